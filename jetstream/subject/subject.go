@@ -1,0 +1,177 @@
+// Package subject is Weft's language of addresses: how a user or a topic
+// becomes a NATS subject, and back.
+//
+// A user's inbox is user.<user>; a shared topic is topic.<token>.<token>….
+// Every token is escaped: each byte outside A-Z a-z 0-9 - _ is written =XX with
+// upper-case hex, so that "ann@x.org" becomes "ann=40x=2Eorg". The form is
+// reversible, can be typed by hand and is legal both as a NATS subject token
+// and as a key of a NATS key-value bucket.
+package subject
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxToken is the greatest length of an unescaped token in bytes.
+const MaxToken = 200
+
+// maxTokens bounds how many tokens a topic may have.
+const maxTokens = 16
+
+// Prefixes of the subjects that carry events.
+const (
+	User  = "user."
+	Topic = "topic."
+	// Out is put before a subject by the stream's RePublish.
+	Out = "out."
+)
+
+// ErrToken is wrapped by all errors about a token that is empty or too long.
+var ErrToken = errors.New("bad subject token")
+
+// ErrSubject is wrapped by all errors about a subject that is not canonical.
+var ErrSubject = errors.New("bad subject")
+
+const upperHex = "0123456789ABCDEF"
+
+func plain(c byte) bool {
+	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+// Escape writes s as one subject token. It fails with ErrToken when s is empty
+// or longer than MaxToken bytes.
+func Escape(s string) (string, error) {
+	if s == "" {
+		return "", fmt.Errorf("%w: empty", ErrToken)
+	}
+	if len(s) > MaxToken {
+		return "", fmt.Errorf("%w: %d bytes, at most %d", ErrToken, len(s), MaxToken)
+	}
+	extra := 0
+	for i := 0; i < len(s); i++ {
+		if !plain(s[i]) {
+			extra += 2
+		}
+	}
+	if extra == 0 {
+		return s, nil
+	}
+	b := make([]byte, 0, len(s)+extra)
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; plain(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '=', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return string(b), nil
+}
+
+// Unescape is the inverse of Escape. It accepts only what Escape makes.
+func Unescape(token string) (string, error) {
+	b := make([]byte, 0, len(token))
+	for i := 0; i < len(token); i++ {
+		c := token[i]
+		switch {
+		case plain(c):
+			b = append(b, c)
+		case c == '=' && i+2 < len(token):
+			hi, lo := strings.IndexByte(upperHex, token[i+1]), strings.IndexByte(upperHex, token[i+2])
+			if hi < 0 || lo < 0 || plain(byte(hi<<4|lo)) {
+				return "", fmt.Errorf("%w: %q is not canonical", ErrToken, token)
+			}
+			b = append(b, byte(hi<<4|lo))
+			i += 2
+		default:
+			return "", fmt.Errorf("%w: %q holds a byte that must be escaped", ErrToken, token)
+		}
+	}
+	if len(b) == 0 || len(b) > MaxToken {
+		return "", fmt.Errorf("%w: %d bytes, want 1 to %d", ErrToken, len(b), MaxToken)
+	}
+	return string(b), nil
+}
+
+// OfUser is the inbox subject of a user.
+func OfUser(user string) (string, error) {
+	t, err := Escape(user)
+	if err != nil {
+		return "", err
+	}
+	return User + t, nil
+}
+
+// UserOf returns the unescaped user of an inbox subject, "" when it is none.
+func UserOf(s string) string {
+	t, ok := strings.CutPrefix(s, User)
+	if !ok {
+		return ""
+	}
+	u, err := Unescape(t)
+	if err != nil {
+		return ""
+	}
+	return u
+}
+
+// Check reports why s cannot carry an event: an event's subject is user.<token>
+// or topic.<token>[.<token>…] in canonical escaping, without wildcards.
+func Check(s string) error { return check(s, false) }
+
+// CheckPattern is Check for a subject that may hold NATS wildcards: "*" for one
+// token and, in a topic, ">" as the last one. "user.>" is refused: a user has
+// exactly one subject.
+func CheckPattern(s string) error { return check(s, true) }
+
+func check(s string, wild bool) error {
+	rest, isUser := strings.CutPrefix(s, User)
+	if !isUser {
+		var isTopic bool
+		if rest, isTopic = strings.CutPrefix(s, Topic); !isTopic {
+			return fmt.Errorf("%w: %.80q does not begin with user. or topic", ErrSubject, s)
+		}
+	}
+	n := 0
+	for more := true; more; n++ {
+		var token string
+		token, rest, more = strings.Cut(rest, ".")
+		if wild && token == "*" || wild && token == ">" && !more && !isUser {
+			continue
+		}
+		if _, err := Unescape(token); err != nil {
+			return fmt.Errorf("%w %.80q: %w", ErrSubject, s, err)
+		}
+	}
+	if isUser && n != 1 {
+		return fmt.Errorf("%w: %.80q: a user is one token; escape other bytes as =XX", ErrSubject, s)
+	}
+	if n > maxTokens {
+		return fmt.Errorf("%w: %.80q has %d tokens, at most %d", ErrSubject, s, n, maxTokens)
+	}
+	return nil
+}
+
+// IsPattern reports whether s holds a wildcard.
+func IsPattern(s string) bool { return strings.ContainsAny(s, "*>") }
+
+// Match reports whether pattern, which may hold wildcards, matches s. When s is
+// itself a pattern, the answer is whether all that s matches is matched by
+// pattern.
+func Match(pattern, s string) bool {
+	for {
+		p, prest, pmore := strings.Cut(pattern, ".")
+		if p == ">" {
+			return s != ""
+		}
+		t, trest, tmore := strings.Cut(s, ".")
+		if t == ">" || p != "*" && p != t || pmore != tmore {
+			return false
+		}
+		if !pmore {
+			return true
+		}
+		pattern, s = prest, trest
+	}
+}
