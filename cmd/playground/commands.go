@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// A command does by hand, in a terminal, what a button of the page does.
+type command struct {
+	Title string `json:"title"`
+	Run   string `json:"run"`
+}
+
+// commands are for the user and the session of t.
+func commands(a addresses, t token) []command {
+	return []command{
+		{
+			"Listen as " + t.User + " (Server-Sent Events)",
+			fmt.Sprintf("curl -N -H 'Accept: text/event-stream' -H 'Authorization: Bearer %s' 'http://%s/_weft/v1/events?subject=%s'", t.Token, a.Public, topicSubject),
+		},
+		{
+			"Send to " + t.User + " through Kafka",
+			fmt.Sprintf(`echo '{"customer":{"id":"%s"},"state":"paid","text":"by hand"}' | kcat -P -b %s -t %s -k %[1]s`, t.User, a.Kafka, kafkaOrders),
+		},
+		{
+			"Send to " + t.User + " through NATS",
+			fmt.Sprintf(`nats pub -s nats://%s -H ce-type:order.paid user.%s '{"text":"by hand"}'`, a.NATS, t.User),
+		},
+		{
+			"Send to " + t.User + " over HTTP",
+			fmt.Sprintf(`curl -H 'Content-Type: application/json' -d '{"text":"by hand"}' 'http://%s/_weft/v1/events?user=%s&type=order.paid'`, a.Admin, t.User),
+		},
+		{
+			"Send to both through " + topicSubject,
+			fmt.Sprintf(`echo '{"text":"by hand"}' | kcat -P -b %s -t %s`, a.Kafka, kafkaChat),
+		},
+		{
+			"Revoke this token of " + t.User,
+			fmt.Sprintf("curl -X PUT 'http://%s/_weft/v1/blacklist/%s'", a.Admin, t.Session),
+		},
+		{
+			"The same with nothing but NATS",
+			fmt.Sprintf("nats kv put -s nats://%s blacklist %s revoked", a.NATS, t.Session),
+		},
+	}
+}
+
+// welcome prints where the page is and how to do the same by hand.
+func (p *playground) welcome(out io.Writer) error {
+	t, err := p.tokens.issue(users[0])
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n  Weft is ready. Open  http://%s\n\n", p.addrs.Page)
+	fmt.Fprintf(&b, "  public http://%s   admin http://%s   NATS %s   Kafka %s\n", p.addrs.Public, p.addrs.Admin, p.addrs.NATS, p.addrs.Kafka)
+	b.WriteString("\n  The same by hand, each in a terminal of its own:\n")
+	for _, c := range commands(p.addrs, t) {
+		fmt.Fprintf(&b, "\n  # %s\n  %s\n", c.Title, c.Run)
+	}
+	b.WriteString("\n  Ctrl-C ends everything and leaves nothing behind.\n\n")
+	_, err = io.WriteString(out, b.String())
+	return err
+}

@@ -1,0 +1,62 @@
+// Playground shows Weft at work on one machine: a Weft node, a broker that
+// speaks the Kafka protocol, and a web page on which two users stand side by
+// side and lose nothing.
+//
+//	go run ./cmd/playground
+//
+// It builds the weft binary and runs it as a child with a generated
+// configuration in a temporary folder, so that what is seen is the real thing
+// and the binary itself carries neither the broker nor the page. Everything
+// listens on loopback and ends, folder included, with Ctrl-C.
+//
+//	page ──▶ playground ──┬─ Kafka record ──▶ broker ──┐
+//	  ▲                   ├─ NATS publish ─────────────┼──▶ weft ──┐
+//	  │                   └─ HTTP POST (admin) ────────┘           │
+//	  └──────────── SSE · WebSocket · long poll ◀──────────────────┘
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	var opts options
+	flag.StringVar(&opts.page, "listen", "127.0.0.1:4100", "`address` of the page; loopback only")
+	flag.StringVar(&opts.binary, "weft", "", "`path` of a weft binary to run instead of building one")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "playground: error: unexpected argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second Ctrl-C ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if err := run(ctx, opts, log, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "playground: error:", err)
+		var h *hintError
+		if errors.As(err, &h) {
+			fmt.Fprintln(os.Stderr, "playground: hint:", h.hint)
+		}
+		os.Exit(1)
+	}
+}
+
+// A hintError is an error for which we can guess what helps.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
