@@ -1,0 +1,33 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"weft/jetstream"
+)
+
+var (
+	levels  = []string{"debug", "info", "warn", "error"}
+	formats = []string{"text", "json"}
+)
+
+// check returns all that is wrong, each a *jetstream.KeyError: what the rooms
+// say about their parts, then what only shows when they are seen together.
+func (c *Config) check(insecurePublic bool) []error {
+	js := c.JetStream()
+	errs := js.Check()
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
+	}
+	if c.Cluster != nil {
+		bad("cluster", "clusters are not available in this version; remove the section to run one standalone node")
+	}
+	if !slices.Contains(levels, c.Log.Level) {
+		bad("log.level", "%q is none of debug, info, warn and error", c.Log.Level)
+	}
+	if !slices.Contains(formats, c.Log.Format) {
+		bad("log.format", "%q is neither text nor json", c.Log.Format)
+	}
+	return errs
+}

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// problems loads text and returns what is wrong with it, a line each.
+func problems(t *testing.T, src Source, text string) []string {
+	t.Helper()
+	_, err := load(src, []byte(text))
+	if err == nil {
+		return nil
+	}
+	var ps Problems
+	if !errors.As(err, &ps) {
+		t.Fatalf("error is %T, want Problems: %v", err, err)
+	}
+	return strings.Split(ps.Error(), "\n")
+}
+
+func TestAnEmptyFileIsTheDefaults(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n", "events:\n  # max_age: 1h\n", "cluster:\n"} {
+		l, err := load(Source{Path: "weft.yaml"}, []byte(text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if l.Events.MaxAge != 24*time.Hour || l.Cluster != nil {
+			t.Errorf("%q: changed the defaults: %+v", text, l.Config)
+		}
+	}
+}
+
+func TestEachMistakeNamesFileLineAndKey(t *testing.T) {
+	for name, tc := range map[string]struct{ text, want string }{
+		"duration":        {"events:\n  max_age: 1 day\n", `weft.yaml:2: events.max_age: "1 day" is no duration; write one like 250ms, 30s, 10m or 24h`},
+		"duration, bare":  {"events: {max_age: 30}\n", `weft.yaml:1: events.max_age: "30" is no duration; write one like 250ms, 30s, 10m or 24h`},
+		"size":            {"events:\n  max_bytes: 1 gig\n", `weft.yaml:2: events.max_bytes: "1 gig" is no size; write one like 512, 64KiB or 1GiB`},
+		"number":          {"events:\n\n  max_per_subject: many\n", `weft.yaml:3: events.max_per_subject: "many" is no whole number`},
+		"fraction":        {"events: {max_per_subject: 1.5}", `weft.yaml:1: events.max_per_subject: "1.5" is no whole number`},
+		"huge":            {"events: {max_per_subject: 99999999999999999999}", `weft.yaml:1: events.max_per_subject: 99999999999999999999 is out of range`},
+		"range":           {"events:\n  max_per_subject: 0\n", `weft.yaml:2: events.max_per_subject: 0 is below 1`},
+		"enum":            {"log:\n  level: loud\n", `weft.yaml:2: log.level: "loud" is none of debug, info, warn and error`},
+		"list":            {"node:\n  listen: [a]\n", `weft.yaml:2: node.listen: must be one value, not a list`},
+		"section":         {"node: here\n", `weft.yaml:1: node: must be a section of keys, not one value`},
+		"nothing":         {"node:\n  listen:\n", `weft.yaml:2: node.listen: must be one value, not nothing`},
+		"no list":         {"node:\n  users: ann\n", `weft.yaml:2: node.users: must be a list, not one value; write [a, b]`},
+		"empty entry":     {"node:\n  users:\n  -\n", `weft.yaml:2: node.users[0]: is empty`},
+		"typing error":    {"events:\n  max_aeg: 1h\n", `weft.yaml:2: events.max_aeg: unknown key; did you mean max_age?`},
+		"wrong section":   {"node:\n  max_per_subject: 5\n", `weft.yaml:2: node.max_per_subject: unknown key; did you mean events.max_per_subject?`},
+		"unknown section": {"evens: {}\n", `weft.yaml:1: evens: unknown key; did you mean events?`},
+		"nothing near":    {"quux: 1\n", `weft.yaml:1: quux: unknown key`},
+		"twice":           {"log:\n  level: info\n  level: warn\n", `weft.yaml:3: log.level: is there twice; first in line 2`},
+		"two documents":   {"log: {}\n---\nlog: {}\n", `weft.yaml:3: begins a second document; a configuration is one`},
+		"merge key":       {"events: &e {max_age: 1h}\nlog:\n  <<: *e\n", `weft.yaml:3: log.<<: merge keys are not read here; write the keys out`},
+		"no anchor":       {"log:\n  level: *l\n", `weft.yaml:2: log.level: there is no anchor "l"`},
+		"UTF-8":           {"log:\n  level: \xff\n", `weft.yaml:2: is not UTF-8`},
+		"list entry":      {"node:\n  users:\n    - {name: a, password: p, role: publisher}\n    - name: b\n      password: p\n      role: boss\n", `weft.yaml:6: node.users[1].role: "boss" is neither publisher nor operator`},
+		"missing":         {"node:\n  users:\n    - name: a\n      role: publisher\n", `weft.yaml:3: node.users[0].password: is empty`},
+		"not loopback":    {"node:\n  listen: 0.0.0.0:4222\n", `weft.yaml:2: node.listen: 0.0.0.0:4222 is beyond loopback and node.users is empty; add users or listen on 127.0.0.1`},
+		"cluster":         {"cluster:\n  size: 3\n", `weft.yaml:1: cluster: clusters are not available in this version; remove the section to run one standalone node`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := problems(t, Source{Path: "weft.yaml"}, tc.text)
+			if len(got) != 1 || got[0] != tc.want {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), tc.want)
+			}
+		})
+	}
+}
+
+func TestTextThatIsNoYAMLNamesItsLine(t *testing.T) {
+	for _, text := range []string{"log:\n  level: \"info\n", "log:\n\tlevel: info\n", "log: {level: info\n", "log: [\n", "a\nb: c: d\n"} {
+		got := problems(t, Source{Path: "weft.yaml"}, text)
+		if len(got) == 0 || !strings.HasPrefix(got[0], "weft.yaml:") {
+			t.Errorf("%q: got %q", text, got)
+		}
+	}
+}
+
+func TestAllMistakesAreReportedAtOnceInTheOrderOfTheFile(t *testing.T) {
+	src := Source{
+		Path:     "weft.yaml",
+		Environ:  []string{"WEFT_EVENTS_MAX_BYTES=lots", "WEFT_EVENT_MAX_AGE=1h", "HOME=/root"},
+		Settings: []Setting{{Flag: "--log-level", Key: "log.level", Value: "loud"}},
+	}
+	got := problems(t, src, "evnts: {}\nevents:\n  max_age: soon\n  max_per_subject: -1\nnode:\n  listen: nowhere\n")
+	want := []string{
+		`weft.yaml:1: evnts: unknown key; did you mean events?`,
+		`weft.yaml:3: events.max_age: "soon" is no duration; write one like 250ms, 30s, 10m or 24h`,
+		`weft.yaml:4: events.max_per_subject: -1 is below 1`,
+		`weft.yaml:6: node.listen: "nowhere" is no address; write host:port, for example 127.0.0.1:4222`,
+		`WEFT_EVENTS_MAX_BYTES: events.max_bytes: "lots" is no size; write one like 512, 64KiB or 1GiB`,
+		`WEFT_EVENT_MAX_AGE: unknown environment variable; did you mean WEFT_EVENTS_MAX_AGE?`,
+		`--log-level: log.level: "loud" is none of debug, info, warn and error`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func TestASecretIsNeverInAMessage(t *testing.T) {
+	got := problems(t, Source{Path: "weft.yaml", Environ: []string{"WEFT_CLUSTER_SECRET=\xffhush"}},
+		"node:\n  users:\n    - {name: a, password: [hush], role: publisher}\n")
+	if text := strings.Join(got, "\n"); text == "" || strings.Contains(text, "hush") {
+		t.Errorf("got %q", text)
+	}
+}
+
+func TestAnchorsAndTextsAreReadAsWritten(t *testing.T) {
+	l, err := load(Source{}, []byte("events:\n  max_age: &d 1h\nnode:\n  name: 0123\n  data_dir: |-\n    /var/lib/weft\n  users:\n    - {name: '007', password: 1e3, role: &r operator}\n    - {name: b, password: 'null', role: *r}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Node.Name != "0123" || l.Node.DataDir != "/var/lib/weft" || l.Node.Users[0].Name != "007" ||
+		l.Node.Users[0].Password != "1e3" || l.Node.Users[1].Password != "null" || l.Node.Users[1].Role != "operator" {
+		t.Errorf("got %+v", l.Node)
+	}
+}
+
+func TestALoopOfAliasesEnds(t *testing.T) {
+	if got := problems(t, Source{Path: "weft.yaml"}, "log:\n  level: &a *a\n"); len(got) == 0 {
+		t.Error("accepted")
+	}
+}

@@ -1,0 +1,313 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// A document reads one YAML text into the structs of a configuration. It goes
+// on after a mistake, so that all of them are found at once.
+type document struct {
+	*loader
+	// origin is fixed for the text of an environment variable; for a file only
+	// its name is, and the line comes from each node.
+	origin  Origin
+	lines   bool
+	anchors map[string]ast.Node
+}
+
+// maxAliases bounds how many aliases are followed to reach one value.
+const maxAliases = 8
+
+// parse reads text and returns its only document, nil when it is empty.
+func (d *document) parse(text []byte) ast.Node {
+	if i := firstInvalid(text); i >= 0 {
+		d.add(d.at(1+strings.Count(string(text[:i]), "\n")), "", "is not UTF-8")
+		return nil
+	}
+	// Keys that are there twice are found below, together with all else.
+	file, err := parseYAML(text)
+	if err != nil {
+		var bad yaml.Error
+		if errors.As(err, &bad) && bad.GetToken() != nil {
+			d.add(d.at(bad.GetToken().Position.Line), "", bad.GetMessage())
+		} else {
+			d.add(d.origin, "", "is no YAML")
+		}
+		return nil
+	}
+	var bodies []ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body != nil && doc.Body.Type() != ast.CommentType && doc.Body.Type() != ast.DirectiveType {
+			bodies = append(bodies, doc.Body)
+		}
+	}
+	if len(bodies) == 0 {
+		return nil
+	}
+	if len(bodies) > 1 {
+		d.add(d.at(line(bodies[1])), "", "begins a second document; a configuration is one")
+	}
+	d.anchors = map[string]ast.Node{}
+	for _, n := range ast.Filter(ast.AnchorType, bodies[0]) {
+		if a, ok := n.(*ast.AnchorNode); ok && a.Name != nil {
+			d.anchors[a.Name.String()] = a.Value
+		}
+	}
+	return bodies[0]
+}
+
+// parseYAML turns a panic of the parser, which some texts that are no YAML
+// cause, into an error.
+func parseYAML(text []byte) (file *ast.File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("parse YAML: %v", r)
+		}
+	}()
+	return parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
+}
+
+func firstInvalid(text []byte) int {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+func (d *document) at(line int) Origin {
+	if !d.lines {
+		return d.origin
+	}
+	return Origin{Name: d.origin.Name, Line: line}
+}
+
+func line(n ast.Node) int {
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return t.Position.Line
+	}
+	return 0
+}
+
+// resolve follows anchors, aliases and tags to the value itself.
+func (d *document) resolve(n ast.Node) (ast.Node, error) {
+	for range maxAliases {
+		switch x := n.(type) {
+		case *ast.AnchorNode:
+			n = x.Value
+		case *ast.AliasNode:
+			name := ""
+			if x.Value != nil {
+				name = x.Value.String()
+			}
+			value, ok := d.anchors[name]
+			if !ok {
+				return nil, fmt.Errorf("there is no anchor %q", name)
+			}
+			n = value
+		case *ast.TagNode:
+			n = x.Value
+		default:
+			return n, nil
+		}
+	}
+	return nil, errors.New("is an alias of an alias, too often")
+}
+
+// decode reads n into v. line is that of the key, or of the list entry.
+func (d *document) decode(n ast.Node, v reflect.Value, key string, line int, secret bool) {
+	n, err := d.resolve(n)
+	if err != nil {
+		d.add(d.at(line), key, err.Error())
+		return
+	}
+	d.origins[key] = d.at(line)
+	empty := n == nil || n.Type() == ast.NullType
+	t := v.Type()
+	switch {
+	case isSection(t):
+		if !empty { // a section whose keys are all commented out is not there
+			d.decodeSection(n, section(v), key, line)
+		}
+	case isScalar(t):
+		d.decodeScalar(n, v, key, line, secret)
+	case t.Kind() == reflect.Pointer && isScalar(t.Elem()):
+		value := reflect.New(t.Elem())
+		d.decodeScalar(n, value.Elem(), key, line, secret)
+		v.Set(value)
+	case t.Kind() == reflect.Slice:
+		if !empty {
+			d.decodeList(n, v, key, line, secret)
+		}
+	case t.Kind() == reflect.Map:
+		if !empty {
+			d.decodeMap(n, v, key, line, secret)
+		}
+	default:
+		d.add(d.at(line), key, "cannot be set here")
+	}
+}
+
+// entries lists the keys of a mapping; ok is false when n is something else.
+func entries(n ast.Node) (values []*ast.MappingValueNode, ok bool) {
+	switch x := n.(type) {
+	case *ast.MappingNode:
+		return x.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{x}, true
+	}
+	return nil, false
+}
+
+// each calls fn for the keys of a mapping, once for each name.
+func (d *document) each(n ast.Node, key string, keyLine int, fn func(name string, value ast.Node, line int)) {
+	values, ok := entries(n)
+	if !ok {
+		d.add(d.at(keyLine), key, "must be a section of keys, not "+kind(n))
+		return
+	}
+	first := map[string]int{}
+	for _, e := range values {
+		at, name := line(e.Key), keyText(e.Key)
+		if name == "<<" {
+			d.add(d.at(at), join(key, name), "merge keys are not read here; write the keys out")
+			continue
+		}
+		if before, ok := first[name]; ok {
+			d.add(d.at(at), join(key, name), "is there twice; first in line "+strconv.Itoa(before))
+			continue
+		}
+		first[name] = at
+		fn(name, e.Value, at)
+	}
+}
+
+func keyText(k ast.MapKeyNode) string {
+	if s, ok := k.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return strings.TrimSpace(k.String())
+}
+
+func join(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "." + name
+}
+
+func (d *document) decodeSection(n ast.Node, v reflect.Value, key string, keyLine int) {
+	fields := fieldsOf(v.Type())
+	d.each(n, key, keyLine, func(name string, value ast.Node, line int) {
+		for _, f := range fields {
+			if f.name == name {
+				d.decode(value, v.FieldByIndex(f.index), join(key, name), line, f.secret)
+				return
+			}
+		}
+		d.add(d.at(line), join(key, name), "unknown key"+elsewhere(name, fields))
+	})
+}
+
+// elsewhere suggests what an unknown key may be meant for: a key of the same
+// section that is written alike, or one of that very name in another section.
+func elsewhere(name string, here []field) string {
+	names := make([]string, len(here))
+	for i, f := range here {
+		names[i] = f.name
+	}
+	if s := didYouMean(name, names); s != "" {
+		return s
+	}
+	for _, l := range leavesOf(configType) {
+		if strings.HasSuffix(l.key, "."+name) {
+			return "; did you mean " + l.key + "?"
+		}
+	}
+	return ""
+}
+
+func (d *document) decodeScalar(n ast.Node, v reflect.Value, key string, line int, secret bool) {
+	text, quoted, ok := scalarText(n)
+	if !ok {
+		d.add(d.at(line), key, "must be one value, not "+kind(n))
+		return
+	}
+	if v.Kind() == reflect.Interface && quoted {
+		v.Set(reflect.ValueOf(text))
+		return
+	}
+	if err := setScalar(v, text, secret); err != nil {
+		d.add(d.at(line), key, err.Error())
+	}
+}
+
+// scalarText is the text of a scalar as it was written, so that 0123 and 1e3
+// stay what they are where a string is wanted.
+func scalarText(n ast.Node) (text string, quoted, ok bool) {
+	switch x := n.(type) {
+	case *ast.StringNode:
+		return x.Value, x.Token.Value != strings.TrimSpace(x.Token.Origin), true
+	case *ast.LiteralNode:
+		return x.Value.Value, true, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, false, true
+	}
+	return "", false, false
+}
+
+func (d *document) decodeList(n ast.Node, v reflect.Value, key string, keyLine int, secret bool) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.add(d.at(keyLine), key, "must be a list, not "+kind(n)+"; write [a, b]")
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
+	for i, value := range seq.Values {
+		entry := key + "[" + strconv.Itoa(i) + "]"
+		if value == nil || value.Type() == ast.NullType {
+			d.add(d.at(keyLine), entry, "is empty")
+			continue
+		}
+		d.decode(value, list.Index(i), entry, line(value), secret)
+	}
+	v.Set(list)
+}
+
+func (d *document) decodeMap(n ast.Node, v reflect.Value, key string, keyLine int, secret bool) {
+	out := reflect.MakeMap(v.Type())
+	d.each(n, key, keyLine, func(name string, value ast.Node, line int) {
+		item := reflect.New(v.Type().Elem()).Elem()
+		d.decode(value, item, join(key, name), line, secret)
+		out.SetMapIndex(reflect.ValueOf(name).Convert(v.Type().Key()), item)
+	})
+	v.Set(out)
+}
+
+// kind names what was found where something else is due.
+func kind(n ast.Node) string {
+	if n == nil {
+		return "nothing"
+	}
+	switch n.Type() {
+	case ast.NullType:
+		return "nothing"
+	case ast.SequenceType:
+		return "a list"
+	case ast.MappingType, ast.MappingValueType:
+		return "a section of keys"
+	}
+	return "one value"
+}

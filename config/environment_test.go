@@ -1,0 +1,69 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheEnvironmentOverridesTheFileAndFlagsOverrideBoth(t *testing.T) {
+	l, err := load(Source{
+		Path:     "weft.yaml",
+		Environ:  []string{"WEFT_EVENTS_MAX_AGE=2h", "WEFT_LOG_LEVEL=warn", "WEFT_CONFIG=weft.yaml"},
+		Settings: []Setting{{Flag: "--log-level", Key: "log.level", Value: "debug"}},
+	}, []byte("events: {max_age: 1h, max_per_subject: 7}\nlog: {level: error}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Events.MaxAge != 2*time.Hour || l.Events.MaxPerSubject != 7 || l.Log.Level != "debug" {
+		t.Errorf("got %+v %+v", l.Events, l.Log)
+	}
+}
+
+func TestAListOfSectionsCanBeAVariable(t *testing.T) {
+	l, err := load(Source{Environ: []string{"WEFT_NODE_USERS=[{name: orders, password: s, role: publisher}]"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Node.Users) != 1 || l.Node.Users[0].Name != "orders" {
+		t.Errorf("got %+v", l.Node.Users)
+	}
+	got := problems(t, Source{Environ: []string{"WEFT_NODE_USERS=[{name: orders, pasword: s, role: boss}]"}}, "")
+	want := "WEFT_NODE_USERS: node.users[0].pasword: unknown key; did you mean password?\n" +
+		"WEFT_NODE_USERS: node.users[0].password: is empty\n" +
+		`WEFT_NODE_USERS: node.users[0].role: "boss" is neither publisher nor operator`
+	if strings.Join(got, "\n") != want {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+}
+
+func TestVariablesOfTheOrchestratorAreNotOurs(t *testing.T) {
+	ours := []string{
+		"WEFT_SERVICE_HOST=10.0.0.7", "WEFT_SERVICE_PORT=4000", "WEFT_SERVICE_PORT_HTTP=4000",
+		"WEFT_PORT=tcp://10.0.0.7:4000", "WEFT_PORT_4000_TCP=tcp://10.0.0.7:4000",
+		"WEFT_PORT_4000_TCP_ADDR=10.0.0.7", "WEFT_HEADLESS_SERVICE_HOST=None",
+	}
+	if got := problems(t, Source{Environ: ours}, ""); len(got) > 0 {
+		t.Errorf("refused: %q", got)
+	}
+	if got := problems(t, Source{Environ: []string{"WEFT_PUBLIC_PORT=4000"}}, ""); len(got) != 1 {
+		t.Errorf("a variable that means nothing gives %q, want one problem", got)
+	}
+}
+
+func TestEachKeyHasItsOwnVariable(t *testing.T) {
+	seen := map[string]string{PathVariable: "the path of the file"}
+	for _, l := range leavesOf(configType) {
+		name := l.variable()
+		if name == "" {
+			continue
+		}
+		if other, ok := seen[name]; ok {
+			t.Errorf("%s means both %s and %s", name, other, l.key)
+		}
+		if fromOrchestrator(name, "x") {
+			t.Errorf("%s would be taken for a variable of the orchestrator", name)
+		}
+		seen[name] = l.key
+	}
+}
