@@ -1,0 +1,88 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Answer is the body of a long poll.
+type Answer struct {
+	Events      []Frame `json:"events"`
+	LastEventID string  `json:"last_event_id"`
+	Reset       bool    `json:"reset"`
+}
+
+// PollOnce asks once.
+func PollOnce(ctx context.Context, target Target) (Answer, error) {
+	resp, err := get(ctx, target, "application/json")
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return Answer{}, err
+	}
+	var a Answer
+	if err := json.Unmarshal(body, &a); err != nil {
+		return Answer{}, fmt.Errorf("decode answer: %w", err)
+	}
+	return a, nil
+}
+
+// pollStream makes one stream of many polls. What the other transports say in
+// band, a poll says in fields; here it becomes the same in-band events.
+type pollStream struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	target  Target
+	opened  bool
+	pending []Event
+}
+
+func openPoll(ctx context.Context, target Target) *pollStream {
+	ctx, cancel := context.WithCancel(ctx)
+	return &pollStream{ctx: ctx, cancel: cancel, target: target}
+}
+
+func (p *pollStream) Next() (Event, error) {
+	for len(p.pending) == 0 {
+		if err := p.ask(); err != nil {
+			return Event{}, err
+		}
+	}
+	e := p.pending[0]
+	p.pending = p.pending[1:]
+	return e, nil
+}
+
+func (p *pollStream) ask() error {
+	a, err := PollOnce(p.ctx, p.target)
+	if err != nil {
+		return err
+	}
+	if a.LastEventID == "" {
+		return fmt.Errorf("answer without last_event_id")
+	}
+	if a.Reset {
+		p.pending = append(p.pending, Event{Type: TypeReset, ID: a.LastEventID})
+	}
+	for i := range a.Events {
+		e, err := a.Events[i].event()
+		if err != nil {
+			return err
+		}
+		p.pending = append(p.pending, e)
+	}
+	last := Event{Type: TypeKeepalive, ID: a.LastEventID}
+	if !p.opened {
+		last.Type, p.opened = TypeOpen, true
+	}
+	p.pending = append(p.pending, last)
+	p.target.LastID = a.LastEventID
+	return nil
+}
+
+func (p *pollStream) Close() { p.cancel() }

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs what the tests need and a fresh Debian lacks: a C compiler for the
+# race detector, Java and Maven for the Kafka broker, Chromium for the browser
+# tests. Quiet and quick when everything is there. On other systems it says what
+# is missing and leaves the installing to you.
+set -eu
+
+missing=
+need() { # need <package> <command or file>...: any one of them will do
+	package=$1
+	shift
+	for it in "$@"; do
+		case $it in
+		/*) [ -e "$it" ] && return 0 ;;
+		*) command -v "$it" >/dev/null 2>&1 && return 0 ;;
+		esac
+	done
+	missing="$missing $package"
+}
+
+need gcc gcc cc clang
+if [ "$(uname -s)" = Linux ]; then
+	need libc6-dev /usr/include/stdlib.h
+fi
+need openjdk-17-jre-headless java
+need maven mvn
+need chromium chromium chromium-browser google-chrome google-chrome-stable
+
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "prepare: missing:$missing" >&2
+	echo "prepare: hint: this is no Debian or Ubuntu; install the like of these packages, then try again" >&2
+	exit 1
+fi
+
+root=
+if [ "$(id -u)" -ne 0 ]; then
+	if ! command -v sudo >/dev/null 2>&1; then
+		echo "prepare: missing:$missing" >&2
+		echo "prepare: hint: run as root: apt-get install --no-install-recommends$missing" >&2
+		exit 1
+	fi
+	root=sudo
+fi
+
+echo "prepare: installing$missing" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# The package lists of a fresh image are empty or old, so they are fetched once.
+# $missing is a list of words.
+if ! {
+	$root apt-get -q update &&
+		# shellcheck disable=SC2086
+		$root env DEBIAN_FRONTEND=noninteractive \
+			apt-get -q -y --no-install-recommends install $missing
+} >"$log" 2>&1; then
+	cat "$log" >&2
+	echo "prepare: error: could not install$missing" >&2
+	exit 1
+fi

@@ -1,0 +1,178 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// startLimit bounds how long a node may take to be ready. It is generous: the
+// machine may be busy, and what is fast enough is for a test of its own to say.
+const startLimit = 30 * time.Second
+
+// A Node is a weft process that can be stopped, killed and started again on the
+// same data folder and the same ports.
+type Node struct {
+	Config Config
+
+	t       testing.TB
+	file    string
+	process *Process
+	runs    []*Process
+
+	public, admin, nats string
+}
+
+// StartNode starts a node and waits until it is ready. It is killed when the test
+// ends; the output of a failed test shows its log.
+func StartNode(t testing.TB, config Config) *Node {
+	t.Helper()
+	n := NewNode(t, config)
+	n.Start()
+	return n
+}
+
+// NewNode makes a node that Start has yet to start.
+func NewNode(t testing.TB, config Config) *Node {
+	t.Helper()
+	n := &Node{Config: config, t: t, file: filepath.Join(t.TempDir(), "weft.yaml")}
+	t.Cleanup(func() {
+		n.Kill()
+		if t.Failed() {
+			n.logOutput()
+		}
+	})
+	return n
+}
+
+// Start starts the process and waits until it is ready.
+func (n *Node) Start() {
+	n.t.Helper()
+	n.Launch()
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	n.AwaitReady(ctx)
+}
+
+// Launch starts the process and does not wait.
+func (n *Node) Launch() {
+	n.t.Helper()
+	binary, err := Binary()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.Config.Write(n.t, n.file)
+	cmd := exec.Command(binary, "serve", "--config", n.file, "--log-format", "json")
+	// The environment can hold settings of the developer's own; the node gets none.
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "WEFT_") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	if n.process, err = StartProcess("weft", cmd); err != nil {
+		n.t.Fatal(err)
+	}
+	n.runs = append(n.runs, n.process)
+}
+
+// ready is the log line with the addresses that a node listens on.
+type ready struct {
+	Msg    string `json:"msg"`
+	Public string `json:"public"`
+	Admin  string `json:"admin"`
+	NATS   string `json:"nats"`
+}
+
+// AwaitReady waits for the log line that tells the addresses, and pins them so
+// that the next start uses the same.
+func (n *Node) AwaitReady(ctx context.Context) {
+	n.t.Helper()
+	var r ready
+	_, err := n.process.AwaitLine(ctx, func(line string) bool {
+		return json.Unmarshal([]byte(line), &r) == nil && r.Msg == "ready"
+	})
+	if err != nil {
+		n.t.Fatalf("wait until ready: %v", err)
+	}
+	for key, address := range map[string]string{"public.listen": r.Public, "admin.listen": r.Admin, "node.listen": r.NATS} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			n.t.Fatalf("address %q of %s in the line ready: %v", address, key, err)
+		}
+		n.Config[key] = address
+	}
+	n.public, n.admin, n.nats = r.Public, r.Admin, r.NATS
+}
+
+// URL is the public origin, http://host:port.
+func (n *Node) URL() string { return "http://" + n.public }
+
+// Address is the public host:port.
+func (n *Node) Address() string { return n.public }
+
+// AdminURL is the origin of the admin listener.
+func (n *Node) AdminURL() string { return "http://" + n.admin }
+
+// NATSAddress is the host:port for NATS clients.
+func (n *Node) NATSAddress() string { return n.nats }
+
+// Process is the running or last process.
+func (n *Node) Process() *Process { return n.process }
+
+// Kill ends the process with SIGKILL.
+func (n *Node) Kill() {
+	if n.process != nil {
+		n.process.Kill()
+	}
+}
+
+// Restart kills the process and starts it again.
+func (n *Node) Restart() {
+	n.t.Helper()
+	n.Kill()
+	n.Start()
+}
+
+// Stop ends the process with SIGTERM and returns its exit code.
+func (n *Node) Stop() int {
+	n.t.Helper()
+	if err := n.process.Signal(syscall.SIGTERM); err != nil {
+		n.t.Fatalf("signal weft: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	code, err := n.process.Wait(ctx)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return code
+}
+
+// NATS connects a NATS client until the test ends.
+func (n *Node) NATS(options ...nats.Option) *nats.Conn {
+	n.t.Helper()
+	nc, err := nats.Connect("nats://"+n.nats, options...)
+	if err != nil {
+		n.t.Fatalf("connect to nats: %v", err)
+	}
+	n.t.Cleanup(nc.Close)
+	return nc
+}
+
+func (n *Node) logOutput() {
+	for i, p := range n.runs {
+		lines := p.Output()
+		if len(lines) > 60 {
+			lines = lines[len(lines)-60:]
+		}
+		n.t.Logf("last output of weft, start %d of %d:\n%s", i+1, len(n.runs), strings.Join(lines, "\n"))
+	}
+}
