@@ -1,0 +1,106 @@
+package auth
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-openapi/jsonpointer"
+
+	"weft/jetstream/subject"
+)
+
+// pointer is a parsed JSON Pointer into claims.
+type pointer []string
+
+func parsePointer(s string) (pointer, error) {
+	if err := checkPointer(s); err != nil {
+		return nil, err
+	}
+	p, err := jsonpointer.New(s)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no JSON Pointer: %w", s, err)
+	}
+	return p.DecodedTokens(), nil
+}
+
+func checkPointer(s string) error {
+	if !strings.HasPrefix(s, "/") {
+		return fmt.Errorf("%q is no JSON Pointer; write one like /sub", s)
+	}
+	for i := range len(s) {
+		if s[i] == '~' && (i+1 == len(s) || s[i+1] != '0' && s[i+1] != '1') {
+			return fmt.Errorf("%q is no JSON Pointer: ~ must be followed by 0 or 1", s)
+		}
+	}
+	return nil
+}
+
+// in returns the value that the pointer finds in claims, nil when there is none.
+func (p pointer) in(claims map[string]any) any {
+	var v any = claims
+	for _, token := range p {
+		switch node := v.(type) {
+		case map[string]any:
+			v = node[token]
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(node) || token != strconv.Itoa(i) {
+				return nil
+			}
+			v = node[i]
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+// scalar writes a string, number or bool as text. A number stays as the token
+// has it.
+func scalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case bool:
+		return strconv.FormatBool(v), true
+	}
+	return "", false
+}
+
+// scalars is scalar for a value that may be a list; anything else in it is left out.
+func scalars(v any) []string {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	var out []string
+	for _, e := range list {
+		if s, ok := scalar(e); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// identifier returns a claim that names somebody or something: a string or
+// number of 1 to subject.MaxToken bytes. A claim that is missing, null or the
+// empty string gives "".
+func (p pointer) identifier(claims map[string]any) (string, error) {
+	v := p.in(claims)
+	switch v.(type) {
+	case nil:
+		return "", nil
+	case string, json.Number:
+	default:
+		return "", fmt.Errorf("is neither a string nor a number")
+	}
+	s, _ := scalar(v)
+	if len(s) > subject.MaxToken {
+		return "", fmt.Errorf("is longer than %d bytes", subject.MaxToken)
+	}
+	return s, nil
+}

@@ -1,0 +1,214 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"weft/jetstream/subject"
+)
+
+// presencePrefix begins the subjects on which one follows who is online:
+// presence.<user> and presence.topic.<topic>.
+const presencePrefix = "presence."
+
+// grantKind says what a template of the configuration may make.
+type grantKind int
+
+const (
+	exact   grantKind = iota // subjects of events
+	follow                   // patterns, also of presence
+	publish                  // patterns of events
+	literal                  // patterns of events without placeholders
+)
+
+// grant is a template that makes subjects or patterns out of claims.
+type grant struct {
+	template *subject.Template
+	pointers map[string]pointer
+	kind     grantKind
+	// presence: the template is of the event subject that corresponds, and the
+	// results are turned into presence subjects.
+	presence bool
+}
+
+func parseGrant(s string, kind grantKind) (*grant, error) {
+	g, source := &grant{kind: kind, pointers: map[string]pointer{}}, s
+	if strings.HasPrefix(s, presencePrefix) {
+		if kind != follow {
+			return nil, fmt.Errorf("%q: presence can only be allowed to users, in allow", s)
+		}
+		g.presence, source = true, followed(s)
+	}
+	t, err := subject.ParseSubjectTemplate(source, kind != exact, nil)
+	if err != nil {
+		return nil, err
+	}
+	g.template = t
+	for _, name := range t.Names() {
+		if kind == literal {
+			return nil, fmt.Errorf("%q: a visitor without a token has no claims; {%s} cannot be filled", s, name)
+		}
+		if g.pointers[name], err = parsePointer(name); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// followed turns a presence subject into the subject whose followers it tells of.
+func followed(presence string) string {
+	rest := strings.TrimPrefix(presence, presencePrefix)
+	if strings.HasPrefix(rest, subject.Topic) {
+		return rest
+	}
+	return subject.User + rest
+}
+
+// presenceOf is the inverse of followed.
+func presenceOf(s string) string { return presencePrefix + strings.TrimPrefix(s, subject.User) }
+
+// checkFollow reports why s is nothing that one could ask to follow.
+func checkFollow(s string) error {
+	if strings.HasPrefix(s, presencePrefix) {
+		return subject.CheckPattern(followed(s))
+	}
+	return subject.CheckPattern(s)
+}
+
+// expand appends what the grant makes of the values: nothing when one is
+// missing. A value that cannot be a subject token grants nothing.
+func (g *grant) expand(to []string, values func(pointer) []string) []string {
+	list, err := g.template.Expand(func(name string) []string {
+		var fit []string
+		for _, v := range values(g.pointers[name]) {
+			if _, err := subject.Escape(v); err == nil {
+				fit = append(fit, v)
+			}
+		}
+		return fit
+	})
+	if err != nil { // a missing value, or more than subject.MaxFanOut of them
+		return to
+	}
+	for _, s := range list {
+		// A literal part and a value in one token can be too long together.
+		if g.kind == exact && subject.Check(s) != nil || subject.CheckPattern(s) != nil {
+			continue
+		}
+		if g.presence {
+			s = presenceOf(s)
+		}
+		to = append(to, s)
+	}
+	return to
+}
+
+// grants is the compiled part of the configuration that makes identities.
+type grants struct {
+	user, session, claim                  pointer
+	anyOf                                 map[string]bool
+	subscribe, allow, publish, privileged []*grant
+	anonymous                             []string
+}
+
+func compileGrants(cfg *Config) (*grants, error) {
+	g := &grants{anyOf: map[string]bool{}}
+	var errs []error
+	compile := func(list []string, kind grantKind) (out []*grant) {
+		for _, s := range list {
+			parsed, err := parseGrant(s, kind)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			out = append(out, parsed)
+		}
+		return out
+	}
+	point := func(s string) pointer {
+		p, err := parsePointer(s)
+		errs = append(errs, err)
+		return p
+	}
+	g.user, g.session = point(cfg.User), point(cfg.Session)
+	if cfg.Privileged.Claim != "" {
+		g.claim = point(cfg.Privileged.Claim)
+	}
+	for _, v := range cfg.Privileged.AnyOf {
+		g.anyOf[v] = true
+	}
+	g.subscribe = compile(cfg.Subscribe, exact)
+	g.allow = compile(cfg.Allow, follow)
+	g.publish = compile(cfg.Publish, publish)
+	g.privileged = compile(cfg.Privileged.Allow, follow)
+	for _, a := range compile(cfg.Anonymous.Allow, literal) {
+		g.anonymous = append(g.anonymous, a.template.String())
+	}
+	return g, errors.Join(errs...)
+}
+
+// identity makes the identity of a verified token.
+func (g *grants) identity(t *parsed, issued, expires time.Time) (*Identity, error) {
+	user, err := g.user.identifier(t.claims)
+	if err != nil {
+		return nil, invalid("the claim that names the user %v", err)
+	}
+	if user == "" {
+		return nil, invalid("the claim that names the user is missing")
+	}
+	session, err := g.session.identifier(t.claims)
+	if err != nil {
+		return nil, invalid("the claim that names the session %v", err)
+	}
+	if session == "" {
+		session = t.digest()
+	}
+	id := &Identity{User: user, Session: session, Issued: issued, Expires: expires}
+	g.fill(id, func(p pointer) []string { return scalars(p.in(t.claims)) })
+	return id, nil
+}
+
+// trusted makes the identity of a user who has no claims but their name.
+func (g *grants) trusted(user string) (*Identity, error) {
+	if _, err := subject.Escape(user); err != nil {
+		return nil, invalid("the user must have 1 to %d bytes", subject.MaxToken)
+	}
+	claims := map[string]any{}
+	g.user.set(claims, user)
+	id := &Identity{User: user}
+	g.fill(id, func(p pointer) []string { return scalars(p.in(claims)) })
+	return id, nil
+}
+
+func (g *grants) fill(id *Identity, values func(pointer) []string) {
+	expand := func(to []string, list []*grant) []string {
+		for _, gr := range list {
+			to = gr.expand(to, values)
+		}
+		return to
+	}
+	id.Subscribe = distinct(expand(nil, g.subscribe))
+	id.allow = expand(nil, g.allow)
+	id.publish = expand(nil, g.publish)
+	if g.claim != nil {
+		for _, v := range values(g.claim) {
+			if g.anyOf[v] {
+				id.allow = expand(id.allow, g.privileged)
+				break
+			}
+		}
+	}
+}
+
+func distinct(list []string) []string {
+	seen, out := make(map[string]bool, len(list)), list[:0]
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
