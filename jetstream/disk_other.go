@@ -1,0 +1,22 @@
+//go:build !unix
+
+package jetstream
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+)
+
+// freeBytes cannot be known here; the store itself reports a full disk.
+func freeBytes(string) (uint64, error) { return math.MaxUint64, nil }
+
+// lockFolder opens the lock file; on this system nothing stops a second process.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open data folder (node.data_dir): %w", err)
+	}
+	return f, nil
+}

@@ -1,0 +1,83 @@
+package jetstream
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+var (
+	// ErrDataDirInUse means that another process uses the data folder.
+	ErrDataDirInUse = errors.New("data folder is in use by another process")
+	// ErrDataDirOf means that the data folder belongs to another node, or to
+	// the other mode (standalone, cluster).
+	ErrDataDirOf = errors.New("data folder belongs to another node")
+)
+
+// identity is what a data folder remembers of the node it belongs to.
+type identity struct {
+	Name string `json:"name"`
+	Mode string `json:"mode"` // standalone or cluster
+}
+
+// openFolder makes the data folder if need be, locks it and checks whose it is.
+// It returns the lock, which lasts until it is closed.
+func openFolder(cfg Config) (*os.File, error) {
+	dir := cfg.Node.DataDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder (node.data_dir): %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFolder(cfg); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return lock, nil
+}
+
+func checkFolder(cfg Config) error {
+	want := identity{Name: cfg.Node.Name, Mode: "standalone"}
+	if cfg.Cluster != nil {
+		want.Mode = "cluster"
+	}
+	path := filepath.Join(cfg.Node.DataDir, "node.json")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return writeFile(path, want)
+	}
+	if err != nil {
+		return fmt.Errorf("read data folder: %w", err)
+	}
+	var have identity
+	if err := json.Unmarshal(data, &have); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	switch {
+	case have.Mode != want.Mode:
+		return fmt.Errorf("%w: %s was made by a %s node and is opened by a %s one", ErrDataDirOf, cfg.Node.DataDir, have.Mode, want.Mode)
+	case have.Name != want.Name:
+		return fmt.Errorf("%w: %s belongs to node %q, not to %q; set node.name", ErrDataDirOf, cfg.Node.DataDir, have.Name, want.Name)
+	}
+	return nil
+}
+
+// writeFile writes v whole or not at all.
+func writeFile(path string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write data folder (node.data_dir): %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("write data folder (node.data_dir): %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// stuckAfter is how long ticks may go without an acknowledgement before the
+	// server is restarted, healPause the least time between two restarts.
+	stuckAfter = 8 * time.Second
+	healPause  = 30 * time.Second
+)
+
+// Tick sends a message of no meaning through the stream, which every node uses
+// to know how far it has read: a delivery copy comes back on out.tick.<node>.
+// With a mark, it goes to a subject of its own and so stays until age or size
+// removes it. Tick does not wait.
+func (n *Node) Tick(mark string) error {
+	s := "tick." + n.Token()
+	if mark != "" {
+		s += "." + mark
+	}
+	n.ticked.CompareAndSwap(0, time.Now().UnixNano())
+	return n.conn.PublishRequest(s, n.tickReply, nil)
+}
+
+// openTicks receives the acknowledgements of ticks.
+func (n *Node) openTicks() error {
+	n.tickReply = n.conn.NewInbox()
+	_, err := n.conn.Subscribe(n.tickReply, func(m *nats.Msg) {
+		if len(m.Data) == 0 {
+			return // nobody there
+		}
+		if _, err := n.parseAck(m.Data); err == nil {
+			n.ticked.Store(time.Now().UnixNano())
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("subscribe for ticks: %w", err)
+	}
+	return nil
+}
+
+// heal restarts the embedded server when the store is stuck: after its disk was
+// full it does not take messages again by itself. Everything that was
+// acknowledged is on disk and is found again; connections within the process
+// reconnect.
+func (n *Node) heal(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	var restarted time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		ticked := n.ticked.Load()
+		if ticked == 0 || time.Since(time.Unix(0, ticked)) < stuckAfter || n.disk.full() || time.Since(restarted) < healPause {
+			continue
+		}
+		n.log.Error("the store takes no messages; restarting the embedded server")
+		n.metrics.restarts.Inc()
+		n.srv.stop()
+		if err := retry(ctx, func(context.Context) error { return n.srv.start() }); err != nil {
+			n.log.Error("restart embedded server", "err", err)
+		}
+		restarted = time.Now()
+	}
+}

@@ -1,0 +1,237 @@
+// Package jetstream is the store of Weft: a NATS server embedded in the node,
+// the stream EVENTS that every event passes through, and the buckets.
+//
+// An event is published on the subject of whom it is for, user.<user> or
+// topic.<token>…. The stream stores it on disk, acknowledges, and republishes a
+// copy on out.<subject>, which carries the sequence in the stream and that of
+// the subject's message before. What is published is what is delivered: the
+// payload is never changed.
+//
+// Limits of the stream (age, count per subject, bytes) are always set; the
+// oldest go first. Reads go by exact subject, which costs the same however
+// large the stream is.
+//
+// A Node is opened once, then run, then closed. The server's client port is for
+// publishers and operators and listens on loopback unless users are configured;
+// only the node's own connections may subscribe beyond their inbox.
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/subject"
+)
+
+// A Node is one member of Weft. Its methods may be called concurrently after
+// Open has returned.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+
+	srv       *embedded
+	disk      *disk
+	conn      *nats.Conn // requests, publishes, replies
+	js        js.JetStream
+	replies   *replies
+	reads     gate
+	lookups   *lookups
+	streamID  atomic.Pointer[StreamID]
+	tickReply string
+	ticked    atomic.Int64 // when a tick was last acknowledged, Unix nanoseconds; 0: none sent yet
+	blacklist *Blacklist
+
+	tasks  sync.WaitGroup
+	cancel context.CancelFunc
+	once   sync.Once
+	undo   []func() error // in the order of opening
+}
+
+// New makes a node; Open starts it. An empty node name is filled with the host
+// name.
+func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
+	if cfg.Node.Name == "" {
+		if host, err := os.Hostname(); err == nil {
+			cfg.Node.Name = host
+		} else {
+			cfg.Node.Name = "weft"
+		}
+	}
+	n := &Node{cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(gate, maxReads), lookups: newLookups()}
+	n.srv = newEmbedded(cfg, log)
+	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
+	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
+		gone: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
+	n.streamID.Store(new(StreamID))
+	return n
+}
+
+// Open locks the data folder, starts the server, makes stream and buckets and
+// loads the blacklist. When it fails everything is closed again.
+func (n *Node) Open(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	lock, err := openFolder(n.cfg)
+	if err != nil {
+		return err
+	}
+	n.undo = append(n.undo, lock.Close)
+	n.disk.look(n.metrics)
+	if err := n.srv.start(); err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { n.srv.stop(); return nil })
+	if n.conn, err = n.Connect("requests"); err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { n.conn.Close(); return nil })
+	if n.js, err = js.New(n.conn); err != nil {
+		return fmt.Errorf("open JetStream: %w", err)
+	}
+	if n.replies, err = newReplies(n.conn); err != nil {
+		return err
+	}
+	n.blacklist.conn = n.conn
+	if err := n.openTicks(); err != nil {
+		return err
+	}
+	if err := n.ensureStream(ctx); err != nil {
+		return err
+	}
+	if err := n.openBlacklist(ctx); err != nil {
+		return err
+	}
+	return n.startTasks(ctx)
+}
+
+// startTasks starts what runs until Close, and waits for the blacklist.
+func (n *Node) startTasks(ctx context.Context) error {
+	run, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	n.undo = append(n.undo, func() error { cancel(); n.tasks.Wait(); return nil })
+	loaded := make(chan struct{})
+	var once sync.Once
+	n.tasks.Go(func() { n.blacklist.mirror(run, func() { once.Do(func() { close(loaded) }) }) })
+	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
+	n.tasks.Go(func() { n.heal(run) })
+	if err := n.countMisaddressed(); err != nil {
+		return err
+	}
+	select {
+	case <-loaded:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
+	}
+}
+
+// Close stops everything in the reverse order. It may be called again.
+func (n *Node) Close() error {
+	var errs []error
+	n.once.Do(func() {
+		for i := len(n.undo) - 1; i >= 0; i-- {
+			errs = append(errs, n.undo[i]())
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// Name returns the node's name.
+func (n *Node) Name() string { return n.cfg.Node.Name }
+
+// Token returns the node's name as a subject token.
+func (n *Node) Token() string {
+	t, err := subject.Escape(n.cfg.Node.Name)
+	if err != nil {
+		return "node" // a host name that long is cut by no system
+	}
+	return t
+}
+
+// Limits returns the limits of the stream.
+func (n *Node) Limits() EventsConfig { return n.cfg.Events }
+
+// ClientURL returns the URL for NATS clients.
+func (n *Node) ClientURL() string { return n.srv.clientURL() }
+
+// Blacklist returns the mirror of the bucket blacklist.
+func (n *Node) Blacklist() *Blacklist { return n.blacklist }
+
+// Online reports whether a node of the cluster holds a connection that follows
+// the subject.
+func (n *Node) Online(s string) bool { return n.srv.interest(subject.Out + s) }
+
+// DiskFull reports whether events are refused because the disk is nearly full.
+func (n *Node) DiskFull() bool { return n.disk.full() }
+
+// Ready is nil when the store can be used; else it says what is missing.
+func (n *Node) Ready() error {
+	switch {
+	case n.srv.running() == nil:
+		return errServerGone
+	case n.conn == nil || !n.conn.IsConnected():
+		return errors.New("the store's connection is being made anew")
+	case !n.blacklist.Loaded():
+		return errors.New("the blacklist is not loaded")
+	}
+	return nil
+}
+
+// Connect makes a connection within the process. It reconnects by itself, for
+// ever, and buffers nothing while it is away.
+func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
+	conn, err := nats.Connect("", append([]nats.Option{
+		nats.InProcessServer(n.srv), nats.Name(n.cfg.Node.Name + " " + name),
+		nats.UserInfo(nodeUser, n.srv.password), nats.CustomInboxPrefix(nodeInbox),
+		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
+		nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			n.log.Warn("NATS connection", "connection", name, "err", err)
+		}),
+	}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
+	}
+	return conn, nil
+}
+
+// countMisaddressed notices publishes on subjects that look like a user's but
+// are not canonical, such as user.ann@x.org: no stream stores them.
+func (n *Node) countMisaddressed() error {
+	var mu sync.Mutex
+	var logged time.Time
+	_, err := n.conn.Subscribe("user.*.>", func(m *nats.Msg) {
+		n.metrics.misses.Inc()
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(logged) > time.Minute {
+			logged = time.Now()
+			n.log.Warn("a message was published on a subject that cannot be stored; a user is one token, with other bytes than letters, digits, - and _ written =XX",
+				"subject", m.Subject)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("watch for misaddressed messages: %w", err)
+	}
+	return nil
+}
+
+// Run blocks until ctx ends.
+func (n *Node) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}

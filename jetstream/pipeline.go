@@ -1,0 +1,285 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// DefaultWindow is how many events a Pipeline has in flight.
+	DefaultWindow = 1024
+	// stallAfter is the silence after which a pipeline begins to repair.
+	stallAfter = time.Second
+	// repairPause is the pause between two tries to store the oldest event.
+	repairPause = 100 * time.Millisecond
+)
+
+// ErrAbandoned is returned by a Pipeline that sends nothing more.
+var ErrAbandoned = errors.New("pipeline abandoned")
+
+// PipelineConfig says how wide a pipeline is and who is told what. The
+// callbacks are called one at a time, with the pipeline's lock held: they must
+// not block and must not call the pipeline.
+type PipelineConfig struct {
+	// Window is how many events are in flight at most.
+	Window int
+	// Stored is told the highest mark up to which everything is settled.
+	Stored func(mark int64)
+	// Refused is told of an event that the store will never take. Its mark
+	// counts as settled afterwards.
+	Refused func(e Event, mark int64, err error)
+}
+
+// A Pipeline stores a sequence of events in their order, a window of them in
+// flight. When an answer is an error, or stays away, it stops, sends the oldest
+// event again, alone, until that is stored, then the rest in order: going on
+// would let a later event of a subject overtake. Events should have an ID, so
+// that what is sent twice is stored once.
+//
+// Put, Mark and Flush are called by one goroutine at a time; Abandon and Close
+// by any.
+type Pipeline struct {
+	node   *Node
+	cfg    PipelineConfig
+	prefix string
+	sub    *nats.Subscription
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // the repairing goroutine has ended
+
+	mu        sync.Mutex
+	changed   chan struct{} // closed and replaced when slots get free
+	ring      []pipeSlot
+	oldest    uint64 // number of the oldest unsettled slot
+	next      uint64 // number of the next slot
+	epoch     uint64
+	repairing bool
+	progress  time.Time // of the oldest slot
+	broken    chan struct{}
+	repaired  uint64 // repairs begun, for the metric
+}
+
+// pipeSlot is one entry of the ring: an event, or only a mark.
+type pipeSlot struct {
+	event   Event
+	msg     *nats.Msg // nil: settled
+	mark    int64
+	answers chan error // set while the event is sent alone
+}
+
+// NewPipeline makes a pipeline. Close must be called.
+func (n *Node) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
+	if cfg.Window <= 0 {
+		cfg.Window = DefaultWindow
+	}
+	p := &Pipeline{node: n, cfg: cfg, prefix: n.conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
+		changed: make(chan struct{}), broken: make(chan struct{}, 1), done: make(chan struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	sub, err := n.conn.Subscribe(p.prefix+">", p.answer)
+	if err != nil {
+		p.cancel()
+		return nil, fmt.Errorf("open pipeline: %w", err)
+	}
+	p.sub = sub
+	go p.watch()
+	return p, nil
+}
+
+// Put sends e after all that was put before. It blocks while the window is
+// full. Its errors are ctx's and ErrAbandoned, and those of Event.Check, after
+// which the event is not in the pipeline. A mark of -1 is never told: it is for
+// a copy that is not the last one of its record.
+func (p *Pipeline) Put(ctx context.Context, e Event, mark int64) error {
+	if err := e.Check(); err != nil {
+		return err
+	}
+	return p.enter(ctx, pipeSlot{event: e, msg: message(&e), mark: mark})
+}
+
+// Mark enters a record that makes no event, at its place in the order.
+func (p *Pipeline) Mark(ctx context.Context, mark int64) error {
+	return p.enter(ctx, pipeSlot{mark: mark})
+}
+
+func (p *Pipeline) enter(ctx context.Context, s pipeSlot) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.next-p.oldest >= uint64(len(p.ring)) {
+		if err := p.waitLocked(ctx); err != nil {
+			return err
+		}
+	}
+	if p.ctx.Err() != nil {
+		return ErrAbandoned
+	}
+	if p.next == p.oldest {
+		p.progress = time.Now()
+	}
+	n := p.next
+	p.ring[n%uint64(len(p.ring))] = s
+	p.next++
+	switch {
+	case s.msg == nil:
+		p.settleLocked()
+	case p.repairing: // it will be sent in its turn
+	case p.node.disk.full():
+		p.breakLocked()
+	default:
+		p.sendLocked(n, &s)
+	}
+	return nil
+}
+
+// waitLocked waits for a change with the lock released.
+func (p *Pipeline) waitLocked(ctx context.Context) error {
+	if p.ctx.Err() != nil {
+		return ErrAbandoned
+	}
+	changed := p.changed
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.ctx.Done():
+		return ErrAbandoned
+	}
+}
+
+// Flush waits until all that was put is settled.
+func (p *Pipeline) Flush(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.oldest != p.next {
+		if err := p.waitLocked(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Pipeline) sendLocked(n uint64, s *pipeSlot) {
+	m := *s.msg
+	m.Reply = p.prefix + strconv.FormatUint(p.epoch, 36) + "." + strconv.FormatUint(n, 36)
+	if err := p.node.conn.PublishMsg(&m); err != nil {
+		p.breakLocked()
+	}
+}
+
+// breakLocked starts a repair unless one runs. Answers of before are ignored
+// from now on.
+func (p *Pipeline) breakLocked() {
+	if p.repairing {
+		return
+	}
+	p.repairing = true
+	p.epoch++
+	p.repaired++
+	p.node.metrics.repairs.Inc()
+	select {
+	case p.broken <- struct{}{}:
+	default:
+	}
+}
+
+// answer receives the stream's answers, one at a time.
+func (p *Pipeline) answer(m *nats.Msg) {
+	epoch, slot, _ := strings.Cut(m.Subject[len(p.prefix):], ".")
+	e, err1 := strconv.ParseUint(epoch, 36, 64)
+	n, err2 := strconv.ParseUint(slot, 36, 64)
+	if err1 != nil || err2 != nil {
+		return
+	}
+	err := p.verdict(m)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e != p.epoch || n < p.oldest || n >= p.next || p.ctx.Err() != nil {
+		return
+	}
+	s := &p.ring[n%uint64(len(p.ring))]
+	if s.answers != nil {
+		select {
+		case s.answers <- err:
+		default:
+		}
+		return
+	}
+	if s.msg == nil {
+		return
+	}
+	if err != nil && !errors.Is(err, ErrRefused) {
+		p.breakLocked()
+		return
+	}
+	p.settleSlotLocked(s, err)
+}
+
+// verdict reads an answer without decoding what it does not need.
+func (p *Pipeline) verdict(m *nats.Msg) error {
+	if len(m.Data) == 0 {
+		return fmt.Errorf("%w: no responders", ErrUnavailable)
+	}
+	if bytes.HasPrefix(m.Data, plainAck) {
+		return nil
+	}
+	_, err := p.node.parseAck(m.Data)
+	return err
+}
+
+// plainAck begins an acknowledgement; an error answer begins otherwise.
+var plainAck = []byte(`{"stream":"` + streamEvents + `",`)
+
+func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
+	if err != nil && p.cfg.Refused != nil {
+		p.cfg.Refused(s.event, s.mark, err)
+	}
+	s.msg, s.event = nil, Event{}
+	p.settleLocked()
+}
+
+// settleLocked moves the frontier over all settled slots.
+func (p *Pipeline) settleLocked() {
+	mark, moved := int64(-1), false
+	for p.oldest != p.next {
+		s := &p.ring[p.oldest%uint64(len(p.ring))]
+		if s.msg != nil {
+			break
+		}
+		mark = max(mark, s.mark)
+		p.oldest++
+		moved = true
+	}
+	if !moved {
+		return
+	}
+	p.progress = time.Now()
+	if mark >= 0 && p.cfg.Stored != nil && p.ctx.Err() == nil {
+		p.cfg.Stored(mark)
+	}
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Abandon makes the pipeline send nothing more: its partition belongs to
+// another. Nothing is told of what is still in flight.
+func (p *Pipeline) Abandon() { p.cancel() }
+
+// Close abandons the pipeline and frees what it holds.
+func (p *Pipeline) Close() error {
+	p.cancel()
+	<-p.done
+	if err := p.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+		return fmt.Errorf("close pipeline: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+var (
+	// ErrUnavailable means that the store did not answer: it is unknown
+	// whether an event was stored. Try again with the same message id.
+	ErrUnavailable = errors.New("store unavailable")
+	// ErrDiskFull means that an event was not stored because the disk is full,
+	// or nearly so.
+	ErrDiskFull = errors.New("disk full")
+	// ErrRefused means that the store will never take the event.
+	ErrRefused = errors.New("event refused by the store")
+)
+
+const (
+	// publishTry bounds one try of a publish, publishWait all of them.
+	publishTry   = 2 * time.Second
+	publishWait  = 8 * time.Second
+	publishPause = 50 * time.Millisecond
+)
+
+// An Ack says where an event was stored.
+type Ack struct {
+	Seq uint64
+	// Cursor is the id of the event, as a client with one subject holds it.
+	Cursor string
+	// Duplicate is set when the stream had an event with the same id.
+	Duplicate bool
+}
+
+// message makes the NATS message of an event.
+func message(e *Event) *nats.Msg {
+	m := &nats.Msg{Subject: e.Subject, Data: e.Data}
+	if len(e.Header) > 0 || e.Type != "" || e.ID != "" {
+		m.Header = make(nats.Header, len(e.Header)+2)
+		for k, v := range e.Header {
+			m.Header[k] = []string{v}
+		}
+		if e.Type != "" {
+			if _, ok := m.Header[HeaderType]; !ok {
+				m.Header[HeaderType] = []string{e.Type}
+			}
+		}
+		if e.ID != "" {
+			m.Header[HeaderMsgID] = []string{e.ID}
+		}
+	}
+	return m
+}
+
+// Publish stores one event and returns after it is stored. Its errors are those
+// of Event.Check, ErrDiskFull, ErrRefused (not stored) and ErrUnavailable (unknown).
+func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
+	if err := e.Check(); err != nil {
+		return Ack{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	m := message(&e)
+	for {
+		if n.disk.full() {
+			return Ack{}, ErrDiskFull
+		}
+		ack, err := n.publishOnce(ctx, m)
+		// Nobody there means nothing stored; after a silence only an id makes a
+		// second try safe.
+		again := errors.Is(err, nats.ErrNoResponders) || e.ID != "" && errors.Is(err, ErrUnavailable)
+		if !again {
+			return ack, err
+		}
+		select {
+		case <-ctx.Done():
+			return Ack{}, err
+		case <-time.After(publishPause):
+		}
+	}
+}
+
+func (n *Node) publishOnce(ctx context.Context, m *nats.Msg) (Ack, error) {
+	try, cancel := context.WithTimeout(ctx, publishTry)
+	defer cancel()
+	resp, err := n.conn.RequestMsgWithContext(try, m)
+	if err != nil {
+		return Ack{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return n.parseAck(resp.Data)
+}
+
+// parseAck reads the stream's answer to a publish.
+func (n *Node) parseAck(data []byte) (Ack, error) {
+	var resp struct {
+		Error     *apiError `json:"error"`
+		Stream    string    `json:"stream"`
+		Seq       uint64    `json:"seq"`
+		Duplicate bool      `json:"duplicate"`
+	}
+	if err := json.Unmarshal(data, &resp); err != nil {
+		return Ack{}, fmt.Errorf("%w: bad acknowledgement: %w", ErrUnavailable, err)
+	}
+	if resp.Error != nil {
+		return Ack{}, refusal(resp.Error)
+	}
+	if resp.Seq == 0 {
+		return Ack{}, fmt.Errorf("%w: empty acknowledgement", ErrUnavailable)
+	}
+	return Ack{Seq: resp.Seq, Cursor: n.CursorAt(resp.Seq), Duplicate: resp.Duplicate}, nil
+}
+
+// refusal sorts an error answer: what the store will never take, and what may
+// pass.
+func refusal(e *apiError) error {
+	switch e.ErrCode {
+	case errCodeTooLarge:
+		return fmt.Errorf("%w: %w", ErrRefused, e)
+	case errCodeStorage, errCodeResources:
+		return fmt.Errorf("%w: %w", ErrDiskFull, e)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, e)
+}
+
+// PublishAll stores several events, all in flight at once, in their order.
+// acks[i] and errs[i] belong to events[i]. When one is not stored, a later one
+// of the same subject may be.
+func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs []error) {
+	acks, errs = make([]Ack, len(events)), make([]error, len(events))
+	if len(events) == 1 {
+		acks[0], errs[0] = n.Publish(ctx, events[0])
+		return acks, errs
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	todo := make([]int, 0, len(events))
+	for i := range events {
+		if errs[i] = events[i].Check(); errs[i] == nil {
+			todo = append(todo, i)
+		}
+	}
+	for len(todo) > 0 {
+		n.publishRound(ctx, events, todo, acks, errs)
+		again := todo[:0]
+		for _, i := range todo {
+			if e := errs[i]; errors.Is(e, nats.ErrNoResponders) || events[i].ID != "" && errors.Is(e, ErrUnavailable) {
+				again = append(again, i)
+			}
+		}
+		todo = again
+		select {
+		case <-ctx.Done():
+			return acks, errs
+		case <-time.After(publishPause):
+		}
+	}
+	return acks, errs
+}
+
+// publishRound sends the events of todo and gathers their answers.
+func (n *Node) publishRound(ctx context.Context, events []Event, todo []int, acks []Ack, errs []error) {
+	if n.disk.full() {
+		for _, i := range todo {
+			errs[i] = ErrDiskFull
+		}
+		return
+	}
+	reply, answers, done := n.replies.expect(len(todo))
+	defer done()
+	waiting := make(map[int]bool, len(todo))
+	for _, i := range todo {
+		m := message(&events[i])
+		m.Reply = reply + "." + strconv.Itoa(i)
+		errs[i] = fmt.Errorf("%w: no acknowledgement", ErrUnavailable)
+		if err := n.conn.PublishMsg(m); err != nil {
+			errs[i] = fmt.Errorf("%w: %w", ErrUnavailable, err)
+			continue
+		}
+		waiting[i] = true
+	}
+	timer := time.NewTimer(publishTry)
+	defer timer.Stop()
+	for len(waiting) > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case m := <-answers:
+			i, err := strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
+			if err != nil || !waiting[i] {
+				continue
+			}
+			delete(waiting, i)
+			if len(m.Data) == 0 && first(m.Header, statusHeader) != "" {
+				errs[i] = fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrNoResponders)
+				continue
+			}
+			acks[i], errs[i] = n.parseAck(m.Data)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	directGet = "$JS.API.DIRECT.GET." + streamEvents
+	leaderGet = "$JS.API.STREAM.MSG.GET." + streamEvents
+
+	// readTry bounds the silence after which a read is given up.
+	readTry = 2 * time.Second
+	// maxReads bounds the reads in flight: the server drops all waiting
+	// requests when its own queue overflows.
+	maxReads = 256
+	// MaxBatch is the most messages that one Read returns.
+	MaxBatch = 256
+)
+
+// A Batch is the answer to a Read.
+type Batch struct {
+	Messages []Stored
+	// Pending is how many more messages of the subject follow.
+	Pending uint64
+}
+
+// Read returns messages of subject (which may have wildcards) from sequence
+// from on, in order, at most limit (and MaxBatch) of them and not many more
+// bytes than maxBytes; at least one if there is one. Any replica may answer and
+// may lag behind the leader. It fails with ErrUnavailable when nobody answers or
+// the answer is incomplete: try again.
+func (n *Node) Read(ctx context.Context, subject string, from uint64, limit, maxBytes int) (Batch, error) {
+	release, err := n.reads.acquire(ctx)
+	if err != nil {
+		return Batch{}, err
+	}
+	defer release()
+	limit = min(max(limit, 1), MaxBatch)
+	req, err := json.Marshal(struct {
+		Seq      uint64 `json:"seq"`
+		Batch    int    `json:"batch"`
+		MaxBytes int    `json:"max_bytes"`
+		NextFor  string `json:"next_by_subj"`
+	}{max(from, 1), limit, max(maxBytes, 1), subject})
+	if err != nil {
+		return Batch{}, err
+	}
+	reply, answers, done := n.replies.expect(limit + 1)
+	defer done()
+	if err := n.conn.PublishRequest(directGet, reply, req); err != nil {
+		return Batch{}, fmt.Errorf("%w: read %s: %w", ErrUnavailable, subject, err)
+	}
+	return collect(ctx, answers)
+}
+
+// collect gathers a batch and checks that nothing of it is missing: each
+// message names the one before it.
+func collect(ctx context.Context, answers <-chan *nats.Msg) (Batch, error) {
+	var b Batch
+	var before uint64
+	timer := time.NewTimer(readTry)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return Batch{}, ctx.Err()
+		case <-timer.C:
+			return Batch{}, fmt.Errorf("%w: no answer to a read", ErrUnavailable)
+		case m := <-answers:
+			timer.Reset(readTry)
+			if last(m.Header, "Nats-Sequence") == "" { // not a message: the end, or a refusal
+				return b, b.finish(m.Header, before)
+			}
+			s, err := ParseStored(m)
+			if err != nil {
+				return Batch{}, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+			}
+			if s.Previous != before {
+				return Batch{}, fmt.Errorf("%w: a read lost messages", ErrUnavailable)
+			}
+			before = s.Seq
+			b.Messages = append(b.Messages, s)
+		}
+	}
+}
+
+// finish reads the status that ends a batch whose last message was before.
+func (b *Batch) finish(h nats.Header, before uint64) error {
+	switch status := first(h, statusHeader); status {
+	case statusNotFound:
+		return nil
+	case statusEndOfBatch:
+		var end uint64
+		fmt.Sscan(last(h, "Nats-Last-Sequence"), &end)
+		if end != before {
+			return fmt.Errorf("%w: a read lost messages", ErrUnavailable)
+		}
+		fmt.Sscan(last(h, "Nats-Num-Pending"), &b.Pending)
+		return nil
+	default:
+		return fmt.Errorf("%w: read: status %q", ErrUnavailable, status)
+	}
+}
+
+// Head asks the leader for the newest sequence of an exact subject; 0 means
+// that nothing is stored under it.
+func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
+	release, err := n.reads.acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	req, err := json.Marshal(struct {
+		LastFor string `json:"last_by_subj"`
+	}{subject})
+	if err != nil {
+		return 0, err
+	}
+	try, cancel := context.WithTimeout(ctx, readTry)
+	defer cancel()
+	m, err := n.conn.RequestWithContext(try, leaderGet, req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, subject, err)
+	}
+	var resp struct {
+		Error   *apiError `json:"error"`
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, subject, err)
+	}
+	if resp.Error != nil {
+		if resp.Error.ErrCode == errCodeNoMessage {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, subject, resp.Error)
+	}
+	return resp.Message.Seq, nil
+}
+
+// Error codes of the JetStream API.
+const (
+	errCodeNoMessage = 10037
+	errCodeTooLarge  = 10054
+	errCodeStorage   = 10047 // insufficient storage resources available
+	errCodeResources = 10023 // insufficient resources
+)
+
+// apiError is an error answer of the JetStream API.
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (e *apiError) Error() string {
+	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
+}
+
+// A gate bounds how many calls run at once.
+type gate chan struct{}
+
+var errGate = errors.New("too many requests wait for the store")
+
+func (g gate) acquire(ctx context.Context) (release func(), err error) {
+	select {
+	case g <- struct{}{}:
+		return func() { <-g }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", errGate, ctx.Err())
+	}
+}

@@ -1,0 +1,107 @@
+package jetstream
+
+import (
+	"errors"
+	"time"
+)
+
+// watch notices stalls and repairs the pipeline.
+func (p *Pipeline) watch() {
+	defer close(p.done)
+	tick := time.NewTicker(stallAfter / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-p.broken:
+			p.repair()
+		case now := <-tick.C:
+			p.mu.Lock()
+			if p.oldest != p.next && now.Sub(p.progress) > stallAfter {
+				p.breakLocked()
+			}
+			p.mu.Unlock()
+		}
+	}
+}
+
+// repair stores the oldest event, alone, however often it takes, and then sends
+// the rest.
+func (p *Pipeline) repair() {
+	started := time.Now()
+	var logged bool
+	for tries := 1; p.ctx.Err() == nil; tries++ {
+		err := p.storeOldest()
+		if err == nil {
+			break
+		}
+		if !logged && time.Since(started) > stallAfter {
+			logged = true
+			p.node.log.Warn("store does not take events; waiting", "err", err)
+		}
+		pause := time.NewTimer(min(repairPause*time.Duration(tries), time.Second))
+		select {
+		case <-p.ctx.Done():
+		case <-pause.C:
+		}
+		pause.Stop()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return
+	}
+	if logged {
+		p.node.log.Info("store takes events again", "after", time.Since(started).Round(time.Millisecond))
+	}
+	p.repairing = false
+	p.progress = time.Now()
+	for n := p.oldest; n != p.next && !p.repairing; n++ {
+		if s := &p.ring[n%uint64(len(p.ring))]; s.msg != nil {
+			p.sendLocked(n, s)
+		}
+	}
+}
+
+// storeOldest sends the oldest event and waits for its answer. Each try has an
+// epoch of its own.
+func (p *Pipeline) storeOldest() error {
+	p.mu.Lock()
+	if p.oldest == p.next {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.node.disk.full() {
+		p.mu.Unlock()
+		return ErrDiskFull
+	}
+	s := &p.ring[p.oldest%uint64(len(p.ring))]
+	answers := make(chan error, 1)
+	s.answers = answers
+	p.epoch++
+	p.sendLocked(p.oldest, s)
+	p.mu.Unlock()
+
+	timer := time.NewTimer(stallAfter)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-answers:
+	case <-timer.C:
+		err = ErrUnavailable
+	case <-p.ctx.Done():
+		err = ErrAbandoned
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.answers = nil
+	if p.ctx.Err() != nil {
+		return ErrAbandoned
+	}
+	if err == nil || errors.Is(err, ErrRefused) {
+		p.settleSlotLocked(s, err)
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,225 @@
+package jetstream
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	accountEvents = "WEFT" // events and buckets
+	accountSystem = "SYS"
+	nodeUser      = "weft-node"
+	localUser     = "weft-local"
+	// nodeInbox is the inbox prefix of the nodes' own connections: no other
+	// user may subscribe to it.
+	nodeInbox = "_WEFT"
+
+	// bucketBytes is reserved on disk for the buckets, besides the events.
+	bucketBytes = 512 << 20
+	// clientPending bounds what the server buffers for one NATS client; the
+	// node's own live connection needs room for bursts.
+	clientPending = 256 << 20
+
+	startTimeout = 10 * time.Second
+)
+
+var errServerGone = errors.New("the embedded server is not running")
+
+// An embedded is the NATS server of a node. It can be restarted in the process;
+// connections made through InProcessConn then reconnect to the new one.
+type embedded struct {
+	cfg      Config
+	log      *slog.Logger
+	password string // of nodeUser, made at boot, never leaves the process
+
+	mu  sync.Mutex
+	srv  *server.Server
+	url  string
+	port int // of the first start
+}
+
+func newEmbedded(cfg Config, log *slog.Logger) *embedded {
+	return &embedded{cfg: cfg, log: log, password: rand.Text()}
+}
+
+// start runs a new server. It fails when the client port is taken or the
+// data folder cannot be used.
+func (e *embedded) start() error {
+	opts, err := e.options()
+	if err != nil {
+		return err
+	}
+	if err := probe(e.cfg.Node.Listen); err != nil {
+		return err
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("make embedded server: %w", err)
+	}
+	fatal := make(chan string, 1)
+	srv.SetLoggerV2(&serverLog{log: e.log, fatal: fatal}, false, false, false)
+	srv.Start()
+	if err := waitReady(srv, fatal); err != nil {
+		stop(srv)
+		return err
+	}
+	acc, err := srv.LookupAccount(accountEvents)
+	if err == nil {
+		err = acc.EnableJetStream(nil, nil)
+	}
+	if err != nil {
+		stop(srv)
+		return fmt.Errorf("enable JetStream: %w", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.srv, e.url = srv, srv.ClientURL()
+	if addr, ok := srv.Addr().(*net.TCPAddr); ok {
+		e.port = addr.Port // a restart keeps it, also when the first was chosen freely
+	}
+	return nil
+}
+
+func waitReady(srv *server.Server, fatal <-chan string) error {
+	deadline := time.Now().Add(startTimeout)
+	for !srv.ReadyForConnections(50 * time.Millisecond) {
+		select {
+		case msg := <-fatal:
+			return fmt.Errorf("start embedded server: %s", msg)
+		default:
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("start embedded server: not ready after %v", startTimeout)
+		}
+	}
+	return nil
+}
+
+// probe finds out whether the address can be listened on, since the server
+// itself only logs that it cannot.
+func probe(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "0" {
+		return err
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen for NATS clients (node.listen): %w", err)
+	}
+	return ln.Close()
+}
+
+func stop(srv *server.Server) {
+	srv.Shutdown()
+	srv.WaitForShutdown()
+}
+
+// stop ends the server and waits until all is on disk. It may be called again.
+func (e *embedded) stop() {
+	e.mu.Lock()
+	srv := e.srv
+	e.srv = nil
+	e.mu.Unlock()
+	if srv != nil {
+		stop(srv)
+	}
+}
+
+// InProcessConn implements nats.InProcessConnProvider for whichever server
+// runs at the moment.
+func (e *embedded) InProcessConn() (net.Conn, error) {
+	srv := e.running()
+	if srv == nil {
+		return nil, errServerGone
+	}
+	return srv.InProcessConn()
+}
+
+func (e *embedded) running() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv
+}
+
+func (e *embedded) clientURL() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.url
+}
+
+// interest reports whether anybody in the cluster subscribes to subject.
+func (e *embedded) interest(subject string) bool {
+	srv := e.running()
+	if srv == nil {
+		return false
+	}
+	acc, err := srv.LookupAccount(accountEvents)
+	return err == nil && acc.SubscriptionInterest(subject)
+}
+
+func (e *embedded) options() (*server.Options, error) {
+	host, port, err := net.SplitHostPort(e.cfg.Node.Listen)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		n = server.RANDOM_PORT
+		if e.port != 0 {
+			n = e.port
+		}
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	events, system := server.NewAccount(accountEvents), server.NewAccount(accountSystem)
+	opts := &server.Options{
+		ServerName: e.cfg.Node.Name, Host: host, Port: n,
+		NoSigs: true, NoLog: false, DisableJetStreamBanner: true,
+		Accounts: []*server.Account{events, system}, SystemAccount: accountSystem,
+		JetStream: true, StoreDir: e.cfg.Node.DataDir,
+		JetStreamMaxMemory: 16 << 20,
+		JetStreamMaxStore:  int64(e.cfg.Events.MaxBytes) + bucketBytes,
+		MaxPayload:         maxPayload, MaxPending: clientPending,
+		WriteDeadline: 10 * time.Second,
+	}
+	opts.Users = append(opts.Users, &server.User{Username: nodeUser, Password: e.password, Account: events})
+	for _, u := range e.cfg.Node.Users {
+		opts.Users = append(opts.Users, &server.User{Username: u.Name, Password: u.Password, Account: events, Permissions: permissions(u)})
+	}
+	if len(e.cfg.Node.Users) == 0 {
+		opts.Users = append(opts.Users, &server.User{Username: localUser, Password: rand.Text(), Account: events,
+			Permissions: localPermissions()})
+		opts.NoAuthUser = localUser
+	}
+	return opts, nil
+}
+
+// serverLog passes the server's log on. The server's notices are our details.
+type serverLog struct {
+	log   *slog.Logger
+	fatal chan<- string
+}
+
+func (l *serverLog) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l *serverLog) Debugf(f string, v ...any)  {}
+func (l *serverLog) Tracef(f string, v ...any)  {}
+func (l *serverLog) Warnf(f string, v ...any)   { l.log.Warn(fmt.Sprintf(f, v...)) }
+func (l *serverLog) Errorf(f string, v ...any)  { l.log.Error(fmt.Sprintf(f, v...)) }
+func (l *serverLog) Fatalf(f string, v ...any) {
+	select {
+	case l.fatal <- fmt.Sprintf(f, v...):
+	default:
+	}
+}

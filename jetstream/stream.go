@@ -1,0 +1,157 @@
+package jetstream
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	streamEvents = "EVENTS"
+	// duplicateWindow is how long the stream remembers message ids.
+	duplicateWindow = 2 * time.Minute
+	// metaStreamID is the metadata key of the stream that holds its identity.
+	metaStreamID = "weft_stream_id"
+	// startTry bounds one request while the node starts: requests that come
+	// before there is a leader are dropped without an answer.
+	startTry   = 500 * time.Millisecond
+	startPause = 100 * time.Millisecond
+)
+
+// State is what the stream's leader says of the stream.
+type State struct {
+	// Leader and LeaderSince change whenever another node leads; both are
+	// empty on a standalone node.
+	Leader      string
+	LeaderSince time.Time
+	First, Last uint64 // sequences stored; Last is kept when all is gone
+	ID          StreamID
+	Bytes       uint64
+	Messages    uint64
+}
+
+// streamConfig is the stream as it must be.
+func (n *Node) streamConfig(id StreamID) js.StreamConfig {
+	return js.StreamConfig{
+		Name:              streamEvents,
+		Subjects:          []string{"user.*", "topic.>", "tick.>"},
+		Storage:           js.FileStorage,
+		Replicas:          1,
+		Discard:           js.DiscardOld,
+		MaxAge:            n.cfg.Events.MaxAge,
+		MaxMsgsPerSubject: int64(n.cfg.Events.MaxPerSubject),
+		MaxBytes:          int64(n.cfg.Events.MaxBytes),
+		Duplicates:        min(duplicateWindow, n.cfg.Events.MaxAge),
+		AllowDirect:       true,
+		RePublish:         &js.RePublish{Source: ">", Destination: "out.>"},
+		Metadata:          map[string]string{metaStreamID: hex.EncodeToString(id[:])},
+	}
+}
+
+// ensureStream makes the stream, or brings its limits up to the configuration.
+func (n *Node) ensureStream(ctx context.Context) error {
+	return retry(ctx, func(ctx context.Context) error {
+		stream, err := n.js.Stream(ctx, streamEvents)
+		if errors.Is(err, js.ErrStreamNotFound) {
+			var id StreamID
+			rand.Read(id[:])
+			if stream, err = n.js.CreateStream(ctx, n.streamConfig(id)); err != nil {
+				return fmt.Errorf("create stream %s: %w", streamEvents, err)
+			}
+			n.log.Info("stream created", "stream", streamEvents)
+		} else if err != nil {
+			return fmt.Errorf("look up stream %s: %w", streamEvents, err)
+		}
+		have := stream.CachedInfo().Config
+		id, err := streamID(have.Metadata)
+		if err != nil {
+			// Made by other hands: it gets an identity, which resets all
+			// cursors that were handed out before.
+			rand.Read(id[:])
+		}
+		want := n.streamConfig(id)
+		if err != nil || !sameStream(have, want) {
+			if _, err := n.js.UpdateStream(ctx, want); err != nil {
+				return fmt.Errorf("update stream %s: %w", streamEvents, err)
+			}
+			n.log.Info("stream updated", "stream", streamEvents, "max_age", want.MaxAge,
+				"max_per_subject", want.MaxMsgsPerSubject, "max_bytes", want.MaxBytes)
+		}
+		n.streamID.Store(&id)
+		return nil
+	})
+}
+
+func sameStream(have, want js.StreamConfig) bool {
+	return have.MaxAge == want.MaxAge && have.MaxMsgsPerSubject == want.MaxMsgsPerSubject &&
+		have.MaxBytes == want.MaxBytes && have.Duplicates == want.Duplicates && have.AllowDirect &&
+		have.RePublish != nil && *have.RePublish == *want.RePublish && have.Replicas == want.Replicas
+}
+
+func streamID(meta map[string]string) (id StreamID, err error) {
+	b, err := hex.DecodeString(meta[metaStreamID])
+	if err != nil || len(b) != len(id) {
+		return id, errors.New("stream has no identity")
+	}
+	copy(id[:], b)
+	return id, nil
+}
+
+// State asks the leader. It fails with ErrUnavailable when nobody answers.
+func (n *Node) State(ctx context.Context) (State, error) {
+	stream, err := n.js.Stream(ctx, streamEvents)
+	if err != nil {
+		return State{}, fmt.Errorf("%w: stream info: %w", ErrUnavailable, err)
+	}
+	info := stream.CachedInfo()
+	id, err := streamID(info.Config.Metadata)
+	if err != nil {
+		return State{}, err
+	}
+	st := State{First: info.State.FirstSeq, Last: info.State.LastSeq, ID: id,
+		Bytes: info.State.Bytes, Messages: info.State.Msgs}
+	if c := info.Cluster; c != nil {
+		st.Leader = c.Leader
+		if c.LeaderSince != nil {
+			st.LeaderSince = *c.LeaderSince
+		}
+	}
+	n.streamID.Store(&id)
+	n.metrics.stream(st)
+	return st, nil
+}
+
+// StreamID returns the identity of the stream as last seen.
+func (n *Node) StreamID() StreamID { return *n.streamID.Load() }
+
+// CursorAt returns the text of the cursor of a client with one subject that
+// has everything up to seq.
+func (n *Node) CursorAt(seq uint64) string {
+	return Cursor{Stream: n.StreamID(), Floor: seq}.String()
+}
+
+// retry calls f with a short time limit until it succeeds or ctx ends, and
+// returns f's last error then.
+func retry(ctx context.Context, f func(context.Context) error) error {
+	for {
+		try, cancel := context.WithTimeout(ctx, startTry)
+		err := f(try)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if e := new(js.APIError); errors.As(err, &e) && e.Code == 400 {
+			return err // the request itself is wrong
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(startPause):
+		}
+	}
+}
