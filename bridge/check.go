@@ -1,0 +1,119 @@
+package bridge
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"weft/jetstream"
+)
+
+// maxTemplates bounds how many templates one source may have.
+const maxTemplates = 16
+
+// topicName is what a broker accepts as the name of a topic.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Check returns all that is wrong with the configuration, each a
+// *jetstream.KeyError.
+func (c *Config) Check() []error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
+	}
+	if c.Ingest.BodyLimit < 1<<10 || c.Ingest.BodyLimit > 64<<20 {
+		bad("ingest.body_limit", "%v is not between 1KiB and 64MiB", c.Ingest.BodyLimit)
+	}
+	c.Kafka.check(bad)
+	return errs
+}
+
+func (k *KafkaConfig) check(bad func(key, format string, args ...any)) {
+	if len(k.Sources) == 0 {
+		return // nothing else of the section is used
+	}
+	if k.Name == "" || len(k.Name) > 50 {
+		bad("kafka.name", "want 1 to 50 bytes")
+	}
+	if k.Group == "" {
+		bad("kafka.group", "is empty; name the consumer group")
+	}
+	if len(k.Brokers) == 0 {
+		bad("kafka.brokers", "is empty but there are kafka.sources; name at least one host:port")
+	}
+	for i, b := range k.Brokers {
+		host, port, err := net.SplitHostPort(b)
+		if n, perr := strconv.Atoi(port); err != nil || perr != nil || host == "" || n < 1 || n > 65535 {
+			bad("kafka.brokers["+strconv.Itoa(i)+"]", "%q is no host:port", b)
+		}
+	}
+	if k.Heartbeat < 50*time.Millisecond {
+		bad("kafka.heartbeat", "%v is below 50ms", k.Heartbeat)
+	}
+	if k.SessionTimeout < 3*k.Heartbeat {
+		bad("kafka.session_timeout", "%v is less than three heartbeats of %v", k.SessionTimeout, k.Heartbeat)
+	}
+	if k.Window < 1 || k.Window > 65536 {
+		bad("kafka.window", "%d is not between 1 and 65536", k.Window)
+	}
+	if k.TLS != nil && (k.TLS.Cert == "") != (k.TLS.Key == "") {
+		bad("kafka.tls", "cert and key come together")
+	}
+	if s := k.SASL; s != nil {
+		if !slices.Contains([]string{MechanismPlain, MechanismSHA256, MechanismSHA512}, s.Mechanism) {
+			bad("kafka.sasl.mechanism", "%q is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512", s.Mechanism)
+		}
+		if s.User == "" {
+			bad("kafka.sasl.user", "is empty")
+		}
+		if s.Password == "" {
+			bad("kafka.sasl.password", "is empty")
+		}
+	}
+	k.checkSources(bad)
+}
+
+func (k *KafkaConfig) checkSources(bad func(key, format string, args ...any)) {
+	topics := map[string]bool{}
+	for _, s := range k.Sources {
+		topics[s.Topic] = true
+	}
+	seen := map[string]bool{}
+	for i, s := range k.Sources {
+		key := "kafka.sources[" + strconv.Itoa(i) + "]"
+		switch {
+		case !topicName.MatchString(s.Topic):
+			bad(key+".topic", "%q is no name of a topic", s.Topic)
+		case seen[s.Topic]:
+			bad(key+".topic", "%q is there twice; give one source several templates in to", s.Topic)
+		}
+		seen[s.Topic] = true
+		if len(s.To) == 0 {
+			bad(key+".to", "is empty; say whom records are for, like user.{/customer/id}")
+		}
+		if len(s.To) > maxTemplates {
+			bad(key+".to", "%d templates, at most %d", len(s.To), maxTemplates)
+		}
+		for j, to := range s.To {
+			if _, err := parseTo(to); err != nil {
+				bad(key+".to["+strconv.Itoa(j)+"]", "%v", err)
+			}
+		}
+		if _, err := parseType(s.Type); err != nil {
+			bad(key+".type", "%v", err)
+		}
+		if s.Start != "" && s.Start != StartOldest && s.Start != StartNewest {
+			bad(key+".start", "%q is neither oldest nor newest", s.Start)
+		}
+		switch {
+		case s.DeadLetter == "":
+		case !topicName.MatchString(s.DeadLetter):
+			bad(key+".dead_letter", "%q is no name of a topic", s.DeadLetter)
+		case topics[s.DeadLetter]:
+			bad(key+".dead_letter", "%q is also a source: its records would go round in circles", s.DeadLetter)
+		}
+	}
+}

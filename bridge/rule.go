@@ -1,0 +1,191 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"weft/bridge/cloudevent"
+	"weft/bridge/pointer"
+	"weft/jetstream"
+	"weft/jetstream/subject"
+)
+
+// A Rule makes the events of a source's records. It is immutable and may be
+// used concurrently.
+type Rule struct {
+	to       []*subject.Template
+	kind     *subject.Template // nil: no type
+	pointers []string          // all that the templates use, each once
+	plain    *pointer.Set      // pointers, in the value of a record
+	whole    *pointer.Set      // cloudevent.Paths, then pointers, in a structured event
+	data     *pointer.Set      // what is below /data of pointers, in the value of a binary event
+	under    []int             // the position in data of pointers[i], -1: an attribute
+}
+
+// known reports whether a placeholder that is no pointer means something.
+func known(name string) bool {
+	header, ok := strings.CutPrefix(name, "header:")
+	return name == "key" || ok && header != ""
+}
+
+func parseTo(s string) (*subject.Template, error) {
+	return subject.ParseSubjectTemplate(s, false, known)
+}
+
+func parseType(s string) (*subject.Template, error) {
+	if s == "" {
+		return nil, nil
+	}
+	t, err := subject.ParseTemplate(s, known)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := t.Text(func(string) []string { return []string{"x"} })
+	if err != nil {
+		return nil, err
+	}
+	return t, jetstream.CheckType(plain)
+}
+
+// NewRule compiles the rule of a source, which Config.Check has passed.
+func NewRule(s Source) (*Rule, error) {
+	r := &Rule{}
+	for _, to := range s.To {
+		t, err := parseTo(to)
+		if err != nil {
+			return nil, err
+		}
+		r.to = append(r.to, t)
+		r.need(t)
+	}
+	kind, err := parseType(s.Type)
+	if err != nil {
+		return nil, err
+	}
+	if kind != nil {
+		r.kind = kind
+		r.need(kind)
+	}
+	return r, r.compile()
+}
+
+func (r *Rule) need(t *subject.Template) {
+	for _, name := range t.Names() {
+		if name[0] == '/' && r.position(name) < 0 {
+			r.pointers = append(r.pointers, name)
+		}
+	}
+}
+
+func (r *Rule) position(name string) int {
+	for i, p := range r.pointers {
+		if p == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r *Rule) compile() (err error) {
+	if r.plain, err = pointer.NewSet(r.pointers...); err != nil {
+		return err
+	}
+	if r.whole, err = pointer.NewSet(append(cloudevent.Paths(), r.pointers...)...); err != nil {
+		return err
+	}
+	var below []string
+	for _, p := range r.pointers {
+		rest, ok := strings.CutPrefix(p, "/data")
+		if ok && (rest == "" || rest[0] == '/') {
+			r.under = append(r.under, len(below))
+			below = append(below, rest)
+		} else {
+			r.under = append(r.under, -1)
+		}
+	}
+	r.data, err = pointer.NewSet(below...)
+	return err
+}
+
+// Events makes the events of rec, without message ids; there is at least one.
+// They share the record's value and their headers. The error is ErrTombstone or
+// a *Refusal.
+func (r *Rule) Events(rec *Record) ([]jetstream.Event, error) {
+	v, err := r.view(rec)
+	if err != nil {
+		return nil, err
+	}
+	subjects, err := r.subjects(v)
+	if err != nil {
+		return nil, err
+	}
+	kind := v.kind
+	if !v.typed && r.kind != nil {
+		if kind, err = r.kind.Text(v.lookup); err != nil || v.err != nil {
+			return nil, &Refusal{CauseType, errors.Join(err, v.err)}
+		}
+	}
+	events := make([]jetstream.Event, len(subjects))
+	for i, s := range subjects {
+		events[i] = jetstream.Event{Subject: s, Type: kind, Header: v.header, Data: rec.Value}
+	}
+	// The events differ in nothing but their subjects, which are made to be good.
+	if err := events[0].Check(); err != nil {
+		return nil, &Refusal{causeOf(err), err}
+	}
+	return events, nil
+}
+
+func (r *Rule) subjects(v *view) ([]string, error) {
+	var subjects []string
+	var missing error
+	for _, t := range r.to {
+		list, err := t.Expand(v.lookup)
+		switch {
+		case v.err != nil:
+			return nil, &Refusal{CauseAddressee, v.err}
+		case errors.Is(err, subject.ErrMissing):
+			missing = err
+		case err != nil:
+			return nil, &Refusal{CauseAddressee, err}
+		case subjects == nil:
+			subjects = list
+		default:
+			subjects = union(subjects, list)
+		}
+	}
+	if len(subjects) == 0 {
+		return nil, &Refusal{CauseNoAddressee, missing}
+	}
+	if len(subjects) > subject.MaxFanOut {
+		return nil, &Refusal{CauseAddressee, fmt.Errorf("%w: more than %d", subject.ErrFanOut, subject.MaxFanOut)}
+	}
+	return subjects, nil
+}
+
+func union(list, more []string) []string {
+	seen := make(map[string]struct{}, len(list)+len(more))
+	for _, s := range list {
+		seen[s] = struct{}{}
+	}
+	for _, s := range more {
+		if _, ok := seen[s]; !ok {
+			seen[s] = struct{}{}
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func causeOf(err error) Cause {
+	switch {
+	case errors.Is(err, jetstream.ErrType):
+		return CauseType
+	case errors.Is(err, jetstream.ErrTooLarge):
+		return CauseTooLarge
+	case errors.Is(err, subject.ErrSubject):
+		return CauseAddressee
+	}
+	return CauseBadEvent
+}

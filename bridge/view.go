@@ -1,0 +1,141 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+
+	"weft/bridge/cloudevent"
+	"weft/bridge/pointer"
+	"weft/jetstream"
+)
+
+// A view is one record as the templates of a rule look at it.
+type view struct {
+	rule       *Rule
+	rec        *Record
+	found      [][]byte              // raw values, by position in rule.pointers
+	attributes cloudevent.Extensions // of an event in binary form, else nil
+	header     map[string]string     // what the events carry on
+	typed      bool                  // a CloudEvent, which has a type of its own
+	kind       string                // that type
+	err        error                 // why a value that is there has no text
+}
+
+func (r *Rule) view(rec *Record) (*view, error) {
+	v := &view{rule: r, rec: rec}
+	if len(rec.Headers) == 0 { // by far the most
+		return v, v.plain()
+	}
+	contentType, _ := rec.first("content-type")
+	_, versioned := rec.first(cloudevent.KafkaPrefix + "specversion")
+	if !versioned {
+		_, versioned = rec.first(cloudevent.KafkaPrefix + "cloudEventsVersion")
+	}
+	v.header = map[string]string{}
+	CarryOn(v.header, jetstream.HeaderContentType, contentType)
+	if trace, ok := rec.first(jetstream.HeaderTraceparent); ok {
+		CarryOn(v.header, jetstream.HeaderTraceparent, trace)
+	}
+	switch form := cloudevent.FormOf(contentType, versioned); form {
+	case cloudevent.None:
+		return v, v.plain()
+	case cloudevent.InBody:
+		return v, v.structured()
+	case cloudevent.Binary:
+		return v, v.binary()
+	case cloudevent.Batch, cloudevent.Unknown:
+		return nil, &Refusal{CauseBadEvent, fmt.Errorf("%w: %.80q cannot be read from Kafka", cloudevent.ErrEvent, contentType)}
+	default:
+		panic("unknown form of a CloudEvent")
+	}
+}
+
+func (v *view) plain() error {
+	if v.rec.Value == nil {
+		return ErrTombstone
+	}
+	if v.rule.plain.Len() == 0 {
+		return nil
+	}
+	v.found = make([][]byte, v.rule.plain.Len())
+	if err := v.rule.plain.Find(v.rec.Value, v.found); err != nil {
+		return &Refusal{CauseNotJSON, err}
+	}
+	return nil
+}
+
+func (v *view) structured() error {
+	if v.rec.Value == nil {
+		return ErrTombstone
+	}
+	found := make([][]byte, v.rule.whole.Len())
+	if err := v.rule.whole.Find(v.rec.Value, found); err != nil {
+		return &Refusal{CauseNotJSON, err}
+	}
+	own := len(found) - len(v.rule.pointers)
+	a, err := cloudevent.FromPaths(found[:own])
+	if err != nil {
+		return &Refusal{CauseBadEvent, err}
+	}
+	v.found, v.typed, v.kind = found[own:], true, a.Type
+	// Whatever case or parameters it came with, this is how it is known further on.
+	v.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
+	return nil
+}
+
+func (v *view) binary() error {
+	v.attributes = cloudevent.Extensions{}
+	for _, h := range v.rec.Headers {
+		if len(h.Name) > len(cloudevent.KafkaPrefix) && strings.EqualFold(h.Name[:len(cloudevent.KafkaPrefix)], cloudevent.KafkaPrefix) {
+			if err := v.attributes.Add(h.Name[len(cloudevent.KafkaPrefix):], string(h.Value)); err != nil {
+				return &Refusal{CauseBadEvent, err}
+			}
+		}
+	}
+	a, err := v.attributes.Attributes()
+	if err != nil {
+		return &Refusal{CauseBadEvent, err}
+	}
+	v.typed, v.kind = true, a.Type
+	CarryAttributes(v.header, v.attributes)
+	v.found = make([][]byte, len(v.rule.pointers))
+	if v.rule.data.Len() == 0 || len(v.rec.Value) == 0 { // an event need not have data
+		return nil
+	}
+	found := make([][]byte, v.rule.data.Len())
+	if err := v.rule.data.Find(v.rec.Value, found); err != nil {
+		return &Refusal{CauseNotJSON, err}
+	}
+	for i, at := range v.rule.under {
+		if at >= 0 {
+			v.found[i] = found[at]
+		}
+	}
+	return nil
+}
+
+// lookup gives a template the values of a placeholder. What is there but has no
+// text is kept in v.err, which the caller must look at.
+func (v *view) lookup(name string) []string {
+	switch {
+	case name == "key":
+		if v.rec.Key == nil {
+			return nil
+		}
+		return []string{string(v.rec.Key)}
+	case name[0] != '/':
+		return v.rec.header(strings.TrimPrefix(name, "header:"))
+	}
+	i := v.rule.position(name)
+	if v.attributes != nil && v.rule.under[i] < 0 {
+		if value, ok := v.attributes[name[1:]]; ok {
+			return []string{value}
+		}
+		return nil
+	}
+	texts, err := pointer.Texts(v.found[i])
+	if err != nil && v.err == nil {
+		v.err = fmt.Errorf("{%s}: %w", name, err)
+	}
+	return texts
+}
