@@ -1,0 +1,82 @@
+package auth
+
+import (
+	"encoding/base64"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"weft/jetstream/subject"
+)
+
+// FuzzVerify: nothing that was not signed gets in, and nothing panics.
+func FuzzVerify(f *testing.F) {
+	cfg := hmacConfig()
+	cfg.Issuers[0].Keys = append(cfg.Issuers[0].Keys, Key{Alg: "RS256", Value: publicPEM(f, rsaKey())})
+	v := newVerifier(f, cfg)
+	good := sign(f, "HS256", []byte(secret), "", claims(nil))
+	for _, s := range []string{
+		"", ".", "..", "a.b.c", good[:len(good)-1], good + ".", "eyJhbGciOiJub25lIn0.e30.",
+		"eyJhbGciOiJIUzI1NiJ9.bnVsbA.", "bnVsbA.bnVsbA.AAAA", "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjFlOTk5fQ.AAAA",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		if token == good {
+			return
+		}
+		_, err := v.Verify(t.Context(), token)
+		if !errors.Is(err, ErrInvalid) {
+			t.Fatalf("%q gives %v", token, err)
+		}
+	})
+}
+
+// FuzzClaims: whatever an issuer signs, the identity holds only canonical
+// subjects and what was granted.
+func FuzzClaims(f *testing.F) {
+	cfg := hmacConfig()
+	cfg.Subscribe = []string{"user.{/sub}", "topic.a{/list}.{/deep/0/x}"}
+	cfg.Allow = []string{"topic.room.{/list}", "presence.{/list}"}
+	cfg.Privileged = Privileged{Claim: "/list", AnyOf: []string{"root"}, Allow: []string{"presence.topic.{/sub}.*"}}
+	v := newVerifier(f, cfg)
+	for _, s := range []string{
+		`{"sub":"ann","list":["a","*",">"]}`, `{"sub":1.5e3,"list":"root"}`, `{"sub":"a.b","list":[[],{},null,true]}`, `{"sub":"x","jti":{},"deep":[{"x":"y"}]}`,
+		`null`, `[]`, `{"sub":"ann","exp":1e999}`, `{"sub":"ann","aud":[1],"iss":{},"nbf":[]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > 4000 {
+			return
+		}
+		v.now = func() time.Time { return time.Unix(1000, 0) }
+		head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + base64.RawURLEncoding.EncodeToString(body)
+		sig, err := jwt.SigningMethodHS256.Sign(head, []byte(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := v.Verify(t.Context(), head+"."+base64.RawURLEncoding.EncodeToString(sig))
+		if err != nil {
+			return
+		}
+		if _, err := subject.Escape(id.User); err != nil {
+			t.Fatalf("user %q: %v", id.User, err)
+		}
+		if _, err := subject.Escape(id.Session); err != nil {
+			t.Fatalf("session %q: %v", id.Session, err)
+		}
+		for _, s := range id.Subscribe {
+			if err := subject.Check(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range []string{"topic.room.*", "topic.>", "user.*", "presence.*", "presence.topic.>"} {
+			if id.MayFollow(s) {
+				t.Fatalf("claims %q allow %s", body, s)
+			}
+		}
+	})
+}

@@ -1,0 +1,332 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+)
+
+// jwk writes a public key as a JSON Web Key; changes are merged into it.
+func jwk(t testing.TB, k crypto.Signer, kid string, changes map[string]any) map[string]any {
+	t.Helper()
+	j, err := jwkset.NewJWKFromKey(k.Public(), jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{KID: kid}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(j.Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range changes {
+		m[name] = v
+	}
+	return m
+}
+
+func keySet(t testing.TB, keys ...map[string]any) []byte {
+	t.Helper()
+	b, err := json.Marshal(map[string]any{"keys": keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// server is a JWKS URL without a network: a RoundTripper.
+type server struct {
+	mu     sync.Mutex
+	body   []byte
+	status int // 0: the connection fails
+	hits   atomic.Int64
+}
+
+func (s *server) set(status int, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status, s.body = status, body
+}
+
+func (s *server) RoundTrip(*http.Request) (*http.Response, error) {
+	s.hits.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status == 0 {
+		return nil, errors.New("connection refused")
+	}
+	return &http.Response{StatusCode: s.status, Body: io.NopCloser(bytes.NewReader(s.body)), Header: http.Header{}}, nil
+}
+
+// running starts a verifier whose only keys are those of s. Use in a synctest bubble.
+func running(t *testing.T, s *server, log *slog.Logger) *Verifier {
+	t.Helper()
+	cfg := Default()
+	cfg.Issuers = []Issuer{{JWKS: "https://issuer.test/keys"}}
+	v, err := New(cfg, log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.issuers[0].jwks.client.Transport = s
+	if err := v.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = v.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	synctest.Wait()
+	return v
+}
+
+func TestKeysComeFromARealJWKSServer(t *testing.T) {
+	ec := ecKey(t, elliptic.P256())
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/old" {
+			http.Redirect(w, r, "/keys", http.StatusFound)
+			return
+		}
+		_, _ = w.Write(keySet(t, jwk(t, ec, "k1", nil)))
+	}))
+	defer ts.Close()
+	for _, path := range []string{"/keys", "/old"} {
+		cfg := Default()
+		cfg.Issuers = []Issuer{{JWKS: ts.URL + path}}
+		v := newVerifier(t, cfg)
+		if _, err := v.Verify(t.Context(), sign(t, "ES256", ec, "k1", claims(nil))); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestARotatedKeyIsFoundByItsUnknownID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, next := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256())
+		s := &server{status: 200, body: keySet(t, jwk(t, old, "old", nil))}
+		v := running(t, s, quiet)
+		oldToken := sign(t, "ES256", old, "old", claims(nil))
+		if _, err := v.Verify(t.Context(), oldToken); err != nil {
+			t.Fatal(err)
+		}
+		s.set(200, keySet(t, jwk(t, next, "next", nil)))
+		token := sign(t, "ES256", next, "next", claims(nil))
+		_, err := v.Verify(t.Context(), token)
+		wantErr(t, err, ErrNotReady, token)
+		synctest.Wait()
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		// The old key is gone, also for a token that is in the cache.
+		if _, err := v.Verify(t.Context(), oldToken); err == nil {
+			t.Error("a token of a withdrawn key is still accepted")
+		}
+		synctest.Wait()
+		for range missBurst {
+			_, err = v.Verify(t.Context(), oldToken)
+			synctest.Wait()
+		}
+		wantErr(t, err, ErrInvalid, oldToken)
+	})
+}
+
+func TestKeysAreFetchedAgainByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := ecKey(t, elliptic.P256())
+		s := &server{status: 200, body: keySet(t, jwk(t, k, "k", nil))}
+		running(t, s, quiet)
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if n := s.hits.Load(); n != 2 {
+			t.Errorf("%d fetches in six minutes, want 2", n)
+		}
+	})
+}
+
+func TestTheLastGoodKeysStayWhenTheURLFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := ecKey(t, elliptic.P256())
+		good := keySet(t, jwk(t, k, "k", nil))
+		s := &server{status: 200, body: good}
+		var logged bytes.Buffer
+		v := running(t, s, slog.New(slog.NewTextHandler(&logged, nil)))
+		for _, failure := range []struct {
+			status int
+			body   []byte
+		}{
+			{0, nil}, {500, good}, {200, []byte("<html>")}, {200, []byte(`{"keys":[]}`)},
+			{200, bytes.Repeat([]byte(" "), maxJWKS+1)}, {304, nil},
+		} {
+			s.set(failure.status, failure.body)
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if _, err := v.Verify(t.Context(), sign(t, "ES256", k, "k", claims(nil))); err != nil {
+				t.Errorf("status %d: %v", failure.status, err)
+			}
+		}
+		s.set(200, good)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := strings.Count(logged.String(), "cannot be fetched"); n != 1 {
+			t.Errorf("the outage is logged %d times, want once:\n%s", n, &logged)
+		}
+		if n := strings.Count(logged.String(), "can be fetched again"); n != 1 {
+			t.Errorf("the recovery is logged %d times, want once", n)
+		}
+	})
+}
+
+func TestAURLThatFailsFromTheStartIsNotReadyAndThenMended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := ecKey(t, elliptic.P256())
+		s := &server{}
+		v := running(t, s, quiet)
+		token := sign(t, "ES256", k, "k", claims(nil))
+		for range 5 {
+			_, err := v.Verify(t.Context(), token)
+			wantErr(t, err, ErrNotReady, token)
+			synctest.Wait()
+		}
+		// What could never be good is told at once.
+		hmac := signHMAC(t, nil)
+		_, err := v.Verify(t.Context(), hmac)
+		wantErr(t, err, ErrInvalid, hmac)
+		s.set(200, keySet(t, jwk(t, k, "k", nil)))
+		time.Sleep(retryLast + retryLast/10)
+		synctest.Wait()
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAFloodOfUnknownKeyIDsCausesFewFetches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := ecKey(t, elliptic.P256())
+		s := &server{status: 200, body: keySet(t, jwk(t, k, "k", nil))}
+		v := running(t, s, quiet)
+		good := sign(t, "ES256", k, "k", claims(nil))
+		start, other := time.Now(), ecKey(t, elliptic.P256())
+		for i := range 600 {
+			token := sign(t, "ES256", other, fmt.Sprintf("kid-%d", i), claims(nil))
+			if _, err := v.Verify(t.Context(), token); err == nil {
+				t.Fatal("a forged token is accepted")
+			}
+			if _, err := v.Verify(t.Context(), good); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+		}
+		most := int64(time.Since(start)/missGap) + missBurst + 1
+		if n := s.hits.Load(); n > most || n < 3 {
+			t.Errorf("%d fetches in a minute of forged tokens, want 3 to %d", n, most)
+		}
+		// Also one that is over by its own word asks for nothing.
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		before := s.hits.Load()
+		over := sign(t, "ES256", other, "x", claims(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}))
+		_, err := v.Verify(t.Context(), over)
+		wantErr(t, err, ErrInvalid, over)
+		synctest.Wait()
+		if s.hits.Load() != before {
+			t.Error("an expired token of an unknown key causes a fetch")
+		}
+	})
+}
+
+func TestJWKSKeysAreBoundToTheirAlgorithm(t *testing.T) {
+	ec, ed := ecKey(t, elliptic.P384()), edKey(t)
+	keys, skipped, err := parseJWKS(keySet(t,
+		jwk(t, rsaKey(), "bound", map[string]any{"alg": "RS512"}),
+		jwk(t, rsaKey(), "free", nil),
+		jwk(t, ec, "ec", map[string]any{"use": "sig", "x5t": "nonsense", "key_ops": []string{"verify"}}),
+		jwk(t, ed, "ed", map[string]any{"alg": "Ed25519"}),
+		// All that follow are skipped.
+		map[string]any{"kty": "oct", "k": "c2VjcmV0", "kid": "oct", "alg": "HS256"},
+		jwk(t, rsaKey(), "enc", map[string]any{"use": "enc"}),
+		jwk(t, rsaKey(), "ops", map[string]any{"key_ops": []string{"encrypt"}}),
+		jwk(t, rsaKey(), "oaep", map[string]any{"alg": "RSA-OAEP"}),
+		jwk(t, rsaKey(), "hs", map[string]any{"alg": "HS256"}),
+		jwk(t, ec, "curve", map[string]any{"alg": "ES256"}),
+		jwk(t, ec, "off", map[string]any{"x": "AAAA"}),
+		jwk(t, rsaKey(), "small", map[string]any{"n": "AQAB"}),
+		map[string]any{"kty": "EC"}, map[string]any{"kty": 1}, map[string]any{},
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(keys) != 4 || skipped != 11 {
+		t.Fatalf("%d keys, %d skipped; want 4 and 11", len(keys), skipped)
+	}
+	for _, c := range []struct {
+		key      int
+		alg, kid string
+		want     bool
+	}{
+		{0, "RS512", "bound", true}, {0, "RS256", "bound", false}, {0, "RS512", "free", false}, {0, "RS512", "", true},
+		{1, "PS256", "free", true}, {1, "HS256", "free", false}, {2, "ES384", "ec", true}, {2, "ES256", "ec", false}, {3, "EdDSA", "ed", true},
+	} {
+		if got := keys[c.key].serves(c.alg, c.kid); got != c.want {
+			t.Errorf("key %s serves alg %s kid %q: %v", keys[c.key].kid, c.alg, c.kid, got)
+		}
+	}
+	many := make([]map[string]any, maxKeys+1)
+	for i := range many {
+		many[i] = jwk(t, ed, "", nil)
+	}
+	if _, _, err := parseJWKS(keySet(t, many...)); err == nil {
+		t.Errorf("%d keys are accepted", len(many))
+	}
+}
+
+func TestThePrivateHalfOfAJWKIsIgnored(t *testing.T) {
+	j, err := jwkset.NewJWKFromKey(ecKey(t, elliptic.P256()), jwkset.JWKOptions{Marshal: jwkset.JWKMarshalOptions{Private: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(j.Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := parseJWK(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := k.public.(*ecdsa.PublicKey); !ok || k.private != nil {
+		t.Errorf("key is %T, private %T", k.public, k.private)
+	}
+}
+
+func TestARedirectNeverLeavesHTTPS(t *testing.T) {
+	request := func(url string) *http.Request { return httptest.NewRequest("GET", url, nil) }
+	via := []*http.Request{request("https://a/keys")}
+	if checkRedirect(request("http://a/keys"), via) == nil {
+		t.Error("a redirect to http is followed")
+	}
+	if err := checkRedirect(request("https://b/keys"), via); err != nil {
+		t.Error(err)
+	}
+	if checkRedirect(request("https://b/keys"), append(via, via[0], via[0], via[0])) == nil {
+		t.Error("a fourth redirect is followed")
+	}
+}
