@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"weft/edge/auth"
 	"weft/jetstream"
 )
 
@@ -15,13 +16,16 @@ var (
 // check returns all that is wrong, each a *jetstream.KeyError: what the rooms
 // say about their parts, then what only shows when they are seen together.
 func (c *Config) check(insecurePublic bool) []error {
-	js := c.JetStream()
-	errs := js.Check()
+	js, face, ways := c.JetStream(), c.Edge(), c.Bridge()
+	errs := slices.Concat(js.Check(), face.Check(), ways.Check())
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
 	}
 	if c.Cluster != nil {
 		bad("cluster", "clusters are not available in this version; remove the section to run one standalone node")
+	}
+	if c.Auth.Mode == auth.ModeNone && !insecurePublic && !jetstream.IsLoopback(c.Public.Listen) {
+		bad("auth.mode", "none lets anybody be any user, and others can reach public.listen %s; listen on 127.0.0.1, or force it with --insecure-public", c.Public.Listen)
 	}
 	if !slices.Contains(levels, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn and error", c.Log.Level)

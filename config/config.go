@@ -24,6 +24,9 @@ import (
 	"os"
 	"reflect"
 
+	"weft/bridge"
+	"weft/edge"
+	"weft/edge/auth"
 	"weft/jetstream"
 )
 
@@ -35,7 +38,12 @@ const MaxFileBytes = 1 << 20
 type Config struct {
 	Node    jetstream.NodeConfig     `yaml:"node"`
 	Cluster *jetstream.ClusterConfig `yaml:"cluster"`
+	Public  edge.PublicConfig        `yaml:"public"`
+	Admin   edge.AdminConfig         `yaml:"admin"`
+	Auth    auth.Config              `yaml:"auth"`
 	Events  jetstream.EventsConfig   `yaml:"events"`
+	Ingest  bridge.IngestConfig      `yaml:"ingest"`
+	Kafka   bridge.KafkaConfig       `yaml:"kafka"`
 	Log     LogConfig                `yaml:"log"`
 }
 
@@ -49,17 +57,32 @@ var configType = reflect.TypeFor[Config]()
 
 // Default returns the defaults.
 func Default() Config {
-	js := jetstream.Default()
+	js, ways, face := jetstream.Default(), bridge.Default(), edge.Default()
 	return Config{
 		Node:   js.Node,
+		Public: face.Public,
+		Admin:  face.Admin,
+		Auth:   face.Auth,
 		Events: js.Events,
+		Ingest: ways.Ingest,
+		Kafka:  ways.Kafka,
 		Log:    LogConfig{Level: "info", Format: "text"},
 	}
 }
 
 // JetStream is the part that the node needs.
 func (c *Config) JetStream() jetstream.Config {
-	return jetstream.Config{Node: c.Node, Cluster: c.Cluster, Events: c.Events}
+	return jetstream.Config{Node: c.Node, Cluster: c.Cluster, Events: c.Events, MaxTokenLife: c.Auth.MaxTokenLife}
+}
+
+// Edge is the part that listeners and connections need.
+func (c *Config) Edge() edge.Config {
+	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth}
+}
+
+// Bridge is the part that the ways in need.
+func (c *Config) Bridge() bridge.Config {
+	return bridge.Config{Kafka: c.Kafka, Ingest: c.Ingest}
 }
 
 // A Setting is a key that a flag sets.

@@ -112,7 +112,7 @@ func (p *printer) value(v reflect.Value, secret bool) string {
 		return "{" + strings.Join(items, ", ") + "}"
 	}
 	text, quoted := scalarOf(v)
-	if p.mask && secret && text != "" {
+	if p.mask && text != "" && (secret || strings.Contains(text, "PRIVATE KEY")) {
 		return quote(Mask)
 	}
 	if !quoted {

@@ -13,6 +13,25 @@ const full = `node:
     - {name: orders, password: "p: #1", role: publisher}
     - {name: "on", password: "0x10", role: operator}
 events: {max_age: 36h30m, max_bytes: 2GB}
+auth:
+  issuers:
+    - keys:
+        - alg: HS256
+          secret: &s "not so secret: 0123456789 0123456789"
+        - {alg: HS256, kid: "2", secret: *s}
+    - jwks: https://ann:hush@id.example.com/keys
+  allow: ["topic.hotel.*", "topic.chat.{/room}"]
+  privileged: {claim: /roles, any_of: [support, "1"], allow: ["user.*"]}
+kafka:
+  brokers: ["127.0.0.1:9092", "[::1]:9092"]
+  tls: {}
+  sasl: {mechanism: PLAIN, user: weft, password: "  spaces  "}
+  sources:
+    - topic: orders
+      to:
+        - user.{/customer/id}
+        - topic.orders.{key}
+    - {topic: other, to: ["user.{header:x}"], type: "other.{/state}", start: newest}
 `
 
 func effective(t *testing.T, l *Loaded) string {
@@ -29,15 +48,23 @@ func TestTheEffectiveConfigurationReadsBackTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &printer{origins: l.origins}
-	p.section(reflect.ValueOf(&l.Config).Elem(), "", 0)
-	again, err := load(Source{Path: "again.yaml"}, p.out.Bytes())
+	first := unmasked(l)
+	again, err := load(Source{Path: "again.yaml"}, []byte(first))
 	if err != nil {
-		t.Fatalf("%v\n%s", err, p.out.String())
+		t.Fatalf("%v\n%s", err, first)
 	}
-	if !reflect.DeepEqual(l.Config, again.Config) {
-		t.Errorf("got %+v\nwant %+v\n%s", again.Config, l.Config, p.out.String())
+	if second := unmasked(again); second != first {
+		t.Errorf("got\n%s\nwant\n%s", second, first)
 	}
+	if !reflect.DeepEqual(l.Node, again.Node) || !reflect.DeepEqual(l.Kafka, again.Kafka) || l.Auth.Issuers[0].Keys[0] != again.Auth.Issuers[0].Keys[0] {
+		t.Errorf("got %+v\nwant %+v", again.Config, l.Config)
+	}
+}
+
+func unmasked(l *Loaded) string {
+	p := &printer{}
+	p.section(reflect.ValueOf(&l.Config).Elem(), "", 0)
+	return p.out.String()
 }
 
 func TestTheEffectiveConfigurationMasksSecretsAndNamesOrigins(t *testing.T) {
@@ -46,7 +73,7 @@ func TestTheEffectiveConfigurationMasksSecretsAndNamesOrigins(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := effective(t, l)
-	for _, hidden := range []string{"p: #1", "0x10"} {
+	for _, hidden := range []string{"p: #1", "0x10", "not so secret", "spaces", "hush"} {
 		if strings.Contains(text, hidden) {
 			t.Errorf("%q is not masked in\n%s", hidden, text)
 		}
@@ -71,7 +98,7 @@ func TestExactlyTheseKeysAreSecret(t *testing.T) {
 			got = append(got, l.key)
 		}
 	}
-	want := []string{"node.users[].password", "cluster.secret"}
+	want := []string{"node.users[].password", "cluster.secret", "admin.token", "auth.issuers[].keys[].secret", "kafka.sasl.password"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

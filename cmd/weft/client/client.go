@@ -1,0 +1,89 @@
+// Package client is the other end of a node's listeners: it publishes an event
+// at the admin listener, and follows events at the public one over SSE,
+// WebSocket or long poll.
+//
+// A Follower comes back by itself. It keeps the id of the last event it handed
+// on and resumes there, waits longer after each failure, and gives up only when
+// the node says that coming back is of no use.
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// eventsPath is where events are published and followed, on both listeners.
+const eventsPath = "/_weft/v1/events"
+
+// maxProblem bounds how much of an error answer is read, in bytes.
+const maxProblem = 64 << 10
+
+// A Problem is an error that the node answered with (RFC 9457).
+type Problem struct {
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	// RetryAfter is what the answer's header asks for; 0 when it does not.
+	RetryAfter time.Duration `json:"-"`
+}
+
+func (p *Problem) Error() string {
+	switch {
+	case p.Code == "":
+		return fmt.Sprintf("answered %d %s", p.Status, http.StatusText(p.Status))
+	case p.Detail == "":
+		return p.Code
+	}
+	return p.Code + ": " + p.Detail
+}
+
+// passing reports whether waiting may mend it.
+func (p *Problem) passing() bool {
+	return p.Status == http.StatusTooManyRequests || p.Status >= 500
+}
+
+// problemOf reads the error answer of a node, or of something in between.
+func problemOf(res *http.Response) *Problem {
+	p := &Problem{}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxProblem))
+	if err != nil || json.Unmarshal(body, p) != nil {
+		p = &Problem{}
+	}
+	p.Status = res.StatusCode
+	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		p.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return p
+}
+
+// eventsURL is the URL of a node's events with a query.
+func eventsURL(base string, query url.Values) (*url.URL, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%w: %q; write one like http://localhost:4000", errURL, base)
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/") + eventsPath
+	u.RawQuery = query.Encode()
+	return u, nil
+}
+
+// An Ended is the last word of a node on a connection.
+type Ended struct {
+	Reason    string `json:"reason"`
+	Reconnect bool   `json:"reconnect"`
+}
+
+func (e *Ended) Error() string { return "the node ended the connection: " + e.Reason }
+
+// errFrame is wrapped by errors about an answer that is not as it should be.
+var errFrame = errors.New("unexpected answer")
+
+// errURL is wrapped by errors about an address that no try can mend.
+var errURL = errors.New("not a URL")

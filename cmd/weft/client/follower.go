@@ -1,0 +1,140 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// A Follower receives events from the public listener.
+type Follower struct {
+	// URL of the node: http://localhost:4000.
+	URL string
+	// Token proves who listens; User says so where nothing is checked
+	// (auth.mode none).
+	Token, User string
+	// Subjects are asked for in addition to what the token brings; Types narrow
+	// what is sent.
+	Subjects, Types []string
+	// Transport is one of Transports.
+	Transport string
+	// Waiting, when not nil, is told before each wait for the next try.
+	Waiting func(cause error, wait time.Duration)
+
+	sleep func(context.Context, time.Duration) error // sleep; another one in tests
+}
+
+// A transport holds one connection, or one series of polls, and hands on each
+// frame. It returns the error of emit as it is, and *Ended, *Problem or the
+// error of the network.
+type transport func(ctx context.Context, f *Follower, lastID string, emit func(Frame) error) error
+
+var transports = map[string]transport{"sse": followSSE, "ws": followWebSocket, "poll": followPoll}
+
+// Transports are the names of the transports.
+func Transports() []string { return []string{"sse", "ws", "poll"} }
+
+// Waits between two tries: they double from the first to the longest.
+const (
+	firstWait   = 500 * time.Millisecond
+	longestWait = 30 * time.Second
+)
+
+// ErrStop is returned by emit to end Run without an error.
+var ErrStop = errors.New("stop")
+
+// Run hands on events, and the node's own frames, until ctx ends, emit returns
+// an error, or the node says that coming back is of no use. It begins after
+// lastID, or now when that is empty.
+func (f *Follower) Run(ctx context.Context, lastID string, emit func(Frame) error) error {
+	follow, ok := transports[f.Transport]
+	if !ok {
+		return fmt.Errorf("there is no transport %q", f.Transport)
+	}
+	if f.sleep == nil {
+		f.sleep = sleep
+	}
+	var stopped error
+	wait := firstWait
+	for {
+		err := follow(ctx, f, lastID, func(frame Frame) error {
+			wait = firstWait
+			if frame.Type == TypeClose {
+				return frame.ended()
+			}
+			if stopped = emit(frame); stopped != nil {
+				return stopped
+			}
+			// Only now: what was not handed on is asked for again.
+			if frame.ID != "" {
+				lastID = frame.ID
+			}
+			return nil
+		})
+		switch {
+		case ctx.Err() != nil || errors.Is(stopped, ErrStop):
+			return nil
+		case stopped != nil:
+			return stopped
+		case final(err):
+			return err
+		}
+		pause := wait/2 + rand.N(wait/2+1) // jitter, so that many do not come at once
+		var problem *Problem
+		if errors.As(err, &problem) {
+			pause = max(pause, problem.RetryAfter)
+		}
+		if f.Waiting != nil {
+			f.Waiting(err, pause)
+		}
+		if f.sleep(ctx, pause) != nil {
+			return nil
+		}
+		wait = min(2*wait, longestWait)
+	}
+}
+
+// final reports whether coming back is of no use.
+func final(err error) bool {
+	var (
+		ended   *Ended
+		problem *Problem
+		bad     *url.Error
+	)
+	switch {
+	case errors.As(err, &ended):
+		return !ended.Reconnect || ended.Reason == "expired" // the next try needs a new token
+	case errors.As(err, &problem):
+		return !problem.passing()
+	case errors.As(err, &bad):
+		return bad.Op == "parse"
+	}
+	return errors.Is(err, errURL)
+}
+
+// request makes the GET of one connection.
+func (f *Follower) request(ctx context.Context, lastID string, query url.Values) (*http.Request, error) {
+	if f.User != "" {
+		query.Set("user", f.User)
+	}
+	if lastID != "" {
+		query.Set("last_event_id", lastID)
+	}
+	query["subject"], query["type"] = f.Subjects, f.Types
+	u, err := eventsURL(f.URL, query)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("follow: %w", err)
+	}
+	if f.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+f.Token)
+	}
+	return req, nil
+}

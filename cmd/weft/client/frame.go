@@ -1,0 +1,47 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// maxFrame bounds one frame, in bytes: a payload of 1 MiB in which every byte
+// is escaped, and what is around it.
+const maxFrame = 8 << 20
+
+// Types of a node's own frames.
+const (
+	TypeOpen      = "weft.open"
+	TypeReset     = "weft.reset"
+	TypeKeepalive = "weft.keepalive"
+	TypeClose     = "weft.close"
+)
+
+// A Frame is one event, or a word of the node itself: then its type begins with
+// weft. and it has no subject.
+type Frame struct {
+	ID      string `json:"id,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Type    string `json:"type,omitempty"`
+	// Data is the payload: itself when it is JSON, else as a JSON string.
+	Data json.RawMessage `json:"data,omitempty"`
+	// DataBase64 is a payload that is not UTF-8.
+	DataBase64 string `json:"data_base64,omitempty"`
+}
+
+func parseFrame(text []byte) (Frame, error) {
+	var f Frame
+	if err := json.Unmarshal(text, &f); err != nil {
+		return f, fmt.Errorf("%w: %d bytes that are no JSON frame", errFrame, len(text))
+	}
+	return f, nil
+}
+
+// ended is the content of a weft.close.
+func (f Frame) ended() *Ended {
+	e := &Ended{}
+	if err := json.Unmarshal(f.Data, e); err != nil || e.Reason == "" {
+		return &Ended{Reason: "unknown", Reconnect: true}
+	}
+	return e
+}

@@ -1,0 +1,69 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// maxPoll bounds the answer to one poll, in bytes.
+const maxPoll = 64 << 20
+
+// followPoll follows by long polls, one after the other.
+func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame) error) error {
+	for {
+		answer, err := poll(ctx, f, lastID)
+		if err != nil {
+			return err
+		}
+		if answer.Reset {
+			if err := emit(Frame{Type: TypeReset}); err != nil {
+				return err
+			}
+		}
+		for _, frame := range answer.Events {
+			if err := emit(frame); err != nil {
+				return err
+			}
+		}
+		// The answer's own id can be beyond that of its last event.
+		if answer.LastEventID != "" && answer.LastEventID != lastID {
+			lastID = answer.LastEventID
+			if err := emit(Frame{ID: lastID, Type: TypeKeepalive}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+type pollAnswer struct {
+	Events      []Frame `json:"events"`
+	LastEventID string  `json:"last_event_id"`
+	Reset       bool    `json:"reset"`
+}
+
+func poll(ctx context.Context, f *Follower, lastID string) (pollAnswer, error) {
+	var answer pollAnswer
+	ctx, cancel := context.WithTimeoutCause(ctx, idleLimit, errIdle)
+	defer cancel()
+	req, err := f.request(ctx, lastID, url.Values{})
+	if err != nil {
+		return answer, err
+	}
+	req.Header.Set("Accept", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return answer, fmt.Errorf("follow: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return answer, fmt.Errorf("follow: %w", problemOf(res))
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxPoll)).Decode(&answer); err != nil {
+		return answer, fmt.Errorf("%w: a poll that is no JSON", errFrame)
+	}
+	return answer, nil
+}

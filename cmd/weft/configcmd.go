@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"weft/config"
+)
+
+func newConfigCommand() *cobra.Command {
+	var reference bool
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check the configuration and print what is in effect",
+		Long: `Checks the configuration and prints what is in effect as YAML: defaults, file,
+environment and flags together. Secrets are masked; a comment says where each
+value that is no default came from.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if reference {
+				return config.WriteReference(cmd.OutOrStdout())
+			}
+			l, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			return l.WriteYAML(cmd.OutOrStdout())
+		},
+	}
+	fileFlag(cmd)
+	overrideFlags(cmd)
+	cmd.Flags().BoolVar(&reference, "reference", false, "print the table of all keys in Markdown instead")
+	return cmd
+}

@@ -1,0 +1,50 @@
+// Weft is an event gateway in one binary. Back ends publish events to Kafka, to
+// a NATS subject or over HTTP; weft stores each one for the user it is for and
+// pushes it to every browser and device that user has open.
+//
+//	weft serve     run a node
+//	weft config    print the effective configuration, or the reference of all keys
+//	weft token     mint a token for development
+//	weft publish   publish an event through the admin listener
+//	weft listen    print a user's events as they arrive, and resume by itself
+//	weft version   print what was built
+//
+// Exit codes: 0 done, 1 failed, 2 used wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes of the command.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	// The first signal ends ctx and with it everything in order; from then on
+	// the signals have their usual effect, so that a second one ends at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	report(os.Stderr, err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}

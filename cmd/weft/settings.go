@@ -1,0 +1,60 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"weft/config"
+)
+
+// fileFlag adds --config; its value is read by load.
+func fileFlag(cmd *cobra.Command) {
+	cmd.Flags().String("config", "", "configuration file in YAML (or "+config.PathVariable+"); without one, the defaults")
+}
+
+// overrides are the flags that set a key.
+var overrides = []struct{ flag, key, usage string }{
+	{"data-dir", "node.data_dir", "folder that holds all state"},
+	{"log-level", "log.level", "debug, info, warn or error"},
+	{"log-format", "log.format", "text or json"},
+}
+
+func overrideFlags(cmd *cobra.Command) {
+	for _, o := range overrides {
+		cmd.Flags().String(o.flag, "", o.usage+" ("+o.key+")")
+	}
+	cmd.Flags().Bool("insecure-public", false, "permit auth.mode none on a public listener that others can reach")
+}
+
+// load reads the configuration that cmd's flags and the environment ask for.
+func load(cmd *cobra.Command) (*config.Loaded, error) {
+	src := config.Source{Path: os.Getenv(config.PathVariable), Environ: os.Environ()}
+	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
+		src.Path = f.Value.String()
+	}
+	for _, o := range overrides {
+		if f := cmd.Flags().Lookup(o.flag); f != nil && f.Changed {
+			src.Settings = append(src.Settings, config.Setting{Flag: "--" + o.flag, Key: o.key, Value: f.Value.String()})
+		}
+	}
+	if f := cmd.Flags().Lookup("insecure-public"); f != nil {
+		src.InsecurePublic = f.Value.String() == "true"
+	}
+	return config.Load(src)
+}
+
+// newLogger writes to w as the section log says, which has been checked.
+func newLogger(w io.Writer, c config.LogConfig) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
