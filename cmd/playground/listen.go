@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 )
 
 // The addresses of a playground, by what listens there.
@@ -23,23 +24,32 @@ type addresses struct{ Page, Public, Admin, NATS, Kafka string }
 // free port and nobody else takes one while weft is being built.
 type reserved struct{ listeners map[string]net.Listener }
 
-// reserve takes the usual port of each part. When one is taken it says so on
-// out and takes a free one.
-func reserve(page string, out io.Writer) (*reserved, error) {
+// usual are the addresses that the documentation of each part names.
+var usual = addresses{
+	Page:   "127.0.0.1:4100",
+	Public: "127.0.0.1:4000",
+	Admin:  "127.0.0.1:4010",
+	NATS:   "127.0.0.1:4222",
+	Kafka:  "127.0.0.1:9092",
+}
+
+// reserve takes the wished ports; 0 stands for any. When one is taken it says so
+// on out and takes a free one.
+func reserve(wish addresses, out io.Writer) (*reserved, error) {
 	r := &reserved{listeners: map[string]net.Listener{}}
 	for _, w := range []struct{ name, addr string }{
-		{addrPage, page},
-		{addrPublic, "127.0.0.1:4000"},
-		{addrAdmin, "127.0.0.1:4010"},
-		{addrNATS, "127.0.0.1:4222"},
-		{addrKafka, "127.0.0.1:9092"},
+		{addrPage, wish.Page},
+		{addrPublic, wish.Public},
+		{addrAdmin, wish.Admin},
+		{addrNATS, wish.NATS},
+		{addrKafka, wish.Kafka},
 	} {
 		ln, err := listen(w.addr)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen for %s: %w", w.name, err), r.Close())
 		}
 		r.listeners[w.name] = ln
-		if got := ln.Addr().String(); got != w.addr {
+		if got := ln.Addr().String(); got != w.addr && !strings.HasSuffix(w.addr, ":0") {
 			fmt.Fprintf(out, "%s (%s) is taken; using %s instead\n", w.addr, w.name, got)
 		}
 	}

@@ -27,8 +27,8 @@ import (
 )
 
 func main() {
-	var opts options
-	flag.StringVar(&opts.page, "listen", "127.0.0.1:4100", "`address` of the page; loopback only")
+	opts := options{wish: usual}
+	flag.StringVar(&opts.wish.Page, "listen", usual.Page, "`address` of the page; loopback only")
 	flag.StringVar(&opts.binary, "weft", "", "`path` of a weft binary to run instead of building one")
 	flag.Parse()
 	if flag.NArg() > 0 {

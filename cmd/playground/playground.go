@@ -11,8 +11,8 @@ import (
 )
 
 type options struct {
-	page   string // wished address of the page
-	binary string // a weft binary; empty: build one
+	wish   addresses // where to listen, if it can be had
+	binary string    // a weft binary; empty: build one
 }
 
 // A playground is everything that runs: the broker, the Weft node as a child
@@ -70,7 +70,7 @@ func open(ctx context.Context, opts options, log *slog.Logger, out io.Writer) (_
 	}
 	p.close.add(func() error { return os.RemoveAll(dir) })
 
-	held, err := reserve(opts.page, out)
+	held, err := reserve(opts.wish, out)
 	if err != nil {
 		return nil, err
 	}
