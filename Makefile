@@ -1,0 +1,53 @@
+# Weft. Everything works in a fresh clone with Go and network; what the tests
+# need beyond that is installed by test/scripts/prepare.sh.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
+binary := bin/weft
+
+.PHONY: help build run test lint unit e2e bench docs cluster clean prepare
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## compile bin/weft, statically
+	CGO_ENABLED=0 go build -trimpath -o $(binary) ./cmd/weft
+
+run: ## the playground: a node, a broker and a web page (no C compiler needed)
+	CGO_ENABLED=0 go run ./cmd/playground
+
+test: prepare lint unit e2e ## all checks and all tests; installs what they need
+
+lint: ## formatting, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then \
+		echo "these files are not as gofmt writes them:" >&2; echo "$$unformatted" >&2; exit 1; \
+	fi
+	go vet ./...
+	go tool staticcheck ./...
+
+# go vet has run already.
+unit: ## tests beside the code, with the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -vet=off -timeout 5m $(rooms)
+
+e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -timeout 10m ./test/...
+
+bench: build ## benchmarks, those of the whole street included
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
+
+docs: ## write the reference of all keys into README.md
+	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update
+
+cluster: ## not yet: this version runs one standalone node
+	@echo "This version runs one standalone node; clusters come with a later one."
+
+clean: ## remove what was built
+	rm -rf bin
+	go clean -testcache
+
+prepare:
+	@test/scripts/prepare.sh
