@@ -36,6 +36,8 @@ func nodeConfig(a addresses, dataDir, secret string) string {
 		"  # An EventSource cannot send headers, so it brings its token in the query.",
 		"  # Behind one's own domain the cookie weft_token is the better way.",
 		"  token_in_query: true",
+		"  # Ctrl-C should not wait: there is no other node to spread the goodbyes for.",
+		"  drain_window: 0s",
 		"admin:",
 		"  listen: " + a.Admin,
 		"auth:",

@@ -37,6 +37,7 @@ func build(ctx context.Context, path string) error {
 // A node is a running weft process.
 type node struct {
 	admin string
+	http  *http.Client
 	stop  context.CancelFunc
 	done  chan struct{} // closed when the process has ended
 	ended error         // set before done is closed
@@ -61,7 +62,7 @@ func startNode(ctx context.Context, binary, file string, a addresses, out io.Wri
 		defer close(logged)
 		mark(out, r)
 	}()
-	n := &node{admin: a.Admin, stop: stop, done: make(chan struct{})}
+	n := &node{admin: a.Admin, http: &http.Client{Timeout: time.Second}, stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(n.done)
 		n.ended = cmd.Wait()
@@ -102,13 +103,11 @@ func (n *node) awaitReady(ctx context.Context) error {
 }
 
 func (n *node) ready(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.admin+"/readyz", nil)
 	if err != nil {
 		return false
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := n.http.Do(req)
 	if err != nil {
 		return false
 	}
@@ -128,6 +127,6 @@ func (n *node) err() error {
 func (n *node) Close() error {
 	n.stop()
 	<-n.done
-	http.DefaultClient.CloseIdleConnections()
+	n.http.CloseIdleConnections()
 	return nil
 }

@@ -67,8 +67,8 @@ function openSSE(options) {
     on.ended(ending);
   };
   const data = (e) => { try { return JSON.parse(e.data); } catch { return e.data; } };
-  // Whether Weft's own events come as frames, too, need not concern us.
-  const info = (e) => { const d = data(e); return d?.data && d?.type ? d.data : d; };
+  // A farewell before the stream began is not yet in the form asked for.
+  const info = (e) => { const d = data(e); return d.type ? d.data : d; };
 
   on.connecting();
   source.addEventListener("weft.open", (e) => { on.open(info(e)); on.cursor(e.lastEventId); });
@@ -155,11 +155,11 @@ function openPoll(options) {
         if (over.signal.aborted) return;
         if (final) { over.abort(); return on.ended(final); }
         if (!answer.ok) throw new Error("status " + answer.status);
-        const { events, last_event_id, reset } = await answer.json();
+        const { events, last_event_id, reset, resets } = await answer.json();
         if (over.signal.aborted) return;
         if (!open) { open = true; on.open({}); }
         attempt = 0;
-        if (reset) on.reset({});
+        if (reset) on.reset(resets?.[0] ?? {});
         for (const e of events) { on.cursor(e.id); on.event(e); }
         on.cursor(lastId = last_event_id);
       } catch (err) {
