@@ -1,0 +1,129 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"weft/bridge"
+	"weft/bridge/cloudevent"
+	"weft/jetstream"
+	"weft/jetstream/subject"
+)
+
+// maxKey is the greatest Idempotency-Key.
+const maxKey = 255
+
+// query is what a request may say in its URL.
+type query struct {
+	subjects []string
+	kind     string
+}
+
+// read makes the events of a request.
+func (i *Ingest) read(r *http.Request, publisher string) ([]jetstream.Event, error) {
+	q, err := readQuery(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	keys := r.Header.Values("Idempotency-Key")
+	if len(keys) > 1 || len(keys) == 1 && (keys[0] == "" || len(keys[0]) > maxKey) {
+		return nil, problem(http.StatusBadRequest, "bad_request", fmt.Sprintf("Idempotency-Key: want one of 1 to %d bytes", maxKey))
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type", "the body must not be compressed")
+	}
+	body, err := i.body(r)
+	if err != nil {
+		return nil, err
+	}
+	contentType := r.Header.Get("Content-Type")
+	header := map[string]string{}
+	bridge.CarryOn(header, jetstream.HeaderTraceparent, r.Header.Get("Traceparent"))
+	m := &message{query: q, publisher: publisher, header: header}
+	switch cloudevent.FormOf(contentType, cloudevent.HasHTTP(r.Header)) {
+	case cloudevent.InBody:
+		err = m.structured(body)
+	case cloudevent.Batch:
+		err = m.batch(body)
+	case cloudevent.Binary:
+		bridge.CarryOn(header, jetstream.HeaderContentType, contentType)
+		err = m.binary(r.Header, body)
+	case cloudevent.None:
+		bridge.CarryOn(header, jetstream.HeaderContentType, contentType)
+		err = m.raw(body)
+	case cloudevent.Unknown:
+		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type",
+			"of the formats of CloudEvents only JSON is known: "+cloudevent.TypeStructured+" and "+cloudevent.TypeBatch)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.name(keys)
+	return m.events, nil
+}
+
+func readQuery(u *url.URL) (query, error) {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return query{}, problem(http.StatusBadRequest, "bad_request", "the query is not well encoded")
+	}
+	q := query{kind: values.Get("type")}
+	if len(values["type"]) > 1 {
+		return query{}, problem(http.StatusBadRequest, "bad_request", "type= is there more than once")
+	}
+	if len(values["user"])+len(values["subject"]) > maxEvents {
+		return query{}, problem(http.StatusBadRequest, "bad_request", fmt.Sprintf("more than %d addressees", maxEvents))
+	}
+	for _, user := range values["user"] {
+		s, err := subject.OfUser(user)
+		if err != nil {
+			return query{}, problem(http.StatusBadRequest, "bad_subject", "user=: "+err.Error())
+		}
+		q.subjects = append(q.subjects, s)
+	}
+	for _, s := range values["subject"] {
+		if err := subject.Check(s); err != nil {
+			return query{}, problem(http.StatusBadRequest, "bad_subject", err.Error())
+		}
+		q.subjects = append(q.subjects, s)
+	}
+	q.subjects = distinct(q.subjects)
+	return q, nil
+}
+
+// body reads the body within the limit.
+func (i *Ingest) body(r *http.Request) ([]byte, error) {
+	limit := int64(i.cfg.BodyLimit)
+	tooLarge := problem(http.StatusRequestEntityTooLarge, "too_large", "the body is over "+strconv.FormatInt(limit, 10)+" bytes")
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	if r.Body == nil {
+		return []byte{}, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over), err == nil && int64(len(body)) > limit:
+		return nil, tooLarge
+	case err != nil:
+		return nil, problem(http.StatusBadRequest, "bad_request", "the body could not be read to its end")
+	}
+	return body, nil
+}
+
+func distinct(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	out := list[:0]
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,179 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/xdg-go/scram"
+
+	"weft/bridge"
+	"weft/jetstream"
+)
+
+const (
+	// commitInterval is how often marked offsets are committed. What lies
+	// between is read again after a crash and must be looked up.
+	commitInterval = 250 * time.Millisecond
+	// fetchBytes is asked for per partition and request: it bounds memory.
+	fetchBytes = 256 << 10
+	// deadLetterBytes is the greatest dead letter that is tried; the broker has
+	// the last word.
+	deadLetterBytes = 64 << 20
+)
+
+// clientConfig is what all connections have in common.
+func clientConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
+	c := sarama.NewConfig()
+	c.ClientID = "weft"
+	c.Version = sarama.V3_6_0_0 // older brokers are talked to in what they know
+	c.Net.DialTimeout = 5 * time.Second
+	c.Net.ReadTimeout = 15 * time.Second
+	c.Net.WriteTimeout = 10 * time.Second
+	c.Net.MaxOpenRequests = 1
+	c.Metadata.Full = false
+	c.Metadata.RefreshFrequency = time.Minute
+	c.Metadata.Retry.Max = 3
+	if tlsConfig != nil {
+		c.Net.TLS.Enable = true
+		c.Net.TLS.Config = tlsConfig.Clone()
+	}
+	if s := k.SASL; s != nil {
+		c.Net.SASL.Enable = true
+		c.Net.SASL.Handshake = true
+		c.Net.SASL.Version = sarama.SASLHandshakeV1
+		c.Net.SASL.User, c.Net.SASL.Password = s.User, s.Password
+		c.Net.SASL.Mechanism = sarama.SASLMechanism(s.Mechanism)
+		switch s.Mechanism {
+		case bridge.MechanismSHA256:
+			c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA256} }
+		case bridge.MechanismSHA512:
+			c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA512} }
+		}
+	}
+	return c
+}
+
+// groupConfig is for a member of the consumer group.
+func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sarama.Config {
+	c := clientConfig(k, tlsConfig)
+	c.Consumer.Return.Errors = true
+	c.Consumer.Fetch.Default = fetchBytes
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	if start == bridge.StartNewest {
+		c.Consumer.Offsets.Initial = sarama.OffsetNewest
+	}
+	c.Consumer.Offsets.AutoCommit.Interval = commitInterval
+	if k.ReadCommitted {
+		c.Consumer.IsolationLevel = sarama.ReadCommitted
+	}
+	g := &c.Consumer.Group
+	g.Heartbeat.Interval = k.Heartbeat
+	g.Session.Timeout = k.SessionTimeout
+	g.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}
+	// A claim that hangs on the store when it is revoked holds the partition up
+	// for this long, no longer.
+	g.Rebalance.Timeout = k.SessionTimeout
+	g.Rebalance.Retry.Backoff = 250 * time.Millisecond
+	return c
+}
+
+// leaseConfig is for the heartbeats of a lease: an answer that comes late is
+// worth nothing.
+func leaseConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
+	c := clientConfig(k, tlsConfig)
+	c.Net.DialTimeout = k.SessionTimeout / 3
+	c.Net.ReadTimeout = k.SessionTimeout / 3
+	c.Net.WriteTimeout = k.SessionTimeout / 3
+	c.Metadata.Retry.Max = 0
+	return c
+}
+
+// deadLetterConfig is for the producer of dead letters.
+func deadLetterConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
+	c := clientConfig(k, tlsConfig)
+	c.Producer.Return.Successes = true
+	c.Producer.Return.Errors = true
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.MaxMessageBytes = deadLetterBytes
+	c.Producer.Partitioner = sarama.NewHashPartitioner
+	return c
+}
+
+// connect makes a client. The library cannot be interrupted while it connects;
+// when ctx ends first, the client is closed as soon as it is there.
+func connect(ctx context.Context, brokers []string, conf *sarama.Config) (sarama.Client, error) {
+	type result struct {
+		client sarama.Client
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		client, err := sarama.NewClient(brokers, conf)
+		done <- result{client, err}
+	}()
+	select {
+	case r := <-done:
+		return r.client, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.client != nil {
+				_ = r.client.Close() // nobody waits for it any more
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// loadTLS reads the files; nil means no TLS.
+func loadTLS(files *jetstream.TLSFiles) (*tls.Config, error) {
+	if files == nil {
+		return nil, nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if files.CA != "" {
+		pem, err := os.ReadFile(files.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka.tls.ca: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("read kafka.tls.ca: no certificate in " + files.CA)
+		}
+	}
+	if files.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka.tls.cert and kafka.tls.key: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
+}
+
+// scramClient speaks SCRAM (RFC 5802) for sarama.
+type scramClient struct {
+	hash scram.HashGeneratorFcn
+	conv *scram.ClientConversation
+}
+
+// Begin implements sarama.SCRAMClient.
+func (s *scramClient) Begin(user, password, authzID string) error {
+	client, err := s.hash.NewClient(user, password, authzID)
+	if err != nil {
+		return fmt.Errorf("begin SCRAM: %w", err)
+	}
+	s.conv = client.NewConversation()
+	return nil
+}
+
+// Step implements sarama.SCRAMClient.
+func (s *scramClient) Step(challenge string) (string, error) { return s.conv.Step(challenge) }
+
+// Done implements sarama.SCRAMClient.
+func (s *scramClient) Done() bool { return s.conv.Done() }

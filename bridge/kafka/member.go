@@ -1,0 +1,174 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	// Pauses between two tries to reach Kafka, doubled up to the second; wrong
+	// credentials wait longer, since brokers lock accounts.
+	retryFirst = 250 * time.Millisecond
+	retryMost  = 5 * time.Second
+	retryLogin = 30 * time.Second
+	// lookForTopics is how often a missing topic is looked for.
+	lookForTopics = 5 * time.Second
+	// leaveWait bounds leaving the group.
+	leaveWait = 2 * time.Second
+	// settled is how long a session must have lasted for the patience to begin anew.
+	settled = 10 * time.Second
+)
+
+// errTopics is the cause with which a session ends because a missing topic has
+// appeared and is to be subscribed to.
+var errTopics = errors.New("a topic has appeared")
+
+// A member is one member of the consumer group.
+type member struct {
+	*Consumer
+	start  string
+	topics []string
+	log    *slog.Logger
+}
+
+func newMember(c *Consumer, start string, topics []string) *member {
+	return &member{Consumer: c, start: start, topics: topics, log: c.log.With("group", c.opts.Kafka.Group)}
+}
+
+// run joins, and joins again, until ctx ends.
+func (m *member) run(ctx context.Context) {
+	patience := retryFirst
+	for {
+		began := time.Now()
+		err := m.connected(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > settled {
+			patience = retryFirst
+		}
+		wait := patience
+		if err != nil {
+			m.trouble.report("connect to Kafka", err)
+			if isAuthentication(err) {
+				wait = retryLogin
+			}
+		}
+		patience = min(2*patience, retryMost)
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+// connected consumes over one client until something fails or ctx ends.
+func (m *member) connected(ctx context.Context) error {
+	k := &m.opts.Kafka
+	client, err := connect(ctx, k.Brokers, groupConfig(k, m.tls, m.start))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	beats, err := connect(ctx, k.Brokers, leaseConfig(k, m.tls))
+	if err != nil {
+		return err
+	}
+	defer beats.Close()
+	group, err := sarama.NewConsumerGroupFromClient(k.Group, client)
+	if err != nil {
+		return err
+	}
+	reported := make(chan struct{})
+	go func() {
+		defer close(reported)
+		for err := range group.Errors() {
+			m.trouble.report("consume", err)
+		}
+	}()
+	defer func() {
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			_ = group.Close() // the group drops a member that cannot say goodbye
+			<-reported
+		}()
+		select {
+		case <-left:
+		case <-time.After(leaveWait):
+		}
+	}()
+	for ctx.Err() == nil {
+		if err := m.consume(ctx, group, client, beats); err != nil {
+			return err
+		}
+		pause(ctx, retryFirst)
+	}
+	return nil
+}
+
+// consume runs one session of the group.
+func (m *member) consume(ctx context.Context, group sarama.ConsumerGroup, client, beats sarama.Client) error {
+	present, missing, err := m.present(client)
+	if err != nil {
+		return err
+	}
+	if len(present) == 0 {
+		pause(ctx, time.Second)
+		return nil
+	}
+	sessionCtx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	if len(missing) > 0 {
+		go m.await(sessionCtx, client, missing, func() { end(errTopics) })
+	}
+	s := &session{member: m, ctx: ctx, end: end, client: client, beats: beats}
+	err = group.Consume(sessionCtx, present, s)
+	s.over()
+	switch cause := context.Cause(sessionCtx); {
+	case ctx.Err() != nil, errors.Is(cause, errTopics):
+		return nil
+	case errors.Is(cause, errSessionLost):
+		return errSessionLost
+	}
+	return err
+}
+
+// present sorts the topics by whether they are there.
+func (m *member) present(client sarama.Client) (present, missing []string, err error) {
+	for _, topic := range m.topics {
+		switch err := client.RefreshMetadata(topic); {
+		case err == nil:
+			present = append(present, topic)
+		case errors.Is(err, sarama.ErrUnknownTopicOrPartition), errors.Is(err, sarama.ErrLeaderNotAvailable),
+			errors.Is(err, sarama.ErrTopicAuthorizationFailed):
+			missing = append(missing, topic)
+			m.trouble.report("look for topic "+topic, err)
+		default:
+			return nil, nil, err
+		}
+	}
+	return present, missing, nil
+}
+
+// await calls found when one of the missing topics is there.
+func (m *member) await(ctx context.Context, client sarama.Client, missing []string, found func()) {
+	tick := time.NewTicker(lookForTopics)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, topic := range missing {
+			if client.RefreshMetadata(topic) == nil {
+				found()
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/IBM/sarama"
+)
+
+// A session is one membership in the group, from a join until it ends. With a
+// cooperative balance it lives through rebalances; only its claims change.
+type session struct {
+	*member
+	ctx    context.Context // of Run
+	end    context.CancelCauseFunc
+	client sarama.Client
+	beats  sarama.Client
+
+	lease *lease // set by Setup, before any claim
+	once  sync.Once
+}
+
+// Setup implements sarama.ConsumerGroupHandler.
+func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
+	k := &s.opts.Kafka
+	s.lease = newLease(k.SessionTimeout, k.Heartbeat, heartbeats(k, s.beats, sess), func() {
+		s.trouble.report("keep the group session", errSessionLost)
+		s.end(errSessionLost)
+	})
+	s.metrics.join()
+	s.trouble.over("member", sess.MemberID(), "topics", s.topics)
+	return nil
+}
+
+// Cleanup implements sarama.ConsumerGroupHandler. The claims have ended.
+func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
+	s.over()
+	return nil
+}
+
+// over is called when the session has ended in any way.
+func (s *session) over() {
+	s.once.Do(func() {
+		if s.lease != nil {
+			s.lease.end()
+			s.metrics.leave()
+		}
+	})
+}
+
+// ConsumeClaim implements sarama.ConsumerGroupHandler.
+func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, messages sarama.ConsumerGroupClaim) error {
+	newClaim(s, sess, messages).run(sess.Context())
+	return nil
+}
+
+// mine reports whether a claim that ends may still send what it has begun: the
+// partition is given back in good order, and no other owner can exist yet.
+func (s *session) mine(sess sarama.ConsumerGroupSession) bool {
+	if !s.lease.valid() {
+		return false
+	}
+	if sess.Context().Err() == nil || s.ctx.Err() != nil {
+		return true // revoked by a rebalance that waits for us, or we are stopping
+	}
+	cause := context.Cause(sess.Context())
+	return errors.Is(cause, errTopics) || errors.Is(cause, sarama.ErrSessionConsumeClaimExited)
+}
