@@ -1,0 +1,218 @@
+// Package admin is the listener for operators: health, readiness and metrics
+// without a token, and below /_weft/v1/ the blacklist, what is connected,
+// publishing and draining, with the admin token when one is configured.
+//
+// It answers only to its own host names, so that a page that made a name point
+// here (DNS rebinding) reaches nothing, and takes nothing that a browser sends
+// across sites.
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"weft/edge/admit"
+	"weft/edge/problem"
+	"weft/edge/session"
+	"weft/jetstream"
+)
+
+// Config says who may use the listener.
+type Config struct {
+	// Token, when set, is asked for below /_weft/.
+	Token string
+	// Listen is the address, whose host is one of the listener's names.
+	Listen string
+	// Hosts are further names.
+	Hosts []string
+}
+
+// Deps are what the listener shows and does.
+type Deps struct {
+	Node     *jetstream.Node
+	Sessions *session.Registry
+	Gatherer prometheus.Gatherer
+	// Ready is nil when the node takes connections.
+	Ready func() error
+	// Publish serves a POST of events; it answers unless it fails.
+	Publish func(w http.ResponseWriter, r *http.Request) error
+	// Drain makes the node say goodbye and stop; it may be nil.
+	Drain func()
+}
+
+// Admin is the handler of the admin listener, safe for concurrent use.
+type Admin struct {
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	token   [sha256.Size]byte
+	host    *admit.Host
+	metrics http.Handler
+	routes  []route
+}
+
+// New makes the handler.
+func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
+	host, err := admit.NewHost(cfg.Listen, cfg.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	a := &Admin{
+		cfg: cfg, deps: deps, log: log, host: host, token: sha256.Sum256([]byte(cfg.Token)),
+		metrics: promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}),
+	}
+	a.routes = a.table()
+	return a, nil
+}
+
+// A handler answers, or fails before it has answered.
+type handler func(w http.ResponseWriter, r *http.Request, name string) error
+
+// A route is a path below /_weft/v1/. When it has a slot, name is what stands
+// in the path between head and tail.
+type route struct {
+	method     string
+	head, tail string
+	slot       bool
+	serve      handler
+}
+
+func (rt *route) match(path string) (name string, ok bool) {
+	if !rt.slot {
+		return "", path == rt.head
+	}
+	name, ok = strings.CutPrefix(path, rt.head)
+	if ok {
+		name, ok = strings.CutSuffix(name, rt.tail)
+	}
+	return name, ok && name != ""
+}
+
+// table lists the routes; of several that match, the first one counts.
+func (a *Admin) table() []route {
+	return []route{
+		{method: "GET", head: "blacklist", serve: a.listBlacklist},
+		{method: "GET", head: "blacklist/", slot: true, serve: a.getBlacklist},
+		{method: "PUT", head: "blacklist/", slot: true, serve: a.putBlacklist},
+		{method: "DELETE", head: "blacklist/", slot: true, serve: a.deleteBlacklist},
+		{method: "GET", head: "users", serve: a.listUsers},
+		{method: "DELETE", head: "users/", tail: "/connections", slot: true, serve: a.disconnectUser},
+		{method: "GET", head: "users/", slot: true, serve: a.getUser},
+		{method: "GET", head: "topics/", slot: true, serve: a.getTopic},
+		{method: "GET", head: "nodes", serve: a.listNodes},
+		{method: "POST", head: "events", serve: func(w http.ResponseWriter, r *http.Request, _ string) error {
+			return a.deps.Publish(w, r)
+		}},
+		{method: "POST", head: "drain", serve: a.drain},
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch err := a.host.Check(r); {
+	case errors.Is(err, admit.ErrHost):
+		p := problem.New(problem.Forbidden, "the listener does not answer to this host name; admin.hosts adds one")
+		p.Status = http.StatusMisdirectedRequest
+		problem.Write(w, p)
+		return
+	case err != nil:
+		problem.Write(w, problem.New(problem.Forbidden, "the request comes from another site"))
+		return
+	}
+	if err := a.dispatch(w, r); err != nil {
+		p := problem.Of(err)
+		if p.Code == problem.Internal {
+			a.log.Error("serve admin request", "path", r.URL.Path, "err", err)
+		}
+		problem.Write(w, p)
+	}
+}
+
+func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
+	switch r.URL.Path {
+	case "/healthz":
+		return text(w, http.StatusOK, "ok")
+	case "/readyz":
+		if err := a.deps.Ready(); err != nil {
+			return text(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+		}
+		return text(w, http.StatusOK, "ready")
+	case "/metrics":
+		a.metrics.ServeHTTP(w, r)
+		return nil
+	}
+	path, ok := strings.CutPrefix(r.URL.Path, "/_weft/v1/")
+	if !ok {
+		return notFound()
+	}
+	if err := a.authorise(r); err != nil {
+		return err
+	}
+	var allow []string
+	for i := range a.routes {
+		rt := &a.routes[i]
+		name, ok := rt.match(path)
+		if !ok {
+			continue
+		}
+		if rt.method == r.Method {
+			return rt.serve(w, r, name)
+		}
+		allow = append(allow, rt.method)
+	}
+	if len(allow) == 0 {
+		return notFound()
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	p := problem.New(problem.BadRequest, "the method is not one of "+strings.Join(allow, ", "))
+	p.Status = http.StatusMethodNotAllowed
+	return p
+}
+
+// authorise compares digests, so that the time tells nothing of the token, its
+// length included.
+func (a *Admin) authorise(r *http.Request) error {
+	if a.cfg.Token == "" {
+		return nil
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return problem.New(problem.TokenMissing, "the admin token is needed")
+	}
+	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	if subtle.ConstantTimeCompare(sum[:], a.token[:]) != 1 {
+		return problem.New(problem.TokenInvalid, "this is not the admin token")
+	}
+	return nil
+}
+
+func notFound() error { return problem.New(problem.NotFound, "there is nothing here") }
+
+func text(w http.ResponseWriter, status int, s string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(s + "\n"))
+	return nil
+}
+
+// answer writes v as JSON.
+func answer(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+	return nil
+}

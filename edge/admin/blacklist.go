@@ -1,0 +1,120 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"weft/edge/problem"
+	"weft/jetstream"
+	"weft/jetstream/subject"
+)
+
+// Bounds of a request that puts an entry.
+const (
+	maxEntry  = 4 << 10 // bytes of its body
+	entryTime = 10 * time.Second
+)
+
+// blacklistEntry is an entry as operators see it.
+type blacklistEntry struct {
+	Key     string     `json:"key"`
+	Session string     `json:"session,omitempty"`
+	User    string     `json:"user,omitempty"`
+	Value   string     `json:"value"`
+	Made    time.Time  `json:"made"`
+	Before  *time.Time `json:"before,omitempty"`
+	Expires *time.Time `json:"expires,omitempty"`
+	Problem string     `json:"problem,omitempty"`
+}
+
+func (e blacklistEntry) key() string { return e.Key }
+
+func describeEntry(e jetstream.BlacklistEntry) blacklistEntry {
+	return blacklistEntry{
+		Key: e.Key, Session: e.Session, User: e.User, Value: e.Value, Made: e.Made,
+		Before: timeOf(e.Before), Expires: timeOf(e.Expires), Problem: e.Problem,
+	}
+}
+
+// timeOf is nil for a time that is not.
+func timeOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func (a *Admin) listBlacklist(w http.ResponseWriter, r *http.Request, _ string) error {
+	after, limit, err := pageQuery(r.URL)
+	if err != nil {
+		return err
+	}
+	var items []blacklistEntry
+	for _, e := range a.deps.Node.Blacklist().List(after, limit+1) {
+		items = append(items, describeEntry(e))
+	}
+	return answer(w, http.StatusOK, pageOf(items, limit, blacklistEntry.key))
+}
+
+func (a *Admin) getBlacklist(w http.ResponseWriter, _ *http.Request, name string) error {
+	e, ok := a.deps.Node.Blacklist().Get(name)
+	if !ok {
+		return problem.New(problem.NotFound, "there is no such entry")
+	}
+	return answer(w, http.StatusOK, describeEntry(e))
+}
+
+// putBlacklist answers after the entry is stored. The body, and in it all, may
+// be missing; ttl may also stand in the query.
+func (a *Admin) putBlacklist(w http.ResponseWriter, r *http.Request, name string) error {
+	var body struct {
+		Value string `json:"value"`
+		TTL   string `json:"ttl"`
+	}
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(entryTime)); err != nil {
+		a.log.Debug("set read deadline", "err", err)
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxEntry))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
+		return problem.New(problem.BadRequest, "the body is no object with value and ttl")
+	}
+	if s := r.URL.Query().Get("ttl"); s != "" {
+		body.TTL = s
+	}
+	var ttl time.Duration
+	if body.TTL != "" {
+		var err error
+		if ttl, err = time.ParseDuration(body.TTL); err != nil || ttl <= 0 {
+			return problem.New(problem.BadRequest, "ttl is not a duration above zero, such as 90m")
+		}
+	}
+	if err := a.deps.Node.Blacklist().Put(r.Context(), name, body.Value, ttl); err != nil {
+		return a.storeProblem(err)
+	}
+	a.log.Info("blacklist entry put by an operator")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// deleteBlacklist takes an entry away; one that is not there is fine.
+func (a *Admin) deleteBlacklist(w http.ResponseWriter, r *http.Request, name string) error {
+	if err := a.deps.Node.Blacklist().Delete(r.Context(), name); err != nil {
+		return a.storeProblem(err)
+	}
+	a.log.Info("blacklist entry deleted by an operator")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *Admin) storeProblem(err error) error {
+	if errors.Is(err, subject.ErrToken) {
+		return problem.New(problem.BadRequest, "the name is a session id, or user.<user>, of 1 to 200 bytes")
+	}
+	a.log.Warn("write blacklist", "err", err)
+	return problem.New(problem.StoreUnavailable, "the store does not answer; it is unknown whether the entry was stored: try again").Retry(time.Second)
+}

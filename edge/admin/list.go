@@ -1,0 +1,46 @@
+package admin
+
+import (
+	"net/url"
+	"strconv"
+
+	"weft/edge/problem"
+)
+
+// Bounds of a list's page.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// A page is one part of a list. Next, when it is there, is the after of the
+// next one.
+type page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// pageOf cuts a list that was asked for one item more than the limit.
+func pageOf[T any](items []T, limit int, key func(T) string) page[T] {
+	if items == nil {
+		items = []T{}
+	}
+	p := page[T]{Items: items}
+	if len(items) > limit {
+		p.Items = items[:limit]
+		p.Next = key(items[limit-1])
+	}
+	return p
+}
+
+// pageQuery reads after= and limit=.
+func pageQuery(u *url.URL) (after string, limit int, err error) {
+	q := u.Query()
+	limit = defaultLimit
+	if s := q.Get("limit"); s != "" {
+		if limit, err = strconv.Atoi(s); err != nil || limit < 1 || limit > maxLimit {
+			return "", 0, problem.New(problem.BadRequest, "limit is not a number between 1 and 1000")
+		}
+	}
+	return q.Get("after"), limit, nil
+}

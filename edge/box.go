@@ -1,0 +1,159 @@
+package edge
+
+import (
+	"context"
+	"sync"
+
+	"weft/edge/session"
+	"weft/edge/wire"
+	"weft/jetstream/feed"
+)
+
+// Bounds of one poll's answer; what is beyond comes with the next poll. One
+// event of any size always fits.
+const (
+	maxPollEvents = 256
+	maxPollBytes  = 1 << 20
+)
+
+// A box is the session.Outbox of a long poll: it gathers until it is full, and
+// what comes then is left for the next poll.
+type box struct {
+	ready chan struct{} // closed when the poll can be answered
+
+	mu     sync.Mutex
+	got    harvest
+	bytes  int
+	caught bool
+	full   bool
+	told   bool // ready is closed
+}
+
+// harvest is what a box gathered.
+type harvest struct {
+	events []polled
+	cursor string
+	reset  bool
+	resets []feed.Reset
+}
+
+// polled is one event as JSON, in two pieces of which the second is shared.
+type polled struct{ head, rest []byte }
+
+func newBox() *box { return &box{ready: make(chan struct{})} }
+
+// harvest returns what was gathered and closes the box.
+func (b *box) harvest() *harvest {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.full = true
+	h := b.got
+	return &h
+}
+
+// tell closes ready when there is something to answer.
+func (b *box) tell() {
+	if !b.told && (b.full || b.caught && (len(b.got.events) > 0 || b.got.reset)) {
+		b.told = true
+		close(b.ready)
+	}
+}
+
+// Opened implements session.Outbox.
+func (b *box) Opened(_ *session.Session, o feed.Opened) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got.cursor = o.ID
+	b.got.reset = o.Resume == "reset"
+}
+
+// Reset implements session.Outbox.
+func (b *box) Reset(r feed.Reset, id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.full {
+		return true
+	}
+	b.got.cursor, b.got.reset = id, true
+	b.got.resets = append(b.got.resets, r)
+	b.tell()
+	return true
+}
+
+// Event implements session.Outbox.
+func (b *box) Event(m *feed.Message, id string) bool {
+	head, rest := wire.JSON(m, id)
+	n := len(head) + len(rest)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.full {
+		return true
+	}
+	if len(b.got.events) > 0 && b.bytes+n > maxPollBytes {
+		b.full = true
+		b.tell()
+		return true
+	}
+	b.got.events = append(b.got.events, polled{head, rest})
+	b.bytes += n
+	b.move(m, id)
+	b.full = len(b.got.events) == maxPollEvents
+	b.tell()
+	return true
+}
+
+// Skipped implements session.Outbox.
+func (b *box) Skipped(m *feed.Message, id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.full {
+		b.move(m, id)
+	}
+}
+
+func (b *box) move(m *feed.Message, id string) {
+	if id == "" {
+		id = m.ID()
+	}
+	b.got.cursor = id
+}
+
+// Keepalive implements session.Outbox.
+func (b *box) Keepalive(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if id != "" && !b.full {
+		b.got.cursor = id
+	}
+}
+
+// CaughtUp implements session.Outbox.
+func (b *box) CaughtUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.caught = true
+	b.tell()
+}
+
+// Room implements session.Outbox. A full box wants no more replay; it is about
+// to be let go.
+func (b *box) Room(ctx context.Context) error {
+	b.mu.Lock()
+	full := b.full
+	b.mu.Unlock()
+	if !full {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// End implements session.Outbox.
+func (b *box) End(c session.Cause) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.full = true
+	if c.Ending().Cut {
+		b.got.events = nil
+	}
+}

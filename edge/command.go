@@ -1,0 +1,204 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+	"golang.org/x/time/rate"
+
+	"weft/edge/problem"
+	"weft/edge/session"
+	"weft/edge/wire"
+	"weft/jetstream"
+)
+
+const (
+	// maxMessage bounds a message of a client: an event's payload in base64 and
+	// what is around it.
+	maxMessage = jetstream.MaxEventBytes*4/3 + 64<<10
+	// maxRef bounds what a client may have repeated to it.
+	maxRef = 256
+	// commandTime bounds a command: a client may then try again.
+	commandTime = 10 * time.Second
+	// Commands per second of one connection, and how many may come at once.
+	// Beyond it they wait, unread.
+	commandRate  = 50
+	commandBurst = 100
+)
+
+// A command is what a WebSocket client may say.
+type command struct {
+	Ref json.RawMessage `json:"ref"`
+	change
+	Publish *publication `json:"publish"`
+}
+
+// A change is what both a WebSocket client and PATCH of a connection may ask.
+type change struct {
+	Subscribe   []string `json:"subscribe"`
+	Unsubscribe []string `json:"unsubscribe"`
+	LastEventID string   `json:"last_event_id"`
+	Token       string   `json:"token"`
+}
+
+func (c *change) empty() bool {
+	return len(c.Subscribe) == 0 && len(c.Unsubscribe) == 0 && c.Token == ""
+}
+
+// A publication is an event of a WebSocket client. Exactly one of the two
+// payloads is there; Data is stored as the JSON that was sent.
+type publication struct {
+	Subject    string          `json:"subject"`
+	Type       string          `json:"type"`
+	Data       json.RawMessage `json:"data"`
+	DataBase64 *string         `json:"data_base64"`
+}
+
+func (p *publication) payload() ([]byte, error) {
+	if p.DataBase64 == nil {
+		return p.Data, nil
+	}
+	if p.Data != nil {
+		return nil, problem.New(problem.BadRequest, "publish has both data and data_base64")
+	}
+	data, err := base64.StdEncoding.DecodeString(*p.DataBase64)
+	if err != nil {
+		return nil, problem.New(problem.BadRequest, "data_base64 is not base64")
+	}
+	return data, nil
+}
+
+// decodeStrict reads exactly one JSON value without unknown fields.
+func decodeStrict(r io.Reader, into any) error {
+	dec := json.NewDecoder(r)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+// parseCommand reads a message. The ref is returned also when the rest is bad,
+// if it can be told.
+func parseCommand(message []byte) (command, error) {
+	var c command
+	err := decodeStrict(bytes.NewReader(message), &c)
+	ref := c.Ref
+	if len(ref) > 0 && (len(ref) > maxRef || ref[0] == '{' || ref[0] == '[') {
+		return command{}, problem.New(problem.BadRequest, "ref is not a short string or number")
+	}
+	switch {
+	case err != nil:
+		return command{Ref: ref}, problem.New(problem.BadRequest, "the message is no command: one JSON object with subscribe, unsubscribe, token or publish")
+	case c.Publish != nil && !c.change.empty():
+		return command{Ref: ref}, problem.New(problem.BadRequest, "publish stands alone in a command")
+	case c.Publish == nil && c.change.empty():
+		return command{Ref: ref}, problem.New(problem.BadRequest, "the command asks for nothing")
+	}
+	return c, nil
+}
+
+// readMessages obeys a client's messages until the connection ends.
+func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *session.Queue) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	// Each keep-alive asks for a pong; who misses three is gone.
+	patience := 3 * t.cfg.Public.Keepalive
+	extend := func() {
+		select {
+		case <-s.Done(): // the deadline of the farewell holds
+		default:
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+		}
+	}
+	conn.SetReadLimit(maxMessage)
+	conn.SetPongHandler(func(string) error { extend(); return nil })
+	conn.SetPingHandler(func(payload string) error {
+		extend()
+		if !q.Put(wire.Pong(payload)) {
+			s.End(session.Slow)
+		}
+		return nil
+	})
+	conn.SetCloseHandler(func(int, string) error { return nil })
+	pace := rate.NewLimiter(commandRate, commandBurst)
+	for {
+		extend()
+		kind, message, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		if ctx.Err() != nil || pace.Wait(ctx) != nil {
+			continue // the end was told; only the answer to our close frame counts
+		}
+		if !q.Put(wire.Text(t.answer(ctx, s, kind, message))) {
+			s.End(session.Slow)
+		}
+	}
+}
+
+// answer obeys one message and spells the reply.
+func (t *webSocket) answer(ctx context.Context, s *session.Session, kind int, message []byte) []byte {
+	var c command
+	var err error = problem.New(problem.BadRequest, "messages are JSON in UTF-8 text")
+	if kind == websocket.TextMessage && utf8.Valid(message) {
+		if c, err = parseCommand(message); err == nil {
+			err = t.obey(ctx, s, &c)
+		}
+	}
+	reply := struct {
+		Ref   json.RawMessage `json:"ref,omitempty"`
+		OK    bool            `json:"ok,omitempty"`
+		Error *failure        `json:"error,omitempty"`
+	}{Ref: c.Ref, OK: err == nil}
+	if err != nil {
+		p := problem.Of(err)
+		reply.Error = &failure{p.Code, p.Detail}
+	}
+	out, merr := json.Marshal(reply)
+	if merr != nil {
+		return []byte(`{"error":{"code":"internal","detail":"something went wrong"}}`)
+	}
+	return out
+}
+
+type failure struct {
+	Code   problem.Code `json:"code"`
+	Detail string       `json:"detail"`
+}
+
+func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) error {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	if c.Publish == nil {
+		_, err := t.change(ctx, s, &c.change)
+		return err
+	}
+	data, err := c.Publish.payload()
+	if err != nil {
+		return err
+	}
+	id := s.Identity()
+	if id.User == "" {
+		return problem.New(problem.TokenMissing, "publishing needs a token")
+	}
+	_, err = t.deps.Ingest.AcceptEvent(ctx, id.User, id.MayPublish, c.Publish.Subject, c.Publish.Type, data)
+	return err
+}

@@ -1,0 +1,124 @@
+package edge
+
+import (
+	"fmt"
+	"time"
+
+	"weft/edge/admit"
+	"weft/edge/auth"
+	"weft/jetstream"
+)
+
+// Config is all that the edge needs to know: the sections public, admin and
+// auth of the configuration file.
+type Config struct {
+	Public PublicConfig
+	Admin  AdminConfig
+	Auth   auth.Config
+}
+
+// PublicConfig is the section public: the listener for browsers and devices.
+type PublicConfig struct {
+	// Listen is host:port.
+	Listen string `yaml:"listen"`
+	// TLS, when set, serves HTTPS.
+	TLS *TLSFiles `yaml:"tls"`
+	// CORSOrigins are the origins whose pages may use Weft with credentials,
+	// each scheme://host[:port].
+	CORSOrigins []string `yaml:"cors_origins"`
+	// TokenInQuery allows ?access_token=, which proxies may log.
+	TokenInQuery bool `yaml:"token_in_query"`
+	// TrustedProxies are addresses or networks whose X-Forwarded-For counts.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// QueueBytes bounds what waits for one connection.
+	QueueBytes jetstream.Bytes `yaml:"queue_bytes"`
+	// Keepalive is the time between keep-alives.
+	Keepalive time.Duration `yaml:"keepalive"`
+	// WriteTimeout is how long a client may take nothing of what is written to
+	// it before it counts as too slow.
+	WriteTimeout time.Duration `yaml:"write_timeout"`
+	// DrainWindow is the time over which a node that stops says goodbye.
+	DrainWindow time.Duration `yaml:"drain_window"`
+	// Limits bound connections.
+	Limits admit.Limits `yaml:"limits"`
+}
+
+// AdminConfig is the section admin: the listener for operators.
+type AdminConfig struct {
+	// Listen is host:port.
+	Listen string `yaml:"listen"`
+	// Token, when set, must come as a bearer token with all but health,
+	// readiness and metrics. It is required beyond loopback.
+	Token string `yaml:"token"`
+	// Hosts are further names under which the listener may be addressed, beside
+	// addresses, localhost and the host it listens on.
+	Hosts []string `yaml:"hosts"`
+}
+
+// TLSFiles names PEM files.
+type TLSFiles struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Default returns the defaults. With them nobody can connect: there are no keys
+// for tokens.
+func Default() Config {
+	return Config{
+		Public: PublicConfig{
+			Listen: ":4000", QueueBytes: 1 << 20, Keepalive: 15 * time.Second,
+			WriteTimeout: 20 * time.Second, DrainWindow: 5 * time.Second,
+		},
+		Admin: AdminConfig{Listen: "127.0.0.1:4010"},
+		Auth:  auth.Default(),
+	}
+}
+
+// Check returns all that is wrong with the configuration, each a
+// *jetstream.KeyError.
+func (c *Config) Check() []error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
+	}
+	p := &c.Public
+	if err := jetstream.CheckListen(p.Listen); err != nil {
+		bad("public.listen", "%v", err)
+	}
+	if p.TLS != nil {
+		if p.TLS.Cert == "" {
+			bad("public.tls.cert", "is empty; name a PEM file")
+		}
+		if p.TLS.Key == "" {
+			bad("public.tls.key", "is empty; name a PEM file")
+		}
+	}
+	admission := admit.Config{
+		CORSOrigins: p.CORSOrigins, TokenInQuery: p.TokenInQuery,
+		TrustedProxies: p.TrustedProxies, Limits: p.Limits,
+	}
+	errs = append(errs, admission.Check("public")...)
+	if p.QueueBytes < 4<<10 {
+		bad("public.queue_bytes", "%v is below 4KiB", p.QueueBytes)
+	}
+	if p.Keepalive < time.Second || p.Keepalive > 5*time.Minute {
+		bad("public.keepalive", "%v is not between 1s and 5m", p.Keepalive)
+	}
+	if p.WriteTimeout < time.Second {
+		bad("public.write_timeout", "%v is below 1s", p.WriteTimeout)
+	}
+	if p.DrainWindow < 0 || p.DrainWindow > 10*time.Minute {
+		bad("public.drain_window", "%v is not between 0s and 10m", p.DrainWindow)
+	}
+	if err := jetstream.CheckListen(c.Admin.Listen); err != nil {
+		bad("admin.listen", "%v", err)
+	} else if c.Admin.Token == "" && !jetstream.IsLoopback(c.Admin.Listen) {
+		bad("admin.token", "is empty and admin.listen %s is beyond loopback; set a token or listen on 127.0.0.1", c.Admin.Listen)
+	}
+	for i, h := range c.Admin.Hosts {
+		if err := admit.CheckHostName(h); err != nil {
+			bad(fmt.Sprintf("admin.hosts[%d]", i), "%v", err)
+		}
+	}
+	return append(errs, c.Auth.Check()...)
+}

@@ -1,0 +1,88 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"weft/edge/auth"
+	"weft/edge/problem"
+	"weft/edge/session"
+)
+
+// maxChange bounds the body of a PATCH: names of subjects and a token.
+const maxChange = 128 << 10
+
+// change alters an open session as its client asks.
+func (e *Edge) change(ctx context.Context, s *session.Session, c *change) ([]string, error) {
+	made := session.Change{Subscribe: c.Subscribe, Unsubscribe: c.Unsubscribe, LastID: c.LastEventID}
+	if c.Token != "" {
+		if e.deps.Verifier.ModeNone() {
+			return nil, problem.New(problem.BadRequest, "there are no tokens here")
+		}
+		id, err := e.verify(ctx, c.Token)
+		if err != nil {
+			return nil, err
+		}
+		made.Identity = id
+	}
+	return s.Apply(ctx, made, e.rekey)
+}
+
+// rekey brings a refreshed token of a session into force. The blacklist is
+// asked again once the session can be found by the new token, so that no entry
+// falls between.
+func (e *Edge) rekey(s *session.Session, id *auth.Identity) error {
+	e.registry.Rekey(s, id)
+	if err := e.revoked(id); err != nil {
+		s.End(session.Revoked)
+		return err
+	}
+	e.wheel.Moved(s)
+	return nil
+}
+
+// find returns an open connection by its id, nil when there is none. It is the
+// one place that knows where connections are.
+func (e *Edge) find(id string) *session.Session {
+	s := e.registry.Get(id)
+	if s == nil || s.About().Transport == (&poll{}).name() {
+		return nil // a poll is answered before it could be changed
+	}
+	return s
+}
+
+// patchConnection serves PATCH /_weft/v1/connections/<connection>.
+func (e *Edge) patchConnection(w http.ResponseWriter, r *http.Request, connection string) error {
+	caller, err := e.identify(r, r.URL.Query().Get("user"))
+	if err != nil {
+		return err
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
+		e.log.Debug("set read deadline", "err", err)
+	}
+	var c change
+	if err := decodeStrict(http.MaxBytesReader(w, r.Body, maxChange), &c); err != nil {
+		return problem.New(problem.BadRequest, "the body is no object with subscribe, unsubscribe, last_event_id or token")
+	}
+	if c.empty() {
+		return problem.New(problem.BadRequest, "the body asks for nothing")
+	}
+	s := e.find(connection)
+	if s == nil {
+		return problem.New(problem.NotFound, "there is no such connection")
+	}
+	if s.Identity().User != caller.User {
+		return problem.New(problem.UserMismatch, "the connection is of another user")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), commandTime)
+	defer cancel()
+	subjects, err := e.change(ctx, s, &c)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(map[string][]string{"subjects": subjects})
+}

@@ -1,0 +1,247 @@
+// Package edge is all that a browser or an operator talks to.
+//
+// The public listener serves events at one URL, GET /_weft/v1/events, over
+// Server-Sent Events, WebSocket or long polling, whichever the request asks
+// for, and takes events at the same URL by POST. The admin listener serves
+// health, metrics, the blacklist and what is connected.
+//
+// A request for events is let in (enter.go) when the node is ready, the limits
+// allow it, and its token says whose it is and is not revoked. Its transport
+// then makes a session, which follows subjects, and writes what the session has
+// to say until it ends with a cause. Whatever ends a session, the client is told
+// by the one table of session.Ending, in its transport's words.
+//
+// What it promises: a revoked or expired token is cut within a second, also
+// when its client reads nothing; a client that does not read costs at most its
+// queue; nothing inner, no token and no payload is logged or shown.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/edge/admin"
+	"weft/edge/auth"
+	"weft/edge/session"
+	"weft/edge/wire"
+	"weft/jetstream"
+	"weft/jetstream/feed"
+)
+
+// Deps are the parts that the edge stands on. All but Drain are needed.
+type Deps struct {
+	Node     *jetstream.Node
+	Hub      *feed.Hub
+	Verifier *auth.Verifier
+	Ingest   Ingest
+	// Ready is nil when the parts below may serve; its error is shown to
+	// operators. It is called for each new connection and must be cheap.
+	Ready func() error
+	// Gatherer is what /metrics shows.
+	Gatherer prometheus.Gatherer
+	// Drain is called, in a goroutine of its own, when an operator asks the
+	// node to stop; it should end the process as SIGTERM does.
+	Drain func()
+}
+
+// Edge is both listeners and the connections of a node.
+type Edge struct {
+	cfg      Config
+	deps     Deps
+	log      *slog.Logger
+	metrics  *metrics
+	gate     *gate
+	admin    *admin.Admin
+	registry *session.Registry
+	wheel    *session.Wheel
+	alive    wire.Keepalives
+	list     []transport
+
+	draining atomic.Bool
+	sessions sync.WaitGroup // entered and not left
+	inner    context.Context
+	cancel   context.CancelFunc
+
+	mu        sync.Mutex
+	closed    bool
+	listeners []*listener
+}
+
+// New makes an edge. It does no I/O. The configuration must have passed Check.
+func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*Edge, error) {
+	m, err := newMetrics(reg)
+	if err != nil {
+		return nil, err
+	}
+	e := &Edge{
+		cfg: cfg, deps: deps, log: log, metrics: m,
+		registry: session.NewRegistry(), wheel: session.NewWheel(cfg.Public.Keepalive),
+	}
+	if e.gate, err = newGate(&cfg.Public, reg); err != nil {
+		return nil, err
+	}
+	e.list = e.transports()
+	e.inner, e.cancel = context.WithCancel(context.Background())
+	e.admin, err = admin.New(admin.Config{
+		Token: cfg.Admin.Token, Listen: cfg.Admin.Listen, Hosts: cfg.Admin.Hosts,
+	}, admin.Deps{
+		Node: deps.Node, Sessions: e.registry, Gatherer: deps.Gatherer, Drain: deps.Drain,
+		Ready:   e.Ready,
+		Publish: func(w http.ResponseWriter, r *http.Request) error { return e.accept(w, r, "admin", anything) },
+	}, log)
+	return e, err
+}
+
+// anything is what an operator may publish to.
+func anything(string) bool { return true }
+
+// Open listens on both addresses. An error names the address and its key.
+func (e *Edge) Open(context.Context) error {
+	public, err := listen("public.listen", e.cfg.Public.Listen, e.gate.protect(http.HandlerFunc(e.servePublic)), e)
+	if err != nil {
+		return err
+	}
+	e.keep(public)
+	if err := public.secure(e.cfg.Public.TLS); err != nil {
+		return errors.Join(err, e.Close())
+	}
+	operators, err := listen("admin.listen", e.cfg.Admin.Listen, e.admin, e)
+	if err != nil {
+		return errors.Join(err, e.Close())
+	}
+	e.keep(operators)
+	e.deps.Node.Blacklist().OnEntry(e.registry.Cut)
+	e.log.Info("listening", "public", e.PublicAddr().String(), "admin", e.AdminAddr().String())
+	return nil
+}
+
+func (e *Edge) keep(l *listener) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.listeners = append(e.listeners, l)
+}
+
+// PublicAddr is where the public listener listens; after Open.
+func (e *Edge) PublicAddr() net.Addr { return e.listeners[0].socket.Addr() }
+
+// AdminAddr is where the admin listener listens; after Open.
+func (e *Edge) AdminAddr() net.Addr { return e.listeners[1].socket.Addr() }
+
+// Run serves until ctx ends, then returns nil, or until a listener fails. It
+// does not say goodbye: Drain does, before.
+func (e *Edge) Run(ctx context.Context) error {
+	failed := make(chan error, len(e.listeners))
+	var serving sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving.Go(func() { e.wheel.Run(ctx) })
+	for _, l := range e.listeners {
+		serving.Go(func() {
+			if err := l.serve(); err != nil {
+				failed <- err
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	cancel()
+	err = errors.Join(err, e.Close())
+	serving.Wait()
+	return err
+}
+
+// Ready is nil when the node takes new connections.
+func (e *Edge) Ready() error {
+	if e.draining.Load() {
+		return errors.New("the node is draining")
+	}
+	if !e.deps.Node.Blacklist().Loaded() {
+		return errors.New("the blacklist is not loaded")
+	}
+	return e.deps.Ready()
+}
+
+// Connections is how many are open.
+func (e *Edge) Connections() int { return e.registry.Len() }
+
+// Drain takes no new connections from now on and says goodbye to those that are
+// open, spread over public.drain_window. It returns when all have left or ctx
+// ends; then its error says how many were left.
+func (e *Edge) Drain(ctx context.Context) error {
+	e.draining.Store(true)
+	open := e.registry.All()
+	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
+	e.log.Info("draining", "connections", len(open), "window", e.cfg.Public.DrainWindow)
+	start := time.Now()
+	for i, s := range open {
+		at := start.Add(e.cfg.Public.DrainWindow * time.Duration(i) / time.Duration(len(open)))
+		if err := sleepUntil(ctx, at); err != nil {
+			break
+		}
+		s.End(session.Draining)
+	}
+	left := make(chan struct{})
+	go func() {
+		e.sessions.Wait() // nobody enters any more; Close ends the rest
+		close(left)
+	}()
+	select {
+	case <-left:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("drain: %d connections left: %w", e.registry.Len(), ctx.Err())
+	}
+}
+
+func sleepUntil(ctx context.Context, at time.Time) error {
+	d := time.Until(at)
+	if d < time.Millisecond {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends all connections and closes the listeners. It may be called twice.
+func (e *Edge) Close() error {
+	e.draining.Store(true)
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	listeners := e.listeners
+	e.mu.Unlock()
+	for _, s := range e.registry.All() {
+		s.End(session.Draining)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), graceKeep)
+	defer cancel()
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.close(ctx))
+	}
+	e.cancel()
+	e.sessions.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,212 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"weft/edge/auth"
+	"weft/edge/problem"
+	"weft/edge/session"
+)
+
+// followTime bounds how long a connection waits for the store to say where it
+// begins; beyond it the client is told not_ready.
+const followTime = 20 * time.Second
+
+// waitReady is how long a client is asked to wait for a node that cannot serve.
+const waitReady = 2 * time.Second
+
+// events serves GET /_weft/v1/events.
+func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
+	var t transport
+	for _, t = range e.list {
+		if t.speaks(r) {
+			break
+		}
+	}
+	err := e.visit(w, r, t)
+	if err == nil {
+		return
+	}
+	p := problem.Of(err)
+	if p.Code == problem.Internal {
+		e.log.Error("let a client in", "transport", t.name(), "err", err)
+	}
+	e.metrics.refusals.WithLabelValues(t.name(), string(p.Code)).Inc()
+	t.refuse(w, r, p)
+}
+
+// visit finds out who asks for what, and lets them in. Its errors are problems
+// of visitors who were not.
+func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error {
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	if err := e.open(); err != nil {
+		return err
+	}
+	id, err := e.identify(r, q.user)
+	if err != nil {
+		return err
+	}
+	if err := session.Check(id, q.subjects); err != nil {
+		return err
+	}
+	if len(id.Subscribe)+len(q.subjects) == 0 {
+		return problem.New(problem.Forbidden, "there is nothing to follow: the token brings no subject and none is asked for")
+	}
+	address := e.gate.address(r)
+	release, err := e.gate.enter(address, id.User)
+	if err != nil {
+		return err
+	}
+	defer release()
+	from := ""
+	if address.IsValid() {
+		from = address.String()
+	}
+	t.serve(w, &visit{r: r, query: q, id: id, about: session.About{
+		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
+		Since: time.Now().UTC(), Address: from, Agent: r.UserAgent(),
+	}})
+	return nil
+}
+
+// open is nil when the node takes new connections.
+func (e *Edge) open() error {
+	if e.draining.Load() {
+		return problem.New(problem.Draining, "the node is about to stop; come back to another").Retry(jitter(waitReady / 2))
+	}
+	if err := e.Ready(); err != nil {
+		return problem.New(problem.NotReady, "the node is not ready; come back later").Retry(jitter(waitReady / 2))
+	}
+	return nil
+}
+
+// identify says who sends a request. user counts in auth.mode none only.
+func (e *Edge) identify(r *http.Request, user string) (*auth.Identity, error) {
+	if e.deps.Verifier.ModeNone() {
+		if err := e.gate.site(r); err != nil {
+			return nil, err
+		}
+		if user != "" {
+			id, err := e.deps.Verifier.Trusted(user)
+			if err != nil {
+				return nil, problem.New(problem.BadRequest, "user is longer than 200 bytes")
+			}
+			return id, e.revoked(id)
+		}
+		return e.anonymous("user is missing")
+	}
+	token, err := e.gate.token(r)
+	if err != nil {
+		return nil, err
+	}
+	if token == "" {
+		return e.anonymous("a token is needed")
+	}
+	return e.verify(r.Context(), token)
+}
+
+func (e *Edge) anonymous(missing string) (*auth.Identity, error) {
+	id, ok := e.deps.Verifier.Anonymous()
+	if !ok {
+		return nil, problem.New(problem.TokenMissing, missing)
+	}
+	return id, nil
+}
+
+// verify checks a token and the blacklist.
+func (e *Edge) verify(ctx context.Context, token string) (*auth.Identity, error) {
+	id, err := e.deps.Verifier.Verify(ctx, token)
+	if err != nil {
+		told, ok := errors.AsType[*auth.Error](err)
+		switch {
+		case !ok:
+			return nil, err
+		case errors.Is(err, auth.ErrExpired):
+			return nil, problem.New(problem.TokenExpired, told.Detail)
+		case errors.Is(err, auth.ErrNotReady):
+			return nil, problem.New(problem.NotReady, told.Detail).Retry(jitter(waitReady / 2))
+		}
+		return nil, problem.New(problem.TokenInvalid, told.Detail)
+	}
+	return id, e.revoked(id)
+}
+
+// revoked refuses who is on the blacklist, and everybody while it is not loaded.
+func (e *Edge) revoked(id *auth.Identity) error {
+	if id.User == "" && id.Session == "" {
+		return nil
+	}
+	list := e.deps.Node.Blacklist()
+	if !list.Loaded() {
+		return problem.New(problem.NotReady, "the blacklist is not loaded; come back later").Retry(jitter(waitReady / 2))
+	}
+	if list.Revoked(id.Session, id.User, id.Issued) {
+		return problem.New(problem.TokenRevoked, "the token was revoked")
+	}
+	return nil
+}
+
+// enter makes a session known. What could have cut it meanwhile is asked again
+// once it can be found, so that nothing falls between. Who entered must leave.
+func (e *Edge) enter(s *session.Session) error {
+	e.sessions.Add(1)
+	e.registry.Add(s)
+	err := e.revoked(s.Identity())
+	if err == nil && e.draining.Load() {
+		err = e.open()
+	}
+	if err != nil {
+		e.registry.Remove(s)
+		e.sessions.Done()
+		e.metrics.refusals.WithLabelValues(s.About().Transport, string(problem.Of(err).Code)).Inc()
+		return err
+	}
+	e.wheel.Add(s)
+	about := s.About()
+	e.metrics.connects.WithLabelValues(about.Transport).Inc()
+	e.metrics.connections.WithLabelValues(about.Transport).Inc()
+	e.log.Debug("connection opened", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User)
+	return nil
+}
+
+// leave forgets a session.
+func (e *Edge) leave(s *session.Session) {
+	defer e.sessions.Done()
+	s.End(session.Left)
+	s.Detach()
+	e.wheel.Remove(s)
+	e.registry.Remove(s)
+	about, cause := s.About(), s.Cause()
+	e.metrics.connections.WithLabelValues(about.Transport).Dec()
+	e.metrics.endings.WithLabelValues(about.Transport, cause.String()).Inc()
+	if cause == session.Slow {
+		e.metrics.overflows.Inc()
+	}
+	e.log.Debug("connection ended", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User, "cause", cause)
+}
+
+// follow attaches a session to its subjects. It blocks until the client's place
+// is known, the session ends or the store stays away for too long.
+func (e *Edge) follow(ctx context.Context, s *session.Session, lastID string) error {
+	ctx, cancel := context.WithTimeout(ctx, followTime)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	reader, err := e.deps.Hub.Follow(ctx, s.Wanted(), lastID, s)
+	if err != nil {
+		return err
+	}
+	s.Attach(reader)
+	return nil
+}

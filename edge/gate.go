@@ -1,0 +1,82 @@
+package edge
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/edge/admit"
+	"weft/edge/problem"
+)
+
+// A gate judges a request by what it shows before anybody reads its token:
+// where it comes from, which page sent it, and whether there is room.
+type gate struct {
+	origins *admit.Origins
+	proxies *admit.Proxies
+	limiter *admit.Limiter
+	inQuery bool // a token may stand in the query
+}
+
+func newGate(cfg *PublicConfig, reg prometheus.Registerer) (*gate, error) {
+	g := &gate{inQuery: cfg.TokenInQuery}
+	var err error
+	if g.origins, err = admit.NewOrigins(cfg.CORSOrigins); err != nil {
+		return nil, err
+	}
+	if g.proxies, err = admit.NewProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
+	g.limiter, err = admit.NewLimiter(cfg.Limits, reg)
+	return g, err
+}
+
+// protect answers preflights and adds the CORS headers to every answer.
+func (g *gate) protect(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.origins.Preflight(w, r) {
+			return
+		}
+		g.origins.SetHeaders(w.Header(), r)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// token is the token that a request brings, "" when there is none. One from the
+// cookie counts only for pages that may use it.
+func (g *gate) token(r *http.Request) (string, error) {
+	t, err := admit.TokenOf(r, g.inQuery)
+	if err != nil {
+		return "", problem.New(problem.BadRequest, err.Error())
+	}
+	if err := g.origins.Permit(r, t); err != nil {
+		return "", otherSite()
+	}
+	return t.Value, nil
+}
+
+// site refuses what a page of another site sends, where no token is asked for.
+func (g *gate) site(r *http.Request) error {
+	if g.origins.PermitSite(r) != nil {
+		return otherSite()
+	}
+	return nil
+}
+
+func otherSite() error {
+	return problem.New(problem.Forbidden, "the page's origin is not permitted; public.cors_origins adds one")
+}
+
+// address is the client's, behind trusted proxies.
+func (g *gate) address(r *http.Request) netip.Addr { return g.proxies.Address(r) }
+
+// enter takes a place for a connection. release gives it back.
+func (g *gate) enter(address netip.Addr, user string) (release func(), err error) {
+	release, err = g.limiter.Acquire(address, user)
+	if told, ok := errors.AsType[*admit.LimitError](err); ok {
+		return nil, problem.New(problem.Limit, told.Error()).Retry(jitter(told.RetryAfter))
+	}
+	return release, err
+}

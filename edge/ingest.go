@@ -1,0 +1,64 @@
+package edge
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"weft/edge/problem"
+)
+
+// bodyTime bounds how long a request's body may take to arrive.
+const bodyTime = 30 * time.Second
+
+// Ingest takes events that come by HTTP or WebSocket and returns after they
+// are stored. An error that has a method Problem() (status int, code, detail
+// string) is shown by it; every other one is "internal" without its text.
+// Implementations are safe for concurrent use.
+type Ingest interface {
+	// Accept reads the events of a request. publisher is the token's user, or
+	// "admin"; may reports whether it may publish to a subject.
+	Accept(ctx context.Context, r *http.Request, publisher string, may func(subject string) bool) (ids []string, err error)
+	// AcceptEvent takes one event.
+	AcceptEvent(ctx context.Context, publisher string, may func(subject string) bool, subject, typ string, data []byte) (id string, err error)
+}
+
+// publish serves POST /_weft/v1/events on the public listener.
+func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	// In auth.mode none the sender is publisher=, because user= is also who an
+	// event is for.
+	id, err := e.identify(r, cmp.Or(query.Get("publisher"), query.Get("user")))
+	if err != nil {
+		return err
+	}
+	if id.User == "" {
+		return problem.New(problem.TokenMissing, "publishing needs a token")
+	}
+	return e.accept(w, r, id.User, id.MayPublish)
+}
+
+// accept hands a request's events to the ingest and answers 202.
+func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher string, may func(string) bool) error {
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
+		e.log.Debug("set read deadline", "err", err)
+	}
+	ids, err := e.deps.Ingest.Accept(r.Context(), r, publisher, may)
+	if err != nil {
+		if p := problem.Of(err); p.Code == problem.Internal {
+			e.log.Error("accept events", "err", err)
+		}
+		return err
+	}
+	body, err := json.Marshal(map[string][]string{"ids": ids})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = w.Write(append(body, '\n'))
+	return nil
+}

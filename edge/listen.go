@@ -1,0 +1,88 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// headerTime bounds how long a request's head may take to arrive.
+	headerTime = 10 * time.Second
+	// idleTime is how long an unused connection is kept.
+	idleTime = 2 * time.Minute
+	// maxHead bounds a request's head in bytes: a token and a long cursor fit.
+	maxHead = 32 << 10
+)
+
+// A listener is one address and its server.
+type listener struct {
+	key    string // of the configuration
+	socket net.Listener
+	server *http.Server
+	tls    bool
+}
+
+// listen opens addr. There is no time limit on answers: streams bound each of
+// their writes, and handlers that read a body bound that.
+func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
+	lc := net.ListenConfig{Control: vanished}
+	socket, err := lc.Listen(e.inner, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (%s): %w", addr, key, err)
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // behind a proxy
+	return &listener{key: key, socket: socket, server: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHead,
+		Protocols:         &protocols,
+		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return e.inner },
+	}}, nil
+}
+
+// secure loads the certificate.
+func (l *listener) secure(files *TLSFiles) error {
+	if files == nil {
+		return nil
+	}
+	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return fmt.Errorf("load public.tls: %w", err)
+	}
+	l.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	l.tls = true
+	return nil
+}
+
+// serve returns nil when the listener was closed.
+func (l *listener) serve() error {
+	serve := l.server.Serve
+	if l.tls {
+		serve = func(s net.Listener) error { return l.server.ServeTLS(s, "", "") }
+	}
+	if err := serve(l.socket); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.key, err)
+	}
+	return nil
+}
+
+// close lets running requests finish until ctx ends.
+func (l *listener) close(ctx context.Context) error {
+	err := l.server.Shutdown(ctx)
+	if err != nil {
+		err = l.server.Close()
+	}
+	_ = l.socket.Close() // when it was never served
+	return err
+}

@@ -1,0 +1,108 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"weft/edge/problem"
+	"weft/edge/session"
+)
+
+// poll is long polling: the fallback for whatever reads plain JSON.
+type poll struct{ *Edge }
+
+func (*poll) name() string { return "poll" }
+
+func (*poll) speaks(*http.Request) bool { return true }
+
+// refuse answers 503 or 429 with Retry-After when waiting mends what is wrong.
+// A client that has its place is told by a node that stops to go on elsewhere.
+func (t *poll) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	if p.Code == problem.Draining {
+		if q, err := parseQuery(r); err == nil && q.lastID != "" {
+			t.write(w, r, &harvest{cursor: q.lastID}, session.Draining)
+			return
+		}
+	}
+	problem.Write(w, p)
+}
+
+func (t *poll) serve(w http.ResponseWriter, v *visit) {
+	box := newBox()
+	s := v.session(box)
+	if err := t.enter(s); err != nil {
+		t.refuse(w, v.r, problem.Of(err))
+		return
+	}
+	defer t.leave(s)
+	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
+		s.End(session.NotReady)
+	} else if v.query.lastID != "" { // else its cursor is the answer
+		t.wait(v, s, box)
+	}
+	cause := session.Left
+	select {
+	case <-s.Done():
+		cause = s.Cause()
+	default:
+	}
+	if code := cause.Ending().Code; code != "" {
+		p := problem.New(code, cause.Ending().Detail)
+		if _, ok := passes(p); ok {
+			p = p.Retry(jitter(retry / 2))
+		}
+		problem.Write(w, p)
+		return
+	}
+	t.write(w, v.r, box.harvest(), cause)
+}
+
+// wait returns when the box has something, the time is up or the session ended.
+func (t *poll) wait(v *visit, s *session.Session, box *box) {
+	timer := time.NewTimer(v.query.wait)
+	defer timer.Stop()
+	select {
+	case <-box.ready:
+	case <-timer.C:
+		s.Beat() // the cursor moves although nothing came
+	case <-s.Done():
+	case <-v.r.Context().Done():
+		s.End(session.Left)
+	}
+}
+
+// write answers with what was gathered.
+func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause session.Cause) {
+	var body bytes.Buffer
+	body.WriteString(`{"events":[`)
+	for i, e := range h.events {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		body.Write(e.head)
+		body.Write(e.rest)
+	}
+	tail, _ := json.Marshal(struct {
+		LastEventID string `json:"last_event_id"`
+		Reset       bool   `json:"reset"`
+		Resets      any    `json:"resets,omitempty"`
+	}{h.cursor, h.reset, h.resets})
+	body.WriteString(`],`)
+	body.Write(tail[1:])
+	body.WriteByte('\n')
+	head := w.Header()
+	head.Set("Content-Type", "application/json")
+	head.Set("Cache-Control", "no-store")
+	head.Set("X-Content-Type-Options", "nosniff")
+	if cause == session.Draining && r.ProtoMajor == 1 {
+		head.Set("Connection", "close")
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(t.cfg.Public.WriteTimeout))
+	n, _ := w.Write(body.Bytes())
+	_ = rc.Flush()
+	_ = rc.SetWriteDeadline(time.Time{})
+	t.metrics.bytes.WithLabelValues(t.name()).Add(float64(n))
+}

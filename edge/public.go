@@ -1,0 +1,53 @@
+package edge
+
+import (
+	"net/http"
+	"strings"
+
+	"weft/edge/problem"
+)
+
+// Paths of the public listener. All below /_weft/ is Weft's own.
+const (
+	pathWeft        = "/_weft/"
+	pathEvents      = "/_weft/v1/events"
+	pathConnections = "/_weft/v1/connections/"
+)
+
+// servePublic dispatches by the path as it was sent. An http.ServeMux would
+// answer an unclean path with a redirect.
+func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	connection, isConnection := strings.CutPrefix(path, pathConnections)
+	switch {
+	case path == pathEvents && r.Method == http.MethodGet:
+		e.events(w, r)
+	case path == pathEvents && r.Method == http.MethodPost:
+		e.request(w, "publish", e.publish(w, r))
+	case path == pathEvents:
+		notAllowed(w, "GET, POST")
+	case isConnection && r.Method == http.MethodPatch:
+		e.request(w, "change", e.patchConnection(w, r, connection))
+	case isConnection:
+		notAllowed(w, "PATCH")
+	default:
+		problem.Write(w, problem.New(problem.NotFound, "there is nothing here"))
+	}
+}
+
+// request finishes a plain request that was served or failed with err.
+func (e *Edge) request(w http.ResponseWriter, name string, err error) {
+	if err == nil {
+		e.metrics.requests.WithLabelValues(name, "ok").Inc()
+		return
+	}
+	e.metrics.requests.WithLabelValues(name, string(problem.Of(err).Code)).Inc()
+	problem.Write(w, err)
+}
+
+func notAllowed(w http.ResponseWriter, allow string) {
+	p := problem.New(problem.BadRequest, "the method is not one of "+allow)
+	p.Status = http.StatusMethodNotAllowed
+	w.Header().Set("Allow", allow)
+	problem.Write(w, p)
+}

@@ -1,0 +1,134 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weft/edge/auth"
+	"weft/edge/problem"
+	"weft/jetstream/subject"
+)
+
+// MaxSubjects bounds how many subjects a session may ask for.
+const MaxSubjects = 256
+
+// A Change alters an open session, all of it or nothing.
+type Change struct {
+	// Identity, when not nil, replaces the session's: a refreshed token.
+	Identity *auth.Identity
+	// Unsubscribe and Subscribe are subjects; both are applied in this order.
+	Unsubscribe []string
+	Subscribe   []string
+	// LastID is where the new subjects resume; "" is from now.
+	LastID string
+}
+
+// Check reports why id may not ask for subjects: bad_request when there are too
+// many or one twice, bad_subject, or forbidden.
+func Check(id *auth.Identity, subjects []string) error {
+	if len(subjects) > MaxSubjects {
+		return problem.New(problem.BadRequest, fmt.Sprintf("more than %d subjects", MaxSubjects))
+	}
+	seen := make(map[string]struct{}, len(subjects))
+	for _, s := range subjects {
+		if _, twice := seen[s]; twice {
+			return problem.New(problem.BadRequest, "a subject is there twice")
+		}
+		seen[s] = struct{}{}
+		if subject.CheckPattern(s) != nil {
+			return problem.New(problem.BadSubject, "a subject is user.<user> or topic.<token>…, other bytes than letters, digits, - and _ written =XX")
+		}
+		if !id.MayFollow(s) {
+			return problem.New(problem.Forbidden, "the token does not allow one of the subjects")
+		}
+	}
+	return nil
+}
+
+// Apply makes a change and returns the subjects in force. It blocks until new
+// subjects are delivered, or ctx ends. A new identity must be of the same user
+// (else user_mismatch); when it no longer allows what the session asked for,
+// the session ends with Unauthorised. rekey is called with a new identity when
+// nothing else speaks against it; it brings it into force, or refuses it.
+func (s *Session) Apply(ctx context.Context, c Change, rekey func(*Session, *auth.Identity) error) ([]string, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	id, before, reader, ended := s.identity, s.asked, s.reader, s.ended
+	s.mu.Unlock()
+	if reader == nil || ended {
+		return nil, problem.New(problem.NotFound, "the connection has ended")
+	}
+	if c.Identity != nil {
+		if c.Identity.User != id.User {
+			return nil, problem.New(problem.UserMismatch, "the token is of another user")
+		}
+		id = c.Identity
+	}
+	for _, sub := range c.Unsubscribe {
+		if slices.Contains(id.Subscribe, sub) {
+			return nil, problem.New(problem.BadSubject, "a subject that the token brings cannot be left")
+		}
+	}
+	if err := Check(id, c.Subscribe); err != nil {
+		return nil, err
+	}
+	asked := slices.DeleteFunc(slices.Clone(before), func(sub string) bool { return slices.Contains(c.Unsubscribe, sub) })
+	asked = union(asked, slices.DeleteFunc(slices.Clone(c.Subscribe), func(sub string) bool { return slices.Contains(id.Subscribe, sub) }))
+	if len(asked) > MaxSubjects {
+		return nil, problem.New(problem.BadRequest, fmt.Sprintf("more than %d subjects", MaxSubjects))
+	}
+	if c.Identity != nil {
+		if err := rekey(s, id); err != nil {
+			return nil, err
+		}
+		for _, sub := range asked {
+			if !id.MayFollow(sub) {
+				s.End(Unauthorised)
+				return nil, problem.New(problem.Forbidden, "the token does not allow what the connection follows")
+			}
+		}
+	}
+	s.setAsked(asked)
+	subjects, err := follow(ctx, reader, union(id.Subscribe, asked), c.LastID)
+	if err != nil {
+		s.setAsked(before)
+	}
+	return subjects, err
+}
+
+func (s *Session) setAsked(subjects []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = subjects
+}
+
+// follow makes wanted the subjects in force. When it fails nothing has changed.
+func follow(ctx context.Context, r Reader, wanted []string, lastID string) ([]string, error) {
+	current := r.Subjects()
+	more := slices.DeleteFunc(slices.Clone(wanted), func(sub string) bool { return slices.Contains(current, sub) })
+	fewer := slices.DeleteFunc(current, func(sub string) bool { return slices.Contains(wanted, sub) })
+	if len(more) > 0 {
+		if err := r.Subscribe(ctx, more, lastID); err != nil {
+			if p, ok := errors.AsType[*problem.Problem](err); ok {
+				return nil, p
+			}
+			return nil, problem.New(problem.StoreUnavailable, "the subjects could not be followed now; try again")
+		}
+	}
+	if len(fewer) > 0 {
+		r.Unsubscribe(fewer)
+	}
+	return r.Subjects(), nil
+}
+
+// Follows reports whether the session follows sub, by its name or by a
+// wildcard.
+func (s *Session) Follows(sub string) bool {
+	return slices.ContainsFunc(s.Subjects(), func(f string) bool {
+		return f == sub || strings.ContainsAny(f, "*>") && subject.Match(f, sub)
+	})
+}

@@ -1,0 +1,235 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"weft/edge/wire"
+	"weft/jetstream/feed"
+)
+
+// slack is by how much Weft's own frames may exceed a queue's limit.
+const slack = 64 << 10
+
+// A Queue is the Outbox of a connection that stays open. It is bounded in
+// bytes, what is being written included; when it is empty it takes one frame of
+// any size. It holds references to frames that are shared by many connections.
+type Queue struct {
+	format wire.Format
+	limit  int
+	alive  *wire.Keepalives
+	// closing spells the farewell; hurry is called after an ending, from
+	// whatever goroutine, and makes a stalled write fail soon.
+	closing func(Cause) []byte
+	hurry   func(Cause)
+
+	wake chan struct{}
+
+	mu      sync.Mutex
+	frames  [][]byte
+	pending int // bytes in frames
+	writing int // bytes that the writer has taken
+	granted int // frames of a replay that may exceed the limit
+	room    chan struct{}
+	ended   bool
+	skipped *feed.Message // newest event that was filtered, since the last id
+	skipID  string
+}
+
+// QueueConfig says how a Queue spells what it holds.
+type QueueConfig struct {
+	Format wire.Format
+	// Limit in bytes.
+	Limit int
+	// Keepalives shares the frames among connections.
+	Keepalives *wire.Keepalives
+	// Closing spells the farewell for a cause; nil bytes for none.
+	Closing func(Cause) []byte
+	// Hurry is called once after the end, without locks, so that a writer that
+	// is stuck with a stalled client comes back soon. It must not block.
+	Hurry func(Cause)
+}
+
+// NewQueue makes an empty queue.
+func NewQueue(c QueueConfig) *Queue {
+	return &Queue{
+		format: c.Format, limit: c.Limit, alive: c.Keepalives, closing: c.Closing, hurry: c.Hurry,
+		wake: make(chan struct{}, 1),
+	}
+}
+
+// Opened implements Outbox: the first frame of a connection is weft.open.
+func (q *Queue) Opened(s *Session, o feed.Opened) {
+	data, _ := json.Marshal(struct {
+		Connection string   `json:"connection"`
+		Node       string   `json:"node"`
+		User       string   `json:"user,omitempty"`
+		Subjects   []string `json:"subjects"`
+		Resume     string   `json:"resume"`
+	}{s.about.ID, s.about.Node, s.Identity().User, o.Subjects, o.Resume})
+	q.put(slack, nil, q.format.Control(o.ID, wire.TypeOpen, data))
+}
+
+// Reset implements Outbox.
+func (q *Queue) Reset(r feed.Reset, id string) bool {
+	q.Skipped(nil, "")
+	data, _ := json.Marshal(r)
+	return q.put(slack, nil, q.format.Control(id, wire.TypeReset, data))
+}
+
+// Event implements Outbox.
+func (q *Queue) Event(m *feed.Message, id string) bool {
+	head, rest := q.format.Event(m, id)
+	return q.put(0, head, rest)
+}
+
+// Skipped implements Outbox. The next keep-alive, or event, tells the client.
+func (q *Queue) Skipped(m *feed.Message, id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.skipped, q.skipID = m, id
+}
+
+// Keepalive implements Outbox. A connection that has something to write needs
+// none; over WebSocket it is still asked for a pong.
+func (q *Queue) Keepalive(id string) {
+	q.mu.Lock()
+	busy := q.pending+q.writing > 0
+	if !busy {
+		if id == "" && q.skipped != nil {
+			if id = q.skipID; id == "" {
+				id = q.skipped.ID()
+			}
+		}
+		q.skipped, q.skipID = nil, ""
+	}
+	q.mu.Unlock()
+	switch {
+	case !busy:
+		q.put(slack, nil, q.alive.Frame(q.format, id))
+	case q.format == wire.WebSocket:
+		q.put(slack, nil, wire.Ping())
+	}
+}
+
+// CaughtUp implements Outbox.
+func (q *Queue) CaughtUp() {}
+
+// Room implements Outbox: there is room when at most half of the limit is in
+// use. The event that follows is taken whatever its size.
+func (q *Queue) Room(ctx context.Context) error {
+	for {
+		q.mu.Lock()
+		if q.ended {
+			q.mu.Unlock()
+			return context.Canceled
+		}
+		if q.pending+q.writing <= q.limit/2 {
+			q.granted = 1
+			q.mu.Unlock()
+			return nil
+		}
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		room := q.room
+		q.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Put appends a frame of the transport's own. It is false when there is no room
+// for it, which must end the session.
+func (q *Queue) Put(frame []byte) bool { return q.put(slack, nil, frame) }
+
+func (q *Queue) put(extra int, head, rest []byte) bool {
+	n := len(head) + len(rest)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended {
+		return true // dropped: the client has been told where it stands
+	}
+	if used := q.pending + q.writing; used > 0 && used+n > q.limit+extra {
+		if extra > 0 || q.granted == 0 {
+			return false
+		}
+		q.granted--
+	}
+	if extra == 0 {
+		q.skipped, q.skipID = nil, ""
+	}
+	if head != nil {
+		q.frames = append(q.frames, head)
+	}
+	q.frames = append(q.frames, rest)
+	q.pending += n
+	q.signal()
+	return true
+}
+
+// End implements Outbox.
+func (q *Queue) End(c Cause) {
+	q.mu.Lock()
+	if c.Ending().Cut {
+		q.frames, q.pending = nil, 0
+	}
+	if bye := q.closing(c); bye != nil {
+		q.frames = append(q.frames, bye)
+		q.pending += len(bye)
+	}
+	q.ended = true
+	q.opened()
+	q.signal()
+	q.mu.Unlock()
+	q.hurry(c)
+}
+
+func (q *Queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// opened tells those who wait in Room to look again.
+func (q *Queue) opened() {
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+}
+
+// Write takes all that is pending and hands it to write, again and again, until
+// the queue has ended and is empty (nil), write fails or ctx ends. There is one
+// writer.
+func (q *Queue) Write(ctx context.Context, write func(frames [][]byte) error) error {
+	for {
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		q.mu.Lock()
+		frames, last := q.frames, q.ended
+		q.frames, q.writing, q.pending = nil, q.pending, 0
+		q.mu.Unlock()
+		var err error
+		if len(frames) > 0 {
+			err = write(frames)
+		}
+		q.mu.Lock()
+		q.writing = 0
+		if q.pending <= q.limit/2 {
+			q.opened()
+		}
+		q.mu.Unlock()
+		if err != nil || last {
+			return err
+		}
+	}
+}

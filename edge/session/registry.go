@@ -1,0 +1,175 @@
+package session
+
+import (
+	"slices"
+	"sync"
+
+	"weft/edge/auth"
+	"weft/jetstream"
+)
+
+// Indexes of a session: by token and by user.
+const (
+	byToken = iota
+	byUser
+)
+
+type links struct{ prev, next *Session }
+
+// A Registry knows the open sessions of a node. It is safe for concurrent use.
+type Registry struct {
+	mu       sync.RWMutex
+	sessions map[string]*Session
+	index    [2]map[string]*Session // heads of lists that are linked through Session.links
+}
+
+// NewRegistry makes an empty one.
+func NewRegistry() *Registry {
+	return &Registry{
+		sessions: map[string]*Session{},
+		index:    [2]map[string]*Session{{}, {}},
+	}
+}
+
+// Add enters a session.
+func (r *Registry) Add(s *Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := s.Identity()
+	r.sessions[s.about.ID] = s
+	r.link(byToken, id.Session, s)
+	r.link(byUser, id.User, s)
+}
+
+// Remove forgets a session.
+func (r *Registry) Remove(s *Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sessions[s.about.ID] != s {
+		return
+	}
+	delete(r.sessions, s.about.ID)
+	id := s.Identity()
+	r.unlink(byToken, id.Session, s)
+	r.unlink(byUser, id.User, s)
+}
+
+// Rekey gives s a new identity of the same user.
+func (r *Registry) Rekey(s *Session, id *auth.Identity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.mu.Lock()
+	old := s.identity
+	s.identity = id
+	s.mu.Unlock()
+	if r.sessions[s.about.ID] == s {
+		r.unlink(byToken, old.Session, s)
+		r.link(byToken, id.Session, s)
+	}
+}
+
+func (r *Registry) link(which int, key string, s *Session) {
+	if key == "" {
+		return
+	}
+	head := r.index[which][key]
+	s.links[which] = links{next: head}
+	if head != nil {
+		head.links[which].prev = s
+	}
+	r.index[which][key] = s
+}
+
+func (r *Registry) unlink(which int, key string, s *Session) {
+	if key == "" {
+		return
+	}
+	l := s.links[which]
+	if l.next != nil {
+		l.next.links[which].prev = l.prev
+	}
+	switch {
+	case l.prev != nil:
+		l.prev.links[which].next = l.next
+	case l.next != nil:
+		r.index[which][key] = l.next
+	default:
+		delete(r.index[which], key)
+	}
+	s.links[which] = links{}
+}
+
+func (r *Registry) list(which int, key string) []*Session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []*Session
+	for s := r.index[which][key]; s != nil; s = s.links[which].next {
+		out = append(out, s)
+	}
+	return out
+}
+
+// Get finds a session by its connection id, nil when there is none.
+func (r *Registry) Get(id string) *Session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.sessions[id]
+}
+
+// OfUser lists a user's sessions, the oldest first.
+func (r *Registry) OfUser(user string) []*Session {
+	out := r.list(byUser, user)
+	slices.SortFunc(out, func(a, b *Session) int {
+		return a.about.Since.Compare(b.about.Since)
+	})
+	return out
+}
+
+// All lists the sessions in no order.
+func (r *Registry) All() []*Session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([]*Session, 0, len(r.sessions))
+	for _, s := range r.sessions {
+		out = append(out, s)
+	}
+	return out
+}
+
+// Len is how many sessions there are.
+func (r *Registry) Len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.sessions)
+}
+
+// Users lists up to limit users that come after the given one, in order.
+func (r *Registry) Users(after string, limit int) []string {
+	r.mu.RLock()
+	var users []string
+	for u := range r.index[byUser] {
+		if u > after {
+			users = append(users, u)
+		}
+	}
+	r.mu.RUnlock()
+	slices.Sort(users)
+	return slices.Clip(users[:min(len(users), limit)])
+}
+
+// Cut ends the sessions that a new entry of the blacklist revokes. It does not
+// block.
+func (r *Registry) Cut(e jetstream.BlacklistEntry) {
+	if e.Session != "" {
+		for _, s := range r.list(byToken, e.Session) {
+			s.End(Revoked)
+		}
+	}
+	if e.User != "" {
+		for _, s := range r.list(byUser, e.User) {
+			if id := s.Identity(); e.Cuts(id.Session, id.User, id.Issued) {
+				s.End(Revoked)
+			}
+		}
+	}
+}

@@ -1,0 +1,233 @@
+// Package session keeps the open connections of a node.
+//
+// A Session is a record driven by events: the feed delivers to it, the Wheel
+// tells it the time, a Change alters what it follows, and End ends it, once,
+// with a Cause. It has no goroutine of its own; what it has to say lies in its
+// Outbox until the transport takes it. The Registry finds sessions by id, by
+// token and by user, so that a revoked token costs what it touches.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"slices"
+	"sync"
+	"time"
+
+	"weft/edge/auth"
+	"weft/jetstream/feed"
+)
+
+// A Reader is what a session follows; *feed.Reader is one.
+type Reader interface {
+	Subscribe(ctx context.Context, subjects []string, lastID string) error
+	Unsubscribe(subjects []string)
+	Subjects() []string
+	Keepalive()
+	Cursor() string
+	Close()
+}
+
+// An Outbox holds what a session tells its client until the transport sends
+// it. But for End, calls come one at a time; none but Room may block.
+type Outbox interface {
+	// Opened is told first.
+	Opened(s *Session, o feed.Opened)
+	// Reset and Event are told in order. Event is false when there is no room
+	// for it, which ends the session.
+	Reset(r feed.Reset, id string) bool
+	Event(m *feed.Message, id string) bool
+	// Skipped is an event that the client does not want: only its id counts.
+	Skipped(m *feed.Message, id string)
+	// Keepalive moves the client's cursor to id, unless that is "".
+	Keepalive(id string)
+	// CaughtUp is told when all replays are done.
+	CaughtUp()
+	// Room blocks until there is room for more replay, or ctx ends.
+	Room(ctx context.Context) error
+	// End is told once; it may come at any time, from any goroutine.
+	End(c Cause)
+}
+
+// About describes a connection to an operator.
+type About struct {
+	ID        string    `json:"id"`
+	Node      string    `json:"node"`
+	Transport string    `json:"transport"`
+	Since     time.Time `json:"since"`
+	Address   string    `json:"address"`
+	Agent     string    `json:"agent"`
+}
+
+// maxAgent bounds what is kept of a User-Agent.
+const maxAgent = 200
+
+// A Session is one open connection. It implements feed.Receiver. Its methods
+// may be called concurrently, but for those of feed.Receiver, which a Reader
+// calls one at a time.
+type Session struct {
+	about  About
+	filter Filter
+	out    Outbox
+	done   chan struct{}
+
+	changing sync.Mutex // held by one Change at a time
+
+	mu       sync.Mutex
+	identity *auth.Identity
+	asked    []string // subjects beyond the identity's own
+	reader   Reader
+	ended    bool
+	cause    Cause
+
+	entry entry    // of the Wheel
+	links [2]links // of the Registry
+}
+
+// New makes a session of id's that will follow asked beside its own subjects.
+// It does nothing until it is added to a Registry and follows something.
+func New(about About, id *auth.Identity, asked []string, filter Filter, out Outbox) *Session {
+	about.Agent = about.Agent[:min(len(about.Agent), maxAgent)]
+	return &Session{about: about, identity: id, asked: asked, filter: filter, out: out, done: make(chan struct{})}
+}
+
+// NewID makes the id of a connection: 128 random bits, URL-safe.
+func NewID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// About describes the connection.
+func (s *Session) About() About { return s.about }
+
+// Identity is whose session it is now.
+func (s *Session) Identity() *auth.Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identity
+}
+
+// Wanted are the subjects to follow: the identity's own and those asked for,
+// each once.
+func (s *Session) Wanted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return union(s.identity.Subscribe, s.asked)
+}
+
+// Attach hands over the Reader that was made for this session. From now on the
+// session's transport must call Detach before it leaves.
+func (s *Session) Attach(r Reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reader = r
+}
+
+// Detach lets go of what the session follows. It may be called twice.
+func (s *Session) Detach() {
+	s.mu.Lock()
+	r := s.reader
+	s.reader = nil
+	s.mu.Unlock()
+	if r != nil {
+		r.Close()
+	}
+}
+
+func (s *Session) attached() Reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reader
+}
+
+// Subjects are those in force.
+func (s *Session) Subjects() []string {
+	if r := s.attached(); r != nil {
+		return r.Subjects()
+	}
+	return nil
+}
+
+// Cursor is what the client would hold if all that was handed over had reached
+// it; "" when nothing is followed.
+func (s *Session) Cursor() string {
+	if r := s.attached(); r != nil {
+		return r.Cursor()
+	}
+	return ""
+}
+
+// Beat asks the Reader for a keep-alive.
+func (s *Session) Beat() {
+	if r := s.attached(); r != nil {
+		r.Keepalive()
+	}
+}
+
+// End ends the session; only the first cause counts. It reports whether this
+// was it.
+func (s *Session) End(c Cause) bool {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return false
+	}
+	s.ended, s.cause = true, c
+	s.mu.Unlock()
+	s.out.End(c)
+	close(s.done)
+	return true
+}
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Cause is why the session ended; Left while it has not.
+func (s *Session) Cause() Cause {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+// Opened implements feed.Receiver.
+func (s *Session) Opened(o feed.Opened) { s.out.Opened(s, o) }
+
+// Reset implements feed.Receiver.
+func (s *Session) Reset(r feed.Reset, id string) {
+	if !s.out.Reset(r, id) {
+		s.End(Slow)
+	}
+}
+
+// Event implements feed.Receiver.
+func (s *Session) Event(m *feed.Message, id string) {
+	if !s.filter.Wants(m.Type) {
+		s.out.Skipped(m, id)
+		return
+	}
+	if !s.out.Event(m, id) {
+		s.End(Slow)
+	}
+}
+
+// Keepalive implements feed.Receiver.
+func (s *Session) Keepalive(id string) { s.out.Keepalive(id) }
+
+// CaughtUp implements feed.Receiver.
+func (s *Session) CaughtUp() { s.out.CaughtUp() }
+
+// Room implements feed.Receiver.
+func (s *Session) Room(ctx context.Context) error { return s.out.Room(ctx) }
+
+// union is a and what b adds to it.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

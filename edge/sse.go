@@ -1,0 +1,138 @@
+package edge
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"weft/edge/problem"
+	"weft/edge/session"
+	"weft/edge/wire"
+)
+
+// retry is after how long a browser reconnects by itself.
+const retry = 2 * time.Second
+
+// sse is Server-Sent Events (WHATWG HTML, section 9.2).
+type sse struct{ *Edge }
+
+func (*sse) name() string { return "sse" }
+
+func (*sse) speaks(r *http.Request) bool { return accepts(r, "text/event-stream") }
+
+// accepts reports whether the request's Accept names a media type and does not
+// refuse it. A wildcard does not count.
+func accepts(r *http.Request, media string) bool {
+	for _, line := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(line, ",") {
+			name, params, _ := strings.Cut(part, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), media) {
+				continue
+			}
+			switch strings.ReplaceAll(params, " ", "") {
+			case "q=0", "q=0.0", "q=0.00", "q=0.000":
+				continue
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// refuse answers with 200 and a farewell when waiting mends what is wrong: a
+// browser ends an EventSource for good on any other status.
+func (t *sse) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	cause, ok := passes(p)
+	if !ok {
+		problem.Write(w, p)
+		return
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(graceKeep))
+	sseHead(w, r)
+	_, _ = w.Write(wire.Retry(jitter(max(retry, p.RetryAfter))))
+	_, _ = w.Write(sseClosing(wire.SSE, cause))
+	_ = rc.Flush()
+	_ = rc.SetWriteDeadline(time.Time{})
+}
+
+func sseHead(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-store")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if r.ProtoMajor == 1 {
+		// Who comes back is to ask the load balancer, not this node. Over HTTP/2
+		// it would end the other streams, too.
+		h.Set("Connection", "close")
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// sseClosing spells the farewell. Who is sent elsewhere, or must wait, is told
+// when to come back, each at another time.
+func sseClosing(f wire.Format, c session.Cause) []byte {
+	var dst []byte
+	switch c {
+	case session.Left:
+		return nil
+	case session.Draining, session.NotReady, session.Isolated:
+		dst = wire.Retry(jitter(retry / 2))
+	}
+	return append(dst, f.Control("", wire.TypeClose, farewell(c))...)
+}
+
+// farewell is the data of weft.close.
+func farewell(c session.Cause) []byte {
+	data, _ := json.Marshal(struct {
+		Reason    string `json:"reason"`
+		Reconnect bool   `json:"reconnect"`
+	}{c.Ending().Reason, c.Ending().Reconnect})
+	return data
+}
+
+func (t *sse) serve(w http.ResponseWriter, v *visit) {
+	rc := http.NewResponseController(w)
+	limit := &deadline{set: rc.SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
+	defer limit.stop()
+	format := wire.SSE
+	if v.query.frame {
+		format = wire.SSEFrame
+	}
+	q := session.NewQueue(session.QueueConfig{
+		Format: format, Limit: int(t.cfg.Public.QueueBytes), Keepalives: &t.alive,
+		Closing: func(c session.Cause) []byte { return sseClosing(format, c) }, Hurry: limit.hurry,
+	})
+	s := v.session(q)
+	if err := t.enter(s); err != nil {
+		t.refuse(w, v.r, problem.Of(err))
+		return
+	}
+	defer t.leave(s)
+
+	send := func(frames [][]byte) error {
+		limit.write()
+		n := 0
+		for _, f := range frames {
+			if _, err := w.Write(f); err != nil {
+				return err
+			}
+			n += len(f)
+		}
+		t.metrics.bytes.WithLabelValues(t.name()).Add(float64(n))
+		return rc.Flush()
+	}
+	sseHead(w, v.r)
+	if err := send([][]byte{wire.Retry(retry)}); err != nil {
+		s.End(lost(err))
+		return
+	}
+	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
+		s.End(session.NotReady)
+	}
+	if err := q.Write(v.r.Context(), send); err != nil {
+		s.End(lost(err))
+	}
+}

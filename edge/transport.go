@@ -1,0 +1,131 @@
+package edge
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"weft/edge/auth"
+	"weft/edge/problem"
+	"weft/edge/session"
+)
+
+// A transport speaks one protocol on the events URL.
+type transport interface {
+	// name is the transport in metrics and in the admin API.
+	name() string
+	// speaks reports whether the request asks for this transport.
+	speaks(r *http.Request) bool
+	// refuse answers a visitor who is not let in.
+	refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
+	// serve lets a visitor in and returns when the connection is over.
+	serve(w http.ResponseWriter, v *visit)
+}
+
+// transports in the order in which they are asked; the last one takes all.
+func (e *Edge) transports() []transport {
+	return []transport{&webSocket{e}, &sse{e}, &poll{e}}
+}
+
+// A visit is a request for events whose sender is known.
+type visit struct {
+	r     *http.Request
+	query query
+	id    *auth.Identity
+	about session.About
+}
+
+// session makes the visit's session.
+func (v *visit) session(out session.Outbox) *session.Session {
+	return session.New(v.about, v.id, v.query.subjects, v.query.filter, out)
+}
+
+// causes maps the problems that are also endings.
+var causes = map[problem.Code]session.Cause{
+	problem.TokenExpired: session.Expired,
+	problem.TokenRevoked: session.Revoked,
+	problem.Limit:        session.Limit,
+	problem.Draining:     session.Draining,
+	problem.NotReady:     session.NotReady,
+}
+
+// passes reports whether a problem passes by waiting, and how it is spelt.
+func passes(p *problem.Problem) (session.Cause, bool) {
+	c, ok := causes[p.Code]
+	return c, ok && p.Code != problem.TokenExpired && p.Code != problem.TokenRevoked
+}
+
+// jitter spreads d over d to 3·d, so that the clients of a node do not come
+// back all at once.
+func jitter(d time.Duration) time.Duration { return d + rand.N(2*d) }
+
+// lost is the cause of a failed write: who took nothing for too long was slow,
+// everybody else has gone.
+func lost(err error) session.Cause {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return session.Slow
+	}
+	return session.Left
+}
+
+// How long the farewell may take: what must not be seen any more is cut off at
+// once, everybody else gets what is queued for him.
+const (
+	graceCut  = 500 * time.Millisecond
+	graceKeep = 5 * time.Second
+)
+
+// A deadline bounds each write to a connection. After the session's end it can
+// only come nearer; after stop it is not touched.
+type deadline struct {
+	set     func(time.Time) error
+	timeout time.Duration
+
+	mu    sync.Mutex
+	last  time.Time // set by hurry
+	ended bool
+}
+
+// attach gives the connection once it is known.
+func (d *deadline) attach(set func(time.Time) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.set = set
+	if !d.last.IsZero() {
+		_ = d.set(d.last)
+	}
+}
+
+// write is called before each write.
+func (d *deadline) write() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last.IsZero() {
+		_ = d.set(time.Now().Add(d.timeout))
+	}
+}
+
+// hurry is called when the session has ended.
+func (d *deadline) hurry(c session.Cause) {
+	grace := graceKeep
+	if c.Ending().Cut {
+		grace = graceCut
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last.IsZero() && !d.ended {
+		d.last = time.Now().Add(grace)
+		_ = d.set(d.last)
+	}
+}
+
+// stop is called when nothing more is written.
+func (d *deadline) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+	_ = d.set(time.Time{})
+}

@@ -1,0 +1,153 @@
+package edge
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"weft/edge/admit"
+	"weft/edge/problem"
+	"weft/edge/session"
+	"weft/edge/wire"
+)
+
+// linger is how long the connection stays open after our close frame, so that
+// the client can read it and answer.
+const linger = 500 * time.Millisecond
+
+// webSocket is RFC 6455 without extensions. gorilla/websocket makes the
+// handshake and reads; all that is written comes from the session's queue, so
+// that there is one writer and frames can be shared.
+type webSocket struct{ *Edge }
+
+func (*webSocket) name() string { return "websocket" }
+
+func (*webSocket) speaks(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
+
+var upgrader = websocket.Upgrader{
+	HandshakeTimeout: 10 * time.Second,
+	ReadBufferSize:   1024,
+	WriteBufferPool:  &sync.Pool{},
+	// bearer.<jwt>, which a browser offers beside it, is never echoed.
+	Subprotocols: []string{admit.Protocol},
+	// The origin was judged before, with that of all requests.
+	CheckOrigin: func(*http.Request) bool { return true },
+	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		p := problem.New(problem.BadRequest, "this is no WebSocket handshake")
+		p.Status = status
+		problem.Write(w, p)
+	},
+}
+
+// refuse answers with a status, which tells a load balancer to look elsewhere.
+// A page cannot see it; what a page must know in order to do something else than
+// to try again, the end of its token, it is told by a close code.
+func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	if p.Code != problem.TokenExpired && p.Code != problem.TokenRevoked {
+		problem.Write(w, p)
+		return
+	}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	raw := conn.NetConn()
+	_ = raw.SetDeadline(time.Now().Add(linger))
+	if _, err := raw.Write(webSocketClosing(causes[p.Code])); err == nil {
+		drainMessages(conn)
+	}
+}
+
+// webSocketClosing spells the farewell: weft.close for the page's code, the
+// close frame for everybody's.
+func webSocketClosing(c session.Cause) []byte {
+	if c == session.Left {
+		return nil
+	}
+	bye := wire.WebSocket.Control("", wire.TypeClose, farewell(c))
+	return append(bye, wire.Close(c.Ending().Close, c.Ending().Reason)...)
+}
+
+func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
+	limit := &deadline{timeout: t.cfg.Public.WriteTimeout, set: func(time.Time) error { return nil }}
+	q := session.NewQueue(session.QueueConfig{
+		Format: wire.WebSocket, Limit: int(t.cfg.Public.QueueBytes), Keepalives: &t.alive,
+		Closing: webSocketClosing, Hurry: limit.hurry,
+	})
+	s := v.session(q)
+	if err := t.enter(s); err != nil {
+		t.refuse(w, v.r, problem.Of(err))
+		return
+	}
+	defer t.leave(s)
+	conn, err := upgrader.Upgrade(w, v.r, nil)
+	if err != nil {
+		s.End(session.Left)
+		return
+	}
+	raw := conn.NetConn()
+	limit.attach(raw.SetWriteDeadline)
+
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		t.readMessages(conn, s, q)
+		s.End(session.Left)
+	})
+	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
+		s.End(session.NotReady)
+	}
+	err = q.Write(v.r.Context(), func(frames [][]byte) error {
+		limit.write()
+		n, err := writeFrames(raw, frames)
+		t.metrics.bytes.WithLabelValues(t.name()).Add(float64(n))
+		return err
+	})
+	if err != nil {
+		s.End(lost(err))
+	} else if s.Cause() != session.Left {
+		_ = raw.SetReadDeadline(time.Now().Add(linger))
+		reading.Wait()
+	}
+	limit.stop()
+	_ = conn.Close()
+	reading.Wait()
+}
+
+// joinBytes is the size up to which frames are copied together; beyond it the
+// kernel gathers them.
+const joinBytes = 32 << 10
+
+// writeFrames writes in one call, so that no frame of another writer can come
+// between: gorilla answers a breach of the protocol by itself.
+func writeFrames(conn net.Conn, frames [][]byte) (int64, error) {
+	n := 0
+	for _, f := range frames {
+		n += len(f)
+	}
+	if _, isTLS := conn.(*tls.Conn); len(frames) > 1 && (isTLS || n <= joinBytes) {
+		joined := make([]byte, 0, n)
+		for _, f := range frames {
+			joined = append(joined, f...)
+		}
+		frames = [][]byte{joined}
+	}
+	bufs := net.Buffers(frames)
+	return bufs.WriteTo(conn)
+}
+
+// drainMessages reads until the other side closes or the deadline passes.
+func drainMessages(conn *websocket.Conn) {
+	conn.SetCloseHandler(func(int, string) error { return nil })
+	conn.SetPingHandler(func(string) error { return nil })
+	conn.SetReadLimit(maxMessage)
+	for {
+		if _, _, err := conn.NextReader(); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,98 @@
+// Package wire spells what a connection is told: events and Weft's own frames,
+// as Server-Sent Events (WHATWG HTML, section 9.2) and as JSON frames for
+// WebSocket (RFC 6455) and long poll.
+//
+// An event is encoded once per node and format and the bytes are shared by all
+// connections. A connection with one subject is sent the shared bytes as they
+// are; one with a composite cursor is sent a short head of its own, which holds
+// its id, before the shared rest.
+package wire
+
+import (
+	"encoding/json"
+	"sync/atomic"
+
+	"weft/jetstream/feed"
+)
+
+// A Format is a wire format.
+type Format uint8
+
+// The formats. Their values index the frames that a feed.Message keeps.
+const (
+	// SSE has the payload as data when that is possible, else the JSON frame.
+	SSE Format = iota
+	// SSEFrame has the JSON frame as data, always.
+	SSEFrame
+	// WebSocket has each JSON frame in an unmasked text message.
+	WebSocket
+	formats
+)
+
+// Types of Weft's own frames.
+const (
+	TypeOpen      = "weft.open"
+	TypeReset     = "weft.reset"
+	TypeKeepalive = "weft.keepalive"
+	TypeClose     = "weft.close"
+)
+
+// Event spells one event: head is the connection's own and may be nil, rest is
+// shared and must not be changed. id is "" when it is m.ID().
+func (f Format) Event(m *feed.Message, id string) (head, rest []byte) {
+	if f == WebSocket {
+		return webSocketEvent(m, id)
+	}
+	return sseEvent(f, m, id)
+}
+
+// Control spells a frame of Weft's own. id may be "", and data, which is JSON,
+// may be nil.
+func (f Format) Control(id, typ string, data []byte) []byte {
+	switch f {
+	case WebSocket:
+		return Text(controlJSON(id, typ, data))
+	case SSEFrame:
+		return sseControl(id, typ, controlJSON(id, typ, data))
+	default:
+		return sseControl(id, typ, data)
+	}
+}
+
+// Keepalives makes keep-alive frames and shares each among all connections that
+// are due at about the same time. The zero value is ready; safe for concurrent
+// use.
+type Keepalives struct {
+	last [formats]atomic.Pointer[keepalive]
+}
+
+type keepalive struct {
+	id    string
+	frame []byte
+}
+
+// Frame returns the keep-alive in format f that moves the cursor to id, or
+// leaves it where it is when id is "". Over WebSocket a ping follows it.
+func (k *Keepalives) Frame(f Format, id string) []byte {
+	if last := k.last[f].Load(); last != nil && last.id == id {
+		return last.frame
+	}
+	made := &keepalive{id: id, frame: f.Control(id, TypeKeepalive, nil)}
+	if f == WebSocket {
+		made.frame = append(made.frame, Ping()...)
+	}
+	k.last[f].Store(made)
+	return made.frame
+}
+
+func controlJSON(id, typ string, data []byte) []byte {
+	frame, err := json.Marshal(struct {
+		ID   string          `json:"id,omitempty"`
+		Type string          `json:"type"`
+		Data json.RawMessage `json:"data,omitempty"`
+	}{id, typ, data})
+	if err != nil { // data is not JSON: a mistake of ours, which must not break the stream
+		return []byte(`{"type":"` + typ + `"}`)
+	}
+	return frame
+}
