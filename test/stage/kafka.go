@@ -103,6 +103,8 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
 log.segment.bytes=104857600
 log.index.size.max.bytes=1048576
 `, k.Address, k.SASLAddress, controller, k.file("log"), KafkaUser, KafkaPassword)

@@ -1,0 +1,325 @@
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"weft/test/stage"
+)
+
+// chaosSize says how much a chaos run does.
+type chaosSize struct {
+	users, records int
+	weftKills      int
+	brokerKills    int
+	// away is how long one of the kills leaves Weft down, from between a store and
+	// the offset's commit; zero for none of this kind.
+	away time.Duration
+	// limit bounds how long all may take until everybody has everything.
+	limit time.Duration
+}
+
+// chaos returns the size: small, or what WEFT_CHAOS=full asks for. The variables
+// WEFT_CHAOS_USERS and WEFT_CHAOS_RECORDS change one figure.
+func chaos(t *testing.T) chaosSize {
+	size := chaosSize{users: 40, records: 10_000, weftKills: 2, brokerKills: 1, limit: 3 * time.Minute}
+	if os.Getenv("WEFT_CHAOS") == "full" {
+		size = chaosSize{users: 200, records: 200_000, weftKills: 5, brokerKills: 1, away: 5 * time.Minute, limit: 25 * time.Minute}
+	}
+	for name, value := range map[string]*int{"WEFT_CHAOS_USERS": &size.users, "WEFT_CHAOS_RECORDS": &size.records} {
+		if s := os.Getenv(name); s != "" {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < 1 {
+				t.Fatalf("%s=%s is no number above 0", name, s)
+			}
+			*value = n
+		}
+	}
+	return size
+}
+
+// With more kept than is sent, every user sees every record once and in order,
+// whatever is killed.
+func TestNothingIsLostDoubledOrReorderedInChaos(t *testing.T) {
+	size := chaos(t)
+	total := runChaos(t, size, size.records)
+	if total.Resets != 0 {
+		t.Errorf("%d resets, and nothing was dropped", total.Resets)
+	}
+}
+
+// With less kept than is missed, every gap is covered by a reset and every reset
+// covers a gap.
+func TestEveryGapInChaosIsCoveredByAReset(t *testing.T) {
+	size := chaos(t)
+	size.away = 0
+	// A tenth of a second's worth at the least, and never more than the default.
+	total := runChaos(t, size, max(5, min(100, size.records/size.users/20)))
+	if total.Resets == 0 {
+		t.Error("no reset: the run did not put to the test what it is for")
+	}
+}
+
+// chaosRecord is the value of a record.
+type chaosRecord struct {
+	User string `json:"user"`
+	N    int    `json:"n"`
+	Pad  string `json:"pad"`
+}
+
+const chaosPartitions = 8
+
+// runChaos lets users follow their records while Weft and the broker are killed,
+// and compares what each connection saw with what the topic holds.
+func runChaos(t *testing.T, size chaosSize, perSubject int) tally {
+	began := time.Now()
+	k := ownBroker(t)
+	in := topic(t, k, chaosPartitions)
+	node := stage.StartNode(t, stage.Settings(t.TempDir()).
+		With("events.max_per_subject", perSubject).
+		Kafka(k.Address, stage.Source{"topic": in, "to": []string{"user.{/user}"}, "start": "oldest"}))
+
+	ctx, cancel := context.WithTimeout(context.Background(), size.limit+size.away)
+	defer cancel()
+	random := rand.New(rand.NewPCG(uint64(began.UnixNano()), 0))
+	followers := map[string][]*follower{}
+	var following sync.WaitGroup
+	for i := range size.users {
+		user := fmt.Sprintf("user%d", i)
+		token := stage.Token(t, user, nil)
+		for range 1 + random.IntN(3) {
+			f := newFollower(node.URL(), token, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
+			followers[user] = append(followers[user], f)
+			following.Go(func() { f.run(ctx) })
+		}
+	}
+	defer func() { cancel(); following.Wait() }()
+	for _, list := range followers {
+		for _, f := range list {
+			if err := f.awaitID(ctx); err != nil {
+				t.Fatalf("wait until all are connected: %v", err)
+			}
+		}
+	}
+
+	produced := make(chan error, 1)
+	go func() { produced <- produceNumbered(ctx, k.Address, in, size) }()
+	kills := killAll(t, ctx, size, node, k, in)
+	if err := <-produced; err != nil {
+		t.Fatalf("produce: %v", err)
+	}
+	want, held := topicTruth(t, ctx, k, in)
+
+	awaitStored(t, ctx, k, in)
+	finish(t, ctx, node, followers)
+	cancel()
+	following.Wait()
+
+	var total tally
+	for user, list := range followers {
+		for i, f := range list {
+			one := count(f.seen(), want[user])
+			total.add(one)
+			if one.Lost+one.Doubled+one.Reordered+one.FalseResets > 0 {
+				t.Errorf("%s, connection %d: %+v", user, i, one)
+			}
+		}
+	}
+	t.Logf("\n%s", total.table(size, kills, held, time.Since(began)))
+	return total
+}
+
+// produceNumbered sends each user's records, numbered, in order, spread over the
+// time that the kills take. A record is sent until the broker has it, which can put
+// one there twice.
+func produceNumbered(ctx context.Context, broker, topic string, size chaosSize) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(topic),
+		kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(2000),
+		kgo.UnknownTopicRetries(-1))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	pad := make([]byte, 150)
+	for i := range pad {
+		pad[i] = 'a' + byte(i%26)
+	}
+	var mu sync.Mutex
+	var failed error
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	each := max(1, size.records/int(size.duration()/(10*time.Millisecond)))
+	for i := range size.records {
+		user := fmt.Sprintf("user%d", i%size.users)
+		value, err := json.Marshal(chaosRecord{User: user, N: i / size.users, Pad: string(pad)})
+		if err != nil {
+			return err
+		}
+		cl.Produce(ctx, &kgo.Record{Key: []byte(user), Value: value}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+			}
+		})
+		if i%each == each-1 {
+			select {
+			case <-pace.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	if err := cl.Flush(ctx); err != nil {
+		return err
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return failed
+}
+
+// duration is about how long the producer takes: time for every kill to fall into.
+func (s chaosSize) duration() time.Duration {
+	return time.Duration(s.weftKills+s.brokerKills) * 5 * time.Second
+}
+
+// awaitStored waits until the group has committed all that the topic holds, which it
+// does only after the store.
+func awaitStored(t *testing.T, ctx context.Context, k *stage.Kafka, topic string) {
+	t.Helper()
+	ends, err := stage.EndOffsets(ctx, k.Address, topic, chaosPartitions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		committed, err := stage.CommittedOffsets(ctx, k.Address, "weft", topic, chaosPartitions)
+		if err == nil && maps.Equal(ends, committed) {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the topic ends at %v and the group has committed %v (%v)", ends, committed, err)
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// finish sends every user an end mark, again and again until all of the user's
+// connections have seen one: what was to come has come by then.
+func finish(t *testing.T, ctx context.Context, node *stage.Node, followers map[string][]*follower) {
+	t.Helper()
+	left := maps.Clone(followers)
+	for len(left) > 0 {
+		for user := range left {
+			publish(t, node, user, "", fmt.Appendf(nil, `{"n":%d}`, endMark))
+		}
+		pause(ctx, time.Second)
+		for user, list := range left {
+			if !slices.ContainsFunc(list, func(f *follower) bool { return !f.ended() }) {
+				delete(left, user)
+			}
+		}
+		if ctx.Err() != nil {
+			for user, list := range left {
+				for i, f := range list {
+					t.Errorf("%s, connection %d: %s", user, i, f.state())
+				}
+			}
+			return
+		}
+	}
+}
+
+// topicTruth reads back what each user's records are, in the order of the topic.
+func topicTruth(t *testing.T, ctx context.Context, k *stage.Kafka, topic string) (map[string][]int, int) {
+	t.Helper()
+	ends, err := stage.EndOffsets(ctx, k.Address, topic, chaosPartitions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, held := map[string][]int{}, 0
+	err = stage.ReadTopic(ctx, k.Address, topic, ends, func(r *kgo.Record) {
+		var v chaosRecord
+		if err := json.Unmarshal(r.Value, &v); err != nil {
+			t.Errorf("record %d of %d: %v", r.Offset, r.Partition, err)
+		}
+		want[v.User] = append(want[v.User], v.N)
+		held++
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return want, held
+}
+
+// killAll kills Weft and the broker as often as asked, at random moments while
+// records flow, and returns the number of kills.
+func killAll(t *testing.T, ctx context.Context, size chaosSize, node *stage.Node, k *stage.Kafka, topic string) int {
+	t.Helper()
+	kinds := make([]string, 0, size.weftKills+size.brokerKills)
+	for range size.weftKills {
+		kinds = append(kinds, "weft")
+	}
+	for range size.brokerKills {
+		kinds = append(kinds, "broker")
+	}
+	rand.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	long := size.away
+	for _, kind := range kinds {
+		pause(ctx, 2*time.Second+rand.N(2*time.Second))
+		if kind == "broker" {
+			k.Kill()
+			pause(ctx, time.Second)
+			if err := k.Start(ctx); err != nil {
+				t.Fatalf("start the broker again: %v", err)
+			}
+			continue
+		}
+		if long == 0 {
+			node.Restart()
+			continue
+		}
+		killBetweenStoreAndCommit(t, ctx, node, k, topic)
+		pause(ctx, long)
+		long = 0
+		node.Start()
+	}
+	return len(kinds)
+}
+
+// killBetweenStoreAndCommit kills Weft at a moment when it has stored more than the
+// group has committed, and makes sure of it.
+func killBetweenStoreAndCommit(t *testing.T, ctx context.Context, node *stage.Node, k *stage.Kafka, topic string) {
+	t.Helper()
+	for range 10 {
+		stored := metric(t, node, `weft_bridge_\w*stored\w*_total(?:\{[^}]*\})?`)
+		node.Kill()
+		committed, err := stage.Committed(ctx, k.Address, "weft", topic, chaosPartitions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("killed with at least %.0f records stored since the start; the group has committed %d", stored, committed)
+		if stored > 0 {
+			return
+		}
+		node.Start()
+		pause(ctx, time.Second)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
