@@ -88,8 +88,8 @@ export class Inbox extends EventTarget {
   }
 
   async revoke() {
+    this.#line(`revoking token ${this.token.session}`);
     await call("revoke", { session: this.token.session });
-    this.#line(`token ${this.token.session} revoked`);
   }
 
   async renew() {
