@@ -1,0 +1,63 @@
+// Package admit decides about a request before it becomes a connection: which
+// token it brings, whether the page behind it may use that token, from which
+// address it comes, and whether there is room for it.
+//
+// Each part stands alone and is told what it needs; none does I/O, keeps a
+// request, or knows what a token means:
+//
+//   - TokenOf finds the token (and says from where, since only a cookie is
+//     sent by pages that the user never meant to trust).
+//   - Origins answers CORS and refuses requests across sites.
+//   - Host keeps other sites' pages from the admin listener.
+//   - Proxies finds the client's address behind load balancers.
+//   - Limiter counts connections and paces new ones.
+package admit
+
+import (
+	"fmt"
+
+	"weft/jetstream"
+)
+
+// Config are the keys of the section public that belong here.
+type Config struct {
+	// CORSOrigins are the origins, each scheme://host[:port], whose pages may
+	// use Weft, also with the cookie.
+	CORSOrigins []string `yaml:"cors_origins"`
+	// TokenInQuery allows ?access_token=, which proxies and browsers may record.
+	TokenInQuery bool `yaml:"token_in_query"`
+	// TrustedProxies are the addresses and networks (CIDR) whose
+	// X-Forwarded-For is believed.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	Limits         Limits   `yaml:"limits"`
+}
+
+// Check returns all that is wrong, each a *jetstream.KeyError; section is put
+// before the keys.
+func (c *Config) Check(section string) []error {
+	var errs []error
+	bad := func(key string, err error) {
+		if err != nil {
+			errs = append(errs, &jetstream.KeyError{Key: section + "." + key, Msg: err.Error()})
+		}
+	}
+	for i, o := range c.CORSOrigins {
+		bad(fmt.Sprintf("cors_origins[%d]", i), checkOrigin(o))
+	}
+	for i, p := range c.TrustedProxies {
+		_, err := parseProxy(p)
+		bad(fmt.Sprintf("trusted_proxies[%d]", i), err)
+	}
+	for _, l := range []struct {
+		key string
+		n   int
+	}{
+		{"connections", c.Limits.Connections}, {"per_user", c.Limits.PerUser},
+		{"per_address", c.Limits.PerAddress}, {"connects_per_second", c.Limits.ConnectsPerSecond},
+	} {
+		if l.n < 0 {
+			bad("limits."+l.key, fmt.Errorf("%d is negative; 0 is no limit", l.n))
+		}
+	}
+	return errs
+}

@@ -1,0 +1,149 @@
+package admit
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+)
+
+// ErrLimit is wrapped by every *LimitError.
+var ErrLimit = errors.New("limit reached")
+
+// retryFull is when a client that found no room may try again. Room appears
+// when somebody leaves, which nobody can foretell.
+const retryFull = 5 * time.Second
+
+// Limits bound connections; 0 is no limit.
+type Limits struct {
+	// Connections of the node, per user, and per client address (an IPv6
+	// client counts by its /64, of which it can use every address).
+	Connections int `yaml:"connections"`
+	PerUser     int `yaml:"per_user"`
+	PerAddress  int `yaml:"per_address"`
+	// ConnectsPerSecond bounds how fast the node takes new ones.
+	ConnectsPerSecond int `yaml:"connects_per_second"`
+}
+
+// A LimitError says which limit was reached. Its text is safe to show.
+type LimitError struct {
+	Limit string // the key: connections, per_user, per_address or connects_per_second
+	// RetryAfter is when to try again at the earliest, not jittered.
+	RetryAfter time.Duration
+}
+
+func (e *LimitError) Error() string {
+	switch e.Limit {
+	case "per_user":
+		return "this user has too many connections"
+	case "per_address":
+		return "this address has too many connections"
+	case "connects_per_second":
+		return "too many clients are connecting at once"
+	}
+	return "this node has too many connections"
+}
+
+// Unwrap returns ErrLimit.
+func (e *LimitError) Unwrap() error { return ErrLimit }
+
+// Limiter counts the connections of a node. Its methods may be called
+// concurrently. Its memory grows with open connections only.
+type Limiter struct {
+	limits  Limits
+	rate    *rate.Limiter // nil: none
+	refused *prometheus.CounterVec
+
+	mu        sync.Mutex
+	total     int
+	users     map[string]int
+	addresses map[netip.Addr]int
+}
+
+// NewLimiter makes a limiter. reg may be nil.
+func NewLimiter(limits Limits, reg prometheus.Registerer) (*Limiter, error) {
+	l := &Limiter{
+		limits: limits, users: map[string]int{}, addresses: map[netip.Addr]int{},
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "weft_admit_refusals_total",
+			Help: "Connections that were refused, by the limit that was reached.",
+		}, []string{"limit"}),
+	}
+	if n := limits.ConnectsPerSecond; n > 0 {
+		l.rate = rate.NewLimiter(rate.Limit(n), n)
+	}
+	if reg != nil {
+		if err := reg.Register(l.refused); err != nil {
+			return nil, fmt.Errorf("register metrics of admit: %w", err)
+		}
+	}
+	return l, nil
+}
+
+// Acquire takes a place for a connection of user, "" for a visitor without one,
+// from addr. release gives it back and may be called more than once. The error
+// is a *LimitError. Whoever is refused by a count does not use up the rate, so
+// that one greedy client cannot keep the others out.
+func (l *Limiter) Acquire(addr netip.Addr, user string) (release func(), err error) {
+	addr = countedAs(addr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case over(l.total, l.limits.Connections):
+		return nil, l.refuse("connections", retryFull)
+	case user != "" && over(l.users[user], l.limits.PerUser):
+		return nil, l.refuse("per_user", retryFull)
+	case over(l.addresses[addr], l.limits.PerAddress):
+		return nil, l.refuse("per_address", retryFull)
+	case l.rate != nil && !l.rate.Allow():
+		return nil, l.refuse("connects_per_second", time.Second)
+	}
+	l.total++
+	if l.limits.PerUser > 0 && user != "" {
+		l.users[user]++
+	}
+	if l.limits.PerAddress > 0 {
+		l.addresses[addr]++
+	}
+	return sync.OnceFunc(func() { l.release(addr, user) }), nil
+}
+
+func (l *Limiter) release(addr netip.Addr, user string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	less(l.users, user)
+	less(l.addresses, addr)
+}
+
+func (l *Limiter) refuse(limit string, after time.Duration) error {
+	l.refused.WithLabelValues(limit).Inc()
+	return &LimitError{Limit: limit, RetryAfter: after}
+}
+
+func over(n, limit int) bool { return limit > 0 && n >= limit }
+
+// less takes one from a count and forgets it at zero.
+func less[K comparable](counts map[K]int, k K) {
+	switch n := counts[k]; {
+	case n > 1:
+		counts[k] = n - 1
+	case n == 1:
+		delete(counts, k)
+	}
+}
+
+// countedAs is the address by which a client is counted.
+func countedAs(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
