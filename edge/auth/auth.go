@@ -23,6 +23,7 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -55,7 +56,7 @@ type Verifier struct {
 // New makes a verifier without touching files or the network. The error joins
 // all that Config.Check finds.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Verifier, error) {
-	if err := joined(cfg.Check()); err != nil {
+	if err := errors.Join(cfg.Check()...); err != nil {
 		return nil, err
 	}
 	g, err := compileGrants(&cfg)
@@ -84,7 +85,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Verifier, er
 }
 
 // Open reads key files, whose absence is an error, and tries every JWKS URL
-// once; one that cannot be reached is logged and tried again by Run.
+// once, for a few seconds; one that cannot be reached is logged and tried again
+// by Run, and its tokens give ErrNotReady until then.
 func (v *Verifier) Open(ctx context.Context) error {
 	if v.ModeNone() {
 		return nil
@@ -101,7 +103,10 @@ func (v *Verifier) Open(ctx context.Context) error {
 			}
 		}
 		if is.jwks != nil {
-			fetches.Go(func() { is.jwks.refresh(ctx) })
+			if is.jwks.plain() {
+				v.log.Warn("jwks is fetched without TLS: whoever is on the way can forge keys", "jwks", is.jwks.name)
+			}
+			fetches.Go(func() { is.jwks.refresh(ctx, openTimeout) })
 		}
 	}
 	return nil

@@ -53,5 +53,3 @@ func result(err error) string {
 	}
 	return "invalid"
 }
-
-func joined(errs []error) error { return errors.Join(errs...) }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/elliptic"
 	"encoding/base64"
 	"errors"
 	"testing"
@@ -76,6 +77,30 @@ func FuzzClaims(f *testing.F) {
 		for _, s := range []string{"topic.room.*", "topic.>", "user.*", "presence.*", "presence.topic.>"} {
 			if id.MayFollow(s) {
 				t.Fatalf("claims %q allow %s", body, s)
+			}
+		}
+	})
+}
+
+// FuzzParseJWKS: whatever a JWKS server sends, only asymmetric keys that can
+// verify, bound to algorithms that fit, come out.
+func FuzzParseJWKS(f *testing.F) {
+	f.Add(keySet(f, jwk(f, rsaKey(), "r", nil), jwk(f, edKey(f), "e", nil), jwk(f, ecKey(f, elliptic.P256()), "c", nil)))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"","e":"AQAB"},null,1,{"kty":"OKP","crv":"X25519","x":"AA"}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		keys, _, err := parseJWKS(b)
+		if (err == nil) != (len(keys) > 0) {
+			t.Fatalf("%d keys and error %v", len(keys), err)
+		}
+		for _, k := range keys {
+			if len(k.algs) == 0 || k.private != nil {
+				t.Fatalf("key is %+v", k)
+			}
+			for _, alg := range k.algs {
+				if err := algorithms[alg].fits(alg, k.public); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,11 +17,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
+
+	"weft/jetstream"
 )
 
 const (
-	// fetchTimeout bounds one fetch of a JWKS.
+	// fetchTimeout bounds one fetch of a JWKS, openTimeout the first one, which
+	// the start of the node waits for.
 	fetchTimeout = 10 * time.Second
+	openTimeout  = 3 * time.Second
 	// maxJWKS bounds the size of a JWKS in bytes.
 	maxJWKS = 1 << 20
 	// missGap is the least time between fetches that unknown key ids cause,
@@ -80,6 +85,12 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// plain reports whether the URL is http on another machine.
+func (j *jwks) plain() bool {
+	u, err := url.Parse(j.url)
+	return err == nil && u.Scheme == "http" && !jetstream.IsLoopback(net.JoinHostPort(u.Hostname(), "80"))
+}
+
 func (j *jwks) keys() []*key {
 	if p := j.current.Load(); p != nil {
 		return *p
@@ -118,7 +129,7 @@ func (j *jwks) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		j.refresh(ctx)
+		j.refresh(ctx, fetchTimeout)
 	}
 }
 
@@ -135,12 +146,12 @@ func (j *jwks) pause() time.Duration {
 }
 
 // refresh fetches once and keeps the last good set when that fails.
-func (j *jwks) refresh(ctx context.Context) {
+func (j *jwks) refresh(ctx context.Context, timeout time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	defer j.wanted.Store(false)
 	began := j.now()
-	keys, skipped, err := j.fetch(ctx)
+	keys, skipped, err := j.fetch(ctx, timeout)
 	if ctx.Err() != nil {
 		return // shutting down says nothing about the URL
 	}
@@ -166,8 +177,8 @@ func (j *jwks) refresh(ctx context.Context) {
 	}
 }
 
-func (j *jwks) fetch(ctx context.Context) (keys []*key, skipped int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+func (j *jwks) fetch(ctx context.Context, timeout time.Duration) (keys []*key, skipped int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.url, nil)
 	if err != nil {

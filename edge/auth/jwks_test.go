@@ -330,3 +330,49 @@ func TestARedirectNeverLeavesHTTPS(t *testing.T) {
 		t.Error("a fourth redirect is followed")
 	}
 }
+
+func TestAJWKSWithoutTLSBeyondThisMachineIsWarnedOf(t *testing.T) {
+	for address, want := range map[string]bool{
+		"https://issuer.test/k": false, "http://issuer.test/k": true, "http://10.0.0.1:8080/k": true, "http://127.0.0.1:8080/k": false, "http://localhost/k": false, "http://[::1]:1/k": false,
+	} {
+		if got := newJWKS(address, time.Minute, quiet, newJWKSMetrics()).plain(); got != want {
+			t.Errorf("%s: plain is %v", address, got)
+		}
+	}
+}
+
+func TestOpenDoesNotWaitLongForASilentURL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Default()
+		cfg.Issuers = []Issuer{{JWKS: "https://issuer.test/keys"}}
+		v, err := New(cfg, quiet, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.issuers[0].jwks.client.Transport = silent{}
+		start := time.Now()
+		if err := v.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d != openTimeout || v.issuers[0].jwks.failures != 1 {
+			t.Errorf("Open took %v, failures %d", d, v.issuers[0].jwks.failures)
+		}
+	})
+}
+
+// silent never answers.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestErrorsOfAFetchDoNotHoldTheCredentialsOfTheURL(t *testing.T) {
+	j := newJWKS("https://user:hunter2@issuer.test/keys?key=hunter3", time.Minute, quiet, newJWKSMetrics())
+	j.client.Transport = &server{}
+	_, _, err := j.fetch(t.Context(), time.Second)
+	if err == nil || strings.Contains(err.Error()+j.name, "hunter") {
+		t.Errorf("name %s, error %v", j.name, err)
+	}
+}

@@ -22,7 +22,7 @@ var ErrNoSigningKey = errors.New("no configured key can sign; an HMAC secret or 
 // nil; iat, exp (in an hour, or max_token_life when that is sooner), a session
 // id and the issuer's iss and aud are added unless they are there.
 func Mint(cfg Config, user string, claims map[string]any) (string, error) {
-	if err := joined(cfg.Check()); err != nil {
+	if err := errors.Join(cfg.Check()...); err != nil {
 		return "", err
 	}
 	g, err := compileGrants(&cfg)
