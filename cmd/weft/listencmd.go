@@ -88,6 +88,5 @@ func listenHint(err error) error {
 		"expired":       mint,
 		"token_revoked": "the session is on the blacklist; " + mint,
 		"revoked":       "the session is on the blacklist; " + mint,
-		"forbidden":     "auth.subscribe and auth.allow say what a token may follow",
 	}[code])
 }

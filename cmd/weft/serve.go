@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"weft/config"
+	"weft/edge/auth"
+	"weft/jetstream"
+)
+
+func newServeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node",
+		Long: `Runs a node until it gets SIGTERM or SIGINT. Then it is not ready any more, its
+sources stop, its clients are told to come back elsewhere over
+public.drain_window, and the store is closed. A second signal ends it at once.
+
+The log goes to standard error. The line "ready" names the addresses.`,
+		Example: "  weft serve --config weft.yaml",
+		Args:    arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cmd, l)
+		},
+	}
+	fileFlag(cmd)
+	overrideFlags(cmd)
+	return cmd
+}
+
+func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	log := newLogger(cmd.ErrOrStderr(), l.Log)
+	version, revision := build()
+	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
+	switch {
+	case l.Auth.Mode == auth.ModeNone:
+		log.Warn("auth.mode is none: nobody is checked, anybody who reaches the public listener can be any user")
+	case len(l.Auth.Issuers) == 0 && len(l.Auth.Anonymous.Allow) == 0:
+		log.Warn("auth.issuers is empty: no token is valid, so nobody can connect")
+	}
+	s, err := openStreet(ctx, &l.Config, log, stop)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop while it started
+		}
+		return startHint(err)
+	}
+	err = errors.Join(s.run(ctx), s.close())
+	log.Info("stopped")
+	return err
+}
+
+// startHint adds advice for what keeps a node from starting.
+func startHint(err error) error {
+	switch {
+	case errors.Is(err, jetstream.ErrDataDirInUse):
+		return withHint(err, "another weft runs on this folder; stop it, or choose another one with --data-dir")
+	case errors.Is(err, jetstream.ErrDataDirOf):
+		return withHint(err, "a data folder keeps the name of its node: set node.name to that, or choose another folder with --data-dir")
+	}
+	return err
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"weft/bridge/ingest"
+	"weft/bridge/kafka"
+	"weft/config"
+	"weft/edge"
+	"weft/edge/auth"
+	"weft/jetstream"
+	"weft/jetstream/feed"
+)
+
+// A street is one node with all that an event passes on its way:
+//
+//	Kafka ──▶ kafka.Consumer ─┐
+//	                          │       ┌────────────────┐    ┌──────────┐    ┌───────────┐
+//	NATS  ────────────────────┼──────▶│ jetstream.Node │───▶│ feed.Hub │───▶│ edge.Edge │──▶ browsers
+//	                          │       └────────────────┘    └──────────┘    └───────────┘
+//	HTTP  ──▶ ingest.Ingest ──┘         stream, buckets       per user        │ public
+//	            ▲                            │                                │ admin ◀── operators
+//	            └────────────────────────────┼────────────────────────────────┤
+//	                                         └── blacklist ──▶ auth.Verifier ─┘
+//
+// It is opened from left to right and closed from right to left.
+type street struct {
+	cfg  *config.Config
+	log  *slog.Logger
+	down teardown
+
+	node     *jetstream.Node
+	hub      *feed.Hub
+	consumer *kafka.Consumer // nil without sources
+	verifier *auth.Verifier
+	edge     *edge.Edge
+
+	begun time.Time
+	// left is closed when the clients have been told to leave, and have.
+	left chan struct{}
+}
+
+// openLimit bounds how long opening may take. A large store is read again from
+// disk after a crash.
+const openLimit = 5 * time.Minute
+
+// drainGrace is added to public.drain_window for clients to go.
+const drainGrace = 5 * time.Second
+
+// openStreet opens everything; stop ends the process as a signal would. What
+// was opened is closed again when it fails.
+func openStreet(ctx context.Context, cfg *config.Config, log *slog.Logger, stop func()) (*street, error) {
+	s := &street{cfg: cfg, log: log, begun: time.Now(), left: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	if err := s.open(ctx, stop); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *street) open(ctx context.Context, stop func()) error {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	s.node = jetstream.New(s.cfg.JetStream(), s.log.With("room", "jetstream"), reg)
+	s.down.add("store", s.node.Close)
+	if err := s.node.Open(ctx); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+
+	s.hub = feed.New(s.node, s.log.With("room", "feed"), reg)
+	s.down.add("feeds", s.hub.Close)
+	if err := s.hub.Open(ctx); err != nil {
+		return fmt.Errorf("open feeds: %w", err)
+	}
+
+	entrance := ingest.New(s.cfg.Ingest, s.node, reg)
+	if len(s.cfg.Kafka.Sources) > 0 {
+		if err := s.openConsumer(ctx, reg); err != nil {
+			return err
+		}
+	}
+
+	var err error
+	if s.verifier, err = auth.New(s.cfg.Auth, s.log.With("room", "auth"), reg); err != nil {
+		return fmt.Errorf("read auth: %w", err)
+	}
+	if err := s.verifier.Open(ctx); err != nil {
+		return fmt.Errorf("open auth: %w", err)
+	}
+
+	deps := edge.Deps{Node: s.node, Hub: s.hub, Verifier: s.verifier, Ingest: entrance,
+		Ready: s.storeReady, Gatherer: reg, Drain: stop}
+	if s.edge, err = edge.New(s.cfg.Edge(), deps, s.log.With("room", "edge"), reg); err != nil {
+		return fmt.Errorf("read edge: %w", err)
+	}
+	s.down.add("edge", s.edge.Close)
+	return s.edge.Open(ctx)
+}
+
+func (s *street) openConsumer(ctx context.Context, reg prometheus.Registerer) error {
+	var err error
+	options := kafka.Options{Kafka: s.cfg.Kafka, MaxAge: s.cfg.Events.MaxAge}
+	if s.consumer, err = kafka.New(options, kafka.StoreOf(s.node), s.log.With("room", "kafka"), reg); err != nil {
+		return fmt.Errorf("read kafka: %w", err)
+	}
+	if err := s.consumer.Open(ctx); err != nil {
+		return fmt.Errorf("open kafka: %w", err)
+	}
+	return nil
+}
+
+// storeReady is nil when the parts below the edge may serve.
+func (s *street) storeReady() error {
+	if err := s.node.Ready(); err != nil {
+		return err
+	}
+	return s.hub.Ready()
+}
+
+// run serves until ctx ends or a part fails, and then leaves in order: not
+// ready any more, sources stop and mark what is stored, clients are told to
+// come back elsewhere, and last the store.
+func (s *street) run(ctx context.Context) error {
+	g := &group{log: s.log}
+	g.add("store", s.node.Run)
+	g.add("feeds", s.hub.Run)
+	g.add("auth", s.verifier.Run)
+	g.add("edge", s.serve)
+	if s.consumer != nil {
+		g.add("kafka", s.consumer.Run)
+	}
+	g.start()
+	announced := make(chan struct{})
+	announcing, stopAnnouncing := context.WithCancel(ctx)
+	go func() {
+		defer close(announced)
+		s.announce(announcing)
+	}()
+	g.wait(ctx)
+	stopAnnouncing()
+	<-announced
+	go s.sayGoodbye()
+	return g.stop()
+}
+
+// serve runs the edge until ctx ends and the clients have left.
+func (s *street) serve(ctx context.Context) error {
+	serving, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	context.AfterFunc(ctx, func() { <-s.left; cancel() })
+	return s.edge.Run(serving)
+}
+
+// sayGoodbye takes no new clients from now on and tells those that are there to
+// leave. It closes left at the end.
+func (s *street) sayGoodbye() {
+	defer close(s.left)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Public.DrainWindow+drainGrace)
+	defer cancel()
+	if err := s.edge.Drain(ctx); err != nil {
+		s.log.Warn("not all clients left by themselves", "err", err)
+	}
+}
+
+// readyEvery is how often announce looks.
+const readyEvery = 5 * time.Millisecond
+
+// announce logs the addresses once the node takes connections.
+func (s *street) announce(ctx context.Context) {
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	for s.edge.Ready() != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	s.log.Info("ready", "node", s.node.Name(), "public", s.edge.PublicAddr().String(), "admin", s.edge.AdminAddr().String(),
+		"nats", strings.TrimPrefix(s.node.ClientURL(), "nats://"), "after", time.Since(s.begun).Round(time.Millisecond))
+}
+
+func (s *street) close() error { return s.down.close() }
