@@ -137,17 +137,18 @@ func (o *Origins) Permit(r *http.Request, t Token) error {
 	if t.Source != FromCookie {
 		return nil
 	}
+	// A browser always names the origin of a WebSocket (RFC 6455 section 4.1),
+	// and a program that has none can send its token explicitly.
+	if IsWebSocket(r) && r.Header.Get("Origin") == "" {
+		return ErrOrigin
+	}
 	return o.PermitSite(r)
 }
 
-// PermitSite is Permit whatever the token: for what is trusted without one.
+// PermitSite is Permit whatever the token: for what is trusted without one. A
+// request that names no origin is a program's and permitted.
 func (o *Origins) PermitSite(r *http.Request) error {
 	if IsWebSocket(r) {
-		// A browser always names the origin here (RFC 6455 section 4.1), and a
-		// program that has none can send its token explicitly.
-		if r.Header.Get("Origin") == "" {
-			return ErrOrigin
-		}
 		// A WebSocket is not bound by the same-origin policy, so the handshake,
 		// though a GET, is judged like an unsafe method.
 		unsafe := *r

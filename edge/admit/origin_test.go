@@ -65,6 +65,19 @@ func TestACookieNeedsAPermittedOrigin(t *testing.T) {
 	}
 }
 
+func TestWithoutTokensAnotherSitesPageIsRefusedAndAProgramIsNot(t *testing.T) {
+	o := newOrigins(t, app)
+	for origin, want := range map[string]error{"": nil, app: nil, "http://localhost:4000": nil, "https://evil.example": ErrOrigin, "null": ErrOrigin} {
+		r := request("http://localhost:4000/_weft/v1/events?user=ann", "Upgrade", "websocket")
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		if err := o.PermitSite(r); !errors.Is(err, want) {
+			t.Errorf("a WebSocket of origin %q gives %v, want %v", origin, err, want)
+		}
+	}
+}
+
 func TestOnlyAPermittedOriginGetsCORSHeaders(t *testing.T) {
 	o := newOrigins(t, app)
 	for origin, want := range map[string]string{app: app, "https://evil.example": "", "": "", "HTTPS://APP.example.com": ""} {
