@@ -1,6 +1,8 @@
 package config
 
 import (
+	"flag"
+	"os"
 	"strings"
 	"testing"
 )
@@ -31,5 +33,44 @@ func TestTheReferenceNamesKeyVariableAndDefault(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, b.String())
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the reference into README.md")
+
+const (
+	readme = "../README.md"
+	begin  = "<!-- reference -->\n"
+	end    = "<!-- /reference -->"
+)
+
+func TestREADMEHoldsTheReferenceOfAllKeys(t *testing.T) {
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(text), begin)
+	have, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the reference", readme)
+	}
+	var want strings.Builder
+	if err := WriteReference(&want); err != nil {
+		t.Fatal(err)
+	}
+	if have == want.String() {
+		return
+	}
+	if !*update {
+		t.Fatalf("the reference in %s is not what the code says; make docs", readme)
+	}
+	if err := os.WriteFile(readme, []byte(head+begin+want.String()+end+tail), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheExampleLoads(t *testing.T) {
+	if _, err := Load(Source{Path: "../deploy/weft.yaml"}); err != nil {
+		t.Error(err)
 	}
 }
