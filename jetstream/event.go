@@ -3,6 +3,7 @@ package jetstream
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -137,4 +138,29 @@ func MsgID(parts ...string) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return "#" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// TypeOf returns the type of a stored event, "" for none: the CloudEvents
+// attribute from its header, or out of a structured CloudEvent. An error means
+// that the event must not be delivered.
+func TypeOf(s *Stored) (string, error) {
+	t := first(s.Header, HeaderType)
+	if t == "" {
+		t = first(s.Header, "Ce-Type")
+	}
+	if t == "" {
+		media, _, _ := strings.Cut(first(s.Header, HeaderContentType), ";")
+		if media == "" {
+			media, _, _ = strings.Cut(first(s.Header, "Content-Type"), ";")
+		}
+		if strings.EqualFold(strings.TrimSpace(media), ContentTypeStructured) {
+			var attributes struct {
+				Type string `json:"type"`
+			}
+			if json.Unmarshal(s.Data, &attributes) == nil {
+				t = attributes.Type
+			}
+		}
+	}
+	return t, CheckType(t)
 }

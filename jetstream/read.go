@@ -111,14 +111,30 @@ func (b *Batch) finish(h nats.Header, before uint64) error {
 // Head asks the leader for the newest sequence of an exact subject; 0 means
 // that nothing is stored under it.
 func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
+	return n.askLeader(ctx, leaderQuery{LastFor: subject})
+}
+
+// Next asks the leader for the first sequence from on that is stored under
+// subject, which may have wildcards; 0 means that there is none.
+func (n *Node) Next(ctx context.Context, subject string, from uint64) (uint64, error) {
+	return n.askLeader(ctx, leaderQuery{NextFor: subject, Seq: max(from, 1)})
+}
+
+// A leaderQuery is a request for one message, which only the leader answers.
+type leaderQuery struct {
+	Seq     uint64 `json:"seq,omitempty"`
+	LastFor string `json:"last_by_subj,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"`
+}
+
+func (n *Node) askLeader(ctx context.Context, q leaderQuery) (uint64, error) {
+	subject := q.LastFor + q.NextFor
 	release, err := n.reads.acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	req, err := json.Marshal(struct {
-		LastFor string `json:"last_by_subj"`
-	}{subject})
+	req, err := json.Marshal(q)
 	if err != nil {
 		return 0, err
 	}

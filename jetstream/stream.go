@@ -105,6 +105,13 @@ func streamID(meta map[string]string) (id StreamID, err error) {
 // State asks the leader. It fails with ErrUnavailable when nobody answers.
 func (n *Node) State(ctx context.Context) (State, error) {
 	stream, err := n.js.Stream(ctx, streamEvents)
+	if errors.Is(err, js.ErrStreamNotFound) {
+		n.log.Error("the stream is gone; making it anew", "stream", streamEvents)
+		if err := n.ensureStream(ctx); err != nil {
+			return State{}, err
+		}
+		stream, err = n.js.Stream(ctx, streamEvents)
+	}
 	if err != nil {
 		return State{}, fmt.Errorf("%w: stream info: %w", ErrUnavailable, err)
 	}

@@ -1,0 +1,334 @@
+package feed
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"weft/jetstream"
+)
+
+const (
+	// keepCount and keepBytes bound what waits while a feed or a connection
+	// catches up. What does not fit is read from the store afterwards.
+	keepCount = 256
+	keepBytes = 256 << 10
+	// lagPause is the pause before a replica that lags is asked again.
+	lagPause = 20 * time.Millisecond
+)
+
+// A feed is one subject on one node.
+type feed struct {
+	hub     *Hub
+	subject string
+	key     string // in hub.feeds
+	wild    bool
+	hash    jetstream.SubjectHash
+	opened  chan struct{} // closed when it is live for the first time
+	reached atomic.Uint64 // of a wildcard: the position of its consumer
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	// Guarded by hub.mu.
+	users   int
+	leaving *time.Timer
+
+	mu      sync.Mutex
+	sub     *nats.Subscription
+	live    bool   // false while it opens and while it catches up
+	cursor  uint64 // everything up to here has been handed on
+	last    uint64 // newest message known, 0 for none
+	waiting backlog
+	links   []*link
+}
+
+func newFeed(h *Hub, subject, key string, wild bool) *feed {
+	f := &feed{hub: h, subject: subject, key: key, wild: wild, hash: jetstream.HashSubject(subject), opened: make(chan struct{})}
+	f.ctx, f.cancel = context.WithCancel(h.ctx)
+	return f
+}
+
+func (f *feed) subscription() *nats.Subscription {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sub
+}
+
+// open subscribes and finds out where the subject stands. It goes on trying
+// until it succeeds or the feed is dropped.
+func (f *feed) open() {
+	if f.wild {
+		f.consume()
+		return
+	}
+	var floor, head uint64
+	if !f.hub.insist(f.ctx, func() (err error) {
+		if f.subscription() == nil {
+			sub, err := f.hub.live.ChanSubscribe(f.key, f.hub.copies)
+			if err != nil {
+				return err
+			}
+			f.mu.Lock()
+			f.sub = sub
+			f.mu.Unlock()
+		}
+		if err := f.hub.flush(f.ctx); err != nil {
+			return err
+		}
+		floor = f.hub.safe()
+		head, err = f.hub.node.Head(f.ctx, f.subject)
+		return err
+	}) {
+		return
+	}
+	f.mu.Lock()
+	f.cursor, f.last = max(head, floor), head
+	f.mu.Unlock()
+	if !f.settle() {
+		f.hub.tasks.Go(f.catchUp)
+	}
+	close(f.opened)
+}
+
+// copy takes a delivery copy. It is called by the hub's reader only.
+func (f *feed) copy(m *Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case !f.live:
+		f.waiting.keep(m)
+	case m.Seq <= f.cursor: // seen
+	case m.previous > f.cursor:
+		f.hub.metrics.gaps.Inc()
+		f.waiting.keep(m)
+		f.suspendLocked()
+	default:
+		f.handLocked(m)
+	}
+}
+
+// reread takes a message that was read again from the store, all of the stream
+// in order from a point up to which nothing is missing.
+func (f *feed) reread(m *Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live && m.Seq > f.cursor {
+		f.hub.metrics.recovered.Inc()
+		f.handLocked(m)
+	}
+}
+
+// suspect makes the feed read what it may have missed.
+func (f *feed) suspect() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live && !f.wild {
+		f.suspendLocked()
+	}
+}
+
+// suspendLocked stops handing on until the feed has caught up.
+func (f *feed) suspendLocked() {
+	f.live = false
+	for _, l := range f.links {
+		l.hold(true)
+	}
+	f.hub.tasks.Go(f.catchUp)
+}
+
+// handLocked hands a message to all connections. They only append it.
+func (f *feed) handLocked(m *Message) {
+	f.cursor, f.last = m.Seq, m.Seq
+	if m.dropped {
+		f.hub.metrics.dropped.Inc()
+	}
+	for _, l := range f.links {
+		l.take(m)
+	}
+}
+
+// settle hands on what waited, if nothing is missing before it, and makes the
+// feed live. It reports whether it could; else the feed must read first.
+func (f *feed) settle() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting.lost {
+		f.waiting = backlog{}
+		return false
+	}
+	for i, m := range f.waiting.messages {
+		if m.Seq <= f.cursor {
+			continue
+		}
+		if m.previous > f.cursor {
+			f.waiting.messages = f.waiting.messages[i:]
+			return false
+		}
+		f.handLocked(m)
+	}
+	f.waiting = backlog{}
+	f.live = true
+	for _, l := range f.links {
+		l.hold(false)
+	}
+	return true
+}
+
+// catchUp reads what is missing after the cursor and makes the feed live again.
+// When it is gone for good, everybody is told.
+func (f *feed) catchUp() {
+	for f.ctx.Err() == nil {
+		from := f.position()
+		var past history
+		if !f.hub.insist(f.ctx, func() (err error) {
+			past, err = f.hub.history(f.ctx, f.subject, from, nil)
+			return err
+		}) {
+			return
+		}
+		f.mu.Lock()
+		if past.gone {
+			f.resetLocked(past.head)
+		}
+		for _, m := range past.messages {
+			if m.Seq > f.cursor {
+				f.hub.metrics.recovered.Inc()
+				f.handLocked(m)
+			}
+		}
+		f.mu.Unlock()
+		if past.pending > 0 {
+			continue
+		}
+		if f.settle() {
+			return
+		}
+		f.bridge()
+	}
+}
+
+// bridge deals with a gap that a read did not fill: either the replica that was
+// read lags, or what is missing is gone.
+func (f *feed) bridge() {
+	f.mu.Lock()
+	from, until := f.cursor, uint64(0)
+	if len(f.waiting.messages) > 0 {
+		until = f.waiting.messages[0].Seq
+	}
+	f.mu.Unlock()
+	if until == 0 {
+		return // too much came meanwhile; it is read now
+	}
+	var next uint64
+	if !f.hub.insist(f.ctx, func() (err error) {
+		next, err = f.hub.node.Next(f.ctx, f.subject, from+1)
+		return err
+	}) {
+		return
+	}
+	if next != 0 && next < until {
+		pause(f.ctx, lagPause)
+		return
+	}
+	f.mu.Lock()
+	f.resetLocked(until - 1)
+	f.mu.Unlock()
+}
+
+func (f *feed) position() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cursor
+}
+
+// resetLocked tells all live connections that history is gone up to head.
+func (f *feed) resetLocked(head uint64) {
+	f.cursor = max(f.cursor, head)
+	for _, l := range f.links {
+		l.lose(ReasonTrimmed, f.cursor)
+	}
+}
+
+// recreated starts over on a new stream, which counts from 1 again.
+func (f *feed) recreated() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cursor, f.last, f.waiting = 0, 0, backlog{}
+	f.reached.Store(0)
+	for _, l := range f.links {
+		l.restart()
+	}
+	if f.live && !f.wild {
+		f.suspendLocked()
+	}
+}
+
+func (f *feed) attach(l *link) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l.index = len(f.links)
+	f.links = append(f.links, l)
+	l.start, l.target = f.cursor, f.last
+	if f.wild {
+		l.target = f.cursor
+	}
+	l.held = !f.live
+}
+
+func (f *feed) detach(l *link) {
+	f.mu.Lock()
+	n := len(f.links) - 1
+	f.links[n].index = l.index
+	f.links[l.index] = f.links[n]
+	f.links[n] = nil
+	f.links = f.links[:n]
+	f.mu.Unlock()
+	f.hub.release(f)
+}
+
+// A backlog is what came while nothing could be handed on, bounded: what does
+// not fit is read from the store.
+type backlog struct {
+	messages []*Message
+	bytes    int
+	lost     bool
+	last     uint64 // newest that came, kept or not
+}
+
+func (b *backlog) keep(m *Message) {
+	b.last = m.Seq
+	if b.lost {
+		return
+	}
+	if len(b.messages) >= keepCount || b.bytes+len(m.Data) > keepBytes && len(b.messages) > 0 {
+		b.lost, b.messages, b.bytes = true, nil, 0
+		return
+	}
+	b.messages = append(b.messages, m)
+	b.bytes += len(m.Data)
+}
+
+// insist calls f until it succeeds; it reports false when ctx ended first.
+func (h *Hub) insist(ctx context.Context, f func() error) bool {
+	for wait := lagPause; ctx.Err() == nil; wait = min(2*wait, time.Second) {
+		err := f()
+		if err == nil {
+			return true
+		}
+		h.metrics.retries.Inc()
+		pause(ctx, wait)
+	}
+	return false
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,98 @@
+package feed
+
+import (
+	"context"
+
+	"weft/jetstream"
+	"weft/jetstream/subject"
+)
+
+// readBytes bounds what one read of history holds in memory.
+const readBytes = 512 << 10
+
+// A history is what is stored of a subject after a sequence: a first part of
+// it, or the news that some of it is gone.
+type history struct {
+	messages []*Message
+	pending  uint64 // how many more there are
+	// gone is set when something after the sequence is not stored any more, or
+	// cannot be proved to be. Then there are no messages, and head is where the
+	// subject stands.
+	gone bool
+	head uint64
+}
+
+// history reads what follows after the sequence on subject.
+//
+// Of an exact subject nothing was removed when the message with that sequence
+// is still stored under it, since its oldest message always goes first. Else it
+// is complete when fewer messages follow than the limit per subject, so that
+// this limit removed none, and when the stream still holds anything from before
+// the sequence, so that age and size removed none: marks stay until age or size
+// takes them. That is asked after the messages were read. counts is given for a
+// wildcard, where the limit holds for each subject by itself; it is called when
+// the number in total does not settle it.
+func (h *Hub) history(ctx context.Context, s string, after uint64, counts func() (most uint64, err error)) (history, error) {
+	wild := subject.IsPattern(s)
+	from := after
+	if wild {
+		from++
+	}
+	b, err := h.node.Read(ctx, s, from, jetstream.MaxBatch, readBytes)
+	if err != nil {
+		return history{}, err
+	}
+	past := history{pending: b.Pending}
+	found := false
+	stream := h.node.StreamID()
+	for i := range b.Messages {
+		if m := &b.Messages[i]; m.Seq > after {
+			past.messages = append(past.messages, newMessage(m, stream))
+		} else {
+			found = true
+		}
+	}
+	if found {
+		return past, nil
+	}
+	limit := uint64(h.node.Limits().MaxPerSubject)
+	most := uint64(len(past.messages)) + past.pending
+	if most >= limit && counts != nil {
+		if most, err = counts(); err != nil {
+			return history{}, err
+		}
+	}
+	st, err := h.state.fresh(ctx, h.node)
+	if err != nil {
+		return history{}, err
+	}
+	if most < limit && st.First <= after+1 {
+		return past, nil
+	}
+	past = history{gone: true, head: st.Last}
+	if !wild {
+		past.head, err = h.node.Head(ctx, s)
+	}
+	return past, err
+}
+
+// busiest counts the messages of each subject that a wildcard matches after a
+// sequence and returns the highest number.
+func (h *Hub) busiest(ctx context.Context, pattern string, after uint64) (uint64, error) {
+	counts := make(map[string]uint64)
+	var most uint64
+	for {
+		b, err := h.node.Read(ctx, pattern, after+1, jetstream.MaxBatch, readBytes)
+		if err != nil {
+			return 0, err
+		}
+		for i := range b.Messages {
+			m := &b.Messages[i]
+			counts[m.Subject]++
+			most, after = max(most, counts[m.Subject]), m.Seq
+		}
+		if b.Pending == 0 || len(b.Messages) == 0 {
+			return most, nil
+		}
+	}
+}

@@ -1,0 +1,295 @@
+// Package feed brings stored events to the connections of a node: live while
+// they come, from the store when a client comes back, always in order and each
+// once per connection.
+//
+// A feed is one subject on one node. It holds a subscription for the delivery
+// copies of the subject, knows the sequence up to which it has handed on
+// everything, and notices a gap by the sequence that each copy names as its
+// predecessor; what is missing is read from the store before anything newer is
+// handed on. A feed exists while connections follow it and a little longer.
+//
+// Delivery copies may be lost when the stream's leader changes or a connection
+// breaks. So the node sends ticks through the stream: a tick that came back
+// while nothing changed is safe, that is, everything below it was handed on.
+// After a change all that came since the last safe tick is read again.
+//
+// A Reader is one connection's set of subjects with its cursor. Where history
+// that it needs is gone it is told by a reset; it is never left waiting for
+// what cannot come.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream"
+	"weft/jetstream/subject"
+)
+
+const (
+	// liveBuffer is how many delivery copies may wait for the one reader.
+	liveBuffer = 128 << 10
+	// linger is how long a feed stays after its last connection has left, so
+	// that a page reload costs nothing.
+	linger = 5 * time.Second
+	// maxPatterns bounds the distinct wildcards that a node follows.
+	maxPatterns = 64
+	// readyWithin is how fresh a node's ticks must be.
+	readyWithin = 20 * time.Second
+)
+
+// ErrPatterns is returned when more than 64 distinct wildcards are asked of a
+// node.
+var ErrPatterns = errors.New("too many distinct wildcards on this node")
+
+var errClosed = errors.New("the node is closing")
+
+// Hub holds the feeds of a node. Its methods may be called concurrently after
+// Open.
+type Hub struct {
+	node    *jetstream.Node
+	log     *slog.Logger
+	metrics *metrics
+
+	live    *nats.Conn
+	copies  chan *nats.Msg // of all subjects: several channels would lose the order across subjects
+	tickOut string         // subject of this node's ticks
+
+	mu       sync.RWMutex
+	feeds    map[string]*feed // by the subject of the delivery copies, or the wildcard
+	patterns int
+	closed   bool
+
+	ticks     ticks
+	state     states
+	floorText atomic.Pointer[floorText]
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	once   sync.Once
+}
+
+// New makes a hub on an opened node.
+func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub {
+	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed),
+		copies: make(chan *nats.Msg, liveBuffer), tickOut: subject.Out + "tick." + node.Token()}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h
+}
+
+// Open connects, subscribes to the node's ticks and waits for the first safe
+// one: before that no cursor could be given to a client.
+func (h *Hub) Open(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	disturbed := func(why string) { h.ticks.disturb(); h.log.Debug("live connection disturbed", "why", why) }
+	h.live, err = h.node.Connect("live",
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { disturbed("disconnected") }),
+		nats.ReconnectHandler(func(*nats.Conn) { disturbed("reconnected") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrSlowConsumer) {
+				h.metrics.overflows.Inc()
+			}
+			disturbed(err.Error())
+		}))
+	if err != nil {
+		return err
+	}
+	for _, s := range []string{h.tickOut, h.tickOut + ".*"} {
+		if _, err := h.live.ChanSubscribe(s, h.copies); err != nil {
+			return fmt.Errorf("subscribe to ticks: %w", err)
+		}
+	}
+	if err := h.flush(ctx); err != nil {
+		return fmt.Errorf("subscribe to ticks: %w", err)
+	}
+	h.tasks.Go(h.read)
+	h.tasks.Go(h.tick)
+	for h.safe() == 0 {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the first tick: %w", context.Cause(ctx))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Run blocks until ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Close ends all feeds. Readers get nothing more. It may be called again.
+func (h *Hub) Close() error {
+	h.once.Do(func() {
+		h.mu.Lock()
+		h.closed = true
+		h.mu.Unlock()
+		h.cancel()
+		if h.live != nil {
+			h.live.Close()
+		}
+		h.tasks.Wait()
+	})
+	return nil
+}
+
+// Ready is nil while ticks come back; else it says what is wrong.
+func (h *Hub) Ready() error {
+	if age := h.ticks.age(); age > readyWithin {
+		return fmt.Errorf("the stream has not answered for %v", age.Round(time.Second))
+	}
+	if h.safe() == 0 {
+		return errors.New("no tick has come back yet")
+	}
+	return nil
+}
+
+// read is the one reader of all delivery copies. It only looks up the feed and
+// appends.
+func (h *Hub) read() {
+	for {
+		var m *nats.Msg
+		select {
+		case <-h.ctx.Done():
+			return
+		case m = <-h.copies:
+		}
+		s, err := jetstream.ParseStored(m)
+		if err != nil {
+			h.metrics.foreign.Inc()
+			continue
+		}
+		h.ticks.passed(s.Seq)
+		if f := h.lookup(m.Subject); f != nil {
+			f.copy(newMessage(&s, h.node.StreamID()))
+		} else if len(m.Subject) >= len(h.tickOut) && m.Subject[:len(h.tickOut)] == h.tickOut {
+			h.ticks.seen(s.Seq)
+		}
+	}
+}
+
+// flush returns when the server knows all subscriptions made before.
+func (h *Hub) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stateTry)
+	defer cancel()
+	return h.live.FlushWithContext(ctx)
+}
+
+// floorID returns the cursor that stands for a safe floor; many connections ask
+// for the same one.
+func (h *Hub) floorID(floor uint64) string {
+	if f := h.floorText.Load(); f != nil && f.floor == floor {
+		return f.id
+	}
+	f := &floorText{floor, h.node.CursorAt(floor)}
+	h.floorText.Store(f)
+	return f.id
+}
+
+type floorText struct {
+	floor uint64
+	id    string
+}
+
+func (h *Hub) lookup(key string) *feed {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.feeds[key]
+}
+
+// all returns the feeds as they are now.
+func (h *Hub) all() []*feed {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	list := make([]*feed, 0, len(h.feeds))
+	for _, f := range h.feeds {
+		list = append(list, f)
+	}
+	return list
+}
+
+// acquire returns the feed of a subject, opened. release must be called.
+func (h *Hub) acquire(ctx context.Context, s string) (*feed, error) {
+	key, wild := subject.Out+s, subject.IsPattern(s)
+	if wild {
+		key = s
+	}
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, errClosed
+	}
+	f := h.feeds[key]
+	if f == nil {
+		if wild && h.patterns >= maxPatterns {
+			h.mu.Unlock()
+			return nil, ErrPatterns
+		}
+		f = newFeed(h, s, key, wild)
+		h.feeds[key] = f
+		if wild {
+			h.patterns++
+		}
+		h.metrics.feeds.Inc()
+		h.tasks.Go(f.open)
+	}
+	f.users++
+	if f.leaving != nil {
+		f.leaving.Stop()
+		f.leaving = nil
+	}
+	h.mu.Unlock()
+	select {
+	case <-f.opened:
+		return f, nil
+	case <-ctx.Done():
+		h.release(f)
+		return nil, ctx.Err()
+	case <-h.ctx.Done():
+		return nil, errClosed
+	}
+}
+
+// release lets go of a feed; some time after the last one has it ends.
+func (h *Hub) release(f *feed) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f.users--; f.users > 0 || h.closed {
+		return
+	}
+	f.leaving = time.AfterFunc(linger, func() { h.drop(f) })
+}
+
+func (h *Hub) drop(f *feed) {
+	h.mu.Lock()
+	if f.users > 0 || h.feeds[f.key] != f {
+		h.mu.Unlock()
+		return
+	}
+	delete(h.feeds, f.key)
+	if f.wild {
+		h.patterns--
+	}
+	h.mu.Unlock()
+	h.metrics.feeds.Dec()
+	f.cancel()
+	if sub := f.subscription(); sub != nil {
+		// A connection that is gone has no subscriptions either.
+		_ = sub.Unsubscribe()
+	}
+}

@@ -1,0 +1,498 @@
+package feed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"weft/jetstream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// open starts a node and its hub for one test.
+func open(t testing.TB, change func(*jetstream.Config)) *Hub {
+	t.Helper()
+	cfg := jetstream.Default()
+	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
+	if change != nil {
+		change(&cfg)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	node := jetstream.New(cfg, log, prometheus.NewRegistry())
+	if err := node.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { node.Close() })
+	h := New(node, log, prometheus.NewRegistry())
+	if err := h.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// publish stores n numbered events on a subject.
+func publish(t testing.TB, h *Hub, subject string, from, n int) {
+	t.Helper()
+	events := make([]jetstream.Event, n)
+	for i := range events {
+		events[i] = jetstream.Event{Subject: subject, Data: fmt.Appendf(nil, "%d", from+i)}
+	}
+	for len(events) > 0 {
+		part := events[:min(len(events), 500)]
+		events = events[len(part):]
+		_, errs := h.node.PublishAll(t.Context(), part)
+		for _, err := range errs {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// A client records what a connection would see.
+type client struct {
+	t       testing.TB
+	mu      sync.Mutex
+	opened  Opened
+	events  []string // "subject data"
+	id      string
+	resets  []Reset
+	alive   int
+	caught  int
+	changed chan struct{}
+	stop    bool // takes no history any more
+}
+
+func newClient(t testing.TB) *client { return &client{t: t, changed: make(chan struct{}, 1)} }
+
+func (c *client) note(f func()) {
+	c.mu.Lock()
+	f()
+	c.mu.Unlock()
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (c *client) Opened(o Opened) { c.note(func() { c.opened, c.id = o, o.ID }) }
+func (c *client) Reset(r Reset, id string) {
+	c.note(func() { c.resets, c.id = append(c.resets, r), id })
+}
+func (c *client) CaughtUp() { c.note(func() { c.caught++ }) }
+func (c *client) Keepalive(id string) {
+	c.note(func() {
+		c.alive++
+		if id != "" {
+			c.id = id
+		}
+	})
+}
+func (c *client) Event(m *Message, id string) {
+	if id == "" {
+		id = m.ID()
+	}
+	c.note(func() { c.events, c.id = append(c.events, m.Subject+" "+string(m.Data)), id })
+}
+func (c *client) Room(ctx context.Context) error {
+	c.mu.Lock()
+	stop := c.stop
+	c.mu.Unlock()
+	if stop {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+// until waits for a condition on the client.
+func (c *client) until(what string, ok func() bool) {
+	c.t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		c.mu.Lock()
+		done := ok()
+		c.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-c.changed:
+		case <-timeout:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.t.Fatalf("waited in vain for %s; %d events, resets %v, opened %+v", what, len(c.events), c.resets, c.opened)
+		}
+	}
+}
+
+func (c *client) untilEvents(n int) {
+	c.t.Helper()
+	c.until(fmt.Sprintf("%d events", n), func() bool { return len(c.events) >= n })
+}
+
+func (c *client) lastID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.id
+}
+
+func (c *client) seen() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.events)
+}
+
+func follow(t testing.TB, h *Hub, lastID string, subjects ...string) (*client, *Reader) {
+	t.Helper()
+	c := newClient(t)
+	r, err := h.Follow(t.Context(), subjects, lastID, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return c, r
+}
+
+func numbered(subject string, from, to int) []string {
+	var list []string
+	for i := from; i <= to; i++ {
+		list = append(list, fmt.Sprintf("%s %d", subject, i))
+	}
+	return list
+}
+
+func want(t testing.TB, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Fatalf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+func TestANewConnectionGetsWhatComesAfterIt(t *testing.T) {
+	h := open(t, nil)
+	publish(t, h, "user.ann", 1, 3)
+	c, _ := follow(t, h, "", "user.ann")
+	if c.opened.Resume != ResumeNew || c.opened.ID == "" {
+		t.Errorf("opened %+v", c.opened)
+	}
+	publish(t, h, "user.bob", 1, 3)
+	publish(t, h, "user.ann", 4, 3)
+	c.untilEvents(3)
+	want(t, "events", c.seen(), numbered("user.ann", 4, 6))
+}
+
+func TestAReturningConnectionGetsExactlyWhatItMissed(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 5)
+	c.untilEvents(5)
+	r.Close()
+	publish(t, h, "user.ann", 6, 70)
+	c2, r2 := follow(t, h, c.lastID(), "user.ann")
+	if c2.opened.Resume != ResumeExact || c2.opened.ID != c.lastID() {
+		t.Errorf("opened %+v", c2.opened)
+	}
+	publish(t, h, "user.ann", 76, 5)
+	c2.untilEvents(75)
+	want(t, "missed", c2.seen(), numbered("user.ann", 6, 80))
+	r2.Close()
+	c3, _ := follow(t, h, c2.lastID(), "user.ann")
+	c3.until("the end of history", func() bool { return c3.caught > 0 })
+	want(t, "nothing new", c3.seen(), nil)
+}
+
+func TestAnUnusedCursorOfANewConnectionMissesNothing(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	r.Close()
+	publish(t, h, "user.ann", 1, 3)
+	c2, _ := follow(t, h, c.lastID(), "user.ann")
+	c2.untilEvents(3)
+	want(t, "missed", c2.seen(), numbered("user.ann", 1, 3))
+	if len(c2.resets) > 0 {
+		t.Errorf("resets %v", c2.resets)
+	}
+}
+
+func TestHistoryThatIsGoneGivesOneReset(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(1)
+	r.Close()
+	publish(t, h, "user.ann", 2, 150)
+	c2, r2 := follow(t, h, c.lastID(), "user.ann")
+	if c2.opened.Resume != ResumeReset || c2.opened.ID == c.lastID() {
+		t.Errorf("opened %+v", c2.opened)
+	}
+	publish(t, h, "user.ann", 152, 2)
+	c2.untilEvents(2)
+	want(t, "after the reset", c2.seen(), numbered("user.ann", 152, 153))
+	if len(c2.resets) != 1 || c2.resets[0].Reason != ReasonTrimmed || c2.resets[0].Subjects[0] != "user.ann" {
+		t.Errorf("resets %v", c2.resets)
+	}
+	r2.Close()
+	c3, _ := follow(t, h, c2.opened.ID, "user.ann")
+	c3.untilEvents(2)
+	if len(c3.resets) != 0 {
+		t.Errorf("the id of the reset is not a good cursor: %v", c3.resets)
+	}
+}
+
+func TestAQuietUserIsNotResetByTheOthers(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.quiet")
+	publish(t, h, "user.quiet", 1, 1)
+	c.untilEvents(1)
+	h.waitFloor(t)
+	r.Keepalive()
+	moved := c.lastID()
+	r.Close()
+	publish(t, h, "user.busy", 1, 3000)
+	for _, id := range []string{moved, c.lastID()} {
+		c2, r2 := follow(t, h, id, "user.quiet")
+		if c2.opened.Resume != ResumeExact {
+			t.Errorf("opened %+v", c2.opened)
+		}
+		r2.Close()
+	}
+	publish(t, h, "user.quiet", 2, 99)
+	c3, _ := follow(t, h, moved, "user.quiet")
+	c3.untilEvents(99)
+	want(t, "missed", c3.seen(), numbered("user.quiet", 2, 100))
+	if len(c3.resets) > 0 {
+		t.Errorf("resets %v", c3.resets)
+	}
+}
+
+// waitFloor waits until the safe floor is beyond what is stored now.
+func (h *Hub) waitFloor(t testing.TB) {
+	t.Helper()
+	st, err := h.node.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for h.safe() < st.Last {
+		if time.Now().After(deadline) {
+			t.Fatal("the safe floor does not move")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann", "topic.a")
+	first := c.lastID()
+	h.waitFloor(t)
+	r.Keepalive()
+	if c.lastID() == first {
+		t.Error("an idle cursor did not move")
+	}
+	if _, err := h.node.Publish(t.Context(), jetstream.Event{Subject: "topic.a", Data: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	c.untilEvents(1)
+	id, err := jetstream.ParseCursor(c.lastID())
+	if err != nil || id.Of("topic.a") <= id.Of("user.ann") {
+		t.Errorf("cursor after an event: %+v, %v", id, err)
+	}
+	h.waitFloor(t)
+	r.Keepalive()
+	id, err = jetstream.ParseCursor(c.lastID())
+	if err != nil || len(id.Above) != 0 {
+		t.Errorf("cursor after a keep-alive: %+v, %v", id, err)
+	}
+}
+
+func TestEachSubjectResumesFromItsOwnPlace(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann", "topic.a", "topic.b")
+	publish(t, h, "topic.a", 1, 3)
+	publish(t, h, "user.ann", 1, 2)
+	c.untilEvents(5)
+	id := c.lastID()
+	r.Close()
+	publish(t, h, "topic.b", 1, 2)
+	publish(t, h, "topic.a", 4, 1)
+	publish(t, h, "user.ann", 3, 1)
+	c2, _ := follow(t, h, id, "topic.b", "user.ann", "topic.a")
+	c2.untilEvents(4)
+	got := c2.seen()
+	slices.Sort(got)
+	want(t, "missed", got, []string{"topic.a 4", "topic.b 1", "topic.b 2", "user.ann 3"})
+}
+
+func TestForgedForeignAndFutureCursorsAreResets(t *testing.T) {
+	h := open(t, nil)
+	publish(t, h, "user.ann", 1, 3)
+	here := h.node.StreamID()
+	for name, c := range map[string]struct{ id, reason string }{
+		"garbage": {"%%%", ReasonUnknown},
+		"short":   {"AQ", ReasonUnknown},
+		"foreign": {jetstream.Cursor{Floor: 2}.String(), ReasonRecreated},
+		"future":  {jetstream.Cursor{Stream: here, Floor: 1 << 40}.String(), ReasonUnknown},
+		"future entry": {jetstream.Cursor{Stream: here, Floor: 1,
+			Above: map[jetstream.SubjectHash]uint64{jetstream.HashSubject("user.ann"): 1 << 50}}.String(), ReasonUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl, r := follow(t, h, c.id, "user.ann")
+			if len(cl.resets) != 1 || cl.resets[0].Reason != c.reason || cl.opened.Resume != ResumeReset {
+				t.Fatalf("opened %+v, resets %v", cl.opened, cl.resets)
+			}
+			publish(t, h, "user.ann", 4, 1)
+			cl.untilEvents(1)
+			r.Close()
+		})
+	}
+}
+
+func TestLostCopiesAreFoundByTheNextEventAndByTheNextTick(t *testing.T) {
+	h := open(t, nil)
+	c, _ := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(1)
+	h.waitFloor(t)
+	f := h.lookup("out.user.ann")
+
+	lose := func(n int) {
+		if err := f.subscription().Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, h, "user.ann", len(c.seen())+1, n)
+		sub, err := h.live.ChanSubscribe("out.user.ann", h.copies)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.mu.Lock()
+		f.sub = sub
+		f.mu.Unlock()
+		h.live.Flush()
+	}
+	lose(5)
+	publish(t, h, "user.ann", 7, 1)
+	c.untilEvents(7)
+	want(t, "after a gap", c.seen(), numbered("user.ann", 1, 7))
+
+	lose(3)
+	h.ticks.disturb() // as a reconnect would
+	c.untilEvents(10)
+	want(t, "after a disturbance", c.seen(), numbered("user.ann", 1, 10))
+	if len(c.resets) > 0 {
+		t.Errorf("resets %v", c.resets)
+	}
+}
+
+func TestLostCopiesThatWereTrimmedAreToldToLiveConnections(t *testing.T) {
+	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
+	c, r := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(1)
+	f := h.lookup("out.user.ann")
+	if err := f.subscription().Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, h, "user.ann", 2, 20)
+	sub, err := h.live.ChanSubscribe("out.user.ann", h.copies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.sub = sub
+	f.mu.Unlock()
+	h.live.Flush()
+	publish(t, h, "user.ann", 22, 1)
+	c.until("a reset", func() bool { return len(c.resets) > 0 })
+	publish(t, h, "user.ann", 23, 1)
+	c.until("the last event", func() bool { return len(c.events) > 0 && c.events[len(c.events)-1] == "user.ann 23" })
+	if len(c.resets) != 1 {
+		t.Errorf("resets %v", c.resets)
+	}
+	r.Close()
+}
+
+func TestAWildcardBringsEveryEventOnceAndNobodyOnline(t *testing.T) {
+	h := open(t, nil)
+	publish(t, h, "topic.hotel.1", 1, 1)
+	c, r := follow(t, h, "", "topic.hotel.1", "topic.hotel.*", "topic.>")
+	for i := range 3 {
+		publish(t, h, fmt.Sprintf("topic.hotel.%d", i+1), 2, 1)
+	}
+	publish(t, h, "topic.other", 1, 1)
+	c.untilEvents(4)
+	got := c.seen()
+	slices.Sort(got)
+	want(t, "events", got, []string{"topic.hotel.1 2", "topic.hotel.2 2", "topic.hotel.3 2", "topic.other 1"})
+	if h.node.Online("topic.hotel.2") {
+		t.Error("a wildcard makes a subject look followed")
+	}
+	id := c.lastID()
+	r.Close()
+	publish(t, h, "topic.hotel.9", 3, 2)
+	c2, _ := follow(t, h, id, "topic.hotel.*")
+	c2.until("history", func() bool { return len(c2.events) > 1 && c2.events[len(c2.events)-1] == "topic.hotel.9 4" })
+	if len(c2.resets) > 0 {
+		t.Errorf("resets %v", c2.resets)
+	}
+}
+
+func TestASubscriptionMayComeLater(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	publish(t, h, "topic.a", 1, 2)
+	if err := r.Subscribe(t.Context(), []string{"topic.a"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, h, "topic.a", 3, 2)
+	c.untilEvents(2)
+	want(t, "events", c.seen(), numbered("topic.a", 3, 4))
+	id := c.lastID()
+	r.Unsubscribe([]string{"topic.a"})
+	publish(t, h, "topic.a", 5, 2)
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(3)
+	if err := r.Subscribe(t.Context(), []string{"topic.a"}, id); err != nil {
+		t.Fatal(err)
+	}
+	c.untilEvents(5)
+	want(t, "events", c.seen()[3:], numbered("topic.a", 5, 6))
+}
+
+func TestAForbiddenTypeIsNotShownButDoesNotHoldUp(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	h.publishRaw(t, "user.ann", map[string]string{"ce-type": "weft.close", "Nats-Sequence": "999999999", "Nats-Subject": "user.bob"}, "bad")
+	h.publishRaw(t, "user.ann", map[string]string{"ce-type": "fine", "Nats-Sequence": "999999999", "Nats-Last-Sequence": "999999"}, "good")
+	c.untilEvents(1)
+	want(t, "events", c.seen(), []string{"user.ann good"})
+	id := c.lastID()
+	r.Close()
+	c2, _ := follow(t, h, id, "user.ann")
+	c2.until("the end of history", func() bool { return c2.caught > 0 })
+	want(t, "nothing new", c2.seen(), nil)
+}
+
+func TestAStreamMadeAnewIsTold(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 5)
+	c.untilEvents(5)
+	h.deleteStream(t)
+	c.until("a reset", func() bool { return len(c.resets) > 0 })
+	publish(t, h, "user.ann", 6, 1)
+	c.untilEvents(6)
+	if len(c.resets) != 1 || c.resets[0].Reason != ReasonRecreated {
+		t.Errorf("resets %v", c.resets)
+	}
+	r.Close()
+}

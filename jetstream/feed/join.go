@@ -1,0 +1,303 @@
+package feed
+
+import (
+	"context"
+	"errors"
+
+	"weft/jetstream"
+)
+
+// A join is a set of subjects on its way into a Reader.
+type join struct {
+	links  []*link
+	lost   []*link
+	reason string
+	from   *jetstream.Cursor // nil: from now
+	now    uint64            // the safe floor before anything was attached
+}
+
+// join attaches the reader to subjects and finds out which of them can be gone
+// on from the cursor. The links take no part in the reader's events before
+// begin.
+func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (j *join, err error) {
+	j = &join{now: r.hub.safe()}
+	if j.from, j.reason, err = r.hub.parse(ctx, lastID); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			for _, l := range j.links {
+				r.mu.Lock()
+				l.gone = true
+				r.mu.Unlock()
+				l.feed.detach(l)
+			}
+		}
+	}()
+	for _, s := range subjects {
+		f, err := r.hub.acquire(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		l := &link{reader: r, feed: f}
+		f.attach(l)
+		j.links = append(j.links, l)
+		if err := r.place(ctx, j, l); err != nil {
+			return nil, err
+		}
+	}
+	return j, r.enter(j)
+}
+
+// parse reads a client's cursor. A cursor that cannot be gone on from gives the
+// reason of the reset.
+func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, reset string, err error) {
+	if lastID == "" {
+		return nil, "", nil
+	}
+	parsed, err := jetstream.ParseCursor(lastID)
+	if err != nil {
+		return nil, ReasonUnknown, nil
+	}
+	if parsed.Stream != h.node.StreamID() {
+		return nil, ReasonRecreated, nil
+	}
+	top := parsed.Floor
+	for _, seq := range parsed.Above {
+		top = max(top, seq)
+	}
+	if top > max(h.safe(), h.ticks.high.Load()) {
+		// Newer than what this node has read: from the future, unless the
+		// leader knows it.
+		var st jetstream.State
+		if !h.insist(ctx, func() (err error) {
+			st, err = h.state.fresh(ctx, h.node)
+			return err
+		}) {
+			return nil, "", context.Cause(ctx)
+		}
+		if st.ID != parsed.Stream {
+			return nil, ReasonRecreated, nil
+		}
+		if top > st.Last {
+			return nil, ReasonUnknown, nil
+		}
+	}
+	return &parsed, "", nil
+}
+
+// place decides where a link begins. It reads a first part of its history if
+// there may be some.
+func (r *Reader) place(ctx context.Context, j *join, l *link) error {
+	if j.from == nil {
+		l.pos = max(l.start, j.now)
+		if j.reason != "" {
+			j.lost = append(j.lost, l)
+		}
+		return nil
+	}
+	l.pos = j.from.Of(l.feed.subject)
+	if l.pos >= l.start {
+		r.hub.metrics.exact.Inc()
+		return nil // nothing came after it that this node knows of
+	}
+	r.hub.metrics.replays.Inc()
+	var past history
+	if !r.hub.insist(ctx, func() (err error) {
+		past, err = r.past(ctx, l, l.pos)
+		return err
+	}) {
+		return context.Cause(ctx)
+	}
+	if past.gone {
+		l.pos = max(l.start, past.head)
+		j.lost, j.reason = append(j.lost, l), ReasonTrimmed
+		return nil
+	}
+	l.behind = true
+	if len(j.links) == 1 {
+		l.first = &past // of further subjects it is read again: memory is bounded
+	}
+	return nil
+}
+
+// past reads the history of a link after a position.
+func (r *Reader) past(ctx context.Context, l *link, pos uint64) (history, error) {
+	var counts func() (uint64, error)
+	if l.feed.wild {
+		counts = func() (uint64, error) { return r.hub.busiest(ctx, l.feed.subject, pos) }
+	}
+	return r.hub.history(ctx, l.feed.subject, pos, counts)
+}
+
+// enter makes the links part of the reader, so that they count in its cursor.
+// The floor must not be beyond what any of them still has to hand over; what
+// the others have got beyond it then stands in entries of their own.
+func (r *Reader) enter(j *join) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errGone
+	}
+	floor := r.floor
+	if len(r.links) == 0 && j.from != nil {
+		floor = j.from.Floor
+	}
+	for _, l := range j.links {
+		floor = min(floor, l.pos)
+	}
+	for _, l := range r.links {
+		l.pos = max(l.pos, r.floor)
+	}
+	r.floor = floor
+	r.links = append(r.links, j.links...)
+	return nil
+}
+
+var errGone = errors.New("the connection has ended")
+
+// begin makes the links live, those with history after it was read.
+func (r *Reader) begin(j *join) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if len(j.lost) > 0 {
+		r.resetLocked(j.lost, j.reason)
+	}
+	var behind []*link
+	for _, l := range j.links {
+		if l.gone {
+			continue
+		}
+		if l.behind || !l.drainLocked() {
+			behind = append(behind, l)
+		}
+	}
+	if len(behind) == 0 {
+		r.rcv.CaughtUp()
+		return
+	}
+	r.hub.tasks.Go(func() { r.replay(behind) })
+}
+
+// replay reads history, one subject after the other, at the pace of the
+// connection.
+func (r *Reader) replay(links []*link) {
+	for _, l := range links {
+		if r.replayLink(l) != nil {
+			return
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.rcv.CaughtUp()
+	}
+}
+
+func (r *Reader) replayLink(l *link) error {
+	for {
+		past, err := r.nextPart(l)
+		if err != nil {
+			return err
+		}
+		if past.gone {
+			if r.loseAll(l, past.head) {
+				return nil
+			}
+			continue
+		}
+		for _, m := range past.messages {
+			if err := r.rcv.Room(r.ctx); err != nil {
+				return err
+			}
+			r.mu.Lock()
+			if l.gone || r.closed {
+				r.mu.Unlock()
+				return errGone
+			}
+			r.emitLocked(l, m)
+			r.mu.Unlock()
+		}
+		if past.pending > 0 {
+			continue
+		}
+		if done, err := r.finish(l); done || err != nil {
+			return err
+		}
+	}
+}
+
+func (r *Reader) nextPart(l *link) (past history, err error) {
+	r.mu.Lock()
+	if first := l.first; first != nil {
+		l.first = nil
+		r.mu.Unlock()
+		return *first, nil
+	}
+	gone, pos := l.gone || r.closed, l.pos
+	r.mu.Unlock()
+	if gone {
+		return past, errGone
+	}
+	if !r.hub.insist(r.ctx, func() (err error) {
+		past, err = r.past(r.ctx, l, pos)
+		return err
+	}) {
+		return past, errGone
+	}
+	return past, nil
+}
+
+// loseAll puts a link whose history is gone at the head. It reports whether the
+// link is live then.
+func (r *Reader) loseAll(l *link, head uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.gone || r.closed {
+		return true
+	}
+	l.pos = max(l.pos, head)
+	r.resetLocked([]*link{l}, ReasonTrimmed)
+	return l.drainLocked()
+}
+
+// finish makes a link live whose history has been read to the end. It reports
+// false when more has come, or when the replica that answered lags.
+func (r *Reader) finish(l *link) (bool, error) {
+	for {
+		r.mu.Lock()
+		if l.gone || r.closed {
+			r.mu.Unlock()
+			return true, errGone
+		}
+		if l.queue.lost {
+			l.target, l.queue = max(l.target, l.queue.last), backlog{}
+			r.mu.Unlock()
+			return false, nil
+		}
+		pos, target := l.pos, l.target
+		if pos >= target {
+			done := l.drainLocked()
+			r.mu.Unlock()
+			return done, nil
+		}
+		r.mu.Unlock()
+		var next uint64
+		if !r.hub.insist(r.ctx, func() (err error) {
+			next, err = r.hub.node.Next(r.ctx, l.feed.subject, pos+1)
+			return err
+		}) {
+			return true, errGone
+		}
+		if next != 0 && next <= target {
+			pause(r.ctx, lagPause)
+			return false, nil
+		}
+		r.mu.Lock()
+		l.target = pos // what was there has been removed, or was no event of ours
+		r.mu.Unlock()
+	}
+}

@@ -1,0 +1,94 @@
+package feed
+
+// A link is one subject of one connection. All but index, which is the feed's,
+// is guarded by the reader's lock.
+type link struct {
+	reader *Reader
+	feed   *feed
+	index  int
+
+	live   bool // it gets messages as they come
+	held   bool // its feed is catching up
+	gone   bool // unsubscribed
+	pos    uint64
+	start  uint64 // the feed's cursor when the link was attached
+	target uint64 // the newest message that history must be read up to
+	behind bool   // history has to be read
+	first  *history
+	queue  backlog
+}
+
+// settled reports whether everything up to the node's safe floor has been
+// handed to the connection.
+func (l *link) settled() bool { return l.live && !l.held }
+
+// take is handed every message of the feed, with the feed's lock held.
+func (l *link) take(m *Message) {
+	r := l.reader
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case l.gone || r.closed:
+	case l.live:
+		r.emitLocked(l, m)
+	default:
+		l.queue.keep(m)
+	}
+}
+
+// hold says whether the feed is catching up.
+func (l *link) hold(on bool) {
+	r := l.reader
+	r.mu.Lock()
+	l.held = on
+	r.mu.Unlock()
+}
+
+// lose tells a live connection that history is gone up to head. One that is not
+// live yet reads its history from the store and finds out there.
+func (l *link) lose(reason string, head uint64) {
+	r := l.reader
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case l.gone || r.closed:
+		return
+	case !l.live:
+		l.queue = backlog{lost: true, last: head}
+		return
+	}
+	l.pos = max(l.pos, head)
+	r.resetLocked([]*link{l}, reason)
+}
+
+// restart puts a connection at the beginning of a new stream.
+func (l *link) restart() {
+	r := l.reader
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.gone || r.closed {
+		return
+	}
+	l.pos, l.start, l.target, l.queue, l.first = 0, 0, 0, backlog{}, nil
+	r.floor = 0
+	if l.live {
+		r.resetLocked([]*link{l}, ReasonRecreated)
+	}
+}
+
+// drainLocked makes the link live with what waited for it. It reports false
+// when something was left out, which must be read first.
+func (l *link) drainLocked() bool {
+	q := l.queue
+	l.queue = backlog{}
+	if q.lost {
+		l.target = max(l.target, q.last)
+		l.behind = true
+		return false
+	}
+	for _, m := range q.messages {
+		l.reader.emitLocked(l, m)
+	}
+	l.live, l.behind = true, false
+	return true
+}

@@ -1,0 +1,58 @@
+package feed
+
+import (
+	"sync/atomic"
+
+	"weft/jetstream"
+)
+
+// Formats is how many wire formats a Message can remember.
+const Formats = 8
+
+// A Message is one stored event on its way to connections. It is shared by all
+// connections of the node and must not be changed.
+type Message struct {
+	Subject string
+	Type    string // "" for none
+	Data    []byte
+	Seq     uint64
+
+	previous uint64 // sequence of the subject's message before, as the stream said
+	stream   jetstream.StreamID
+	dropped  bool // its type is forbidden: it moves cursors and is not shown
+	id       atomic.Pointer[string]
+	frames   [Formats]atomic.Pointer[[]byte]
+}
+
+func newMessage(s *jetstream.Stored, stream jetstream.StreamID) *Message {
+	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stream: stream}
+	var err error
+	if m.Type, err = jetstream.TypeOf(s); err != nil {
+		m.Type, m.dropped = "", true
+	}
+	return m
+}
+
+// ID returns the cursor of a client with one subject after this event: the same
+// on every transport and node. It may be called concurrently.
+func (m *Message) ID() string {
+	if id := m.id.Load(); id != nil {
+		return *id
+	}
+	id := jetstream.Cursor{Stream: m.stream, Floor: m.Seq}.String()
+	m.id.Store(&id)
+	return id
+}
+
+// Frame returns the encoding of m in one of Formats wire formats. encode is
+// called the first time only (or, in a race, by each of the first callers); the
+// result is shared, so it must not depend on the connection. It may be called
+// concurrently.
+func (m *Message) Frame(format int, encode func(*Message) []byte) []byte {
+	if b := m.frames[format].Load(); b != nil {
+		return *b
+	}
+	b := encode(m)
+	m.frames[format].Store(&b)
+	return b
+}

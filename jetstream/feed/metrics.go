@@ -1,0 +1,36 @@
+package feed
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	feeds, floor                                          prometheus.Gauge
+	gaps, recovered, rereads, retries, overflows, foreign prometheus.Counter
+	dropped, replays, exact, resets                       prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_feed_" + name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_feed_" + name, Help: help})
+		reg.MustRegister(g)
+		return g
+	}
+	return &metrics{
+		feeds:     gauge("feeds", "Subjects that connections of this node follow."),
+		floor:     gauge("safe_sequence", "Sequence up to which everything has been handed on."),
+		gaps:      counter("gaps_total", "Gaps noticed in a subject and filled from the store."),
+		recovered: counter("recovered_total", "Messages whose delivery copy was lost and that were read from the store."),
+		rereads:   counter("rereads_total", "Times the stream was read again from the last safe tick."),
+		retries:   counter("retries_total", "Requests to the store that had to be repeated."),
+		overflows: counter("overflows_total", "Times delivery copies were dropped because the reader was behind."),
+		foreign:   counter("foreign_total", "Messages on delivery subjects that the stream did not send."),
+		dropped:   counter("dropped_total", "Messages not shown because their type is forbidden."),
+		replays:   counter("replays_total", "Subjects of returning clients that history was read for."),
+		exact:     counter("current_total", "Subjects of returning clients that had missed nothing."),
+		resets:    counter("resets_total", "Resets told to clients."),
+	}
+}

@@ -1,0 +1,283 @@
+package feed
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"weft/jetstream"
+	"weft/jetstream/subject"
+)
+
+// Reasons of a Reset.
+const (
+	ReasonTrimmed   = "trimmed"   // retention removed events
+	ReasonRecreated = "recreated" // the stream is another one
+	ReasonUnknown   = "unknown"   // the id is none that this cluster gave
+)
+
+// How a connection begins.
+const (
+	ResumeNew   = "new"
+	ResumeExact = "exact"
+	ResumeReset = "reset"
+)
+
+// A Reset tells that events of these subjects may be gone that the client has
+// not seen. Nothing older than the reset's id follows.
+type Reset struct {
+	Subjects []string `json:"subjects"`
+	Reason   string   `json:"reason"`
+}
+
+// Opened says how a connection begins.
+type Opened struct {
+	ID       string // the client's own when it resumes exactly, else where it stands now
+	Resume   string // new, exact or reset
+	Subjects []string
+}
+
+// A Receiver is a connection's side of a Reader. All its methods but Room are
+// called one at a time, with the Reader's lock held: they must not block and
+// must not call the Reader.
+type Receiver interface {
+	// Opened is called once, before anything else.
+	Opened(o Opened)
+	// Reset comes at its place between events; id is the new head.
+	Reset(r Reset, id string)
+	// Event hands over one event. With an empty id the client's cursor is
+	// m.ID(), else it is id.
+	Event(m *Message, id string)
+	// Keepalive is called from Reader.Keepalive with the moved cursor, or ""
+	// when it must stay.
+	Keepalive(id string)
+	// CaughtUp is called when all that was stored has been handed over, after
+	// Follow and after each Subscribe.
+	CaughtUp()
+	// Room blocks until the connection's queue has room for more history, or
+	// ctx ends. It is called without locks.
+	Room(ctx context.Context) error
+}
+
+// A Reader is one connection's set of subjects. Its methods may be called
+// concurrently.
+type Reader struct {
+	hub    *Hub
+	rcv    Receiver
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	joins sync.Mutex // one Subscribe or Unsubscribe at a time
+
+	mu     sync.Mutex
+	links  []*link
+	floor  uint64 // all up to here was handed over, on every subject
+	closed bool
+}
+
+// Follow attaches a connection to subjects, which the caller has checked. With
+// an empty lastID it begins now; else it goes on after that cursor, and whatever
+// cannot be gone on from is told by a reset. It returns once rcv.Opened was
+// called; history follows in the background. While the store does not answer
+// it goes on trying until ctx ends. Other errors: ErrPatterns.
+func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv Receiver) (*Reader, error) {
+	r := &Reader{hub: h, rcv: rcv}
+	r.ctx, r.cancel = context.WithCancel(h.ctx)
+	r.floor = h.safe()
+	j, err := r.join(ctx, subjects, lastID)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	o := Opened{Resume: ResumeNew, Subjects: slices.Clone(subjects)}
+	switch {
+	case len(j.lost) > 0:
+		o.Resume = ResumeReset
+	case lastID != "":
+		o.Resume = ResumeExact
+	}
+	r.mu.Lock()
+	if o.ID = lastID; o.Resume != ResumeExact {
+		o.ID = r.cursorLocked()
+	}
+	rcv.Opened(o)
+	r.mu.Unlock()
+	r.begin(j)
+	return r, nil
+}
+
+// Subscribe adds subjects, from a cursor or from now. It returns once they are
+// in force; history follows in the background. Subjects that are followed
+// already are left as they are. Errors as Follow.
+func (r *Reader) Subscribe(ctx context.Context, subjects []string, lastID string) error {
+	r.joins.Lock()
+	defer r.joins.Unlock()
+	r.mu.Lock()
+	subjects = slices.DeleteFunc(slices.Clone(subjects), func(s string) bool { return r.findLocked(s) != nil })
+	r.mu.Unlock()
+	j, err := r.join(ctx, subjects, lastID)
+	if err != nil {
+		return err
+	}
+	r.begin(j)
+	return nil
+}
+
+// Unsubscribe lets subjects go.
+func (r *Reader) Unsubscribe(subjects []string) {
+	r.joins.Lock()
+	defer r.joins.Unlock()
+	for _, s := range subjects {
+		r.mu.Lock()
+		l := r.findLocked(s)
+		if l != nil {
+			// What was handed over of it is not needed for the cursor any more.
+			l.gone = true
+			r.links = slices.DeleteFunc(r.links, func(o *link) bool { return o == l })
+		}
+		r.mu.Unlock()
+		if l != nil {
+			l.feed.detach(l)
+		}
+	}
+}
+
+// Subjects returns what is followed.
+func (r *Reader) Subjects() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]string, len(r.links))
+	for i, l := range r.links {
+		list[i] = l.feed.subject
+	}
+	return list
+}
+
+// Keepalive calls rcv.Keepalive in order with the events.
+func (r *Reader) Keepalive() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	id := ""
+	if r.advanceLocked() && !slices.ContainsFunc(r.links, func(l *link) bool { return l.pos > r.floor }) {
+		id = r.hub.floorID(r.floor)
+	}
+	r.rcv.Keepalive(id)
+}
+
+// Cursor returns what the client holds once all that was handed over has
+// reached it.
+func (r *Reader) Cursor() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advanceLocked()
+	return r.cursorLocked()
+}
+
+// Close lets go of everything. rcv is not called afterwards. It may be called
+// again.
+func (r *Reader) Close() {
+	r.cancel()
+	r.mu.Lock()
+	r.closed = true
+	links := r.links
+	r.links = nil
+	for _, l := range links {
+		l.gone = true
+	}
+	r.mu.Unlock()
+	for _, l := range links {
+		l.feed.detach(l)
+	}
+}
+
+func (r *Reader) findLocked(s string) *link {
+	for _, l := range r.links {
+		if l.feed.subject == s {
+			return l
+		}
+	}
+	return nil
+}
+
+// emitLocked hands over one message of a link unless the connection has it.
+func (r *Reader) emitLocked(l *link, m *Message) {
+	if m.Seq <= l.pos {
+		return
+	}
+	l.pos = m.Seq
+	if m.dropped || l.feed.wild && r.otherLocked(l, m.Subject) {
+		return
+	}
+	if len(r.links) == 1 {
+		// What comes while history is read may be older than the floor that a
+		// fresh connection begins with, never than the client's own cursor.
+		r.rcv.Event(m, "")
+		return
+	}
+	r.advanceLocked()
+	r.rcv.Event(m, r.cursorLocked())
+}
+
+// otherLocked reports whether a subject that a wildcard matched is brought by
+// another link: by its exact subject, or by a wildcard before this one.
+func (r *Reader) otherLocked(l *link, s string) bool {
+	before := true
+	for _, o := range r.links {
+		switch {
+		case o == l:
+			before = false
+		case !o.feed.wild && o.feed.subject == s:
+			return true
+		case o.feed.wild && before && subject.Match(o.feed.subject, s):
+			return true
+		}
+	}
+	return false
+}
+
+// advanceLocked moves the floor up to the node's when everything below that was
+// handed to this connection. It reports whether it was allowed to.
+func (r *Reader) advanceLocked() bool {
+	floor := r.hub.safe()
+	for _, l := range r.links {
+		if !l.settled() {
+			return false
+		}
+		if l.feed.wild {
+			floor = min(floor, l.feed.reached.Load())
+		}
+	}
+	r.floor = max(r.floor, floor)
+	return true
+}
+
+// cursorLocked encodes the connection's cursor.
+func (r *Reader) cursorLocked() string {
+	c := jetstream.Cursor{Stream: r.hub.node.StreamID(), Floor: r.floor}
+	if len(r.links) == 1 {
+		c.Floor = max(c.Floor, r.links[0].pos)
+		return c.String()
+	}
+	for _, l := range r.links {
+		if l.pos > c.Floor {
+			if c.Above == nil {
+				c.Above = make(map[jetstream.SubjectHash]uint64, len(r.links))
+			}
+			c.Above[l.feed.hash] = l.pos
+		}
+	}
+	return c.String()
+}
+
+// resetLocked tells the connection that history of links is gone.
+func (r *Reader) resetLocked(links []*link, reason string) {
+	reset := Reset{Reason: reason}
+	for _, l := range links {
+		reset.Subjects = append(reset.Subjects, l.feed.subject)
+	}
+	r.hub.metrics.resets.Inc()
+	r.rcv.Reset(reset, r.cursorLocked())
+}

@@ -1,0 +1,170 @@
+package feed
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weft/jetstream"
+)
+
+const (
+	tickEvery  = 250 * time.Millisecond
+	startEvery = 10 * time.Millisecond // until the first one is safe
+	stateTry   = 2 * time.Second
+	stallAfter = time.Second
+	// markEvery is the longest time between two marks.
+	markEvery = time.Minute
+)
+
+// ticks is what a node knows of how far it has read.
+type ticks struct {
+	floor     atomic.Uint64 // the last safe tick
+	last      atomic.Uint64 // the newest tick read
+	high      atomic.Uint64 // the highest sequence read
+	when      atomic.Int64  // of the newest tick, Unix nanoseconds
+	epoch     atomic.Uint64 // counts what may have lost copies
+	rereading atomic.Bool
+}
+
+func (t *ticks) disturb() { t.epoch.Add(1) }
+
+func (t *ticks) seen(seq uint64) {
+	t.last.Store(seq)
+	t.when.Store(time.Now().UnixNano())
+}
+
+// passed is called by the one reader only.
+func (t *ticks) passed(seq uint64) {
+	if seq > t.high.Load() {
+		t.high.Store(seq)
+	}
+}
+
+func (t *ticks) age() time.Duration {
+	w := t.when.Load()
+	if w == 0 {
+		return time.Duration(1<<63 - 1)
+	}
+	return time.Since(time.Unix(0, w))
+}
+
+// safe is the sequence up to which everything has been handed on.
+func (h *Hub) safe() uint64 { return h.ticks.floor.Load() }
+
+// view is the state of the stream at one tick, to compare the next with.
+type view struct {
+	leader string
+	since  time.Time
+	epoch  uint64
+	id     jetstream.StreamID
+}
+
+// tick sends ticks and decides which are safe.
+func (h *Hub) tick() {
+	timer := time.NewTicker(tickEvery)
+	defer timer.Stop()
+	every := min(markEvery, h.node.Limits().MaxAge/20)
+	var marked, stalled time.Time
+	var before view
+	known := false
+	for {
+		mark := ""
+		if now := time.Now(); now.Sub(marked) >= every {
+			mark, marked = strconv.FormatInt(now.UnixMilli()/every.Milliseconds(), 10), now
+		}
+		if err := h.node.Tick(mark); err != nil {
+			marked = time.Time{} // it was not sent
+		}
+		tick, epoch := h.ticks.last.Load(), h.ticks.epoch.Load()
+		st, err := h.state.fresh(h.ctx, h.node)
+		if h.ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			now := view{st.Leader, st.LeaderSince, epoch, st.ID}
+			rereading := h.ticks.rereading.Load()
+			switch {
+			case !known:
+			case now.id != before.id:
+				h.recreated(st.ID)
+			case now != before && rereading:
+				now = before // it is looked at again when the other is done
+			case now != before:
+				h.startReread(st)
+			case tick > h.safe() && tick <= st.Last && !rereading && h.ticks.epoch.Load() == epoch:
+				h.ticks.floor.Store(tick)
+				h.metrics.floor.Set(float64(tick))
+			}
+			before, known = now, true
+		}
+		if now := time.Now(); h.safe() > 0 && h.ticks.age() > stallAfter && now.Sub(stalled) > stallAfter {
+			stalled = now
+			h.ticks.disturb() // what came meanwhile may be lost, too
+		}
+		if h.safe() == 0 {
+			pause(h.ctx, startEvery)
+			continue
+		}
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// states asks for the state of the stream on behalf of many: at most one
+// request is in flight, and everybody gets an answer that was asked for after
+// they came.
+type states struct {
+	mu   sync.Mutex
+	next *stateCall
+	busy bool
+}
+
+type stateCall struct {
+	done chan struct{}
+	st   jetstream.State
+	err  error
+}
+
+// fresh returns a state that was asked for after fresh was called.
+func (s *states) fresh(ctx context.Context, node *jetstream.Node) (jetstream.State, error) {
+	s.mu.Lock()
+	if s.next == nil {
+		s.next = &stateCall{done: make(chan struct{})}
+	}
+	call := s.next
+	if !s.busy {
+		s.busy = true
+		go s.run(node)
+	}
+	s.mu.Unlock()
+	select {
+	case <-call.done:
+		return call.st, call.err
+	case <-ctx.Done():
+		return jetstream.State{}, ctx.Err()
+	}
+}
+
+func (s *states) run(node *jetstream.Node) {
+	for {
+		s.mu.Lock()
+		call := s.next
+		s.next = nil
+		if call == nil {
+			s.busy = false
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), stateTry)
+		call.st, call.err = node.State(ctx)
+		cancel()
+		close(call.done)
+	}
+}
