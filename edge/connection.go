@@ -47,7 +47,7 @@ func (e *Edge) rekey(s *session.Session, id *auth.Identity) error {
 // one place that knows where connections are.
 func (e *Edge) find(id string) *session.Session {
 	s := e.registry.Get(id)
-	if s == nil || s.About().Transport == (&poll{}).name() {
+	if s == nil || s.About().Transport == namePoll {
 		return nil // a poll is answered before it could be changed
 	}
 	return s

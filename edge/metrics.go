@@ -18,6 +18,13 @@ type metrics struct {
 	requests    *prometheus.CounterVec
 }
 
+// transportMetrics are those of one transport that are touched often.
+type transportMetrics struct{ events, bytes prometheus.Counter }
+
+func (m *metrics) of(transport string) *transportMetrics {
+	return &transportMetrics{m.events.WithLabelValues(transport), m.bytes.WithLabelValues(transport)}
+}
+
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)

@@ -11,9 +11,12 @@ import (
 )
 
 // poll is long polling: the fallback for whatever reads plain JSON.
-type poll struct{ *Edge }
+type poll struct {
+	*Edge
+	counts *transportMetrics
+}
 
-func (*poll) name() string { return "poll" }
+func (*poll) name() string { return namePoll }
 
 func (*poll) speaks(*http.Request) bool { return true }
 
@@ -31,7 +34,7 @@ func (t *poll) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 
 func (t *poll) serve(w http.ResponseWriter, v *visit) {
 	box := newBox()
-	s := v.session(box)
+	s := v.session(box, t.counts)
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return
@@ -104,5 +107,5 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause s
 	n, _ := w.Write(body.Bytes())
 	_ = rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})
-	t.metrics.bytes.WithLabelValues(t.name()).Add(float64(n))
+	t.counts.bytes.Add(float64(n))
 }

@@ -15,9 +15,12 @@ import (
 const retry = 2 * time.Second
 
 // sse is Server-Sent Events (WHATWG HTML, section 9.2).
-type sse struct{ *Edge }
+type sse struct {
+	*Edge
+	counts *transportMetrics
+}
 
-func (*sse) name() string { return "sse" }
+func (*sse) name() string { return nameSSE }
 
 func (*sse) speaks(r *http.Request) bool { return accepts(r, "text/event-stream") }
 
@@ -105,7 +108,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 		Format: format, Limit: int(t.cfg.Public.QueueBytes), Keepalives: &t.alive,
 		Closing: func(c session.Cause) []byte { return sseClosing(format, c) }, Hurry: limit.hurry,
 	})
-	s := v.session(q)
+	s := v.session(q, t.counts)
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return
@@ -121,7 +124,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 			}
 			n += len(f)
 		}
-		t.metrics.bytes.WithLabelValues(t.name()).Add(float64(n))
+		t.counts.bytes.Add(float64(n))
 		return rc.Flush()
 	}
 	sseHead(w, v.r)

@@ -13,9 +13,15 @@ import (
 	"weft/edge/session"
 )
 
+// Names of the transports, in metrics and in the admin API.
+const (
+	nameSSE       = "sse"
+	nameWebSocket = "websocket"
+	namePoll      = "poll"
+)
+
 // A transport speaks one protocol on the events URL.
 type transport interface {
-	// name is the transport in metrics and in the admin API.
 	name() string
 	// speaks reports whether the request asks for this transport.
 	speaks(r *http.Request) bool
@@ -27,7 +33,11 @@ type transport interface {
 
 // transports in the order in which they are asked; the last one takes all.
 func (e *Edge) transports() []transport {
-	return []transport{&webSocket{e}, &sse{e}, &poll{e}}
+	return []transport{
+		&webSocket{e, e.metrics.of(nameWebSocket)},
+		&sse{e, e.metrics.of(nameSSE)},
+		&poll{e, e.metrics.of(namePoll)},
+	}
 }
 
 // A visit is a request for events whose sender is known.
@@ -39,8 +49,11 @@ type visit struct {
 }
 
 // session makes the visit's session.
-func (v *visit) session(out session.Outbox) *session.Session {
-	return session.New(v.about, v.id, v.query.subjects, v.query.filter, out)
+func (v *visit) session(out session.Outbox, m *transportMetrics) *session.Session {
+	return session.New(session.Config{
+		About: v.about, Identity: v.id, Asked: v.query.subjects, Filter: v.query.filter,
+		Outbox: out, Delivered: m.events.Inc,
+	})
 }
 
 // causes maps the problems that are also endings.

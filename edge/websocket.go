@@ -22,9 +22,12 @@ const linger = 500 * time.Millisecond
 // webSocket is RFC 6455 without extensions. gorilla/websocket makes the
 // handshake and reads; all that is written comes from the session's queue, so
 // that there is one writer and frames can be shared.
-type webSocket struct{ *Edge }
+type webSocket struct {
+	*Edge
+	counts *transportMetrics
+}
 
-func (*webSocket) name() string { return "websocket" }
+func (*webSocket) name() string { return nameWebSocket }
 
 func (*webSocket) speaks(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
@@ -79,7 +82,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 		Format: wire.WebSocket, Limit: int(t.cfg.Public.QueueBytes), Keepalives: &t.alive,
 		Closing: webSocketClosing, Hurry: limit.hurry,
 	})
-	s := v.session(q)
+	s := v.session(q, t.counts)
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return
@@ -104,7 +107,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 	err = q.Write(v.r.Context(), func(frames [][]byte) error {
 		limit.write()
 		n, err := writeFrames(raw, frames)
-		t.metrics.bytes.WithLabelValues(t.name()).Add(float64(n))
+		t.counts.bytes.Add(float64(n))
 		return err
 	})
 	if err != nil {

@@ -67,10 +67,11 @@ const maxAgent = 200
 // may be called concurrently, but for those of feed.Receiver, which a Reader
 // calls one at a time.
 type Session struct {
-	about  About
-	filter Filter
-	out    Outbox
-	done   chan struct{}
+	about     About
+	filter    Filter
+	out       Outbox
+	delivered func()
+	done      chan struct{}
 
 	changing sync.Mutex // held by one Change at a time
 
@@ -85,11 +86,28 @@ type Session struct {
 	links [2]links // of the Registry
 }
 
-// New makes a session of id's that will follow asked beside its own subjects.
-// It does nothing until it is added to a Registry and follows something.
-func New(about About, id *auth.Identity, asked []string, filter Filter, out Outbox) *Session {
-	about.Agent = about.Agent[:min(len(about.Agent), maxAgent)]
-	return &Session{about: about, identity: id, asked: asked, filter: filter, out: out, done: make(chan struct{})}
+// Config is what a session begins with.
+type Config struct {
+	About    About
+	Identity *auth.Identity
+	// Asked are the subjects to follow beside the identity's own; Check has
+	// passed them.
+	Asked  []string
+	Filter Filter
+	Outbox Outbox
+	// Delivered is called for each event that the Outbox took. It must not
+	// block.
+	Delivered func()
+}
+
+// New makes a session. It does nothing until it is added to a Registry and
+// follows something.
+func New(c Config) *Session {
+	c.About.Agent = c.About.Agent[:min(len(c.About.Agent), maxAgent)]
+	return &Session{
+		about: c.About, identity: c.Identity, asked: c.Asked, filter: c.Filter,
+		out: c.Outbox, delivered: c.Delivered, done: make(chan struct{}),
+	}
 }
 
 // NewID makes the id of a connection: 128 random bits, URL-safe.
@@ -209,7 +227,9 @@ func (s *Session) Event(m *feed.Message, id string) {
 	}
 	if !s.out.Event(m, id) {
 		s.End(Slow)
+		return
 	}
+	s.delivered()
 }
 
 // Keepalive implements feed.Receiver.

@@ -1,0 +1,195 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"weft/edge/auth"
+	"weft/edge/problem"
+	"weft/jetstream"
+	"weft/jetstream/feed"
+	"weft/jetstream/subject"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// secret signs the tokens of these tests.
+const secret = "a secret that is long enough for HS256"
+
+// stack is a node with all that stands on it, and an edge on top.
+type stack struct {
+	t      *testing.T
+	node   *jetstream.Node
+	edge   *Edge
+	cfg    Config
+	reg    *prometheus.Registry
+	client *http.Client
+	ready  atomic.Pointer[error]
+	drains atomic.Int32
+}
+
+// newStack starts one; change may alter the configuration.
+func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack {
+	t.Helper()
+	cfg := Default()
+	cfg.Public.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Public.Keepalive, cfg.Public.DrainWindow = 200*time.Millisecond, 50*time.Millisecond
+	cfg.Auth.Issuers = []auth.Issuer{{Keys: []auth.Key{{Alg: "HS256", Secret: secret}}}}
+	cfg.Auth.Allow = []string{"topic.hotel.*", "topic.own.{/sub}", "topic.extra.{/extra}"}
+	cfg.Auth.Publish = []string{"topic.hotel.*"}
+	cfg.Auth.Anonymous.Allow = []string{"topic.hotel.lobby"}
+	js := jetstream.Default()
+	js.Node.Name, js.Node.DataDir, js.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
+	if change != nil {
+		change(&cfg, &js)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s := &stack{t: t, cfg: cfg, reg: prometheus.NewRegistry(), client: &http.Client{Transport: &http.Transport{}}}
+	s.node = jetstream.New(js, log, s.reg)
+	s.must(s.node.Open(t.Context()))
+	t.Cleanup(func() { s.must(s.node.Close()) })
+	hub := feed.New(s.node, log, s.reg)
+	s.must(hub.Open(t.Context()))
+	t.Cleanup(func() { s.must(hub.Close()) })
+	verifier, err := auth.New(cfg.Auth, log, s.reg)
+	s.must(err)
+	s.must(verifier.Open(t.Context()))
+	s.edge, err = New(cfg, Deps{
+		Node: s.node, Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg,
+		Ready: func() error {
+			if err := s.ready.Load(); err != nil {
+				return *err
+			}
+			return nil
+		},
+		Drain: func() { s.drains.Add(1) },
+	}, log, s.reg)
+	s.must(err)
+	s.must(s.edge.Open(t.Context()))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.edge.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		s.must(<-done)
+		s.must(s.edge.Close())
+		s.client.CloseIdleConnections()
+	})
+	return s
+}
+
+func (s *stack) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// storing is an ingest that stores the body under ?subject=.
+type storing struct{ node *jetstream.Node }
+
+func (i *storing) Accept(ctx context.Context, r *http.Request, publisher string, may func(string) bool) ([]string, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	q := r.URL.Query()
+	id, err := i.AcceptEvent(ctx, publisher, may, q.Get("subject"), q.Get("type"), data)
+	return []string{id}, err
+}
+
+func (i *storing) AcceptEvent(ctx context.Context, _ string, may func(string) bool, sub, typ string, data []byte) (string, error) {
+	switch {
+	case subject.Check(sub) != nil:
+		return "", told{422, problem.BadEvent}
+	case !may(sub):
+		return "", told{403, problem.Forbidden}
+	}
+	ack, err := i.node.Publish(ctx, jetstream.Event{Subject: sub, Type: typ, Data: data})
+	return ack.Cursor, err
+}
+
+// told is an error that may be shown.
+type told struct {
+	status int
+	code   problem.Code
+}
+
+func (e told) Error() string                  { return "secret inner text" }
+func (e told) Problem() (int, string, string) { return e.status, string(e.code), "as it is" }
+
+// store publishes to the stream and returns the event's cursor.
+func (s *stack) store(sub, typ string, data []byte) string {
+	s.t.Helper()
+	ack, err := s.node.Publish(s.t.Context(), jetstream.Event{Subject: sub, Type: typ, Data: data})
+	s.must(err)
+	return ack.Cursor
+}
+
+// token makes a token of user; claims are added.
+func (s *stack) token(user string, claims map[string]any) string {
+	s.t.Helper()
+	tok, err := auth.Mint(s.cfg.Auth, user, claims)
+	s.must(err)
+	return tok
+}
+
+func (s *stack) url(query url.Values) string {
+	return "http://" + s.edge.PublicAddr().String() + pathEvents + "?" + query.Encode()
+}
+
+// do sends a request to the public listener, or to the admin listener when path
+// begins with "admin:".
+func (s *stack) do(method, path, token, body string, header ...string) (*http.Response, string) {
+	s.t.Helper()
+	base := "http://" + s.edge.PublicAddr().String()
+	if rest, ok := strings.CutPrefix(path, "admin:"); ok {
+		base, path = "http://"+s.edge.AdminAddr().String(), rest
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), method, base+path, strings.NewReader(body))
+	s.must(err)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	resp, err := s.client.Do(req)
+	s.must(err)
+	defer func() { _ = resp.Body.Close() }()
+	got, err := io.ReadAll(resp.Body)
+	s.must(err)
+	return resp, string(got)
+}
+
+// eventually waits until ok, which must come true by itself.
+func (s *stack) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not so within 10s: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// notReady makes the stack say why it is not ready.
+func (s *stack) notReady(why string) {
+	err := fmt.Errorf("%s", why)
+	s.ready.Store(&err)
+}
