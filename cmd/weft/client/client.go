@@ -74,6 +74,16 @@ func eventsURL(base string, query url.Values) (*url.URL, error) {
 	return u, nil
 }
 
+// do sends a request. The URL, which is long, is left out of its errors.
+func do(req *http.Request) (*http.Response, error) {
+	res, err := http.DefaultClient.Do(req)
+	var long *url.Error
+	if errors.As(err, &long) {
+		err = long.Err
+	}
+	return res, err
+}
+
 // An Ended is the last word of a node on a connection.
 type Ended struct {
 	Reason    string `json:"reason"`

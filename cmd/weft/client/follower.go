@@ -103,15 +103,12 @@ func final(err error) bool {
 	var (
 		ended   *Ended
 		problem *Problem
-		bad     *url.Error
 	)
 	switch {
 	case errors.As(err, &ended):
 		return !ended.Reconnect || ended.Reason == "expired" // the next try needs a new token
 	case errors.As(err, &problem):
 		return !problem.passing()
-	case errors.As(err, &bad):
-		return bad.Op == "parse"
 	}
 	return errors.Is(err, errURL)
 }

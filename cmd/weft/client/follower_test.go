@@ -186,6 +186,14 @@ func TestWaitsGrowAndHonourTheNode(t *testing.T) {
 	}
 }
 
+func TestAPollThatIsAnsweredAtOnceWithoutEventsIsNotRepeatedAtOnce(t *testing.T) {
+	n := &node{script: [][]string{{}, {`{"id":"1"}`}}}
+	ids, waits, err := follow(t, n, "poll", "0", 1)
+	if err != nil || len(ids) != 1 || len(waits) != 1 {
+		t.Errorf("got events %q, %d waits, error %v", ids, len(waits), err)
+	}
+}
+
 func TestAnAddressThatIsNoneIsNotTriedAgain(t *testing.T) {
 	for _, name := range Transports() {
 		f := &Follower{URL: "localhost:4000", Transport: name}

@@ -3,21 +3,36 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // maxPoll bounds the answer to one poll, in bytes.
 const maxPoll = 64 << 20
 
+// A node that stops answers polls at once and without events. To ask again and
+// again would keep both busy.
+const emptyPoll = time.Second
+
+var errEmptyPoll = errors.New("the node answered at once without events")
+
 // followPoll follows by long polls, one after the other.
 func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame) error) error {
 	for {
+		begun := time.Now()
 		answer, err := poll(ctx, f, lastID)
 		if err != nil {
 			return err
+		}
+		if answer.LastEventID == "" {
+			answer.LastEventID = lastID
+		}
+		if len(answer.Events) == 0 && !answer.Reset && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
+			return errEmptyPoll
 		}
 		if answer.Reset {
 			if err := emit(Frame{Type: TypeReset}); err != nil {
@@ -30,7 +45,7 @@ func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame
 			}
 		}
 		// The answer's own id can be beyond that of its last event.
-		if answer.LastEventID != "" && answer.LastEventID != lastID {
+		if answer.LastEventID != lastID {
 			lastID = answer.LastEventID
 			if err := emit(Frame{ID: lastID, Type: TypeKeepalive}); err != nil {
 				return err
@@ -54,7 +69,7 @@ func poll(ctx context.Context, f *Follower, lastID string) (pollAnswer, error) {
 		return answer, err
 	}
 	req.Header.Set("Accept", "application/json")
-	res, err := http.DefaultClient.Do(req)
+	res, err := do(req)
 	if err != nil {
 		return answer, fmt.Errorf("follow: %w", err)
 	}

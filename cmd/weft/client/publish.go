@@ -66,7 +66,7 @@ func (p *Publication) send(ctx context.Context, to, token string) ([]string, err
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := do(req)
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
