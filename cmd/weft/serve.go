@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -41,11 +43,8 @@ func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
 	log := newLogger(cmd.ErrOrStderr(), l.Log)
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
-	switch {
-	case l.Auth.Mode == auth.ModeNone:
+	if l.Auth.Mode == auth.ModeNone {
 		log.Warn("auth.mode is none: nobody is checked, anybody who reaches the public listener can be any user")
-	case len(l.Auth.Issuers) == 0 && len(l.Auth.Anonymous.Allow) == 0:
-		log.Warn("auth.issuers is empty: no token is valid, so nobody can connect")
 	}
 	s, err := openStreet(ctx, &l.Config, log, stop)
 	if err != nil {
@@ -66,6 +65,15 @@ func startHint(err error) error {
 		return withHint(err, "another weft runs on this folder; stop it, or choose another one with --data-dir")
 	case errors.Is(err, jetstream.ErrDataDirOf):
 		return withHint(err, "a data folder keeps the name of its node: set node.name to that, or choose another folder with --data-dir")
+	case errors.Is(err, errStore) && isFileError(err):
+		return withHint(err, "the node must be able to make and write its data folder: mend owner and mode, or choose another one with --data-dir")
 	}
 	return err
+}
+
+// isFileError reports whether err is about a file or folder that this user
+// cannot have. A full disk is another matter.
+func isFileError(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && !errors.Is(err, syscall.ENOSPC)
 }

@@ -48,6 +48,9 @@ type street struct {
 	left chan struct{}
 }
 
+// errStore is wrapped by errors about opening the store.
+var errStore = errors.New("open store")
+
 // openLimit bounds how long opening may take. A large store is read again from
 // disk after a crash.
 const openLimit = 5 * time.Minute
@@ -75,7 +78,7 @@ func (s *street) open(ctx context.Context, stop func()) error {
 	s.node = jetstream.New(s.cfg.JetStream(), s.log.With("room", "jetstream"), reg)
 	s.down.add("store", s.node.Close)
 	if err := s.node.Open(ctx); err != nil {
-		return fmt.Errorf("open store: %w", err)
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
 
 	s.hub = feed.New(s.node, s.log.With("room", "feed"), reg)

@@ -74,6 +74,8 @@ func hintOf(err error) string {
 		return "nothing listens there; is weft serve running, and is the address right?"
 	case errors.As(err, &dns):
 		return "the name cannot be resolved; check its spelling"
+	case errors.Is(err, fs.ErrNotExist):
+		return "check the name; a relative one counts from the working directory"
 	case errors.Is(err, fs.ErrPermission):
 		return "this user lacks the right to do that; look at owner and mode of the file or folder"
 	}
