@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/subject"
 )
@@ -19,6 +18,8 @@ import (
 const (
 	bucketBlacklist = "blacklist"
 	bucketRoutes    = "routes"
+	// keyPrefix begins the subjects of the bucket's keys.
+	keyPrefix = "$KV." + bucketBlacklist + "."
 	// markerTTL is how long the bucket keeps the trace of an expired entry, by
 	// which the mirrors learn of it.
 	markerTTL = time.Minute
@@ -39,7 +40,7 @@ type BlacklistEntry struct {
 	// Before is set for a user's entry: tokens whose iat is missing or not
 	// later are cut. It is the value if that is a time (RFC 3339), else Made.
 	Before  time.Time
-	Expires time.Time // when it goes, if the bucket knows no shorter time
+	Expires time.Time // when it goes
 	// Problem says why the entry can never match a token; "" if it can.
 	Problem string
 }
@@ -67,11 +68,10 @@ func newEntry(key, value string, made time.Time, life time.Duration) BlacklistEn
 // A Blacklist mirrors the bucket blacklist into memory. Its methods may be
 // called concurrently.
 type Blacklist struct {
-	log  *slog.Logger
-	life time.Duration // of an entry without its own
-	conn *nats.Conn
-	kv   js.KeyValue
-	gone func(n int) // metric
+	log   *slog.Logger
+	life  time.Duration // of an entry without its own
+	conn  *nats.Conn
+	count func(n int) // for the metric
 
 	mu      sync.RWMutex
 	loaded  bool
@@ -188,7 +188,7 @@ func (b *Blacklist) Put(ctx context.Context, name, value string, ttl time.Durati
 	if value == "" {
 		value = "revoked"
 	}
-	m := &nats.Msg{Subject: "$KV." + bucketBlacklist + "." + key, Data: []byte(value), Header: nats.Header{}}
+	m := &nats.Msg{Subject: keyPrefix + key, Data: []byte(value), Header: nats.Header{}}
 	if ttl > 0 && ttl < b.life {
 		// Whole seconds, rounded up: an entry must not go too early.
 		m.Header.Set(headerTTL, fmt.Sprintf("%ds", (ttl+time.Second-1)/time.Second))
@@ -202,7 +202,7 @@ func (b *Blacklist) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return b.send(ctx, &nats.Msg{Subject: "$KV." + bucketBlacklist + "." + key,
+	return b.send(ctx, &nats.Msg{Subject: keyPrefix + key,
 		Header: nats.Header{"KV-Operation": []string{"DEL"}}})
 }
 

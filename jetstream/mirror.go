@@ -3,8 +3,8 @@ package jetstream
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -16,20 +16,18 @@ func (n *Node) openBlacklist(ctx context.Context) error {
 	cfg := js.KeyValueConfig{Bucket: bucketBlacklist, Description: "revoked sessions and users", History: 1,
 		TTL: n.cfg.MaxTokenLife, LimitMarkerTTL: markerTTL, Storage: js.FileStorage, Replicas: 1, MaxBytes: bucketBytes / 2}
 	return retry(ctx, func(ctx context.Context) error {
-		kv, err := n.js.CreateOrUpdateKeyValue(ctx, cfg)
-		if err != nil {
+		if _, err := n.js.CreateOrUpdateKeyValue(ctx, cfg); err != nil {
 			return fmt.Errorf("open bucket %s: %w", bucketBlacklist, err)
 		}
-		n.blacklist.kv = kv
 		return nil
 	})
 }
 
-// mirror keeps the entries as they are in the bucket until ctx ends. It tells
-// ready once all that was there has been loaded.
-func (b *Blacklist) mirror(ctx context.Context, ready func()) {
+// mirror keeps the entries as they are in the bucket until ctx ends. It calls
+// ready whenever all that was there has been loaded.
+func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, ready func()) {
 	for ctx.Err() == nil {
-		if err := b.follow(ctx, ready); err != nil && ctx.Err() == nil {
+		if err := b.follow(ctx, store, ready); err != nil && ctx.Err() == nil {
 			b.log.Warn("blacklist is not being followed; trying again", "err", err)
 		}
 		select {
@@ -39,38 +37,44 @@ func (b *Blacklist) mirror(ctx context.Context, ready func()) {
 	}
 }
 
-// follow reads the whole bucket and then its changes, until the watch ends.
-func (b *Blacklist) follow(ctx context.Context, ready func()) error {
-	w, err := b.kv.WatchAll(ctx)
+// follow reads the whole bucket and then its changes, until the consumer fails.
+// The bucket's stream is read as such, because only there an entry shows its
+// own time to live.
+func (b *Blacklist) follow(ctx context.Context, store js.JetStream, ready func()) error {
+	c, err := consume(ctx, store, "KV_"+bucketBlacklist, js.OrderedConsumerConfig{
+		DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
-		return fmt.Errorf("watch blacklist: %w", err)
+		return fmt.Errorf("follow blacklist: %w", err)
 	}
-	defer w.Stop()
-	seen := map[string]bool{} // nil once the initial values are in
+	defer c.Stop()
+	seen := map[string]bool{} // nil once all that was there is loaded
+	if c.Pending == 0 {
+		b.complete(seen)
+		seen = nil
+		ready()
+	}
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e, ok := <-w.Updates():
-			switch {
-			case !ok:
-				return errors.New("watch blacklist: ended")
-			case e == nil:
-				b.initial(seen)
-				seen = nil
-				ready()
-			default:
-				if seen != nil {
-					seen[e.Key()] = e.Operation() == js.KeyValuePut
-				}
-				b.apply(e)
-			}
+		s, more, err := c.Next()
+		if err != nil {
+			return fmt.Errorf("follow blacklist: %w", err)
+		}
+		key := strings.TrimPrefix(s.Subject, keyPrefix)
+		put := b.apply(key, &s)
+		if seen == nil {
+			continue
+		}
+		seen[key] = put
+		if more == 0 {
+			b.complete(seen)
+			seen = nil
+			ready()
 		}
 	}
 }
 
-// initial drops what went away while nobody watched.
-func (b *Blacklist) initial(seen map[string]bool) {
+// complete drops what went away while nobody followed, and opens the mirror for
+// questions.
+func (b *Blacklist) complete(seen map[string]bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for key := range b.entries {
@@ -79,20 +83,26 @@ func (b *Blacklist) initial(seen map[string]bool) {
 		}
 	}
 	b.loaded = true
-	b.gone(len(b.entries))
+	b.count(len(b.entries))
 }
 
-func (b *Blacklist) apply(kv js.KeyValueEntry) {
+// apply enters one change of the bucket. It reports whether an entry is there
+// afterwards.
+func (b *Blacklist) apply(key string, s *Stored) bool {
 	b.mu.Lock()
-	if kv.Operation() != js.KeyValuePut {
-		delete(b.entries, kv.Key())
-		b.gone(len(b.entries))
+	if last(s.Header, "KV-Operation") != "" || last(s.Header, "Nats-Marker-Reason") != "" {
+		delete(b.entries, key) // deleted, purged or expired
+		b.count(len(b.entries))
 		b.mu.Unlock()
-		return
+		return false
 	}
-	e := newEntry(kv.Key(), string(kv.Value()), kv.Created(), b.life)
-	b.entries[e.Key] = e
-	b.gone(len(b.entries))
+	life := b.life
+	if ttl, err := time.ParseDuration(last(s.Header, headerTTL)); err == nil && ttl > 0 {
+		life = min(life, ttl)
+	}
+	e := newEntry(key, string(s.Data), s.Time(), life)
+	b.entries[key] = e
+	b.count(len(b.entries))
 	fns := b.fns
 	b.mu.Unlock()
 	if e.Problem != "" {
@@ -101,6 +111,7 @@ func (b *Blacklist) apply(kv js.KeyValueEntry) {
 	for _, fn := range fns {
 		fn(e)
 	}
+	return true
 }
 
 // kvAck reads the answer to a write into a bucket.

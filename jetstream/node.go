@@ -72,7 +72,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.srv = newEmbedded(cfg, log)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
-		gone: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
+		count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
 	n.streamID.Store(new(StreamID))
 	return n
 }
@@ -125,7 +125,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	n.undo = append(n.undo, func() error { cancel(); n.tasks.Wait(); return nil })
 	loaded := make(chan struct{})
 	var once sync.Once
-	n.tasks.Go(func() { n.blacklist.mirror(run, func() { once.Do(func() { close(loaded) }) }) })
+	n.tasks.Go(func() { n.blacklist.mirror(run, n.js, func() { once.Do(func() { close(loaded) }) }) })
 	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
 	n.tasks.Go(func() { n.heal(run) })
 	if err := n.countMisaddressed(); err != nil {

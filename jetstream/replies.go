@@ -86,6 +86,7 @@ type Stored struct {
 	Header   nats.Header
 	Data     []byte
 	pending  uint64
+	stored   time.Time // when it was, if a consumer said so
 }
 
 // ParseStored reads what the stream sent: a delivery copy or an answer to a
@@ -113,6 +114,9 @@ func (s *Stored) MsgID() string { return first(s.Header, HeaderMsgID) }
 
 // Time returns when the stream stored the message.
 func (s *Stored) Time() time.Time {
+	if !s.stored.IsZero() {
+		return s.stored
+	}
 	t, _ := time.Parse(time.RFC3339Nano, last(s.Header, "Nats-Time-Stamp"))
 	return t
 }

@@ -42,17 +42,17 @@ func (f *feed) consume() {
 // consumeFrom hands on what comes from a sequence on, until the consumer fails.
 func (f *feed) consumeFrom(from uint64, started func()) error {
 	tick := f.hub.tickOut[len("out."):]
-	messages, stop, err := f.hub.node.Consume(f.ctx, js.OrderedConsumerConfig{
+	c, err := f.hub.node.Consume(f.ctx, js.OrderedConsumerConfig{
 		FilterSubjects: []string{f.subject, tick, tick + ".*"},
 		DeliverPolicy:  js.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
 		return fmt.Errorf("consume %s: %w", f.subject, err)
 	}
-	defer stop()
+	defer c.Stop()
 	started()
 	for {
-		s, err := messages()
+		s, _, err := c.Next()
 		if err != nil {
 			return fmt.Errorf("consume %s: %w", f.subject, err)
 		}

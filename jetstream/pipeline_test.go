@@ -1,0 +1,214 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// marks records what a pipeline told.
+type marks struct {
+	mu      sync.Mutex
+	last    int64
+	calls   int
+	refused []int64
+	back    bool // a mark was not higher than the one before
+}
+
+func (m *marks) config(window int) PipelineConfig {
+	m.last = -1
+	return PipelineConfig{Window: window,
+		Stored: func(mark int64) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.back = m.back || mark <= m.last
+			m.last = mark
+			m.calls++
+		},
+		Refused: func(_ Event, mark int64, _ error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.refused = append(m.refused, mark)
+		}}
+}
+
+func openPipeline(t *testing.T, n *Node, cfg PipelineConfig) *Pipeline {
+	t.Helper()
+	p, err := n.NewPipeline(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func numberedEvent(subject string, i int) Event {
+	return Event{Subject: subject, Data: fmt.Append(nil, i), ID: MsgID("k", "t", "0", fmt.Sprint(i), subject)}
+}
+
+// stored reads all of a subject.
+func stored(t *testing.T, n *Node, subject string) []string {
+	t.Helper()
+	var list []string
+	for from := uint64(1); ; {
+		b, err := n.Read(t.Context(), subject, from, MaxBatch, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range b.Messages {
+			list, from = append(list, string(m.Data)), m.Seq+1
+		}
+		if b.Pending == 0 {
+			return list
+		}
+	}
+}
+
+func checkNumbers(t *testing.T, list []string, n int) {
+	t.Helper()
+	if len(list) != n {
+		t.Errorf("%d events are stored, want %d", len(list), n)
+	}
+	for i, s := range list {
+		if s != fmt.Sprint(i) {
+			t.Fatalf("event %d is %s", i, s)
+		}
+	}
+}
+
+func TestAPipelineStoresInOrderAndTellsTheFrontier(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Events.MaxPerSubject = 10_000
+	n := open(t, cfg)
+	var m marks
+	p := openPipeline(t, n, m.config(64))
+	for i := range 1000 {
+		if i%10 == 3 { // a record for nobody
+			if err := p.Mark(t.Context(), int64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	if m.last != 999 {
+		t.Errorf("frontier is %d, want 999", m.last)
+	}
+	m.mu.Unlock()
+	checkNumbers(t, stored(t, n, "user.ann"), 1000)
+}
+
+func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Events.MaxPerSubject = 100_000
+	n := open(t, cfg)
+	var m marks
+	p := openPipeline(t, n, m.config(256))
+	const total = 20_000
+	restarts := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range restarts {
+			n.srv.stop()
+			if err := n.srv.start(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for i := range total {
+		if i%6000 == 3000 {
+			restarts <- struct{}{}
+		}
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(restarts)
+	wg.Wait()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if m.last != total-1 || m.back || len(m.refused) > 0 {
+		t.Errorf("frontier %d, went back %v, refused %v", m.last, m.back, m.refused)
+	}
+	checkNumbers(t, stored(t, n, "user.ann"), total)
+}
+
+func TestAnAbandonedPipelineTellsAndSendsNothingMore(t *testing.T) {
+	n := open(t, testConfig(t))
+	var m marks
+	p := openPipeline(t, n, m.config(4))
+	n.disk.low.Store(true) // nothing is stored, so the window fills
+	for i := range 4 {
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := make(chan error, 1)
+	go func() { full <- p.Put(context.Background(), numberedEvent("user.ann", 4), 4) }()
+	p.Abandon()
+	if err := <-full; !errors.Is(err, ErrAbandoned) {
+		t.Errorf("Put after Abandon: %v", err)
+	}
+	n.disk.low.Store(false)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if list := stored(t, n, "user.ann"); len(list) > 0 || m.calls > 0 {
+		t.Errorf("stored %v, told %d times", list, m.calls)
+	}
+}
+
+func TestAPipelineWaitsForDiskSpace(t *testing.T) {
+	n := open(t, testConfig(t))
+	var m marks
+	p := openPipeline(t, n, m.config(16))
+	n.disk.low.Store(true)
+	for i := range 10 {
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := n.Publish(t.Context(), Event{Subject: "user.ann"}); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("publish on a full disk: %v", err)
+	}
+	n.disk.low.Store(false)
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkNumbers(t, stored(t, n, "user.ann"), 10)
+}
+
+func BenchmarkPipeline(b *testing.B) {
+	cfg := testConfig(b)
+	n := open(b, cfg)
+	p, err := n.NewPipeline(PipelineConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	data := make([]byte, 256)
+	for i := 0; b.Loop(); i++ {
+		s := fmt.Sprintf("user.u%d", i%10000)
+		if err := p.Put(b.Context(), Event{Subject: s, Data: data, ID: MsgID("k/bench/orders/0", fmt.Sprint(i), s)}, int64(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := p.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}
