@@ -64,6 +64,8 @@ func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sa
 	c := clientConfig(k, tlsConfig)
 	c.Consumer.Return.Errors = true
 	c.Consumer.Fetch.Default = fetchBytes
+	// A claim that ends waits for the fetch that is under way.
+	c.Consumer.MaxWaitTime = 100 * time.Millisecond
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	if start == bridge.StartNewest {
 		c.Consumer.Offsets.Initial = sarama.OffsetNewest
@@ -102,6 +104,8 @@ func deadLetterConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Conf
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.MaxMessageBytes = deadLetterBytes
 	c.Producer.Partitioner = sarama.NewHashPartitioner
+	// A record that fitted into its topic compressed must fit again.
+	c.Producer.Compression = sarama.CompressionSnappy
 	return c
 }
 

@@ -3,6 +3,7 @@ package kafka
 import (
 	"crypto/x509"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -111,6 +112,8 @@ func hintFor(err error) string {
 		return "the broker does not allow this kafka.session_timeout"
 	case errors.As(err, &unknown), errors.As(err, &host):
 		return "the broker's certificate is not trusted: check kafka.tls.ca and the names in kafka.brokers"
+	case errors.Is(err, io.EOF):
+		return "the broker ends the connection: check kafka.sasl and kafka.tls"
 	case errors.Is(err, sarama.ErrOutOfBrokers):
 		return "is Kafka running, and are kafka.brokers, kafka.tls and kafka.sasl what it expects?"
 	}

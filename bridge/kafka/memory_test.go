@@ -1,0 +1,120 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"weft/jetstream"
+)
+
+// memory is a store that can be made to fail. It drops no duplicates, so that
+// nothing but the consumer's own care keeps an event from being there twice.
+type memory struct {
+	mu      sync.Mutex
+	events  []jetstream.Event
+	ids     map[string]bool
+	away    bool
+	changed chan struct{} // closed when away changes
+	refuse  func(jetstream.Event) error
+	open    int // pipelines
+	late    int // events put after Abandon
+}
+
+func newMemory() *memory { return &memory{ids: map[string]bool{}, changed: make(chan struct{})} }
+
+func (m *memory) setAway(away bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = away
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+func (m *memory) all() []jetstream.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]jetstream.Event(nil), m.events...)
+}
+
+func (m *memory) count() int { return len(m.all()) }
+
+func (m *memory) HasID(_ context.Context, _, id string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return false, jetstream.ErrUnavailable
+	}
+	return m.ids[id], nil
+}
+
+func (m *memory) NewPipeline(cfg jetstream.PipelineConfig) (Pipeline, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.open++
+	return &memoryPipeline{store: m, cfg: cfg, abandoned: make(chan struct{})}, nil
+}
+
+type memoryPipeline struct {
+	store     *memory
+	cfg       jetstream.PipelineConfig
+	once      sync.Once
+	abandoned chan struct{}
+}
+
+func (p *memoryPipeline) Put(ctx context.Context, e jetstream.Event, mark int64) error {
+	for {
+		p.store.mu.Lock()
+		changed := p.store.changed
+		select {
+		case <-p.abandoned:
+			p.store.late++
+			p.store.mu.Unlock()
+			return jetstream.ErrAbandoned
+		default:
+		}
+		if !p.store.away {
+			break
+		}
+		p.store.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.abandoned:
+			return jetstream.ErrAbandoned
+		}
+	}
+	defer p.store.mu.Unlock()
+	if p.store.refuse != nil {
+		if err := p.store.refuse(e); err != nil {
+			p.cfg.Refused(e, mark, err)
+			p.cfg.Stored(mark)
+			return nil
+		}
+	}
+	p.store.events = append(p.store.events, e)
+	p.store.ids[e.ID] = true
+	if mark >= 0 {
+		p.cfg.Stored(mark)
+	}
+	return nil
+}
+
+func (p *memoryPipeline) Mark(_ context.Context, mark int64) error {
+	p.cfg.Stored(mark)
+	return nil
+}
+
+func (p *memoryPipeline) Flush(context.Context) error { return nil }
+func (p *memoryPipeline) Abandon()                    { p.once.Do(func() { close(p.abandoned) }) }
+
+func (p *memoryPipeline) Close() error {
+	p.Abandon()
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	p.store.open--
+	return nil
+}
+
+var errNever = errors.New("never")

@@ -1,0 +1,72 @@
+package kafka
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+func TestTroubleIsToldOncePerCauseUntilItIsOver(t *testing.T) {
+	log, book := newLog(t)
+	now := time.Now()
+	tr := newTrouble(log, func() time.Time { return now })
+	for port := range 50 { // only the local port differs
+		tr.report("connect", sarama.Wrap(sarama.ErrOutOfBrokers, &net.OpError{Op: "dial", Net: "tcp",
+			Source: &net.TCPAddr{Port: 40000 + port}, Err: errors.New("connection refused")}))
+		now = now.Add(time.Second)
+	}
+	if n := book.count("trouble"); n != 1 {
+		t.Fatalf("%d lines", n)
+	}
+	tr.report("connect", io.EOF)
+	if n := book.count("trouble"); n != 2 {
+		t.Fatalf("%d lines after a new cause", n)
+	}
+	tr.over()
+	tr.report("connect", io.EOF)
+	if n := book.count("trouble"); n != 3 {
+		t.Fatalf("%d lines after it was over", n)
+	}
+	now = now.Add(forgetAfter)
+	tr.report("connect", io.EOF)
+	if n := book.count("trouble"); n != 4 {
+		t.Fatalf("%d lines after it stayed away", n)
+	}
+}
+
+func TestTroubleComesWithAHint(t *testing.T) {
+	for want, err := range map[string]error{
+		"kafka.sasl.password":  sarama.Wrap(sarama.ErrOutOfBrokers, sarama.ErrSASLAuthenticationFailed),
+		"kafka.sasl.mechanism": sarama.ErrUnsupportedSASLMechanism,
+		"ACLs":                 fmt.Errorf("x: %w", sarama.ErrTopicAuthorizationFailed),
+		"kafka.tls.ca":         sarama.Wrap(sarama.ErrOutOfBrokers, x509.UnknownAuthorityError{}),
+		"is Kafka running":     sarama.ErrOutOfBrokers,
+		"kafka.sasl and":       sarama.Wrap(sarama.ErrOutOfBrokers, io.EOF),
+	} {
+		if got := hintFor(err); !strings.Contains(got, want) {
+			t.Errorf("%v: %q", err, got)
+		}
+	}
+}
+
+func TestQuietSpeaksOncePerCauseAndMinute(t *testing.T) {
+	log, book := newLog(t)
+	now := time.Now()
+	q := newQuiet(log, func() time.Time { return now })
+	for range 10 {
+		q.warn("a", "about a")
+		q.warn("b", "about b")
+	}
+	now = now.Add(time.Minute)
+	q.warn("a", "about a")
+	if book.count("about a") != 2 || book.count("about b") != 1 || book.count("more=9") != 1 {
+		t.Errorf("a %d, b %d", book.count("about a"), book.count("about b"))
+	}
+}
