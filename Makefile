@@ -20,8 +20,10 @@ help: ## this list
 build: ## compile bin/weft, statically
 	go build -o $(binary) ./cmd/weft
 
-run: ## the playground: a node, a broker and a web page (no C compiler needed)
-	go run ./cmd/playground
+# Not go run, which makes a failure of Ctrl-C.
+run: build ## the playground: a node, a broker and a web page (no C compiler needed)
+	@go build -o bin/playground ./cmd/playground
+	@bin/playground -weft $(binary)
 
 test: prepare lint unit e2e ## all checks and all tests; installs what they need
 
