@@ -116,15 +116,11 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	defer t.leave(s)
 
 	send := func(frames [][]byte) error {
-		limit.write()
-		n := 0
-		for _, f := range frames {
-			if _, err := w.Write(f); err != nil {
-				return err
-			}
-			n += len(f)
-		}
+		n, err := writeFrames(w, frames, limit)
 		t.counts.bytes.Add(float64(n))
+		if err != nil {
+			return err
+		}
 		return rc.Flush()
 	}
 	sseHead(w, v.r)

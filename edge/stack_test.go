@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
 	"weft/edge/auth"
@@ -192,4 +194,29 @@ func (s *stack) eventually(what string, ok func() bool) {
 func (s *stack) notReady(why string) {
 	err := fmt.Errorf("%s", why)
 	s.ready.Store(&err)
+}
+
+// metric is the value of a counter or gauge with these labels, in pairs; 0 when
+// there is none.
+func (s *stack) metric(name string, labels ...string) float64 {
+	s.t.Helper()
+	families, err := s.reg.Gather()
+	s.must(err)
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			for i := 0; i+1 < len(labels); i += 2 {
+				if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool {
+					return l.GetName() == labels[i] && l.GetValue() == labels[i+1]
+				}) {
+					continue series
+				}
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return 0
 }

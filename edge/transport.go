@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"weft/edge/auth"
@@ -82,63 +81,4 @@ func lost(err error) session.Cause {
 		return session.Slow
 	}
 	return session.Left
-}
-
-// How long the farewell may take: what must not be seen any more is cut off at
-// once, everybody else gets what is queued for him.
-const (
-	graceCut  = 500 * time.Millisecond
-	graceKeep = 5 * time.Second
-)
-
-// A deadline bounds each write to a connection. After the session's end it can
-// only come nearer; after stop it is not touched.
-type deadline struct {
-	set     func(time.Time) error
-	timeout time.Duration
-
-	mu    sync.Mutex
-	last  time.Time // set by hurry
-	ended bool
-}
-
-// attach gives the connection once it is known.
-func (d *deadline) attach(set func(time.Time) error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.set = set
-	if !d.last.IsZero() {
-		_ = d.set(d.last)
-	}
-}
-
-// write is called before each write.
-func (d *deadline) write() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.last.IsZero() {
-		_ = d.set(time.Now().Add(d.timeout))
-	}
-}
-
-// hurry is called when the session has ended.
-func (d *deadline) hurry(c session.Cause) {
-	grace := graceKeep
-	if c.Ending().Cut {
-		grace = graceCut
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.last.IsZero() && !d.ended {
-		d.last = time.Now().Add(grace)
-		_ = d.set(d.last)
-	}
-}
-
-// stop is called when nothing more is written.
-func (d *deadline) stop() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ended = true
-	_ = d.set(time.Time{})
 }

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"crypto/tls"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -21,7 +19,8 @@ const linger = 500 * time.Millisecond
 
 // webSocket is RFC 6455 without extensions. gorilla/websocket makes the
 // handshake and reads; all that is written comes from the session's queue, so
-// that there is one writer and frames can be shared.
+// that there is one writer and frames can be shared. Only when a client breaks
+// the protocol does gorilla write a close frame by itself, as the last thing.
 type webSocket struct {
 	*Edge
 	counts *transportMetrics
@@ -105,8 +104,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 		s.End(session.NotReady)
 	}
 	err = q.Write(v.r.Context(), func(frames [][]byte) error {
-		limit.write()
-		n, err := writeFrames(raw, frames)
+		n, err := writeFrames(raw, frames, limit)
 		t.counts.bytes.Add(float64(n))
 		return err
 	})
@@ -119,28 +117,6 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 	limit.stop()
 	_ = conn.Close()
 	reading.Wait()
-}
-
-// joinBytes is the size up to which frames are copied together; beyond it the
-// kernel gathers them.
-const joinBytes = 32 << 10
-
-// writeFrames writes in one call, so that no frame of another writer can come
-// between: gorilla answers a breach of the protocol by itself.
-func writeFrames(conn net.Conn, frames [][]byte) (int64, error) {
-	n := 0
-	for _, f := range frames {
-		n += len(f)
-	}
-	if _, isTLS := conn.(*tls.Conn); len(frames) > 1 && (isTLS || n <= joinBytes) {
-		joined := make([]byte, 0, n)
-		for _, f := range frames {
-			joined = append(joined, f...)
-		}
-		frames = [][]byte{joined}
-	}
-	bufs := net.Buffers(frames)
-	return bufs.WriteTo(conn)
 }
 
 // drainMessages reads until the other side closes or the deadline passes.

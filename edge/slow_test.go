@@ -1,0 +1,156 @@
+package edge
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"weft/edge/session"
+	"weft/jetstream"
+)
+
+// dialRaw sends a request for events over a connection whose owner reads only
+// what it wants to.
+func (s *stack) dialRaw(kind, token, target string) net.Conn {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.edge.PublicAddr().String())
+	s.must(err)
+	s.t.Cleanup(func() { _ = conn.Close() })
+	more := "Accept: text/event-stream\r\n"
+	if kind == nameWebSocket {
+		more = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	}
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: weft\r\nAuthorization: Bearer %s\r\n%s\r\n", target, token, more)
+	s.must(err)
+	return conn
+}
+
+func TestAReaderThatStopsIsCutAndCostsNoMoreThanItsQueue(t *testing.T) {
+	for _, kind := range []string{nameSSE, nameWebSocket} {
+		t.Run(kind, func(t *testing.T) {
+			s := newStack(t, func(c *Config, js *jetstream.Config) {
+				c.Public.QueueBytes = 256 << 10
+				c.Public.Keepalive = 10 * time.Second
+				js.Events.MaxPerSubject = 1000
+			})
+			token := s.token("ann", nil)
+			s.dialRaw(kind, token, pathEvents)
+			reader := s.connect(nameSSE, visitor{token: token})
+			reader.opened()
+			s.eventually("both are connected", func() bool { return s.edge.Connections() == 2 })
+			slow := func() float64 {
+				return s.metric("weft_edge_endings_total", "transport", kind, "cause", session.Slow.String())
+			}
+			payload := []byte(`"` + strings.Repeat("x", 60<<10) + `"`)
+			n := 0
+			for ; slow() == 0; n++ {
+				if n == 600 {
+					t.Fatal("36 MB later the client that reads nothing is still there")
+				}
+				id := s.store("user.ann", "", payload)
+				if h := reader.next(); h.id != id {
+					t.Fatalf("the other reader heard %q, want %q", h.id, id)
+				}
+			}
+			if got := s.metric("weft_edge_queue_overflows_total"); got != 1 {
+				t.Errorf("%v overflows, want 1", got)
+			}
+		})
+	}
+}
+
+func TestAClientThatIsGoneWithoutAWordIsNoticed(t *testing.T) {
+	s := newStack(t, func(c *Config, _ *jetstream.Config) {
+		c.Public.Keepalive = 50 * time.Millisecond // three missed pongs
+	})
+	conn := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents)
+	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
+	s.eventually("a silent WebSocket is let go", func() bool { return s.edge.Connections() == 0 })
+	_ = conn.Close()
+}
+
+func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
+	s := newStack(t, func(c *Config, js *jetstream.Config) {
+		c.Public.QueueBytes = 64 << 20
+		js.Events.MaxPerSubject = 1000
+	})
+	s.dialRaw(nameSSE, s.token("ann", map[string]any{"jti": "stalled"}), pathEvents)
+	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
+	for range 100 { // more than the kernel's buffers take
+		s.store("user.ann", "", make([]byte, 100<<10))
+	}
+	begin := time.Now()
+	s.must(s.node.Blacklist().Put(t.Context(), "stalled", "", 0))
+	s.eventually("cut", func() bool { return s.edge.Connections() == 0 })
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("cut after %v", d)
+	}
+}
+
+func TestALongHistoryIsPacedByItsReader(t *testing.T) {
+	s := newStack(t, func(c *Config, js *jetstream.Config) {
+		c.Public.QueueBytes = 64 << 10
+		js.Events.MaxPerSubject = 1000
+	})
+	first := s.store("user.ann", "", []byte(`0`))
+	const events = 400
+	for n := 1; n <= events; n++ {
+		s.store("user.ann", "", fmt.Appendf(nil, `"%d %s"`, n, strings.Repeat("x", 30<<10)))
+	}
+	conn := s.dialRaw(nameSSE, s.token("ann", nil), pathEvents+"?last_event_id="+first)
+	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
+	n := 0
+	readSSE(bufio.NewReader(&unchunked{in: bufio.NewReader(conn)}), func(h heard) {
+		if strings.HasPrefix(h.data, `"`) {
+			n++
+			if !strings.HasPrefix(h.data, fmt.Sprintf(`"%d `, n)) {
+				t.Errorf("event %d is %.20s", n, h.data)
+			}
+		}
+		if n == events {
+			_ = conn.Close()
+		}
+	})
+	if n != events {
+		t.Errorf("%d events of history, want %d", n, events)
+	}
+}
+
+// unchunked reads the body of a chunked response without its head; the sizes
+// of chunks stand on lines of their own.
+type unchunked struct {
+	in   *bufio.Reader
+	head bool
+	left int
+}
+
+func (u *unchunked) Read(p []byte) (int, error) {
+	for !u.head {
+		line, err := u.in.ReadString('\n')
+		if err != nil {
+			return 0, err
+		}
+		u.head = line == "\r\n"
+	}
+	if u.left == 0 {
+		line, err := u.in.ReadString('\n')
+		if err != nil {
+			return 0, err
+		}
+		if _, err := fmt.Sscanf(line, "%x", &u.left); err != nil {
+			return 0, err
+		}
+		u.left += 2 // CRLF
+	}
+	n, err := u.in.Read(p[:min(len(p), u.left)])
+	u.left -= n
+	if u.left < 2 { // what of the CRLF is left
+		_, _ = u.in.Discard(u.left)
+		n -= 2 - u.left
+		u.left = 0
+	}
+	return max(n, 0), err
+}
