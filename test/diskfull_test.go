@@ -96,10 +96,6 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 			if got := committed(); got > int64(max(stored, len(bob.Events()))) {
 				t.Errorf("%d offsets are committed, and %d records have been stored", got, len(bob.Events()))
 			}
-			if status, _ := admin(t, node, http.MethodGet, "/readyz", ""); status == 200 {
-				t.Error("readyz says 200 on a full disk")
-			}
-
 			if err := disk.Free(); err != nil {
 				t.Fatal(err)
 			}

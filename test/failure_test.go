@@ -22,7 +22,7 @@ func refuses(t *testing.T, file string, env ...string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "serve", "--config", file, "--log-format", "json")
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(stage.Environment(), env...)
 	cmd.Dir = filepath.Dir(file)
 	p, err := stage.StartProcess("weft", cmd)
 	if err != nil {

@@ -52,6 +52,10 @@ func TestForgedHeadersAreHarmless(t *testing.T) {
 		if string(events[0].Data) != `"forged"` || string(events[1].Data) != `"honest"` {
 			t.Errorf("%s: %s", kind, describe(events))
 		}
+		r.Close()
+	}
+	for kind, r := range ann {
+		events := r.Events()
 		missed, resets := resume(t, node, kind, "ann", events[0].ID)
 		if resets != 0 || len(missed) == 0 || string(missed[0].Data) != `"honest"` {
 			t.Errorf("%s: a resume from the forged event gives %d resets and %s", kind, resets, describe(missed))
@@ -219,13 +223,14 @@ func TestAnyCursorIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// A subject that no user can have cannot be stored; the node says so in its log
-// and goes on.
+// A subject that is not spelled as a user's is cannot reach anybody; the node counts
+// it, says so in its log and goes on.
 func TestSubjectThatIsNotCanonicalIsReported(t *testing.T) {
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
 	nc := node.NATS()
 	ann := record(t, client.SSE, client.Target{URL: node.URL(), Token: stage.Token(t, "ann@x.org", nil)})
-	for _, subject := range []string{"user.ann@x.org", "user.ann@x=2Eorg", "user.=6Ann"} {
+	subjects := []string{"user.ann@x.org", "user.ann@localhost", "user.=6Ann"}
+	for _, subject := range subjects {
 		if err := nc.Publish(subject, []byte("lost")); err != nil {
 			t.Fatal(err)
 		}
@@ -234,12 +239,10 @@ func TestSubjectThatIsNotCanonicalIsReported(t *testing.T) {
 	if e := awaitEvents(t, ann, 1)[0]; string(e.Data) != `"found"` {
 		t.Errorf("got %q", e.Data)
 	}
-	_, err := node.Process().AwaitLine(soon(t), func(line string) bool {
-		return strings.Contains(line, "canonical")
+	logged(t, node, `"subject":"user.ann@x.org"`, "WARN")
+	eventually(t, 10*time.Second, "each such message is counted", func() bool {
+		return metric(t, node, "weft_jetstream_misaddressed_total") == float64(len(subjects))
 	})
-	if err != nil {
-		t.Errorf("no word about the subject in the log: %v", err)
-	}
 }
 
 // Another site cannot use a visitor's cookie to publish or to listen, nor reach the
@@ -347,12 +350,9 @@ func TestGarbageOnEveryPortIsHarmless(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s on %s: %v", name, address, err)
 			}
-			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			conn.SetDeadline(time.Now().Add(time.Second))
 			conn.Write([]byte(input)) // may fail once the other side has had enough
-			answer := make([]byte, 256)
-			if input != "" {
-				conn.Read(answer)
-			}
+			conn.Read(make([]byte, 256))
 			conn.Close()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,6 +64,12 @@ func (n *Node) Start() {
 	n.AwaitReady(ctx)
 }
 
+// Environment is this program's environment without the variables of Weft, which
+// would be settings of the developer's own.
+func Environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "WEFT_") })
+}
+
 // Launch starts the process and does not wait.
 func (n *Node) Launch() {
 	n.t.Helper()
@@ -72,12 +79,7 @@ func (n *Node) Launch() {
 	}
 	n.Config.Write(n.t, n.file)
 	cmd := exec.Command(binary, "serve", "--config", n.file, "--log-format", "json")
-	// The environment can hold settings of the developer's own; the node gets none.
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "WEFT_") {
-			cmd.Env = append(cmd.Env, kv)
-		}
-	}
+	cmd.Env = Environment()
 	if n.process, err = StartProcess("weft", cmd); err != nil {
 		n.t.Fatal(err)
 	}
