@@ -8,6 +8,7 @@ import (
 
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/jetstream/feed"
 )
 
 // poll is long polling: the fallback for whatever reads plain JSON.
@@ -88,9 +89,9 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause s
 		body.Write(e.rest)
 	}
 	tail, _ := json.Marshal(struct {
-		LastEventID string `json:"last_event_id"`
-		Reset       bool   `json:"reset"`
-		Resets      any    `json:"resets,omitempty"`
+		LastEventID string       `json:"last_event_id"`
+		Reset       bool         `json:"reset"`
+		Resets      []feed.Reset `json:"resets,omitempty"`
 	}{h.cursor, h.reset, h.resets})
 	body.WriteString(`],`)
 	body.Write(tail[1:])

@@ -1,0 +1,77 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"weft/edge/problem"
+	"weft/edge/session"
+)
+
+func FuzzQuery(f *testing.F) {
+	for _, q := range []string{
+		"subject=topic.hotel.42&type=order.*&last_event_id=x&format=frame&wait=25s", "wait=60", "wait=-1s", "wait=1e9h",
+		"type=*.*", "type=a&type=b.*", "subject=%zz", "a;b", "last_event_id=1&last_event_id=2",
+	} {
+		f.Add(q, "")
+	}
+	f.Fuzz(func(t *testing.T, raw, lastID string) {
+		q, err := parseQuery(&http.Request{URL: &url.URL{RawQuery: raw}, Header: http.Header{"Last-Event-Id": {lastID}}})
+		if err != nil {
+			if p := problem.Of(err); p.Code != problem.BadRequest {
+				t.Errorf("%q fails with %v", raw, err)
+			}
+			return
+		}
+		if q.wait < 0 || q.wait > maxWait {
+			t.Errorf("%q waits %v", raw, q.wait)
+		}
+		if lastID != "" && q.lastID != lastID {
+			t.Errorf("the header %q does not win: %q", lastID, q.lastID)
+		}
+	})
+}
+
+func FuzzCommand(f *testing.F) {
+	for _, c := range []string{
+		`{"subscribe":["topic.hotel.42"],"last_event_id":"x","ref":1}`, `{"unsubscribe":["a"]}`, `{"token":"a.b.c","ref":"r"}`,
+		`{"publish":{"subject":"user.ann","type":"t","data":{"a":[1,2]}}}`, `{"publish":{"data_base64":"AA=="}}`, `{"ref":null}`, `{"ref":[]}`, `{}{}`,
+	} {
+		f.Add([]byte(c))
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		c, err := parseCommand(message)
+		if err != nil {
+			if p := problem.Of(err); p.Code != problem.BadRequest {
+				t.Errorf("%q fails with %v", message, err)
+			}
+		} else if c.Publish == nil && c.empty() {
+			t.Errorf("%q asks for nothing", message)
+		}
+		if len(c.Ref) > maxRef || len(c.Ref) > 0 && !json.Valid(c.Ref) {
+			t.Errorf("%q has ref %q", message, c.Ref)
+		}
+		if c.Publish != nil {
+			if data, err := c.Publish.payload(); err == nil && c.Publish.DataBase64 == nil && !bytes.Equal(data, c.Publish.Data) {
+				t.Errorf("%q publishes %q", message, data)
+			}
+		}
+	})
+}
+
+func FuzzTypeFilter(f *testing.F) {
+	f.Add("order.*", "order.paid")
+	f.Add("order", "order.paid")
+	f.Fuzz(func(t *testing.T, pattern, typ string) {
+		filter, err := session.ParseFilter([]string{pattern})
+		if err != nil {
+			return
+		}
+		if filter.Wants(typ) && typ != pattern && !(len(typ) >= len(pattern)-1 && typ[:len(pattern)-1]+"*" == pattern) {
+			t.Errorf("%q passes %q", typ, pattern)
+		}
+	})
+}
