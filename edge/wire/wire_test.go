@@ -1,0 +1,186 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+
+	"weft/jetstream/feed"
+)
+
+// sseEvent is what an event source would dispatch.
+type dispatched struct{ id, typ, data string }
+
+// parse reads a stream as WHATWG HTML section 9.2.6 says, lone CRs included.
+func parse(stream string) (out []dispatched) {
+	stream = strings.ReplaceAll(strings.ReplaceAll(stream, "\r\n", "\n"), "\r", "\n")
+	var e dispatched
+	var data []string
+	in := bufio.NewScanner(strings.NewReader(stream))
+	in.Buffer(nil, 8<<20)
+	for in.Scan() {
+		name, value, _ := strings.Cut(in.Text(), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch {
+		case in.Text() == "":
+			if data != nil {
+				e.data = strings.Join(data, "\n")
+				out = append(out, e)
+			}
+			e, data = dispatched{}, nil
+		case name == "id":
+			e.id = value
+		case name == "event":
+			e.typ = value
+		case name == "data":
+			data = append(data, value)
+		}
+	}
+	return out
+}
+
+// payloadOf reads the payload of a JSON frame: as published, but for JSON,
+// which may have lost its line breaks.
+func payloadOf(t *testing.T, frame []byte, id string) (typ string, payload []byte) {
+	t.Helper()
+	var f struct {
+		ID, Subject, Type string
+		Data              json.RawMessage
+		DataBase64        *string `json:"data_base64"`
+	}
+	if err := json.Unmarshal(frame, &f); err != nil || !utf8.Valid(frame) {
+		t.Fatalf("frame %q: %v", frame, err)
+	}
+	if f.ID != id || f.Subject != "user.ann" {
+		t.Fatalf("frame %q has another id or subject", frame)
+	}
+	if f.DataBase64 != nil {
+		raw, err := base64.StdEncoding.DecodeString(*f.DataBase64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Type, raw
+	}
+	return f.Type, f.Data
+}
+
+// samePayload compares what a JSON frame carries with what was published.
+func samePayload(got, published []byte) bool {
+	if bytes.Equal(got, published) {
+		return true
+	}
+	var text string
+	if json.Unmarshal(got, &text) == nil && text == string(published) {
+		return true
+	}
+	var a, b bytes.Buffer
+	return json.Compact(&a, got) == nil && json.Compact(&b, published) == nil && a.String() == b.String()
+}
+
+func FuzzEveryFormatCarriesThePayload(f *testing.F) {
+	for _, p := range []string{
+		"", "text", "two\nlines\n", "\n", "a\rb", "a\r\nb", `{"a":1}`, "{\"a\":\r\n1}", "\"caf\xe9\"", "\x00\xff",
+		`{"id":"other","subject":"user.bob"}`, "data: x\n\nid: 7", strings.Repeat("x", 70_000), "\u2028", "[1.0e400]",
+	} {
+		f.Add([]byte(p), "order.shipped", "CURSOR_of-many")
+	}
+	f.Fuzz(func(t *testing.T, payload []byte, typ, id string) {
+		for i := range len(id) { // a cursor is URL-safe
+			if c := id[i]; c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+				return
+			}
+		}
+		m := &feed.Message{Subject: "user.ann", Type: typ, Data: payload, Seq: 7}
+		for _, own := range []string{"", id} {
+			want := own
+			if own == "" {
+				want = m.ID()
+			}
+			head, rest := JSON(m, own)
+			frameType, got := payloadOf(t, append(bytes.Clone(head), rest...), want)
+			if !samePayload(got, payload) {
+				t.Errorf("JSON carries %q, published %q", got, payload)
+			}
+			if strings.HasPrefix(frameType, "weft.") || frameType != "" && frameType != typ {
+				t.Errorf("type %q, published %q", frameType, typ)
+			}
+			head, rest = WebSocket.Event(m, own)
+			if body := messageBody(append(bytes.Clone(head), rest...)); !json.Valid(body) {
+				t.Errorf("WebSocket message %q", body)
+			}
+			for _, format := range []Format{SSE, SSEFrame} {
+				head, rest := format.Event(m, own)
+				events := parse(string(head) + string(rest))
+				if len(events) != 1 || events[0].id != want || events[0].typ != frameType {
+					t.Fatalf("format %d makes %+v of %q", format, events, payload)
+				}
+				data := []byte(events[0].data)
+				if format == SSE && utf8.Valid(payload) && !bytes.ContainsRune(payload, '\r') {
+					if !bytes.Equal(data, payload) {
+						t.Errorf("SSE carries %q, published %q", data, payload)
+					}
+				} else if _, got := payloadOf(t, data, want); !samePayload(got, payload) {
+					t.Errorf("SSE frame carries %q, published %q", got, payload)
+				}
+			}
+		}
+	})
+}
+
+func TestTheSharedPartIsEncodedOnce(t *testing.T) {
+	m := &feed.Message{Subject: "user.ann", Data: []byte(`{"n":1}`), Seq: 7}
+	for _, f := range []Format{SSE, SSEFrame, WebSocket} {
+		_, first := f.Event(m, "")
+		_, second := f.Event(m, "")
+		_, other := f.Event(m, "composite")
+		if &first[0] != &second[0] || &first[len(first)-1] != &other[len(other)-1] {
+			t.Errorf("format %d: the bytes are not shared", f)
+		}
+	}
+}
+
+func TestMessageHeadersOfEveryLength(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20} {
+		body := bytes.Repeat([]byte("x"), n)
+		if got := messageBody(Text(body)); !bytes.Equal(got, body) {
+			t.Errorf("%d bytes become %d", n, len(got))
+		}
+	}
+}
+
+func TestControlFramesAreBounded(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for name, f := range map[string][]byte{"pong": Pong(long), "close": Close(websocket.CloseGoingAway, long)} {
+		if len(f) != 2+maxControl || int(f[1]) != maxControl {
+			t.Errorf("%s has %d bytes and says %d", name, len(f), f[1])
+		}
+	}
+}
+
+func TestKeepalivesAreShared(t *testing.T) {
+	var k Keepalives
+	a, b, c := k.Frame(SSE, "x"), k.Frame(SSE, "x"), k.Frame(SSE, "y")
+	if &a[0] != &b[0] || string(a) != "id: x\nevent: weft.keepalive\ndata:\n\n" || string(c) != "id: y\nevent: weft.keepalive\ndata:\n\n" {
+		t.Errorf("frames %q, %q, %q", a, b, c)
+	}
+	if plain := string(k.Frame(SSE, "")); plain != "event: weft.keepalive\ndata:\n\n" {
+		t.Errorf("plain frame %q", plain)
+	}
+	message := k.Frame(WebSocket, "x")
+	if body := string(messageBody(message[:len(message)-2])); body != `{"id":"x","type":"weft.keepalive"}` || !bytes.HasSuffix(message, Ping()) {
+		t.Errorf("over WebSocket %q", message)
+	}
+}
+
+func TestRetryIsInMilliseconds(t *testing.T) {
+	if got := string(Retry(1500 * time.Millisecond)); got != "retry: 1500\n\n" {
+		t.Errorf("%q", got)
+	}
+}
