@@ -78,6 +78,14 @@ func TestEachMistakeNamesFileLineAndKey(t *testing.T) {
 	}
 }
 
+func TestATextThatIsNestedTooDeeplyIsRefusedAtOnce(t *testing.T) {
+	for _, text := range []string{strings.Repeat("[", 1e6), strings.Repeat("{a: ", 2e5), strings.Repeat("- ", 5e5) + "a"} {
+		if got := problems(t, Source{Path: "weft.yaml"}, text); len(got) != 1 || got[0] != "weft.yaml:1: is nested too deeply" {
+			t.Errorf("%.10q…: got %q", text, got)
+		}
+	}
+}
+
 func TestNobodyIsCheckedOnlyWhereNobodyElseComes(t *testing.T) {
 	for _, src := range []Source{
 		{Environ: []string{"WEFT_AUTH_MODE=none", "WEFT_PUBLIC_LISTEN=127.0.0.1:4000"}},

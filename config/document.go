@@ -33,6 +33,10 @@ func (d *document) parse(text []byte) ast.Node {
 		d.add(d.at(1+strings.Count(string(text[:i]), "\n")), "", "is not UTF-8")
 		return nil
 	}
+	if l := tooDeep(text); l > 0 {
+		d.add(d.at(l), "", "is nested too deeply")
+		return nil
+	}
 	// Keys that are there twice are found below, together with all else.
 	file, err := parseYAML(text)
 	if err != nil {
@@ -63,6 +67,37 @@ func (d *document) parse(text []byte) ast.Node {
 		}
 	}
 	return bodies[0]
+}
+
+// maxDepth bounds the nesting of a text: the parser's time grows with its
+// square. No key of ours is deeper than eight.
+const maxDepth = 64
+
+// tooDeep returns the line in which text is nested too deeply, 0 when none is.
+// It need not be exact: it counts open brackets, and what begins a line.
+func tooDeep(text []byte) int {
+	line, open, lead, leading := 1, 0, 0, true
+	for _, c := range text {
+		switch c {
+		case '\n':
+			line, lead, leading = line+1, 0, true
+			continue
+		case '[', '{':
+			open++
+		case ']', '}':
+			open = max(open-1, 0)
+		case ' ', '-', '?':
+			if leading {
+				lead++
+			}
+			continue
+		}
+		leading = false
+		if open > maxDepth || lead > 4*maxDepth {
+			return line
+		}
+	}
+	return 0
 }
 
 // parseYAML turns a panic of the parser, which some texts that are no YAML

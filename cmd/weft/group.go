@@ -48,7 +48,7 @@ func (g *group) start() {
 func (g *group) wait(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-		g.log.Info("stopping", "cause", "signal")
+		g.log.Info("stopping", "cause", context.Cause(ctx))
 	case a := <-g.ended:
 		g.log.Error("stopping", "cause", a.name+" ended", "err", a.err)
 	}

@@ -39,6 +39,8 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
+			// A program with the race detector else waits a second at its end.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			for _, name := range []string{"PUBLIC", "ADMIN", "NATS"} {
 				address, err := freeAddress()
 				if err != nil {

@@ -37,16 +37,19 @@ The log goes to standard error. The line "ready" names the addresses.`,
 	return cmd
 }
 
+// errDrain is why a node stops that was told to by POST /_weft/v1/drain.
+var errDrain = errors.New("an operator asked the node to drain")
+
 func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	log := newLogger(cmd.ErrOrStderr(), l.Log)
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
 	if l.Auth.Mode == auth.ModeNone {
 		log.Warn("auth.mode is none: nobody is checked, anybody who reaches the public listener can be any user")
 	}
-	s, err := openStreet(ctx, &l.Config, log, stop)
+	s, err := openStreet(ctx, &l.Config, log, func() { stop(errDrain) })
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop while it started

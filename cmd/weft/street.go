@@ -191,7 +191,7 @@ func (s *street) announce(ctx context.Context) {
 		}
 	}
 	s.log.Info("ready", "node", s.node.Name(), "public", s.edge.PublicAddr().String(), "admin", s.edge.AdminAddr().String(),
-		"nats", strings.TrimPrefix(s.node.ClientURL(), "nats://"), "after", time.Since(s.begun).Round(time.Millisecond))
+		"nats", strings.TrimPrefix(s.node.ClientURL(), "nats://"), "after", time.Since(s.begun).Round(time.Millisecond).String())
 }
 
 func (s *street) close() error { return s.down.close() }
