@@ -1,0 +1,189 @@
+package edge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"weft/edge/session"
+	"weft/edge/wire"
+)
+
+// wantEnd expects a connection to end as the table spells it.
+func (c *client) wantEnd(cause session.Cause) {
+	c.t.Helper()
+	e, last := cause.Ending(), c.ended()
+	bye := fmt.Sprintf(`{"reason":%q,"reconnect":%v}`, e.Reason, e.Reconnect)
+	switch {
+	case c.kind == namePoll && e.Code != "":
+		if last.problem != string(e.Code) {
+			c.t.Errorf("poll ended with %+v, want %s", last, e.Code)
+		}
+	case last.typ != wire.TypeClose || last.data != bye:
+		c.t.Errorf("%s ended with %+v, want %s", c.kind, last, bye)
+	case c.kind == nameWebSocket && last.code != e.Close:
+		c.t.Errorf("WebSocket closed with %d, want %d", last.code, e.Close)
+	}
+}
+
+func caseExpiry(t *testing.T, s *stack, kind string) {
+	// exp is in whole seconds.
+	end := time.Now().Add(2 * time.Second).Unix()
+	token := s.token("ann", map[string]any{"exp": end})
+	c := s.connect(kind, visitor{token: token})
+	c.opened()
+	c.wantEnd(session.Expired)
+	if late := time.Since(time.Unix(end, 0)); late < 0 || late > time.Second {
+		t.Errorf("cut %v after the token's end", late)
+	}
+	last := s.connect(kind, visitor{token: token}).ended()
+	if kind == nameWebSocket {
+		if last.code != 4401 || last.typ != wire.TypeClose {
+			t.Errorf("with an expired token: %+v", last)
+		}
+	} else if last.status != 401 || last.problem != "token_expired" {
+		t.Errorf("with an expired token: %+v", last)
+	}
+}
+
+func (s *stack) wantRevoked(kind, token string) {
+	s.t.Helper()
+	last := s.connect(kind, visitor{token: token}).ended()
+	if kind == nameWebSocket {
+		if last.code != 4403 || !strings.Contains(last.data, "revoked") {
+			s.t.Errorf("with a revoked token: %+v", last)
+		}
+	} else if last.status != 403 || last.problem != "token_revoked" {
+		s.t.Errorf("with a revoked token: %+v", last)
+	}
+}
+
+func caseRevokedSession(t *testing.T, s *stack, kind string) {
+	token := s.token("ann", map[string]any{"jti": "device 1"})
+	c := s.connect(kind, visitor{token: token})
+	other := s.connect(kind, visitor{token: s.token("ann", map[string]any{"jti": "device 2"})})
+	c.opened()
+	other.opened()
+	s.eventually("both are connected", func() bool { return s.edge.Connections() == 2 })
+	begin := time.Now()
+	s.must(s.node.Blacklist().Put(t.Context(), "device 1", "revoked", 0))
+	c.wantEnd(session.Revoked)
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("cut after %v", d)
+	}
+	s.wantRevoked(kind, token)
+	id := s.store("user.ann", "", []byte(`1`))
+	other.next().want(t, kind, id, "", `1`)
+}
+
+func caseRevokedUser(t *testing.T, s *stack, kind string) {
+	now := time.Now()
+	old := s.token("ann", map[string]any{"iat": now.Add(-time.Hour).Unix()})
+	c := s.connect(kind, visitor{token: old})
+	c.opened()
+	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
+	s.must(s.node.Blacklist().Put(t.Context(), "user.ann", now.Add(-time.Minute).Format(time.RFC3339), 0))
+	c.wantEnd(session.Revoked)
+	s.wantRevoked(kind, old)
+	s.connect(kind, visitor{token: s.token("ann", nil)}).opened() // issued later
+}
+
+func caseDisconnect(t *testing.T, s *stack, kind string) {
+	c := s.connect(kind, visitor{token: s.token("ann", nil)})
+	c.opened()
+	s.eventually("connected", func() bool { return len(s.edge.registry.OfUser("ann")) == 1 })
+	resp, body := s.do("DELETE", "admin:/_weft/v1/users/ann/connections", "", "")
+	if resp.StatusCode != 200 || !strings.Contains(body, `"disconnected":1`) {
+		t.Fatalf("disconnect answers %d %s", resp.StatusCode, body)
+	}
+	c.wantEnd(session.Disconnected)
+}
+
+func caseDrain(t *testing.T, s *stack, kind string) {
+	token := s.token("ann", nil)
+	c := s.connect(kind, visitor{token: token})
+	place := c.opened().id
+	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
+	s.must(s.edge.Drain(t.Context()))
+	c.wantEnd(session.Draining)
+	if resp, _ := s.do("GET", "admin:/readyz", "", ""); resp.StatusCode != 503 {
+		t.Errorf("ready while draining: %d", resp.StatusCode)
+	}
+	last := s.connect(kind, visitor{token: token, query: params("last_event_id", place)}).ended()
+	switch {
+	case kind == nameWebSocket && (last.status != 503 || last.problem != "draining"),
+		kind != nameWebSocket && !strings.Contains(last.data, `"drain"`):
+		t.Errorf("a newcomer hears %+v", last)
+	}
+}
+
+func caseNotReady(t *testing.T, s *stack, kind string) {
+	s.notReady("the stream has gone")
+	last := s.connect(kind, visitor{token: s.token("ann", nil)}).ended()
+	switch {
+	case kind == nameSSE && last.data != `{"reason":"not_ready","reconnect":true}`,
+		kind != nameSSE && (last.status != 503 || last.problem != "not_ready"):
+		t.Errorf("a newcomer hears %+v", last)
+	}
+	resp, body := s.do("GET", "admin:/readyz", "", "")
+	if resp.StatusCode != 503 || !strings.Contains(body, "the stream has gone") {
+		t.Errorf("readyz answers %d %s", resp.StatusCode, body)
+	}
+}
+
+func caseLimit(t *testing.T, s *stack, kind string) {
+	token := s.token("ann", nil)
+	s.connect(nameSSE, visitor{token: token}).opened()
+	last := s.connect(kind, visitor{token: token}).ended()
+	switch {
+	case kind == nameSSE && last.data != `{"reason":"limit","reconnect":true}`,
+		kind != nameSSE && (last.status != 429 || last.problem != "limit"):
+		t.Errorf("one too many hears %+v", last)
+	}
+	s.connect(kind, visitor{token: s.token("bob", nil)}).opened()
+}
+
+func caseRefused(t *testing.T, s *stack, kind string) {
+	ann := s.token("ann", nil)
+	for _, c := range []struct {
+		v      visitor
+		status int
+		code   string
+	}{
+		{visitor{query: params("subject", "topic.hotel.42")}, 403, "forbidden"},
+		{visitor{token: "no.token.atall"}, 401, "token_invalid"},
+		{visitor{token: ann + "x"}, 401, "token_invalid"},
+		{visitor{token: ann, query: params("subject", "user.bob")}, 403, "forbidden"},
+		{visitor{token: ann, query: params("subject", "user.*")}, 403, "forbidden"},
+		{visitor{token: ann, query: params("subject", "topic.>")}, 403, "forbidden"},
+		{visitor{token: ann, query: params("subject", "presence.bob")}, 400, "bad_subject"},
+		{visitor{token: ann, query: params("subject", "out.user.bob")}, 400, "bad_subject"},
+		{visitor{token: ann, query: params("subject", "")}, 400, "bad_subject"},
+		{visitor{token: ann, query: params("subject", "topic.hotel.1", "subject", "topic.hotel.1")}, 400, "bad_request"},
+		{visitor{token: ann, query: params("type", "*")}, 400, "bad_request"},
+		{visitor{token: ann, query: params("type", "weft.close")}, 400, "bad_request"},
+		{visitor{token: ann, query: params("format", "xml")}, 400, "bad_request"},
+	} {
+		if last := s.connect(kind, c.v).ended(); last.status != c.status || last.problem != c.code {
+			t.Errorf("%v hears %+v, want %d %s", c.v.query, last, c.status, c.code)
+		}
+	}
+}
+
+func caseAnonymous(t *testing.T, s *stack, kind string) {
+	c := s.connect(kind, visitor{query: params("subject", "topic.hotel.lobby")})
+	c.opened()
+	id := s.store("topic.hotel.lobby", "", []byte(`1`))
+	c.next().want(t, kind, id, "", `1`)
+	if last := s.connect(kind, visitor{}).ended(); last.status != 403 {
+		t.Errorf("with nothing to follow: %+v", last)
+	}
+}
+
+func caseModeNone(t *testing.T, s *stack, kind string) {
+	c := s.connect(kind, visitor{query: params("user", "ann@x.org")})
+	c.opened()
+	id := s.store("user.ann=40x=2Eorg", "", []byte(`1`))
+	c.next().want(t, kind, id, "", `1`)
+}
