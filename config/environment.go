@@ -3,11 +3,19 @@ package config
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// PathVariable names the file where no flag does.
-const PathVariable = "WEFT_CONFIG"
+// Variables of the command line that stand for a flag and not for a key.
+const (
+	// PathVariable names the file where no flag does.
+	PathVariable = "WEFT_CONFIG"
+	// TokenVariable holds the token of the user that a client command follows.
+	TokenVariable = "WEFT_TOKEN"
+)
+
+var flagVariables = []string{PathVariable, TokenVariable}
 
 // Kubernetes sets variables in every container for each service near it: one
 // that is called weft makes WEFT_SERVICE_HOST, WEFT_SERVICE_PORT,
@@ -25,7 +33,7 @@ func fromOrchestrator(name, value string) bool {
 // os.Environ.
 func (l *loader) readEnvironment(environ []string, root reflect.Value) {
 	leaves := map[string]leaf{}
-	known := []string{PathVariable}
+	known := slices.Clone(flagVariables)
 	for _, leaf := range leavesOf(configType) {
 		if name := leaf.variable(); name != "" {
 			leaves[name] = leaf
@@ -34,7 +42,7 @@ func (l *loader) readEnvironment(environ []string, root reflect.Value) {
 	}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "WEFT_") || name == PathVariable {
+		if !strings.HasPrefix(name, "WEFT_") || slices.Contains(flagVariables, name) {
 			continue
 		}
 		leaf, ok := leaves[name]

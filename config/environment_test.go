@@ -51,8 +51,18 @@ func TestVariablesOfTheOrchestratorAreNotOurs(t *testing.T) {
 	}
 }
 
+func TestVariablesThatStandForAFlagAreNoKeys(t *testing.T) {
+	if got := problems(t, Source{Environ: []string{"WEFT_CONFIG=weft.yaml", "WEFT_TOKEN=eyJ"}}, ""); len(got) > 0 {
+		t.Errorf("refused: %q", got)
+	}
+	got := problems(t, Source{Environ: []string{"WEFT_TOKENS=eyJ"}}, "")
+	if want := "WEFT_TOKENS: unknown environment variable; did you mean WEFT_TOKEN?"; len(got) != 1 || got[0] != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestEachKeyHasItsOwnVariable(t *testing.T) {
-	seen := map[string]string{PathVariable: "the path of the file"}
+	seen := map[string]string{PathVariable: "the path of the file", TokenVariable: "the token of a client"}
 	for _, l := range leavesOf(configType) {
 		name := l.variable()
 		if name == "" {

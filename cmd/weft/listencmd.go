@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/cmd/weft/client"
+	"weft/config"
 )
 
 func newListenCommand() *cobra.Command {
@@ -31,7 +32,7 @@ The token may also be in the environment: WEFT_TOKEN.`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.Token == "" {
-				f.Token = os.Getenv("WEFT_TOKEN")
+				f.Token = os.Getenv(config.TokenVariable)
 			}
 			told := cmd.ErrOrStderr()
 			f.Waiting = func(cause error, wait time.Duration) {
