@@ -35,7 +35,6 @@ func clientConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
 	c.Net.DialTimeout = 5 * time.Second
 	c.Net.ReadTimeout = 15 * time.Second
 	c.Net.WriteTimeout = 10 * time.Second
-	c.Net.MaxOpenRequests = 1
 	c.Metadata.Full = false
 	c.Metadata.RefreshFrequency = time.Minute
 	c.Metadata.Retry.Max = 3
