@@ -154,7 +154,9 @@ func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs
 				again = append(again, i)
 			}
 		}
-		todo = again
+		if todo = again; len(todo) == 0 {
+			break
+		}
 		select {
 		case <-ctx.Done():
 			return acks, errs

@@ -42,19 +42,16 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, counts func()
 	if err != nil {
 		return history{}, err
 	}
-	past := history{pending: b.Pending}
-	found := false
-	stream := h.node.StreamID()
-	for i := range b.Messages {
-		if m := &b.Messages[i]; m.Seq > after {
-			past.messages = append(past.messages, newMessage(m, stream))
-		} else {
-			found = true
+	if len(b.Messages) > 0 && b.Messages[0].Seq == after {
+		if b.Messages = b.Messages[1:]; len(b.Messages) == 0 && b.Pending > 0 {
+			// It alone was as much as one read returns.
+			if b, err = h.node.Read(ctx, s, after+1, jetstream.MaxBatch, readBytes); err != nil {
+				return history{}, err
+			}
 		}
+		return h.part(b), nil
 	}
-	if found {
-		return past, nil
-	}
+	past := h.part(b)
 	limit := uint64(h.node.Limits().MaxPerSubject)
 	most := uint64(len(past.messages)) + past.pending
 	if most >= limit && counts != nil {
@@ -74,6 +71,16 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, counts func()
 		past.head, err = h.node.Head(ctx, s)
 	}
 	return past, err
+}
+
+// part makes messages of what was read.
+func (h *Hub) part(b jetstream.Batch) history {
+	past := history{pending: b.Pending}
+	stream := h.node.StreamID()
+	for i := range b.Messages {
+		past.messages = append(past.messages, newMessage(&b.Messages[i], stream))
+	}
+	return past
 }
 
 // busiest counts the messages of each subject that a wildcard matches after a

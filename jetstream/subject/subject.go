@@ -71,27 +71,58 @@ func Escape(s string) (string, error) {
 
 // Unescape is the inverse of Escape. It accepts only what Escape makes.
 func Unescape(token string) (string, error) {
-	b := make([]byte, 0, len(token))
+	n, err := unescapedLen(token)
+	if err != nil {
+		return "", err
+	}
+	if n == len(token) {
+		return token, nil
+	}
+	b := make([]byte, 0, n)
 	for i := 0; i < len(token); i++ {
 		c := token[i]
-		switch {
-		case plain(c):
-			b = append(b, c)
-		case c == '=' && i+2 < len(token):
-			hi, lo := strings.IndexByte(upperHex, token[i+1]), strings.IndexByte(upperHex, token[i+2])
-			if hi < 0 || lo < 0 || plain(byte(hi<<4|lo)) {
-				return "", fmt.Errorf("%w: %q is not canonical", ErrToken, token)
-			}
-			b = append(b, byte(hi<<4|lo))
+		if c == '=' {
+			c = unhex(token[i+1])<<4 | unhex(token[i+2])
 			i += 2
-		default:
-			return "", fmt.Errorf("%w: %q holds a byte that must be escaped", ErrToken, token)
 		}
-	}
-	if len(b) == 0 || len(b) > MaxToken {
-		return "", fmt.Errorf("%w: %d bytes, want 1 to %d", ErrToken, len(b), MaxToken)
+		b = append(b, c)
 	}
 	return string(b), nil
+}
+
+// unescapedLen checks that a token is canonical and returns its length in bytes
+// when it is unescaped.
+func unescapedLen(token string) (n int, err error) {
+	for i := 0; i < len(token); i++ {
+		switch c := token[i]; {
+		case plain(c):
+		case c == '=' && i+2 < len(token):
+			hi, lo := unhex(token[i+1]), unhex(token[i+2])
+			if hi > 15 || lo > 15 || plain(hi<<4|lo) {
+				return 0, fmt.Errorf("%w: %.80q is not canonical", ErrToken, token)
+			}
+			i += 2
+		default:
+			return 0, fmt.Errorf("%w: %.80q holds a byte that must be escaped", ErrToken, token)
+		}
+		n++
+	}
+	if n == 0 || n > MaxToken {
+		return 0, fmt.Errorf("%w: %d bytes, want 1 to %d", ErrToken, n, MaxToken)
+	}
+	return n, nil
+}
+
+// unhex returns the value of an upper-case hexadecimal digit, more than 15 for
+// any other byte.
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
 }
 
 // OfUser is the inbox subject of a user.
@@ -140,7 +171,7 @@ func check(s string, wild bool) error {
 		if wild && token == "*" || wild && token == ">" && !more && !isUser {
 			continue
 		}
-		if _, err := Unescape(token); err != nil {
+		if _, err := unescapedLen(token); err != nil {
 			return fmt.Errorf("%w %.80q: %w", ErrSubject, s, err)
 		}
 	}
