@@ -66,9 +66,9 @@ func TestWrongConfigurationNamesFileLineAndKey(t *testing.T) {
 		{"a value out of bounds", "events:\n  max_per_subject: 0\n", 2, "events.max_per_subject"},
 		{"a key that is there twice", "events:\n  max_age: 1h\n  max_age: 2h\n", 3, "max_age"},
 		{"a bad address", "public:\n  listen: nowhere\n", 2, "public.listen"},
-		{"two nodes", "cluster:\n  name: weft\n  size: 2\n", 3, "cluster.size"},
+		{"a cluster", "node:\n  name: n1\ncluster:\n  name: weft\n  size: 3\n", 3, "cluster"},
 		{"NATS for all without users", "node:\n  listen: 0.0.0.0:4222\n", 2, "node.listen"},
-		{"admin for all without a token", "admin:\n  listen: 0.0.0.0:4010\n", 2, "admin.listen"},
+		{"admin for all without a token", "node:\n  name: n1\nadmin:\n  listen: 0.0.0.0:4010\n", 3, "admin.token: is empty and admin.listen"},
 		{"no tokens and a public address", "auth:\n  mode: none\npublic:\n  listen: 0.0.0.0:4000\n", 2, "auth.mode"},
 		{"an unknown mode", "auth:\n  mode: jvt\n", 2, "auth.mode"},
 		{"an unknown algorithm", "auth:\n  issuers:\n    - keys:\n        - alg: HS257\n          secret: 0123456789abcdef0123456789abcdef\n", 4, "auth.issuers[0].keys[0].alg"},
@@ -76,7 +76,7 @@ func TestWrongConfigurationNamesFileLineAndKey(t *testing.T) {
 		{"a source without addressee", "kafka:\n  brokers: [localhost:9092]\n  sources:\n    - topic: orders\n", 4, "kafka.sources[0]"},
 		{"a source with a bad template", "kafka:\n  brokers: [localhost:9092]\n  sources:\n    - topic: orders\n      to: [\"user.{nothing}\"]\n", 5, "kafka.sources[0].to"},
 		{"an unknown start", "kafka:\n  brokers: [localhost:9092]\n  sources:\n    - topic: orders\n      to: [\"user.{key}\"]\n      start: middle\n", 6, "kafka.sources[0].start"},
-		{"an unknown mechanism", "kafka:\n  brokers: [localhost:9092]\n  sasl:\n    mechanism: NTLM\n    user: a\n    password: b\n", 4, "kafka.sasl.mechanism"},
+		{"an unknown mechanism", "kafka:\n  brokers: [localhost:9092]\n  sasl:\n    mechanism: NTLM\n    user: a\n    password: b\n  sources:\n    - topic: orders\n      to: [\"user.{key}\"]\n", 4, "kafka.sasl.mechanism"},
 		{"no YAML", "node:\n\tname: a\n", 2, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -223,13 +223,13 @@ func TestAnyCursorIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// A subject that is not spelled as a user's is cannot reach anybody; the node counts
-// it, says so in its log and goes on.
+// A subject that no user can have cannot be stored; the node counts such messages,
+// says so in its log and goes on.
 func TestSubjectThatIsNotCanonicalIsReported(t *testing.T) {
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
 	nc := node.NATS()
 	ann := record(t, client.SSE, client.Target{URL: node.URL(), Token: stage.Token(t, "ann@x.org", nil)})
-	subjects := []string{"user.ann@x.org", "user.ann@localhost", "user.=6Ann"}
+	subjects := []string{"user.ann@x.org", "user.a.b.c"}
 	for _, subject := range subjects {
 		if err := nc.Publish(subject, []byte("lost")); err != nil {
 			t.Fatal(err)

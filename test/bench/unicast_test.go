@@ -50,7 +50,7 @@ func BenchmarkNATSToSSE(b *testing.B) {
 		delivered.Store(0)
 		meter := startMeter(b, node)
 		for i := range events {
-			if _, err := js.PublishAsync(fmt.Sprintf("user.user%d", i%users), payload); err != nil {
+			if _, err := js.PublishAsync(fmt.Sprintf("user.user%d", i%users), payload, jetstream.WithStallWait(30*time.Second)); err != nil {
 				b.Fatal(err)
 			}
 		}
