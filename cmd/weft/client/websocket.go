@@ -26,9 +26,6 @@ func followWebSocket(ctx context.Context, f *Follower, lastID string, emit func(
 	if err != nil {
 		return err
 	}
-	// A node asks where a page comes from when nothing but the network says who
-	// connects; we are no page, and say that we come from the node itself.
-	req.Header.Set("Origin", req.URL.Scheme+"://"+req.URL.Host)
 	address := "ws" + strings.TrimPrefix(req.URL.String(), "http")
 	conn, res, err := websocket.DefaultDialer.DialContext(ctx, address, req.Header)
 	if err != nil {
