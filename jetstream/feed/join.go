@@ -154,7 +154,10 @@ func (r *Reader) enter(j *join) error {
 	return nil
 }
 
-var errGone = errors.New("the connection has ended")
+var (
+	errGone  = errors.New("the connection has ended")
+	errLetGo = errors.New("the subject was let go")
+)
 
 // begin makes the links live, those with history after it was read.
 func (r *Reader) begin(j *join) {
@@ -186,7 +189,8 @@ func (r *Reader) begin(j *join) {
 // connection.
 func (r *Reader) replay(links []*link) {
 	for _, l := range links {
-		if r.replayLink(l) != nil {
+		// One that was let go meanwhile does not hold up the others.
+		if err := r.replayLink(l); err != nil && !errors.Is(err, errLetGo) {
 			return
 		}
 	}
@@ -214,9 +218,9 @@ func (r *Reader) replayLink(l *link) error {
 				return err
 			}
 			r.mu.Lock()
-			if l.gone || r.closed {
+			if err := l.endedLocked(); err != nil {
 				r.mu.Unlock()
-				return errGone
+				return err
 			}
 			r.emitLocked(l, m)
 			r.mu.Unlock()
@@ -230,17 +234,17 @@ func (r *Reader) replayLink(l *link) error {
 	}
 }
 
-func (r *Reader) nextPart(l *link) (past history, err error) {
+func (r *Reader) nextPart(l *link) (past history, _ error) {
 	r.mu.Lock()
 	if first := l.first; first != nil {
 		l.first = nil
 		r.mu.Unlock()
 		return *first, nil
 	}
-	gone, pos := l.gone || r.closed, l.pos
+	err, pos := l.endedLocked(), l.pos
 	r.mu.Unlock()
-	if gone {
-		return past, errGone
+	if err != nil {
+		return past, err
 	}
 	if !r.hub.insist(r.ctx, func() (err error) {
 		past, err = r.past(r.ctx, l, pos)
@@ -269,9 +273,9 @@ func (r *Reader) loseAll(l *link, head uint64) bool {
 func (r *Reader) finish(l *link) (bool, error) {
 	for {
 		r.mu.Lock()
-		if l.gone || r.closed {
+		if err := l.endedLocked(); err != nil {
 			r.mu.Unlock()
-			return true, errGone
+			return true, err
 		}
 		if l.queue.lost {
 			l.target, l.queue = max(l.target, l.queue.last), backlog{}

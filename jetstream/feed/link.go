@@ -22,6 +22,17 @@ type link struct {
 // handed to the connection.
 func (l *link) settled() bool { return l.live && !l.held }
 
+// endedLocked reports why nothing more may be handed over.
+func (l *link) endedLocked() error {
+	switch {
+	case l.reader.closed:
+		return errGone
+	case l.gone:
+		return errLetGo
+	}
+	return nil
+}
+
 // take is handed every message of the feed, with the feed's lock held.
 func (l *link) take(m *Message) {
 	r := l.reader
