@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"weft/jetstream"
 )
@@ -16,9 +17,9 @@ type join struct {
 	now    uint64            // the safe floor before anything was attached
 }
 
-// join attaches the reader to subjects and finds out which of them can be gone
-// on from the cursor. The links take no part in the reader's events before
-// begin.
+// join attaches the reader to subjects, each once, and finds out which of them
+// can be gone on from the cursor. The links take no part in the reader's events
+// before begin.
 func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (j *join, err error) {
 	j = &join{now: r.hub.safe()}
 	if j.from, j.reason, err = r.hub.parse(ctx, lastID); err != nil {
@@ -26,15 +27,13 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (j 
 	}
 	defer func() {
 		if err != nil {
-			for _, l := range j.links {
-				r.mu.Lock()
-				l.gone = true
-				r.mu.Unlock()
-				l.feed.detach(l)
-			}
+			r.abandon(j)
 		}
 	}()
 	for _, s := range subjects {
+		if slices.ContainsFunc(j.links, func(l *link) bool { return l.feed.subject == s }) {
+			continue
+		}
 		f, err := r.hub.acquire(ctx, s)
 		if err != nil {
 			return nil, err
@@ -46,7 +45,17 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (j 
 			return nil, err
 		}
 	}
-	return j, r.enter(j)
+	return j, nil
+}
+
+// abandon lets go of links that did not become part of the reader.
+func (r *Reader) abandon(j *join) {
+	for _, l := range j.links {
+		r.mu.Lock()
+		l.gone = true
+		r.mu.Unlock()
+		l.feed.detach(l)
+	}
 }
 
 // parse reads a client's cursor. A cursor that cannot be gone on from gives the
@@ -130,15 +139,10 @@ func (r *Reader) past(ctx context.Context, l *link, pos uint64) (history, error)
 	return r.hub.history(ctx, l.feed.subject, pos, counts)
 }
 
-// enter makes the links part of the reader, so that they count in its cursor.
-// The floor must not be beyond what any of them still has to hand over; what
+// enterLocked makes the links part of the reader, so that they count in its
+// cursor. The floor must not be beyond what any of them still has to hand over; what
 // the others have got beyond it then stands in entries of their own.
-func (r *Reader) enter(j *join) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return errGone
-	}
+func (r *Reader) enterLocked(j *join) {
 	floor := r.floor
 	if len(r.links) == 0 && j.from != nil {
 		floor = j.from.Floor
@@ -151,7 +155,6 @@ func (r *Reader) enter(j *join) error {
 	}
 	r.floor = floor
 	r.links = append(r.links, j.links...)
-	return nil
 }
 
 var (
@@ -159,30 +162,35 @@ var (
 	errLetGo = errors.New("the subject was let go")
 )
 
-// begin makes the links live, those with history after it was read.
-func (r *Reader) begin(j *join) {
+// begin makes the links part of the reader, calls opened, and makes the links
+// live, those with history after it was read. All that is one step: an event of
+// another subject in between would bring a cursor that is beyond a reset which
+// the client has not been told yet.
+func (r *Reader) begin(j *join, opened func()) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closed {
-		return
+		r.mu.Unlock()
+		r.abandon(j)
+		return errGone
 	}
+	defer r.mu.Unlock()
+	r.enterLocked(j)
+	opened()
 	if len(j.lost) > 0 {
 		r.resetLocked(j.lost, j.reason)
 	}
 	var behind []*link
 	for _, l := range j.links {
-		if l.gone {
-			continue
-		}
 		if l.behind || !l.drainLocked() {
 			behind = append(behind, l)
 		}
 	}
 	if len(behind) == 0 {
 		r.rcv.CaughtUp()
-		return
+		return nil
 	}
 	r.hub.tasks.Go(func() { r.replay(behind) })
+	return nil
 }
 
 // replay reads history, one subject after the other, at the pace of the

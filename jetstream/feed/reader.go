@@ -89,21 +89,29 @@ func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv 
 		r.Close()
 		return nil, err
 	}
-	o := Opened{Resume: ResumeNew, Subjects: slices.Clone(subjects)}
+	err = r.begin(j, func() { rcv.Opened(r.openedLocked(j, lastID)) })
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// openedLocked says how a connection begins that has joined its first subjects.
+func (r *Reader) openedLocked(j *join, lastID string) Opened {
+	o := Opened{ID: lastID, Resume: ResumeExact, Subjects: make([]string, 0, len(j.links))}
+	for _, l := range j.links {
+		o.Subjects = append(o.Subjects, l.feed.subject)
+	}
 	switch {
 	case len(j.lost) > 0:
 		o.Resume = ResumeReset
-	case lastID != "":
-		o.Resume = ResumeExact
+	case lastID == "":
+		o.Resume = ResumeNew
 	}
-	r.mu.Lock()
-	if o.ID = lastID; o.Resume != ResumeExact {
+	if o.Resume != ResumeExact {
 		o.ID = r.cursorLocked()
 	}
-	rcv.Opened(o)
-	r.mu.Unlock()
-	r.begin(j)
-	return r, nil
+	return o
 }
 
 // Subscribe adds subjects, from a cursor or from now. It returns once they are
@@ -119,8 +127,7 @@ func (r *Reader) Subscribe(ctx context.Context, subjects []string, lastID string
 	if err != nil {
 		return err
 	}
-	r.begin(j)
-	return nil
+	return r.begin(j, func() {})
 }
 
 // Unsubscribe lets subjects go.
