@@ -98,14 +98,17 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, re
 // place decides where a link begins. It reads a first part of its history if
 // there may be some.
 func (r *Reader) place(ctx context.Context, j *join, l *link) error {
-	if j.from == nil {
+	switch {
+	case j.from != nil:
+		l.pos = j.from.Of(l.feed.subject)
+	case j.reason == "" && r.takeOver(l):
+	default:
 		l.pos = max(l.start, j.now)
 		if j.reason != "" {
 			j.lost = append(j.lost, l)
 		}
 		return nil
 	}
-	l.pos = j.from.Of(l.feed.subject)
 	if l.pos >= l.start {
 		r.hub.metrics.exact.Inc()
 		return nil // nothing came after it that this node knows of
@@ -130,6 +133,25 @@ func (r *Reader) place(ctx context.Context, j *join, l *link) error {
 	return nil
 }
 
+// takeOver makes an exact subject go on where a wildcard of this connection has
+// brought it, which from then on leaves it out. It reports false when there is
+// no such wildcard.
+func (r *Reader) takeOver(l *link) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.feed.wild {
+		return false
+	}
+	i := slices.IndexFunc(r.links, func(o *link) bool { return o.matches(l.feed.subject) })
+	if i < 0 {
+		return false
+	}
+	r.advanceLocked()
+	l.before = r.links[i]
+	l.pos = max(r.floor, l.before.pos)
+	return true
+}
+
 // past reads the history of a link after a position.
 func (r *Reader) past(ctx context.Context, l *link, pos uint64) (history, error) {
 	var counts func() (uint64, error)
@@ -148,6 +170,9 @@ func (r *Reader) enterLocked(j *join) {
 		floor = j.from.Floor
 	}
 	for _, l := range j.links {
+		if l.before != nil { // it has gone on meanwhile
+			l.pos = max(l.pos, l.before.pos)
+		}
 		floor = min(floor, l.pos)
 	}
 	for _, l := range r.links {

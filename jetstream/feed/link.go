@@ -1,5 +1,11 @@
 package feed
 
+import (
+	"maps"
+
+	"weft/jetstream/subject"
+)
+
 // A link is one subject of one connection. All but index, which is the feed's,
 // is guarded by the reader's lock.
 type link struct {
@@ -16,6 +22,25 @@ type link struct {
 	behind bool   // history has to be read
 	first  *history
 	queue  backlog
+	before *link // the wildcard that brought the subject until this link was made
+	// had is set for a wildcard: up to where an exact link that was let go has
+	// brought its subject, if that is beyond pos.
+	had map[string]uint64
+}
+
+// matches reports whether this is a wildcard that brings the subject.
+func (l *link) matches(s string) bool { return l.feed.wild && subject.Match(l.feed.subject, s) }
+
+// giveBack leaves the subject of an exact link that is let go to a wildcard.
+func (l *link) giveBack(exact *link) {
+	if exact.feed.wild || !l.matches(exact.feed.subject) || exact.pos <= l.pos {
+		return
+	}
+	maps.DeleteFunc(l.had, func(_ string, seq uint64) bool { return seq <= l.pos })
+	if l.had == nil {
+		l.had = make(map[string]uint64)
+	}
+	l.had[exact.feed.subject] = exact.pos
 }
 
 // settled reports whether everything up to the node's safe floor has been

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"weft/jetstream"
-	"weft/jetstream/subject"
 )
 
 // Reasons of a Reset.
@@ -141,6 +140,9 @@ func (r *Reader) Unsubscribe(subjects []string) {
 			// What was handed over of it is not needed for the cursor any more.
 			l.gone = true
 			r.links = slices.DeleteFunc(r.links, func(o *link) bool { return o == l })
+			for _, o := range r.links {
+				o.giveBack(l)
+			}
 		}
 		r.mu.Unlock()
 		if l != nil {
@@ -215,7 +217,7 @@ func (r *Reader) emitLocked(l *link, m *Message) {
 		return
 	}
 	l.pos = m.Seq
-	if m.dropped || l.feed.wild && r.otherLocked(l, m.Subject) {
+	if m.dropped || l.feed.wild && (m.Seq <= l.had[m.Subject] || r.otherLocked(l, m.Subject)) {
 		return
 	}
 	if len(r.links) == 1 {
@@ -238,7 +240,7 @@ func (r *Reader) otherLocked(l *link, s string) bool {
 			before = false
 		case !o.feed.wild && o.feed.subject == s:
 			return true
-		case o.feed.wild && before && subject.Match(o.feed.subject, s):
+		case before && o.matches(s):
 			return true
 		}
 	}
