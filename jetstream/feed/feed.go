@@ -41,6 +41,7 @@ type feed struct {
 	live    bool   // false while it opens and while it catches up
 	cursor  uint64 // everything up to here has been handed on
 	last    uint64 // newest message known, 0 for none
+	target  uint64 // while it catches up: all up to here must have been read
 	waiting backlog
 	links   []*link
 }
@@ -104,34 +105,32 @@ func (f *feed) copy(m *Message) {
 	case m.previous > f.cursor:
 		f.hub.metrics.gaps.Inc()
 		f.waiting.keep(m)
-		f.suspendLocked()
+		f.suspendLocked(m.previous)
 	default:
 		f.handLocked(m)
 	}
 }
 
-// reread takes a message that was read again from the store, all of the stream
-// in order from a point up to which nothing is missing.
-func (f *feed) reread(m *Message) {
+// suspect makes the feed read what it may have missed up to a sequence, unless
+// it has that. It reads by itself because only so it finds out what was removed
+// before it could be read.
+func (f *feed) suspect(until uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.live && m.Seq > f.cursor {
-		f.hub.metrics.recovered.Inc()
-		f.handLocked(m)
+	if f.wild || until <= f.cursor {
+		return
+	}
+	f.target = max(f.target, until)
+	if f.live {
+		f.suspendLocked(until)
 	}
 }
 
-// suspect makes the feed read what it may have missed.
-func (f *feed) suspect() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.live && !f.wild {
-		f.suspendLocked()
-	}
-}
-
-// suspendLocked stops handing on until the feed has caught up.
-func (f *feed) suspendLocked() {
+// suspendLocked stops handing on until the feed has caught up with a message of
+// this sequence. All up to the safe floor has been handed on: it need not, and
+// after a long time cannot, be proved again.
+func (f *feed) suspendLocked(missing uint64) {
+	f.cursor = max(f.cursor, min(f.hub.safe(), missing-1))
 	f.live = false
 	for _, l := range f.links {
 		l.hold(true)
@@ -170,7 +169,10 @@ func (f *feed) settle() bool {
 		f.handLocked(m)
 	}
 	f.waiting = backlog{}
-	f.live = true
+	if f.cursor < f.target {
+		return false
+	}
+	f.target, f.live = 0, true
 	for _, l := range f.links {
 		l.hold(false)
 	}
@@ -211,12 +213,16 @@ func (f *feed) catchUp() {
 }
 
 // bridge deals with a gap that a read did not fill: either the replica that was
-// read lags, or what is missing is gone.
+// read lags, or what is missing is gone, or nothing is missing.
 func (f *feed) bridge() {
 	f.mu.Lock()
 	from, until := f.cursor, uint64(0)
-	if len(f.waiting.messages) > 0 {
+	gap := len(f.waiting.messages) > 0
+	switch {
+	case gap:
 		until = f.waiting.messages[0].Seq
+	case f.target > from:
+		until = f.target + 1
 	}
 	f.mu.Unlock()
 	if until == 0 {
@@ -234,8 +240,13 @@ func (f *feed) bridge() {
 		return
 	}
 	f.mu.Lock()
-	f.resetLocked(until - 1)
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	switch {
+	case gap:
+		f.resetLocked(until - 1)
+	case f.target < until:
+		f.target = 0 // what was removed before, the next read finds out
+	}
 }
 
 func (f *feed) position() uint64 {
@@ -256,13 +267,13 @@ func (f *feed) resetLocked(head uint64) {
 func (f *feed) recreated() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cursor, f.last, f.waiting = 0, 0, backlog{}
+	f.cursor, f.last, f.target, f.waiting = 0, 0, 0, backlog{}
 	f.reached.Store(0)
 	for _, l := range f.links {
 		l.restart()
 	}
 	if f.live && !f.wild {
-		f.suspendLocked()
+		f.suspendLocked(1)
 	}
 }
 

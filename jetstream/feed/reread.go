@@ -11,8 +11,11 @@ import (
 // feed catches up by itself.
 const maxReread = 50_000
 
-// startReread reads again what came since the last safe tick, up to what is
-// stored now. Later copies come from a leader that has not changed.
+// copiesWait bounds how long a re-read waits for copies that are on their way.
+const copiesWait = tickEvery
+
+// startReread looks through what was stored since the last safe tick, up to
+// now. Later copies come from a leader that has not changed.
 func (h *Hub) startReread(st jetstream.State) {
 	from := h.safe() + 1
 	if h.safe() == 0 {
@@ -23,10 +26,13 @@ func (h *Hub) startReread(st jetstream.State) {
 	h.tasks.Go(func() {
 		defer h.ticks.rereading.Store(false)
 		started := time.Now()
+		for h.ticks.high.Load() < st.Last && time.Since(started) < copiesWait && h.ctx.Err() == nil {
+			pause(h.ctx, lagPause) // copies that are on their way are not lost
+		}
 		n, whole := h.reread(from, st.Last)
 		if !whole {
 			for _, f := range h.all() {
-				f.suspect()
+				f.suspect(st.Last)
 			}
 		}
 		h.log.Info("read the stream again", "leader", st.Leader, "from", from, "to", st.Last,
@@ -34,8 +40,8 @@ func (h *Hub) startReread(st jetstream.State) {
 	})
 }
 
-// reread hands all messages from one sequence to another to their feeds. It
-// reports false when there are too many.
+// reread looks through all messages from one sequence to another for those that
+// a feed has not seen. It reports false when there are too many.
 func (h *Hub) reread(from, to uint64) (n int, whole bool) {
 	for from <= to && h.ctx.Err() == nil {
 		var b jetstream.Batch
@@ -53,7 +59,7 @@ func (h *Hub) reread(from, to uint64) (n int, whole bool) {
 			from = m.Seq + 1
 			n++
 			if f := h.lookup(subject.Out + m.Subject); f != nil {
-				f.reread(newMessage(m, h.node.StreamID()))
+				f.suspect(m.Seq)
 			}
 		}
 		if b.Pending > 0 {
