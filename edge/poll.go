@@ -40,6 +40,22 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 		t.refuse(w, v.r, problem.Of(err))
 		return
 	}
+	got, cause := t.gather(v, s, box)
+	if code := cause.Ending().Code; code != "" {
+		p := problem.New(code, cause.Ending().Detail)
+		if _, ok := passes(p); ok {
+			p = p.Retry(jitter(retry / 2))
+		}
+		problem.Write(w, p)
+		return
+	}
+	t.write(w, v.r, got, cause)
+}
+
+// gather follows until there is something to answer with, or nothing more to
+// wait for. The session has been left when it returns: whoever has read the
+// answer is not connected any more.
+func (t *poll) gather(v *visit, s *session.Session, box *box) (*harvest, session.Cause) {
 	defer t.leave(s)
 	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
 		s.End(session.NotReady)
@@ -52,15 +68,7 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 		cause = s.Cause()
 	default:
 	}
-	if code := cause.Ending().Code; code != "" {
-		p := problem.New(code, cause.Ending().Detail)
-		if _, ok := passes(p); ok {
-			p = p.Retry(jitter(retry / 2))
-		}
-		problem.Write(w, p)
-		return
-	}
-	t.write(w, v.r, box.harvest(), cause)
+	return box.harvest(), cause // before leaving, which drops what is queued
 }
 
 // wait returns when the box has something, the time is up or the session ended.
