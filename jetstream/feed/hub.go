@@ -99,10 +99,9 @@ func (h *Hub) Open(ctx context.Context) (err error) {
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { disturbed("disconnected") }),
 		nats.ReconnectHandler(func(*nats.Conn) { disturbed("reconnected") }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if errors.Is(err, nats.ErrSlowConsumer) {
-				h.metrics.overflows.Inc()
+			if !errors.Is(err, nats.ErrBadHeaderMsg) { // the reader counts those
+				disturbed(err.Error())
 			}
-			disturbed(err.Error())
 		}))
 	if err != nil {
 		return err
@@ -168,6 +167,12 @@ func (h *Hub) read() {
 		case <-h.ctx.Done():
 			return
 		case m = <-h.copies:
+		}
+		if len(h.copies) >= cap(h.copies)-1 {
+			// It was full, so something may have been dropped. The connection
+			// tells that of each subscription only once until a copy fits again.
+			h.metrics.overflows.Inc()
+			h.ticks.disturb()
 		}
 		s, err := jetstream.ParseStored(m)
 		if err != nil {
