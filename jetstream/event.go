@@ -144,6 +144,9 @@ func MsgID(parts ...string) string {
 // attribute from its header, or out of a structured CloudEvent. An error means
 // that the event must not be delivered.
 func TypeOf(s *Stored) (string, error) {
+	if s.unreadable {
+		return "", fmt.Errorf("%w: the headers cannot be read", ErrType)
+	}
 	t := first(s.Header, HeaderType)
 	if t == "" {
 		t = first(s.Header, "Ce-Type")

@@ -32,7 +32,8 @@ type Batch struct {
 
 // Read returns messages of subject (which may have wildcards) from sequence
 // from on, in order, at most limit (and MaxBatch) of them and not many more
-// bytes than maxBytes; at least one if there is one. Any replica may answer and
+// bytes than maxBytes; at least one if there is one. A message whose headers
+// cannot be read has neither subject nor data, and TypeOf refuses it. Any replica may answer and
 // may lag behind the leader. It fails with ErrUnavailable when nobody answers or
 // the answer is incomplete: try again.
 func (n *Node) Read(ctx context.Context, subject string, from uint64, limit, maxBytes int) (Batch, error) {
@@ -60,10 +61,12 @@ func (n *Node) Read(ctx context.Context, subject string, from uint64, limit, max
 }
 
 // collect gathers a batch and checks that nothing of it is missing: each
-// message names the one before it.
+// message names the one before it. That also gives the sequence of messages
+// whose headers a publisher made so that nobody can read them.
 func collect(ctx context.Context, answers <-chan *nats.Msg) (Batch, error) {
 	var b Batch
 	var before uint64
+	unreadable := 0 // in a row
 	timer := time.NewTimer(readTry)
 	defer timer.Stop()
 	for {
@@ -74,32 +77,50 @@ func collect(ctx context.Context, answers <-chan *nats.Msg) (Batch, error) {
 			return Batch{}, fmt.Errorf("%w: no answer to a read", ErrUnavailable)
 		case m := <-answers:
 			timer.Reset(readTry)
+			if m.Header == nil { // what the server sends always has headers
+				unreadable++
+				continue
+			}
 			if last(m.Header, "Nats-Sequence") == "" { // not a message: the end, or a refusal
-				return b, b.finish(m.Header, before)
+				err := b.finish(m.Header, before, unreadable)
+				return b, err
 			}
 			s, err := ParseStored(m)
 			if err != nil {
 				return Batch{}, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
 			}
-			if s.Previous != before {
-				return Batch{}, fmt.Errorf("%w: a read lost messages", ErrUnavailable)
+			if err := b.reach(s.Previous, before, unreadable); err != nil {
+				return Batch{}, err
 			}
-			before = s.Seq
+			before, unreadable = s.Seq, 0
 			b.Messages = append(b.Messages, s)
 		}
 	}
 }
 
-// finish reads the status that ends a batch whose last message was before.
-func (b *Batch) finish(h nats.Header, before uint64) error {
+// reach checks that only unreadable messages lie between two sequences, and
+// enters them. Of several the sequence of the last one stands for all.
+func (b *Batch) reach(seq, before uint64, unreadable int) error {
+	if unreadable == 0 && seq != before || unreadable > 0 && seq <= before {
+		return fmt.Errorf("%w: a read lost messages", ErrUnavailable)
+	}
+	for range unreadable {
+		b.Messages = append(b.Messages, Stored{Seq: seq, Previous: before, unreadable: true})
+	}
+	return nil
+}
+
+// finish reads the status that ends a batch whose last readable message was
+// before.
+func (b *Batch) finish(h nats.Header, before uint64, unreadable int) error {
 	switch status := first(h, statusHeader); status {
 	case statusNotFound:
 		return nil
 	case statusEndOfBatch:
 		var end uint64
 		fmt.Sscan(last(h, "Nats-Last-Sequence"), &end)
-		if end != before {
-			return fmt.Errorf("%w: a read lost messages", ErrUnavailable)
+		if err := b.reach(end, before, unreadable); err != nil {
+			return err
 		}
 		fmt.Sscan(last(h, "Nats-Num-Pending"), &b.Pending)
 		return nil

@@ -85,8 +85,9 @@ type Stored struct {
 	Previous uint64
 	Header   nats.Header
 	Data     []byte
-	pending  uint64
-	stored   time.Time // when it was, if a consumer said so
+
+	stored     time.Time // when it was, if a consumer said so
+	unreadable bool      // its headers are malformed
 }
 
 // ParseStored reads what the stream sent: a delivery copy or an answer to a
@@ -102,9 +103,6 @@ func ParseStored(m *nats.Msg) (Stored, error) {
 		if s.Previous, err = strconv.ParseUint(v, 10, 64); err != nil {
 			return Stored{}, errNotJS
 		}
-	}
-	if v := last(m.Header, "Nats-Num-Pending"); v != "" {
-		s.pending, _ = strconv.ParseUint(v, 10, 64)
 	}
 	return s, nil
 }
