@@ -38,6 +38,8 @@ func (c leakCheck) Run() int {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		// A command that hangs, waiting for an event, say, is shown with its log.
+		Deadline: time.Now().Add(90 * time.Second),
 		Setup: func(e *testscript.Env) error {
 			// A program with the race detector else waits a second at its end.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")

@@ -88,6 +88,8 @@ func do(req *http.Request) (*http.Response, error) {
 type Ended struct {
 	Reason    string `json:"reason"`
 	Reconnect bool   `json:"reconnect"`
+	// RetryAfter is what an SSE stream asked for last; 0 when it did not.
+	RetryAfter time.Duration `json:"-"`
 }
 
 func (e *Ended) Error() string { return "the node ended the connection: " + e.Reason }

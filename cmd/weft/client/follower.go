@@ -62,10 +62,10 @@ func (f *Follower) Run(ctx context.Context, lastID string, emit func(Frame) erro
 	wait := firstWait
 	for {
 		err := follow(ctx, f, lastID, func(frame Frame) error {
-			wait = firstWait
 			if frame.Type == TypeClose {
 				return frame.ended()
 			}
+			wait = firstWait // only now: who is let in and who is turned away gets a weft.close
 			if stopped = emit(frame); stopped != nil {
 				return stopped
 			}
@@ -85,8 +85,11 @@ func (f *Follower) Run(ctx context.Context, lastID string, emit func(Frame) erro
 		}
 		pause := wait/2 + rand.N(wait/2+1) // jitter, so that many do not come at once
 		var problem *Problem
+		var ended *Ended
 		if errors.As(err, &problem) {
 			pause = max(pause, problem.RetryAfter)
+		} else if errors.As(err, &ended) {
+			pause = max(pause, ended.RetryAfter)
 		}
 		if f.Waiting != nil {
 			f.Waiting(err, pause)

@@ -147,6 +147,42 @@ func TestAnEndingThatPassesIsWaitedFor(t *testing.T) {
 	ids, waits, err := follow(t, n, "sse", "", 1)
 	if err != nil || len(ids) != 1 || len(waits) != 1 {
 		t.Errorf("got events %q, %d waits, error %v", ids, len(waits), err)
+	} else if waits[0] != 2*time.Second {
+		t.Errorf("waited %v, want the 2s of the stream", waits[0])
+	}
+}
+
+func TestBeingTurnedAwayAgainAndAgainMakesTheWaitsGrow(t *testing.T) {
+	for name, no := range map[string]string{
+		"sse": `{"type":"weft.close","data":{"reason":"limit","reconnect":true}}`,
+		"ws":  `{"reason":"limit","reconnect":true}`, // no frame of ours
+	} {
+		n := &node{script: [][]string{{no}, {no}, {no}, {no}, {no}, {no}, {`{"id":"1"}`}}}
+		ids, waits, err := follow(t, n, name, "", 1)
+		if err != nil || !reflect.DeepEqual(ids, []string{"1"}) || len(waits) != 6 {
+			t.Fatalf("%s: got events %q, %d waits, error %v", name, ids, len(waits), err)
+		}
+		if last := waits[5]; last < 8*time.Second || last > 16*time.Second {
+			t.Errorf("%s: the sixth wait is %v, want 8s to 16s", name, last)
+		}
+	}
+}
+
+func TestAResetOfAPollSaysOfWhat(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"events":[],"last_event_id":"9","reset":true,"resets":[{"subjects":["user.ann"],"reason":"trimmed"}]}`)
+	}))
+	defer srv.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	f := &Follower{URL: srv.URL, User: "ann", Transport: "poll"}
+	err := f.Run(t.Context(), "1", func(frame Frame) error {
+		if frame.Type != TypeReset || !strings.Contains(string(frame.Data), "trimmed") {
+			t.Errorf("got %+v, want a reset with its reason", frame)
+		}
+		return ErrStop
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

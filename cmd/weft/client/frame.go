@@ -34,6 +34,9 @@ func parseFrame(text []byte) (Frame, error) {
 	if err := json.Unmarshal(text, &f); err != nil {
 		return f, fmt.Errorf("%w: %d bytes that are no JSON frame", errFrame, len(text))
 	}
+	if f.ID == "" && f.Type == "" { // an event has an id, a word of the node a type
+		return f, fmt.Errorf("%w: a frame with neither id nor type", errFrame)
+	}
 	return f, nil
 }
 

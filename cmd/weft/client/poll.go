@@ -31,11 +31,11 @@ func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame
 		if answer.LastEventID == "" {
 			answer.LastEventID = lastID
 		}
-		if len(answer.Events) == 0 && !answer.Reset && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
+		if len(answer.Events) == 0 && len(answer.Resets) == 0 && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
 			return errEmptyPoll
 		}
-		if answer.Reset {
-			if err := emit(Frame{Type: TypeReset}); err != nil {
+		for _, reset := range answer.Resets {
+			if err := emit(Frame{Type: TypeReset, Data: reset}); err != nil {
 				return err
 			}
 		}
@@ -55,9 +55,9 @@ func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame
 }
 
 type pollAnswer struct {
-	Events      []Frame `json:"events"`
-	LastEventID string  `json:"last_event_id"`
-	Reset       bool    `json:"reset"`
+	Events      []Frame           `json:"events"`
+	LastEventID string            `json:"last_event_id"`
+	Resets      []json.RawMessage `json:"resets"`
 }
 
 func poll(ctx context.Context, f *Follower, lastID string) (pollAnswer, error) {

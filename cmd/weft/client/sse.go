@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -51,9 +52,16 @@ func readSSE(body io.Reader, heard func(), emit func(Frame) error) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 0, 4<<10), maxFrame)
 	var data []byte
+	var retry time.Duration
 	for lines.Scan() {
 		heard()
 		line := lines.Bytes()
+		if value, ok := bytes.CutPrefix(line, []byte("retry:")); ok {
+			if ms, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 31); err == nil {
+				retry = time.Duration(ms) * time.Millisecond
+			}
+			continue
+		}
 		if len(line) > 0 {
 			if value, ok := bytes.CutPrefix(line, []byte("data:")); ok {
 				if len(data)+len(value) > maxFrame {
@@ -69,6 +77,10 @@ func readSSE(body io.Reader, heard func(), emit func(Frame) error) error {
 				return err
 			}
 			if err := emit(frame); err != nil {
+				var ended *Ended
+				if errors.As(err, &ended) {
+					ended.RetryAfter = retry
+				}
 				return err
 			}
 		}
