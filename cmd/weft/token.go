@@ -91,6 +91,9 @@ func mint(c *config.Config, user, session string, life time.Duration, claims map
 		}
 	}
 	token, err := auth.Mint(c.Auth, user, claims)
+	if errors.Is(err, auth.ErrNoSigningKey) && c.Auth.Mode == auth.ModeNone {
+		return "", withHint(err, "auth.mode is none: no token is needed; name the user, as in weft listen --user "+user)
+	}
 	if errors.Is(err, auth.ErrNoSigningKey) {
 		return "", withHint(err, "add a key to the configuration: auth: {issuers: [{keys: [{alg: HS256, secret: <32 characters or more>}]}]}")
 	}
