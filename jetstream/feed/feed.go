@@ -186,7 +186,7 @@ func (f *feed) catchUp() {
 		from := f.position()
 		var past history
 		if !f.hub.insist(f.ctx, func() (err error) {
-			past, err = f.hub.history(f.ctx, f.subject, from, nil)
+			past, err = f.hub.history(f.ctx, f.subject, from, new(tally))
 			return err
 		}) {
 			return

@@ -29,10 +29,10 @@ type history struct {
 // is complete when fewer messages follow than the limit per subject, so that
 // this limit removed none, and when the stream still holds anything from before
 // the sequence, so that age and size removed none: marks stay until age or size
-// takes them. That is asked after the messages were read. counts is given for a
-// wildcard, where the limit holds for each subject by itself; it is called when
-// the number in total does not settle it.
-func (h *Hub) history(ctx context.Context, s string, after uint64, counts func() (most uint64, err error)) (history, error) {
+// takes them. That is asked after the messages were read. The limit holds for
+// each subject that a wildcard matches by itself: t, which is for the parts of
+// one history, counts them when the number in total does not settle it.
+func (h *Hub) history(ctx context.Context, s string, after uint64, t *tally) (history, error) {
 	wild := subject.IsPattern(s)
 	from := after
 	if wild {
@@ -53,9 +53,9 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, counts func()
 	}
 	past := h.part(b)
 	limit := uint64(h.node.Limits().MaxPerSubject)
-	most := uint64(len(past.messages)) + past.pending
-	if most >= limit && counts != nil {
-		if most, err = counts(); err != nil {
+	below := uint64(len(past.messages))+past.pending < limit
+	if !below && wild {
+		if below, err = t.extend(ctx, h, s, after, limit); err != nil {
 			return history{}, err
 		}
 	}
@@ -63,7 +63,8 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, counts func()
 	if err != nil {
 		return history{}, err
 	}
-	if most < limit && st.First <= after+1 {
+	if below && st.First <= after+1 {
+		t.pass(past.messages)
 		return past, nil
 	}
 	past = history{gone: true, head: st.Last}
@@ -81,25 +82,4 @@ func (h *Hub) part(b jetstream.Batch) history {
 		past.messages = append(past.messages, newMessage(&b.Messages[i], stream))
 	}
 	return past
-}
-
-// busiest counts the messages of each subject that a wildcard matches after a
-// sequence and returns the highest number.
-func (h *Hub) busiest(ctx context.Context, pattern string, after uint64) (uint64, error) {
-	counts := make(map[string]uint64)
-	var most uint64
-	for {
-		b, err := h.node.Read(ctx, pattern, after+1, jetstream.MaxBatch, readBytes)
-		if err != nil {
-			return 0, err
-		}
-		for i := range b.Messages {
-			m := &b.Messages[i]
-			counts[m.Subject]++
-			most, after = max(most, counts[m.Subject]), m.Seq
-		}
-		if b.Pending == 0 || len(b.Messages) == 0 {
-			return most, nil
-		}
-	}
 }

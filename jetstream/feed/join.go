@@ -122,13 +122,15 @@ func (r *Reader) place(ctx context.Context, j *join, l *link) error {
 		return context.Cause(ctx)
 	}
 	if past.gone {
-		l.pos = max(l.start, past.head)
+		l.pos, l.tally = max(l.start, past.head), tally{}
 		j.lost, j.reason = append(j.lost, l), ReasonTrimmed
 		return nil
 	}
 	l.behind = true
 	if len(j.links) == 1 {
-		l.first = &past // of further subjects it is read again: memory is bounded
+		l.first = &past
+	} else {
+		l.tally = tally{} // it is read again: memory is bounded
 	}
 	return nil
 }
@@ -154,11 +156,7 @@ func (r *Reader) takeOver(l *link) bool {
 
 // past reads the history of a link after a position.
 func (r *Reader) past(ctx context.Context, l *link, pos uint64) (history, error) {
-	var counts func() (uint64, error)
-	if l.feed.wild {
-		counts = func() (uint64, error) { return r.hub.busiest(ctx, l.feed.subject, pos) }
-	}
-	return r.hub.history(ctx, l.feed.subject, pos, counts)
+	return r.hub.history(ctx, l.feed.subject, pos, &l.tally)
 }
 
 // enterLocked makes the links part of the reader, so that they count in its
@@ -296,7 +294,7 @@ func (r *Reader) loseAll(l *link, head uint64) bool {
 	if l.gone || r.closed {
 		return true
 	}
-	l.pos = max(l.pos, head)
+	l.pos, l.tally = max(l.pos, head), tally{}
 	r.resetLocked([]*link{l}, ReasonTrimmed)
 	return l.drainLocked()
 }

@@ -21,6 +21,7 @@ type link struct {
 	target uint64 // the newest message that history must be read up to
 	behind bool   // history has to be read
 	first  *history
+	tally  tally // of a wildcard's history; used by whoever reads it
 	queue  backlog
 	before *link // the wildcard that brought the subject until this link was made
 	// had is set for a wildcard: up to where an exact link that was let go has
@@ -125,6 +126,6 @@ func (l *link) drainLocked() bool {
 	for _, m := range q.messages {
 		l.reader.emitLocked(l, m)
 	}
-	l.live, l.behind = true, false
+	l.live, l.behind, l.tally = true, false, tally{}
 	return true
 }
