@@ -141,6 +141,12 @@ func caseLimit(t *testing.T, s *stack, kind string) {
 		kind != nameSSE && (last.status != 429 || last.problem != "limit"):
 		t.Errorf("one too many hears %+v", last)
 	}
+	if kind == nameSSE {
+		last = s.connect(kind, visitor{token: token, query: params("format", "frame")}).ended()
+		if last.data != `{"type":"weft.close","data":{"reason":"limit","reconnect":true}}` {
+			t.Errorf("who asked for frames hears %+v", last)
+		}
+	}
 	s.connect(kind, visitor{token: s.token("bob", nil)}).opened()
 }
 

@@ -55,9 +55,17 @@ func (t *sse) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	_ = rc.SetWriteDeadline(time.Now().Add(graceKeep))
 	sseHead(w, r)
 	_, _ = w.Write(wire.Retry(jitter(max(retry, p.RetryAfter))))
-	_, _ = w.Write(sseClosing(wire.SSE, cause))
+	_, _ = w.Write(sseClosing(sseFormat(r.URL.Query().Get("format") == "frame"), cause))
 	_ = rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})
+}
+
+// sseFormat is what a client asked for with format=frame, or did not.
+func sseFormat(frame bool) wire.Format {
+	if frame {
+		return wire.SSEFrame
+	}
+	return wire.SSE
 }
 
 func sseHead(w http.ResponseWriter, r *http.Request) {
@@ -100,10 +108,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	rc := http.NewResponseController(w)
 	limit := &deadline{set: rc.SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
 	defer limit.stop()
-	format := wire.SSE
-	if v.query.frame {
-		format = wire.SSEFrame
-	}
+	format := sseFormat(v.query.frame)
 	q := session.NewQueue(session.QueueConfig{
 		Format: format, Limit: int(t.cfg.Public.QueueBytes), Keepalives: &t.alive,
 		Closing: func(c session.Cause) []byte { return sseClosing(format, c) }, Hurry: limit.hurry,

@@ -1,11 +1,13 @@
 package jetstream
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -216,13 +218,30 @@ type serverLog struct {
 func (l *serverLog) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
 func (l *serverLog) Debugf(f string, v ...any)  {}
 func (l *serverLog) Tracef(f string, v ...any)  {}
-func (l *serverLog) Warnf(f string, v ...any) {
-	if strings.HasPrefix(f, "Plaintext passwords detected") {
+func (l *serverLog) Warnf(f string, v ...any)   { l.write(slog.LevelWarn, f, v...) }
+func (l *serverLog) Errorf(f string, v ...any)  { l.write(slog.LevelError, f, v...) }
+
+// write logs what the server says, as grave as it is for us.
+func (l *serverLog) write(level slog.Level, f string, v ...any) {
+	text := fmt.Sprintf(f, v...)
+	switch {
+	case strings.HasPrefix(text, "Plaintext passwords detected"):
 		return // the node's own is random and stays in the process; the others come from our file
+	case strings.Contains(text, "TTL state is outdated"):
+		level = slog.LevelDebug // after every crash; it mends itself
+	case clientFault.MatchString(text):
+		// What a client does wrong is no trouble of ours, and what it sent is
+		// nobody's business.
+		level = min(level, slog.LevelWarn)
+		text, _, _ = strings.Cut(text, ", proto=")
+		text, _, _ = strings.Cut(text, " proto=")
 	}
-	l.log.Warn(fmt.Sprintf(f, v...))
+	l.log.Log(context.Background(), level, text)
 }
-func (l *serverLog) Errorf(f string, v ...any) { l.log.Error(fmt.Sprintf(f, v...)) }
+
+// clientFault recognises messages that begin with a client's address.
+var clientFault = regexp.MustCompile(`^\S+ - cid:\d+ - `)
+
 func (l *serverLog) Fatalf(f string, v ...any) {
 	select {
 	case l.fatal <- fmt.Sprintf(f, v...):
