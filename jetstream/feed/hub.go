@@ -198,17 +198,19 @@ func (h *Hub) flush(ctx context.Context) error {
 // floorID returns the cursor that stands for a safe floor; many connections ask
 // for the same one.
 func (h *Hub) floorID(floor uint64) string {
-	if f := h.floorText.Load(); f != nil && f.floor == floor {
+	stream := h.node.StreamID()
+	if f := h.floorText.Load(); f != nil && f.floor == floor && f.stream == stream {
 		return f.id
 	}
-	f := &floorText{floor, h.node.CursorAt(floor)}
+	f := &floorText{stream, floor, jetstream.Cursor{Stream: stream, Floor: floor}.String()}
 	h.floorText.Store(f)
 	return f.id
 }
 
 type floorText struct {
-	floor uint64
-	id    string
+	stream jetstream.StreamID
+	floor  uint64
+	id     string
 }
 
 func (h *Hub) lookup(key string) *feed {
