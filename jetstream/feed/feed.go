@@ -29,6 +29,7 @@ type feed struct {
 	hash    jetstream.SubjectHash
 	opened  chan struct{} // closed when it is live for the first time
 	reached atomic.Uint64 // of a wildcard: the position of its consumer
+	renew   func()        // of a wildcard: makes the consumer anew; guarded by mu
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -47,7 +48,8 @@ type feed struct {
 }
 
 func newFeed(h *Hub, subject, key string, wild bool) *feed {
-	f := &feed{hub: h, subject: subject, key: key, wild: wild, hash: jetstream.HashSubject(subject), opened: make(chan struct{})}
+	f := &feed{hub: h, subject: subject, key: key, wild: wild, hash: jetstream.HashSubject(subject),
+		opened: make(chan struct{}), renew: func() {}}
 	f.ctx, f.cancel = context.WithCancel(h.ctx)
 	return f
 }
@@ -83,6 +85,9 @@ func (f *feed) open() {
 		head, err = f.hub.node.Head(f.ctx, f.subject)
 		return err
 	}) {
+		if sub := f.subscription(); sub != nil {
+			_ = sub.Unsubscribe() // it was dropped while it opened
+		}
 		return
 	}
 	f.mu.Lock()
@@ -182,33 +187,43 @@ func (f *feed) settle() bool {
 // catchUp reads what is missing after the cursor and makes the feed live again.
 // When it is gone for good, everybody is told.
 func (f *feed) catchUp() {
-	for f.ctx.Err() == nil {
+	for f.readOn() {
+		if f.settle() {
+			return
+		}
+		f.bridge()
+	}
+}
+
+// readOn hands on all that is stored after the cursor, or the news that some of
+// it is gone. It reports false when the feed has ended.
+func (f *feed) readOn() bool {
+	var t tally
+	for {
 		from := f.position()
 		var past history
 		if !f.hub.insist(f.ctx, func() (err error) {
-			past, err = f.hub.history(f.ctx, f.subject, from, new(tally))
+			past, err = f.hub.history(f.ctx, f.subject, from, &t)
 			return err
 		}) {
-			return
+			return false
 		}
 		f.mu.Lock()
-		if past.gone {
+		switch {
+		case f.cursor < from: // the stream was made anew, this is of the old one
+			past.pending = 1
+		case past.gone:
 			f.resetLocked(past.head)
-		}
-		for _, m := range past.messages {
-			if m.Seq > f.cursor {
+		default:
+			for _, m := range past.messages {
 				f.hub.metrics.recovered.Inc()
 				f.handLocked(m)
 			}
 		}
 		f.mu.Unlock()
-		if past.pending > 0 {
-			continue
+		if past.pending == 0 {
+			return true
 		}
-		if f.settle() {
-			return
-		}
-		f.bridge()
 	}
 }
 
@@ -242,6 +257,7 @@ func (f *feed) bridge() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case f.cursor < from: // the stream was made anew
 	case gap:
 		f.resetLocked(until - 1)
 	case f.target < until:
@@ -272,8 +288,13 @@ func (f *feed) recreated() {
 	for _, l := range f.links {
 		l.restart()
 	}
-	if f.live && !f.wild {
+	switch {
+	case f.wild:
+		f.renew()
+	case f.live:
 		f.suspendLocked(1)
+	default:
+		f.waiting.lost = true // what is being read is of the old stream
 	}
 }
 

@@ -168,7 +168,12 @@ func (r *Reader) enterLocked(j *join) {
 		floor = j.from.Floor
 	}
 	for _, l := range j.links {
-		if l.before != nil { // it has gone on meanwhile
+		l.joined = true
+		if l.renewed {
+			l.renewLocked()
+			l.behind, floor = true, 0
+			j.lost, j.reason = append(slices.DeleteFunc(j.lost, func(o *link) bool { return o == l }), l), ReasonRecreated
+		} else if l.before != nil { // that has gone on meanwhile
 			l.pos = max(l.pos, l.before.pos)
 		}
 		floor = min(floor, l.pos)
@@ -253,6 +258,10 @@ func (r *Reader) replayLink(l *link) error {
 				r.mu.Unlock()
 				return err
 			}
+			if l.renewed {
+				r.mu.Unlock()
+				break // the rest is of the old stream
+			}
 			r.emitLocked(l, m)
 			r.mu.Unlock()
 		}
@@ -273,6 +282,7 @@ func (r *Reader) nextPart(l *link) (past history, _ error) {
 		return *first, nil
 	}
 	err, pos := l.endedLocked(), l.pos
+	l.renewed = false
 	r.mu.Unlock()
 	if err != nil {
 		return past, err
@@ -294,6 +304,9 @@ func (r *Reader) loseAll(l *link, head uint64) bool {
 	if l.gone || r.closed {
 		return true
 	}
+	if l.renewed {
+		return false // it was gone from the old stream
+	}
 	l.pos, l.tally = max(l.pos, head), tally{}
 	r.resetLocked([]*link{l}, ReasonTrimmed)
 	return l.drainLocked()
@@ -307,6 +320,10 @@ func (r *Reader) finish(l *link) (bool, error) {
 		if err := l.endedLocked(); err != nil {
 			r.mu.Unlock()
 			return true, err
+		}
+		if l.renewed {
+			r.mu.Unlock()
+			return false, nil
 		}
 		if l.queue.lost {
 			l.target, l.queue = max(l.target, l.queue.last), backlog{}

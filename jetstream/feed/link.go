@@ -13,17 +13,19 @@ type link struct {
 	feed   *feed
 	index  int
 
-	live   bool // it gets messages as they come
-	held   bool // its feed is catching up
-	gone   bool // unsubscribed
-	pos    uint64
-	start  uint64 // the feed's cursor when the link was attached
-	target uint64 // the newest message that history must be read up to
-	behind bool   // history has to be read
-	first  *history
-	tally  tally // of a wildcard's history; used by whoever reads it
-	queue  backlog
-	before *link // the wildcard that brought the subject until this link was made
+	joined  bool // it is part of the reader
+	renewed bool // the stream was made anew; what is being read is of the old one
+	live    bool // it gets messages as they come
+	held    bool // its feed is catching up
+	gone    bool // unsubscribed
+	pos     uint64
+	start   uint64 // the feed's cursor when the link was attached
+	target  uint64 // the newest message that history must be read up to
+	behind  bool   // history has to be read
+	first   *history
+	tally   tally // of a wildcard's history; used by whoever reads it
+	queue   backlog
+	before  *link // the wildcard that brought the subject until this link was made
 	// had is set for a wildcard: up to where an exact link that was let go has
 	// brought its subject, if that is beyond pos.
 	had map[string]uint64
@@ -98,7 +100,8 @@ func (l *link) lose(reason string, head uint64) {
 	r.resetLocked([]*link{l}, reason)
 }
 
-// restart puts a connection at the beginning of a new stream.
+// restart puts a connection at the beginning of a new stream. A link that is
+// still joining learns of it when it becomes part of the connection.
 func (l *link) restart() {
 	r := l.reader
 	r.mu.Lock()
@@ -106,11 +109,17 @@ func (l *link) restart() {
 	if l.gone || r.closed {
 		return
 	}
-	l.pos, l.start, l.target, l.queue, l.first = 0, 0, 0, backlog{}, nil
-	r.floor = 0
-	if l.live {
+	l.renewed, l.queue = true, backlog{}
+	if l.joined {
+		l.renewLocked()
 		r.resetLocked([]*link{l}, ReasonRecreated)
 	}
+}
+
+// renewLocked forgets all positions in the old stream.
+func (l *link) renewLocked() {
+	l.pos, l.start, l.target, l.first, l.tally, l.had = 0, 0, 0, nil, tally{}, nil
+	l.reader.floor = 0
 }
 
 // drainLocked makes the link live with what waited for it. It reports false

@@ -1,27 +1,34 @@
 package feed
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream"
+	"weft/jetstream/subject"
 )
 
 // consume feeds a wildcard: one ordered consumer for all who follow it, which
 // also brings the node's ticks, so that its position is known while nothing
 // matches. A wildcard never becomes a subscription on the delivery copies:
 // it would make every user look online.
+//
+// A consumer may stand still without an error: an event without a payload that
+// has a header Status looks to the client library like a word of the server, and
+// in a stream that was made anew the library waits for the old position. Ticks
+// tell that. What follows is then read as history, and the consumer made anew.
 func (f *feed) consume() {
+	f.mu.Lock()
+	f.cursor = f.hub.safe()
+	f.mu.Unlock()
 	first := true
 	for f.ctx.Err() == nil {
-		from := f.position()
-		if first {
-			from = f.hub.safe()
-			f.mu.Lock()
-			f.cursor = from
-			f.mu.Unlock()
-		}
-		err := f.consumeFrom(from+1, func() {
+		err := f.consumeOn(func() {
 			if first {
 				first = false
 				f.mu.Lock()
@@ -33,16 +40,29 @@ func (f *feed) consume() {
 		if f.ctx.Err() != nil {
 			return
 		}
-		f.hub.metrics.retries.Inc()
-		f.hub.log.Warn("a wildcard is not being followed; trying again", "subject", f.subject, "err", err)
-		pause(f.ctx, time.Second)
+		if !errors.Is(err, errBehind) {
+			f.hub.metrics.retries.Inc()
+			f.hub.log.Warn("a wildcard is not being followed; trying again", "subject", f.subject, "err", err)
+			pause(f.ctx, time.Second)
+		}
+		if !first && !f.readOn() {
+			return
+		}
 	}
 }
 
-// consumeFrom hands on what comes from a sequence on, until the consumer fails.
-func (f *feed) consumeFrom(from uint64, started func()) error {
-	tick := f.hub.tickOut[len("out."):]
-	c, err := f.hub.node.Consume(f.ctx, js.OrderedConsumerConfig{
+// consumeOn hands on what comes after the cursor, until the consumer fails or
+// stands still.
+func (f *feed) consumeOn(started func()) error {
+	ctx, cancel := context.WithCancel(f.ctx)
+	defer cancel()
+	f.mu.Lock()
+	from := f.cursor + 1
+	f.renew = cancel
+	f.mu.Unlock()
+	limit := uint64(f.hub.node.Limits().MaxPerSubject)
+	tick := f.hub.tickOut[len(subject.Out):]
+	c, err := f.hub.node.Consume(ctx, js.OrderedConsumerConfig{
 		FilterSubjects: []string{f.subject, tick, tick + ".*"},
 		DeliverPolicy:  js.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
@@ -51,23 +71,50 @@ func (f *feed) consumeFrom(from uint64, started func()) error {
 	}
 	defer c.Stop()
 	started()
+	f.hub.tasks.Go(func() { f.watch(ctx, cancel) })
 	for {
-		s, _, err := c.Next()
+		s, more, err := c.Next()
 		if err != nil {
 			return fmt.Errorf("consume %s: %w", f.subject, err)
 		}
-		if len(s.Subject) >= len(tick) && s.Subject[:len(tick)] == tick {
-			f.mu.Lock()
-			f.cursor = max(f.cursor, s.Seq)
-			f.mu.Unlock()
-			f.reached.Store(s.Seq)
-			continue
+		if more+1 >= max(limit, 2) {
+			return errBehind
 		}
-		m := newMessage(&s, f.hub.node.StreamID())
-		f.mu.Lock()
-		if m.Seq > f.cursor {
-			f.handLocked(m)
+		f.consumed(ctx, &s, strings.HasPrefix(s.Subject, tick))
+	}
+}
+
+// errBehind means that as many messages follow as a subject may have, so that
+// the limit may have removed some that the consumer has not brought.
+var errBehind = errors.New("the consumer is behind")
+
+// consumed takes what a consumption brought that has not been ended.
+func (f *feed) consumed(ctx context.Context, s *jetstream.Stored, tick bool) {
+	m := newMessage(s, f.hub.node.StreamID())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+	case m.Seq <= f.cursor:
+	case tick:
+		f.cursor = m.Seq
+		f.reached.Store(m.Seq)
+	default:
+		f.handLocked(m)
+	}
+}
+
+// watch ends a consumption that does not come to where the node itself was one
+// stallAfter before.
+func (f *feed) watch(ctx context.Context, end func()) {
+	for {
+		floor := f.hub.safe()
+		pause(ctx, stallAfter)
+		if ctx.Err() != nil {
+			return
 		}
-		f.mu.Unlock()
+		if f.reached.Load() < floor && f.position() < floor && floor <= f.hub.safe() {
+			end()
+		}
 	}
 }

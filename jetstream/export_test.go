@@ -1,0 +1,7 @@
+package jetstream
+
+// Restart restarts the embedded server, as a stuck one is.
+func (n *Node) Restart() error {
+	n.srv.stop()
+	return n.srv.start()
+}

@@ -1,0 +1,247 @@
+package feed
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream"
+)
+
+// deaf loses the delivery copies of what f publishes on a subject.
+func (h *Hub) deaf(t testing.TB, subject string, f func()) {
+	t.Helper()
+	fd := h.lookup("out." + subject)
+	if err := fd.subscription().Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	f()
+	sub, err := h.live.ChanSubscribe("out."+subject, h.copies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd.mu.Lock()
+	fd.sub = sub
+	fd.mu.Unlock()
+	if err := h.live.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARereadTellsOfLostCopiesThatWereTrimmed(t *testing.T) {
+	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
+	c, _ := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(1)
+	h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 20) })
+	h.ticks.disturb()
+	c.until("the last event or a reset", func() bool {
+		return len(c.resets) > 0 || c.events[len(c.events)-1] == "user.ann 21"
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.resets) != 1 || c.resets[0].Reason != ReasonTrimmed {
+		t.Errorf("events %q, resets %v; want one reset", c.events, c.resets)
+	}
+}
+
+func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
+	h := open(t, func(c *jetstream.Config) { c.Events.MaxBytes = 8 << 20 })
+	c, _ := follow(t, h, "", "user.ann", "user.bob")
+	publish(t, h, "user.ann", 1, 1)
+	publish(t, h, "user.bob", 1, 1)
+	c.untilEvents(2)
+	big := jetstream.Event{Subject: "topic.big", Data: make([]byte, 1<<20)}
+	for range 10 { // all that was stored before is removed
+		if _, err := h.node.Publish(t.Context(), big); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.waitFloor(t)
+	h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 2) })
+	publish(t, h, "user.ann", 4, 1) // reveals a gap
+	c.untilEvents(5)
+	h.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 2, 2) })
+	h.ticks.disturb()
+	c.untilEvents(7)
+	want(t, "events", c.seen(), append(append(numbered("user.ann", 1, 1), numbered("user.bob", 1, 1)...),
+		append(numbered("user.ann", 2, 4), numbered("user.bob", 2, 3)...)...))
+	if len(c.resets) > 0 {
+		t.Errorf("resets %v", c.resets)
+	}
+}
+
+func TestEveryOverflowIsNoticed(t *testing.T) {
+	cfg := jetstream.Default()
+	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	node := jetstream.New(cfg, log, prometheus.NewRegistry())
+	if err := node.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { node.Close() })
+	h := New(node, log, prometheus.NewRegistry())
+	h.copies = make(chan *nats.Msg, 4)
+	if err := h.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	c, _ := follow(t, h, "", "user.ann")
+	follow(t, h, "", "topic.noise")
+	noise := h.lookup("out.topic.noise")
+	for i := range 3 {
+		h.waitFloor(t)
+		noise.mu.Lock()                    // the reader stands still
+		publish(t, h, "topic.noise", 1, 5) // as many as fit, so that only the other is lost
+		publish(t, h, "user.ann", i+1, 1)
+		h.live.Flush()
+		noise.mu.Unlock()
+		c.untilEvents(i + 1)
+	}
+	want(t, "events", c.seen(), numbered("user.ann", 1, 3))
+}
+
+// sendRaw publishes with a block of headers as it is.
+func (h *Hub) sendRaw(t testing.TB, subject, header, data string) {
+	t.Helper()
+	u, err := url.Parse(h.node.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"headers\":true}\r\nHPUB %s %d %d\r\n%s%s\r\nPING\r\n",
+		subject, len(header), len(header)+len(data), header, data)
+	for r := bufio.NewReader(conn); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "PONG\r\n" {
+			return
+		}
+	}
+}
+
+func TestHeadersThatCannotBeReadHarmOnlyTheirMessage(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(1)
+	r.Close()
+	bad := func() { h.sendRaw(t, "user.ann", "NATS/1.0\r\nno colon\r\n\r\n", "bad") }
+	bad()
+	bad()
+	publish(t, h, "user.ann", 2, 1)
+	bad()
+	c2, _ := follow(t, h, c.lastID(), "user.ann")
+	c2.untilEvents(1)
+	publish(t, h, "user.ann", 3, 1)
+	c2.untilEvents(2)
+	bad()
+	h.ticks.disturb()
+	h.waitFloor(t)
+	bad()
+	publish(t, h, "user.ann", 4, 1)
+	c2.untilEvents(3)
+	want(t, "events", c2.seen(), numbered("user.ann", 2, 4))
+	if len(c2.resets) > 0 {
+		t.Errorf("resets %v", c2.resets)
+	}
+}
+
+func TestAnEventThatLooksLikeAStatusDoesNotStopAWildcard(t *testing.T) {
+	h := open(t, nil)
+	c, _ := follow(t, h, "", "topic.>")
+	for i, header := range []string{" 409 Consumer Deleted", "\r\nStatus: 409\r\nDescription: Consumer Deleted", "\r\nStatus: 404"} {
+		h.sendRaw(t, "topic.a", "NATS/1.0"+header+"\r\n\r\n", "")
+		publish(t, h, "topic.b", i+1, 1)
+		c.until("the event after it", func() bool {
+			return len(c.events) > 0 && c.events[len(c.events)-1] == fmt.Sprintf("topic.b %d", i+1)
+		})
+	}
+}
+
+func TestAWildcardIsToldWhenTheLimitOvertakesIt(t *testing.T) {
+	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
+	c, _ := follow(t, h, "", "topic.>")
+	publish(t, h, "topic.a", 1, 300)
+	h.waitReached(t, "topic.>")
+	publish(t, h, "topic.a", 301, 1)
+	c.until("the last event", func() bool { return len(c.events) > 0 && c.events[len(c.events)-1] == "topic.a 301" })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.events) < 301 && len(c.resets) == 0 {
+		t.Errorf("%d of 301 events and no reset", len(c.events))
+	}
+}
+
+func TestAWildcardGoesOnInAStreamMadeAnew(t *testing.T) {
+	h := open(t, nil)
+	c, _ := follow(t, h, "", "topic.>")
+	publish(t, h, "topic.a", 1, 50)
+	c.untilEvents(50)
+	h.deleteStream(t)
+	c.until("a reset", func() bool { return len(c.resets) > 0 })
+	publish(t, h, "topic.a", 51, 1)
+	c.untilEvents(51)
+}
+
+func TestAReplayOfAStreamThatIsMadeAnewIsTold(t *testing.T) {
+	h := open(t, nil)
+	c, r := follow(t, h, "", "user.ann")
+	r.Close()
+	publish(t, h, "user.ann", 1, 20)
+	g, _ := followGated(t, h, c.lastID(), "user.ann")
+	g.let <- struct{}{}
+	g.untilEvents(1)
+	h.deleteStream(t)
+	g.until("a reset", func() bool { return len(g.resets) > 0 })
+	close(g.let)
+	publish(t, h, "user.ann", 21, 1)
+	g.until("the event of the new stream", func() bool { return g.events[len(g.events)-1] == "user.ann 21" })
+	if len(g.resets) != 1 || g.resets[0].Reason != ReasonRecreated {
+		t.Errorf("resets %v", g.resets)
+	}
+}
+
+func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
+	h := open(t, nil)
+	_, r := follow(t, h, "", "user.ann")
+	f := h.lookup("out.user.ann")
+	r.Close()
+	c, r := follow(t, h, "", "user.ann")
+	if h.lookup("out.user.ann") != f || !h.node.Online("user.ann") {
+		t.Error("the feed did not wait for its reader")
+	}
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(1)
+	r.Close()
+	h.mu.Lock()
+	f.leaving.Reset(0) // the time is over
+	h.mu.Unlock()
+	deadline := time.Now().Add(10 * time.Second)
+	for h.lookup("out.user.ann") != nil || h.node.Online("user.ann") {
+		if time.Now().After(deadline) {
+			t.Fatal("a feed without readers does not end")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	publish(t, h, "user.ann", 2, 2)
+	c2, _ := follow(t, h, c.lastID(), "user.ann")
+	c2.untilEvents(2)
+	publish(t, h, "user.ann", 4, 1)
+	c2.untilEvents(3)
+	want(t, "events", c2.seen(), numbered("user.ann", 2, 4))
+}
