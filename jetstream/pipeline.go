@@ -54,6 +54,7 @@ type Pipeline struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // the repairing goroutine has ended
+	trust  time.Duration // how long the stream surely remembers an id
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced when slots get free
@@ -64,7 +65,6 @@ type Pipeline struct {
 	repairing bool
 	progress  time.Time // of the oldest slot
 	broken    chan struct{}
-	repaired  uint64 // repairs begun, for the metric
 }
 
 // pipeSlot is one entry of the ring: an event, or only a mark.
@@ -81,7 +81,8 @@ func (n *Node) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
 		cfg.Window = DefaultWindow
 	}
 	p := &Pipeline{node: n, cfg: cfg, prefix: n.conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
-		changed: make(chan struct{}), broken: make(chan struct{}, 1), done: make(chan struct{})}
+		changed: make(chan struct{}), broken: make(chan struct{}, 1), done: make(chan struct{}),
+		trust: min(duplicateWindow, n.cfg.Events.MaxAge) / 2}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	sub, err := n.conn.Subscribe(p.prefix+">", p.answer)
 	if err != nil {
@@ -184,7 +185,6 @@ func (p *Pipeline) breakLocked() {
 	}
 	p.repairing = true
 	p.epoch++
-	p.repaired++
 	p.node.metrics.repairs.Inc()
 	select {
 	case p.broken <- struct{}{}:

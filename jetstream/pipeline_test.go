@@ -193,6 +193,32 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 	checkNumbers(t, stored(t, n, "user.ann"), 10)
 }
 
+func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {
+	n := open(t, testConfig(t))
+	cfg := n.streamConfig(n.StreamID())
+	cfg.Duplicates = 100 * time.Millisecond
+	if _, err := n.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	var m marks
+	p := openPipeline(t, n, m.config(64))
+	p.mu.Lock()
+	p.trust = stallAfter / 2
+	p.mu.Unlock()
+	for i := range 50 {
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+		p.mu.Lock()
+		p.epoch++ // the answer is lost
+		p.mu.Unlock()
+	}
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkNumbers(t, stored(t, n, "user.ann"), 50)
+}
+
 func BenchmarkPipeline(b *testing.B) {
 	cfg := testConfig(b)
 	n := open(b, cfg)

@@ -27,12 +27,16 @@ func (p *Pipeline) watch() {
 }
 
 // repair stores the oldest event, alone, however often it takes, and then sends
-// the rest.
+// the rest. After a long silence it looks first what is stored already.
 func (p *Pipeline) repair() {
 	started := time.Now()
-	var logged bool
+	var logged, long bool
 	for tries := 1; p.ctx.Err() == nil; tries++ {
-		err := p.storeOldest()
+		long = long || p.outlasted()
+		err := p.settleStored(long)
+		if err == nil {
+			err = p.storeOldest()
+		}
 		if err == nil {
 			break
 		}
@@ -62,6 +66,44 @@ func (p *Pipeline) repair() {
 			p.sendLocked(n, s)
 		}
 	}
+}
+
+// outlasted reports whether the stream may have forgotten the ids of what is in
+// flight.
+func (p *Pipeline) outlasted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.oldest != p.next && time.Since(p.progress) > p.trust
+}
+
+// settleStored settles the events in flight whose ids are stored, when long is
+// set: to send them again would store them twice.
+func (p *Pipeline) settleStored(long bool) error {
+	if !long {
+		return nil
+	}
+	p.mu.Lock()
+	from, until := p.oldest, p.next
+	p.mu.Unlock()
+	for n := from; n < until; n++ {
+		p.mu.Lock()
+		s := &p.ring[n%uint64(len(p.ring))]
+		pending, subject, id := n >= p.oldest && s.msg != nil, s.event.Subject, s.event.ID
+		p.mu.Unlock()
+		if !pending || id == "" {
+			continue
+		}
+		known, err := p.node.HasID(p.ctx, subject, id)
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		if known && n >= p.oldest && s.msg != nil { // no answer came meanwhile
+			p.settleSlotLocked(s, nil)
+		}
+		p.mu.Unlock()
+	}
+	return nil
 }
 
 // storeOldest sends the oldest event and waits for its answer. Each try has an
