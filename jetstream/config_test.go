@@ -34,8 +34,9 @@ func TestEveryBadValueIsNamedByItsKey(t *testing.T) {
 		t.Errorf("got %v, want %v", keys, want)
 	}
 	c = Default()
-	c.Node.Users = []User{{Name: "a", Password: "x", Role: "boss"}, {Name: "a", Role: RoleOperator}, {}}
-	if errs := c.Check(); len(errs) != 6 {
+	c.Node.Users = []User{{Name: "a", Password: "x", Role: "boss"}, {Name: "a", Role: RoleOperator}, {},
+		{Name: "weft-node", Password: "x", Role: RolePublisher}}
+	if errs := c.Check(); len(errs) != 7 {
 		t.Errorf("users: %v", errs)
 	}
 }

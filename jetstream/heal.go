@@ -24,7 +24,7 @@ func (n *Node) Tick(mark string) error {
 	if mark != "" {
 		s += "." + mark
 	}
-	n.ticked.CompareAndSwap(0, time.Now().UnixNano())
+	n.ticked.CompareAndSwap(0, n.uptime())
 	return n.conn.PublishRequest(s, n.tickReply, nil)
 }
 
@@ -36,7 +36,7 @@ func (n *Node) openTicks() error {
 			return // nobody there
 		}
 		if _, err := n.parseAck(m.Data); err == nil {
-			n.ticked.Store(time.Now().UnixNano())
+			n.ticked.Store(n.uptime())
 		}
 	})
 	if err != nil {
@@ -60,15 +60,25 @@ func (n *Node) heal(ctx context.Context) {
 		case <-t.C:
 		}
 		ticked := n.ticked.Load()
-		if ticked == 0 || time.Since(time.Unix(0, ticked)) < stuckAfter || n.disk.full() || time.Since(restarted) < healPause {
+		if ticked == 0 || time.Duration(n.uptime()-ticked) < stuckAfter || n.disk.full() || time.Since(restarted) < healPause {
 			continue
 		}
 		n.log.Error("the store takes no messages; restarting the embedded server")
 		n.metrics.restarts.Inc()
 		n.srv.stop()
-		if err := retry(ctx, func(context.Context) error { return n.srv.start() }); err != nil {
-			n.log.Error("restart embedded server", "err", err)
-		}
+		logged := false
+		_ = retry(ctx, func(context.Context) error { // it ends with the node
+			err := n.srv.start()
+			if err != nil && !logged {
+				logged = true
+				n.log.Error("restart embedded server; trying again", "err", err)
+			}
+			return err
+		})
 		restarted = time.Now()
 	}
 }
+
+// uptime is a clock in nanoseconds, never 0, that does not jump with the wall
+// clock.
+func (n *Node) uptime() int64 { return int64(time.Since(n.made)) + 1 }

@@ -49,7 +49,8 @@ type Node struct {
 	lookups   *lookups
 	streamID  atomic.Pointer[StreamID]
 	tickReply string
-	ticked    atomic.Int64 // when a tick was last acknowledged, Unix nanoseconds; 0: none sent yet
+	made      time.Time
+	ticked    atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
 	blacklist *Blacklist
 
 	tasks  sync.WaitGroup
@@ -68,7 +69,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 			cfg.Node.Name = "weft"
 		}
 	}
-	n := &Node{cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(gate, maxReads), lookups: newLookups()}
+	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(gate, maxReads), lookups: newLookups()}
 	n.srv = newEmbedded(cfg, log)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
