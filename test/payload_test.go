@@ -83,9 +83,13 @@ func TestPayloadsArriveAsPublished(t *testing.T) {
 		"NATS": func(user string, data []byte) { publishNATS(t, nc, "user."+user, nil, data) },
 		"HTTP": func(user string, data []byte) { publish(t, node, user, "", data) },
 	}
+	failed := 0
 	for way, send := range ways {
 		for i, p := range payloads() {
-			t.Run(way+"/"+p.name, func(t *testing.T) {
+			if failed == 3 {
+				t.Fatal("three failed; the rest is left out, for a failure takes its time")
+			}
+			ok := t.Run(way+"/"+p.name, func(t *testing.T) {
 				user := fmt.Sprintf("u%d-%s", i, way)
 				token := stage.Token(t, user, nil)
 				target := client.Target{URL: node.URL(), Token: token}
@@ -136,6 +140,9 @@ func TestPayloadsArriveAsPublished(t *testing.T) {
 					}
 				}
 			})
+			if !ok {
+				failed++
+			}
 		}
 	}
 }
