@@ -168,10 +168,13 @@ func (e *Edge) Ready() error {
 	if e.draining.Load() {
 		return errors.New("the node is draining")
 	}
+	if err := e.deps.Ready(); err != nil {
+		return err
+	}
 	if !e.deps.Node.Blacklist().Loaded() {
 		return errors.New("the blacklist is not loaded")
 	}
-	return e.deps.Ready()
+	return nil
 }
 
 // Connections is how many are open.

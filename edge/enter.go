@@ -27,7 +27,7 @@ func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	err := e.visit(w, r, t)
-	if err == nil {
+	if err == nil || r.Context().Err() != nil { // let in, or gone meanwhile
 		return
 	}
 	p := problem.Of(err)
