@@ -232,7 +232,8 @@ func (f *feed) readOn() bool {
 func (f *feed) bridge() {
 	f.mu.Lock()
 	from, until := f.cursor, uint64(0)
-	gap := len(f.waiting.messages) > 0
+	// What waits may as well have come since, with nothing missing before it.
+	gap := len(f.waiting.messages) > 0 && f.waiting.messages[0].previous > from
 	switch {
 	case gap:
 		until = f.waiting.messages[0].Seq
@@ -241,7 +242,7 @@ func (f *feed) bridge() {
 	}
 	f.mu.Unlock()
 	if until == 0 {
-		return // too much came meanwhile; it is read now
+		return // what came meanwhile is read now
 	}
 	var next uint64
 	if !f.hub.insist(f.ctx, func() (err error) {

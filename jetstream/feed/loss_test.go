@@ -245,3 +245,32 @@ func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
 	c2.untilEvents(3)
 	want(t, "events", c2.seen(), numbered("user.ann", 2, 4))
 }
+
+func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
+	h := open(t, nil)
+	c, _ := follow(t, h, "", "user.ann")
+	publish(t, h, "user.ann", 1, 1)
+	c.untilEvents(1)
+	f := h.lookup("out.user.ann")
+	f.mu.Lock()
+	f.live = false // as while it catches up
+	f.mu.Unlock()
+	publish(t, h, "user.ann", 2, 1)
+	waiting := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.waiting.messages)
+	}
+	for waiting() == 0 {
+		pause(t.Context(), time.Millisecond)
+	}
+	f.bridge()
+	if !f.settle() {
+		t.Error("the feed is not live with all that there is")
+	}
+	c.untilEvents(2)
+	want(t, "events", c.seen(), numbered("user.ann", 1, 2))
+	if len(c.resets) > 0 {
+		t.Errorf("resets %v", c.resets)
+	}
+}
