@@ -111,9 +111,7 @@ func caseDrain(t *testing.T, s *stack, kind string) {
 		t.Errorf("ready while draining: %d", resp.StatusCode)
 	}
 	last := s.connect(kind, visitor{token: token, query: params("last_event_id", place)}).ended()
-	switch {
-	case kind == nameWebSocket && (last.status != 503 || last.problem != "draining"),
-		kind != nameWebSocket && !strings.Contains(last.data, `"drain"`):
+	if !strings.Contains(last.data, `"drain"`) || kind == nameWebSocket && last.code != 1012 {
 		t.Errorf("a newcomer hears %+v", last)
 	}
 }
@@ -122,8 +120,9 @@ func caseNotReady(t *testing.T, s *stack, kind string) {
 	s.notReady("the stream has gone")
 	last := s.connect(kind, visitor{token: s.token("ann", nil)}).ended()
 	switch {
-	case kind == nameSSE && last.data != `{"reason":"not_ready","reconnect":true}`,
-		kind != nameSSE && (last.status != 503 || last.problem != "not_ready"):
+	case kind == namePoll && (last.status != 503 || last.problem != "not_ready"),
+		kind != namePoll && last.data != `{"reason":"not_ready","reconnect":true}`,
+		kind == nameWebSocket && last.code != 1012:
 		t.Errorf("a newcomer hears %+v", last)
 	}
 	resp, body := s.do("GET", "admin:/readyz", "", "")
@@ -137,8 +136,9 @@ func caseLimit(t *testing.T, s *stack, kind string) {
 	s.connect(nameSSE, visitor{token: token}).opened()
 	last := s.connect(kind, visitor{token: token}).ended()
 	switch {
-	case kind == nameSSE && last.data != `{"reason":"limit","reconnect":true}`,
-		kind != nameSSE && (last.status != 429 || last.problem != "limit"):
+	case kind == namePoll && (last.status != 429 || last.problem != "limit"),
+		kind != namePoll && last.data != `{"reason":"limit","reconnect":true}`,
+		kind == nameWebSocket && last.code != 4429:
 		t.Errorf("one too many hears %+v", last)
 	}
 	if kind == nameSSE {

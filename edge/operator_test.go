@@ -66,6 +66,9 @@ func TestUsersAndTheirConnections(t *testing.T) {
 		Next      string
 		Followers int
 	}
+	if _, body := s.do("GET", "admin:/_weft/v1/users", "", ""); !strings.Contains(body, `"next":""`) {
+		t.Errorf("the last page does not say so: %s", body)
+	}
 	var first, second, topic, nodes list
 	get("users?limit=2", &first)
 	get("users?limit=2&after="+strings.ReplaceAll(first.Next, " ", "%20"), &second)

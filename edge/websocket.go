@@ -45,11 +45,12 @@ var upgrader = websocket.Upgrader{
 	},
 }
 
-// refuse answers with a status, which tells a load balancer to look elsewhere.
-// A page cannot see it; what a page must know in order to do something else than
-// to try again, the end of its token, it is told by a close code.
+// refuse spells what is also an ending as one, by weft.close and a close code
+// after the handshake: a page cannot see the status of a handshake that failed.
+// All else, which is wrong with the request itself, is a status.
 func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
-	if p.Code != problem.TokenExpired && p.Code != problem.TokenRevoked {
+	cause, ok := causes[p.Code]
+	if !ok {
 		problem.Write(w, p)
 		return
 	}
@@ -60,7 +61,7 @@ func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 	defer func() { _ = conn.Close() }()
 	raw := conn.NetConn()
 	_ = raw.SetDeadline(time.Now().Add(linger))
-	if _, err := raw.Write(webSocketClosing(causes[p.Code])); err == nil {
+	if _, err := raw.Write(webSocketClosing(cause)); err == nil {
 		drainMessages(conn)
 	}
 }

@@ -13,11 +13,11 @@ const (
 	maxLimit     = 1000
 )
 
-// A page is one part of a list. Next, when it is there, is the after of the
-// next one.
+// A page is one part of a list. Next is the after of the next one, "" when this
+// is the last.
 type page[T any] struct {
 	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty"`
+	Next  string `json:"next"`
 }
 
 // pageOf cuts a list that was asked for one item more than the limit.
