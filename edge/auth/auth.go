@@ -136,8 +136,9 @@ func (v *Verifier) Run(ctx context.Context) error {
 func (v *Verifier) keysChanged() { v.generation.Add(1) }
 
 // Verify checks a token's signature and claims. Its errors are each an *Error
-// that wraps ErrInvalid, ErrExpired or ErrNotReady. It never waits for the
-// network; ctx is only asked whether it has ended. In mode none no token is valid.
+// that wraps ErrInvalid, ErrExpired or ErrNotReady. For a token that names an
+// unknown key it waits, at most 2 s and until ctx ends, for the fetch of the key
+// set that it may cause. In mode none no token is valid.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -153,13 +154,29 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) 
 		v.verified.WithLabelValues("cached").Inc()
 		return id, nil
 	}
-	id, err := v.verify(token)
+	id, err := v.verify(token, (*jwks).missing)
+	if errors.Is(err, ErrNotReady) {
+		v.settle(ctx)
+		generation = v.generation.Load()
+		id, err = v.verify(token, (*jwks).stale)
+	}
 	v.verified.WithLabelValues(result(err)).Inc()
 	if err != nil {
 		return nil, err
 	}
 	v.cache.put(sum, generation, id)
 	return id, nil
+}
+
+// settle waits for the fetches of key sets that are due.
+func (v *Verifier) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for _, is := range v.issuers {
+		if is.jwks != nil {
+			is.jwks.settle(ctx)
+		}
+	}
 }
 
 // Anonymous is the identity of a visitor without a token; ok is false when

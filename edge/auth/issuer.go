@@ -66,8 +66,9 @@ func (is *issuer) keys(yield func(*key) bool) {
 	}
 }
 
-// verify checks everything of a token but what is in the cache.
-func (v *Verifier) verify(token string) (*Identity, error) {
+// verify checks everything of a token but what is in the cache. For an unknown
+// key it asks missing whether the key may come.
+func (v *Verifier) verify(token string, missing func(*jwks) bool) (*Identity, error) {
 	if v.ModeNone() || len(v.issuers) == 0 {
 		return nil, invalid("no token keys are configured")
 	}
@@ -101,7 +102,7 @@ func (v *Verifier) verify(token string) (*Identity, error) {
 		}
 		found = found || mine
 		if is.jwks != nil && !signed && (!mine || t.kid == "") && !algorithms[t.alg].symmetric() {
-			waiting = !v.ended(t) && is.jwks.missing() || waiting
+			waiting = !v.ended(t) && missing(is.jwks) || waiting
 		}
 	}
 	switch {

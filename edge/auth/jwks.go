@@ -36,6 +36,8 @@ const (
 	// after many.
 	retryFirst = time.Second
 	retryLast  = time.Minute
+	// settleTime bounds how long a token waits for a fetch that it caused.
+	settleTime = 2 * time.Second
 )
 
 // jwks is the key set behind a URL. One goroutine fetches, at most one fetch at
@@ -50,8 +52,9 @@ type jwks struct {
 	now       func() time.Time
 
 	current atomic.Pointer[[]*key]
-	fetched atomic.Int64 // when the last good fetch began, Unix nanoseconds
-	wanted  atomic.Bool  // a fetch for an unknown key id is due or running
+	fetched atomic.Int64                  // when the last good fetch began, Unix nanoseconds
+	wanted  atomic.Bool                   // a fetch for an unknown key id is due or running
+	over    atomic.Pointer[chan struct{}] // closed after the next fetch
 	want    chan struct{}
 	misses  *rate.Limiter
 
@@ -66,12 +69,14 @@ func newJWKS(address string, every time.Duration, log *slog.Logger, m *jwksMetri
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true // one request every few minutes
-	return &jwks{
+	j := &jwks{
 		url: address, name: name, every: every, log: log, metrics: m,
 		client:  &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 		changed: func() {}, now: time.Now,
 		want: make(chan struct{}, 1), misses: rate.NewLimiter(rate.Every(missGap), missBurst),
 	}
+	j.over.Store(new(make(chan struct{})))
+	return j
 }
 
 // checkRedirect follows a few redirects and never from https to http.
@@ -114,7 +119,22 @@ func (j *jwks) missing() bool {
 		}
 		return true
 	}
-	return j.now().Sub(time.Unix(0, j.fetched.Load())) > missGap
+	return j.stale()
+}
+
+// stale reports whether the last good fetch is not recent.
+func (j *jwks) stale() bool { return j.now().Sub(time.Unix(0, j.fetched.Load())) > missGap }
+
+// settle waits, until ctx ends, for the fetch that missing made due.
+func (j *jwks) settle(ctx context.Context) {
+	over := j.over.Load() // before wanted, so that its closing cannot be missed
+	if !j.wanted.Load() {
+		return
+	}
+	select {
+	case <-*over:
+	case <-ctx.Done():
+	}
 }
 
 // run fetches by time and on demand until ctx ends.
@@ -149,7 +169,10 @@ func (j *jwks) pause() time.Duration {
 func (j *jwks) refresh(ctx context.Context, timeout time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	defer j.wanted.Store(false)
+	defer func() {
+		j.wanted.Store(false)
+		close(*j.over.Swap(new(make(chan struct{}))))
+	}()
 	began := j.now()
 	keys, skipped, err := j.fetch(ctx, timeout)
 	if ctx.Err() != nil {
