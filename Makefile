@@ -48,8 +48,8 @@ bench: build ## benchmarks, those of the whole street included
 docs: ## write the reference of all keys into README.md
 	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update
 
-cluster: ## not yet: this version runs one standalone node
-	@echo "This version runs one standalone node; clusters come with a later one."
+cluster: ## not yet: three local nodes to try (README tells how to start them by hand)
+	@echo "Not built yet. README, section \"Three nodes\", tells how to start a cluster by hand."
 
 clean: ## remove what was built
 	rm -rf bin

@@ -21,9 +21,6 @@ func (c *Config) check(insecurePublic bool) []error {
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
 	}
-	if c.Cluster != nil {
-		bad("cluster", "clusters are not available in this version; remove the section to run one standalone node")
-	}
 	if c.Auth.Mode == auth.ModeNone && !insecurePublic && !jetstream.IsLoopback(c.Public.Listen) {
 		bad("auth.mode", "none lets anybody be any user, and others can reach public.listen %s; listen on 127.0.0.1, or force it with --insecure-public", c.Public.Listen)
 	}

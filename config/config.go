@@ -164,6 +164,9 @@ func load(src Source, text []byte) (*Loaded, error) {
 	for _, s := range src.Settings {
 		l.set(s, root)
 	}
+	if c.Cluster != nil {
+		c.Cluster.Complete()
+	}
 	for _, err := range c.check(src.InsecurePublic) {
 		l.addCheck(err)
 	}

@@ -145,6 +145,9 @@ func (e *Edge) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serving.Go(func() { e.wheel.Run(ctx) })
+	if e.deps.Node.Clustered() {
+		serving.Go(func() { e.watchIsolation(ctx) })
+	}
 	for _, l := range e.listeners {
 		serving.Go(func() {
 			if err := l.serve(); err != nil {
@@ -161,6 +164,33 @@ func (e *Edge) Run(ctx context.Context) error {
 	err = errors.Join(err, e.Close())
 	serving.Wait()
 	return err
+}
+
+// isolationEvery is how often the node looks whether it is cut off for too long.
+const isolationEvery = 500 * time.Millisecond
+
+// watchIsolation sends everybody elsewhere when the node has been cut off from
+// the majority of its cluster for cluster.isolated_for.
+func (e *Edge) watchIsolation(ctx context.Context) {
+	t := time.NewTicker(isolationEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if _, tooLong := e.deps.Node.Isolated(); !tooLong {
+			continue
+		}
+		open := e.registry.All()
+		if len(open) > 0 {
+			e.log.Warn("cut off for too long; clients are sent elsewhere", "connections", len(open))
+		}
+		for _, s := range open {
+			s.End(session.Isolated)
+		}
+	}
 }
 
 // Ready is nil when the node takes new connections.

@@ -209,6 +209,9 @@ func (b *Blacklist) Delete(ctx context.Context, name string) error {
 // send publishes into the bucket; saying the same twice does no harm, so it is
 // repeated until it is acknowledged.
 func (b *Blacklist) send(ctx context.Context, m *nats.Msg) error {
+	if !b.Loaded() {
+		return fmt.Errorf("%w: the blacklist is not loaded", ErrUnavailable)
+	}
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	for {

@@ -50,13 +50,39 @@ const (
 
 // ClusterConfig is the section cluster.
 type ClusterConfig struct {
-	Name        string        `yaml:"name"`
-	Size        int           `yaml:"size"`
-	Listen      string        `yaml:"listen"`
-	Seeds       []string      `yaml:"seeds"`
-	Secret      string        `yaml:"secret"`
-	TLS         *TLSFiles     `yaml:"tls"`
+	// Name of the cluster; the same on all nodes.
+	Name string `yaml:"name"`
+	// Size is how many nodes must meet to form the cluster the first time: odd
+	// and at least 3. More may join later.
+	Size int `yaml:"size"`
+	// Listen is the address for the links to other nodes.
+	Listen string `yaml:"listen"`
+	// Advertise is the address that others are told; Listen's when empty.
+	Advertise string `yaml:"advertise"`
+	// Seeds are addresses of some nodes; each name stands for all its addresses.
+	Seeds []string `yaml:"seeds"`
+	// Secret is the password of the links.
+	Secret string `yaml:"secret"`
+	// TLS makes both sides of a link show a certificate; nil is plain text.
+	TLS *TLSFiles `yaml:"tls"`
+	// IsolatedFor is how long a node that is cut off keeps its connections.
 	IsolatedFor time.Duration `yaml:"isolated_for"`
+}
+
+// Complete fills what was left out of a section cluster with its defaults.
+func (c *ClusterConfig) Complete() {
+	if c.Name == "" {
+		c.Name = "weft"
+	}
+	if c.Size == 0 {
+		c.Size = 3
+	}
+	if c.Listen == "" {
+		c.Listen = "0.0.0.0:6222"
+	}
+	if c.IsolatedFor == 0 {
+		c.IsolatedFor = 30 * time.Second
+	}
 }
 
 // TLSFiles names PEM files.
@@ -131,6 +157,9 @@ func (c *Config) Check() []error {
 		if u.Role != RolePublisher && u.Role != RoleOperator {
 			bad(key+".role", "%q is neither publisher nor operator", u.Role)
 		}
+	}
+	if c.Cluster != nil {
+		c.Cluster.check(bad)
 	}
 	if c.Node.MinFree < 0 {
 		bad("node.min_free", "must not be negative")

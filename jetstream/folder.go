@@ -20,6 +20,8 @@ var (
 type identity struct {
 	Name string `json:"name"`
 	Mode string `json:"mode"` // standalone or cluster
+	// Formed is set once the node has met enough others to be in a cluster.
+	Formed bool `json:"formed,omitempty"`
 }
 
 // openFolder makes the data folder if need be, locks it and checks whose it is.
@@ -45,26 +47,35 @@ func checkFolder(cfg Config) error {
 	if cfg.Cluster != nil {
 		want.Mode = "cluster"
 	}
-	path := filepath.Join(cfg.Node.DataDir, "node.json")
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return writeFile(path, want)
-	}
-	if err != nil {
-		return fmt.Errorf("read data folder: %w", err)
-	}
-	var have identity
-	if err := json.Unmarshal(data, &have); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
+	have, err := readIdentity(cfg.Node.DataDir)
 	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return want.write(cfg.Node.DataDir)
+	case err != nil:
+		return err
 	case have.Mode != want.Mode:
-		return fmt.Errorf("%w: %s was made by a %s node and is opened by a %s one", ErrDataDirOf, cfg.Node.DataDir, have.Mode, want.Mode)
+		return fmt.Errorf("%w: %s was made by a %s node and is opened by a %s one; give it a folder of its own", ErrDataDirOf, cfg.Node.DataDir, have.Mode, want.Mode)
 	case have.Name != want.Name:
 		return fmt.Errorf("%w: %s belongs to node %q, not to %q; set node.name", ErrDataDirOf, cfg.Node.DataDir, have.Name, want.Name)
 	}
 	return nil
 }
+
+const identityFile = "node.json"
+
+func readIdentity(dir string) (id identity, err error) {
+	path := filepath.Join(dir, identityFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return id, fmt.Errorf("read data folder: %w", err)
+	}
+	if err := json.Unmarshal(data, &id); err != nil {
+		return id, fmt.Errorf("read %s: %w", path, err)
+	}
+	return id, nil
+}
+
+func (id identity) write(dir string) error { return writeFile(filepath.Join(dir, identityFile), id) }
 
 // writeFile writes v whole or not at all.
 func writeFile(path string, v any) error {

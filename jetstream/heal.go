@@ -13,6 +13,9 @@ const (
 	// server is restarted, healPause the least time between two restarts.
 	stuckAfter = 8 * time.Second
 	healPause  = 30 * time.Second
+	// In a cluster a store that answers nobody waits for a majority or for an
+	// election more often than it is stuck.
+	stuckAfterClustered = time.Minute
 )
 
 // Tick sends a message of no meaning through the stream, which every node uses
@@ -59,16 +62,15 @@ func (n *Node) heal(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		ticked := n.ticked.Load()
-		if ticked == 0 || time.Duration(n.uptime()-ticked) < stuckAfter || n.disk.full() || time.Since(restarted) < healPause {
+		if !n.stuck() || n.disk.full() || time.Since(restarted) < healPause {
 			continue
 		}
 		n.log.Error("the store takes no messages; restarting the embedded server")
 		n.metrics.restarts.Inc()
 		n.srv.stop()
 		logged := false
-		_ = retry(ctx, func(context.Context) error { // it ends with the node
-			err := n.srv.start()
+		_ = retry(ctx, func(ctx context.Context) error { // it ends with the node
+			err := n.srv.start(ctx)
 			if err != nil && !logged {
 				logged = true
 				n.log.Error("restart embedded server; trying again", "err", err)
@@ -77,6 +79,20 @@ func (n *Node) heal(ctx context.Context) {
 		})
 		restarted = time.Now()
 	}
+}
+
+// stuck reports whether ticks have gone unanswered for too long with no other
+// reason than the local store.
+func (n *Node) stuck() bool {
+	ticked := n.ticked.Load()
+	if ticked == 0 {
+		return false
+	}
+	silent := time.Duration(n.uptime() - ticked)
+	if n.cfg.Cluster == nil {
+		return silent > stuckAfter
+	}
+	return silent > stuckAfterClustered && n.members.linkedFor() > stuckAfterClustered
 }
 
 // uptime is a clock in nanoseconds, never 0, that does not jump with the wall

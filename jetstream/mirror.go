@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,9 +15,12 @@ import (
 // configuration.
 func (n *Node) openBlacklist(ctx context.Context) error {
 	cfg := js.KeyValueConfig{Bucket: bucketBlacklist, Description: "revoked sessions and users", History: 1,
-		TTL: n.cfg.MaxTokenLife, LimitMarkerTTL: markerTTL, Storage: js.FileStorage, Replicas: 1, MaxBytes: bucketBytes / 2}
+		TTL: n.cfg.MaxTokenLife, LimitMarkerTTL: markerTTL, Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 2}
 	return retry(ctx, func(ctx context.Context) error {
-		if _, err := n.js.CreateOrUpdateKeyValue(ctx, cfg); err != nil {
+		_, err := n.js.CreateOrUpdateKeyValue(ctx, cfg)
+		if errors.Is(err, js.ErrBucketExists) || errors.Is(err, js.ErrStreamNameAlreadyInUse) {
+			return errTakenOver
+		} else if err != nil {
 			return fmt.Errorf("open bucket %s: %w", bucketBlacklist, err)
 		}
 		return nil

@@ -43,11 +43,14 @@ type Node struct {
 	srv       *embedded
 	disk      *disk
 	conn      *nats.Conn // requests, publishes, replies
+	system    *nats.Conn // of the system account; nil on a standalone node
 	js        js.JetStream
 	replies   *replies
 	reads     gate
 	lookups   *lookups
 	streamID  atomic.Pointer[StreamID]
+	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
+	members   membership
 	tickReply string
 	made      time.Time
 	ticked    atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
@@ -75,6 +78,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
 		count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
 	n.streamID.Store(new(StreamID))
+	n.waitFor("the store is being opened")
 	return n
 }
 
@@ -92,7 +96,10 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	}
 	n.undo = append(n.undo, lock.Close)
 	n.disk.look(n.metrics)
-	if err := n.srv.start(); err != nil {
+	if err := n.form(ctx); err != nil {
+		return err
+	}
+	if err := n.srv.start(ctx); err != nil {
 		return err
 	}
 	n.undo = append(n.undo, func() error { n.srv.stop(); return nil })
@@ -100,6 +107,12 @@ func (n *Node) Open(ctx context.Context) (err error) {
 		return err
 	}
 	n.undo = append(n.undo, func() error { n.conn.Close(); return nil })
+	if n.cfg.Cluster != nil {
+		if err := n.connectSystem(); err != nil {
+			return err
+		}
+		n.undo = append(n.undo, func() error { n.system.Close(); return nil })
+	}
 	if n.js, err = js.New(n.conn); err != nil {
 		return fmt.Errorf("open JetStream: %w", err)
 	}
@@ -116,7 +129,11 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.openBlacklist(ctx); err != nil {
 		return err
 	}
-	return n.startTasks(ctx)
+	if err := n.startTasks(ctx); err != nil {
+		return err
+	}
+	n.waiting.Store(nil)
+	return nil
 }
 
 // startTasks starts what runs until Close, and waits for the blacklist.
@@ -128,6 +145,9 @@ func (n *Node) startTasks(ctx context.Context) error {
 	var once sync.Once
 	n.tasks.Go(func() { n.blacklist.mirror(run, n.js, func() { once.Do(func() { close(loaded) }) }) })
 	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
+	if n.cfg.Cluster != nil {
+		n.tasks.Go(func() { n.watchMembers(run) })
+	}
 	n.tasks.Go(func() { n.heal(run) })
 	if err := n.countMisaddressed(); err != nil {
 		return err
@@ -181,6 +201,9 @@ func (n *Node) DiskFull() bool { return n.disk.full() }
 
 // Ready is nil when the store can be used; else it says what is missing.
 func (n *Node) Ready() error {
+	if what := n.waiting.Load(); what != nil {
+		return errors.New(*what)
+	}
 	switch {
 	case n.srv.running() == nil:
 		return errServerGone
@@ -188,6 +211,8 @@ func (n *Node) Ready() error {
 		return errors.New("the store's connection is being made anew")
 	case !n.blacklist.Loaded():
 		return errors.New("the blacklist is not loaded")
+	case n.cfg.Cluster != nil:
+		return n.members.ready()
 	}
 	return nil
 }

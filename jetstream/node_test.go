@@ -216,12 +216,12 @@ func TestALocalClientMayPublishAndRevokeButNotListen(t *testing.T) {
 
 func waitFor(t testing.TB, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			t.Fatal("it did not come true within 10 s")
+			t.Fatal("it did not come true within 30 s")
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -122,7 +122,7 @@ func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
 	wg.Go(func() {
 		for range restarts {
 			n.srv.stop()
-			if err := n.srv.start(); err != nil {
+			if err := n.srv.start(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}

@@ -65,6 +65,9 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 	if err := e.Check(); err != nil {
 		return Ack{}, err
 	}
+	if err := n.opened(); err != nil {
+		return Ack{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	m := message(&e)
@@ -138,6 +141,12 @@ func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs
 		acks[0], errs[0] = n.Publish(ctx, events[0])
 		return acks, errs
 	}
+	if err := n.opened(); err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+		return acks, errs
+	}
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	todo := make([]int, 0, len(events))
@@ -164,6 +173,14 @@ func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs
 		}
 	}
 	return acks, errs
+}
+
+// opened is ErrUnavailable while the node is being opened.
+func (n *Node) opened() error {
+	if what := n.waiting.Load(); what != nil {
+		return fmt.Errorf("%w: %s", ErrUnavailable, *what)
+	}
+	return nil
 }
 
 // publishRound sends the events of todo and gathers their answers.

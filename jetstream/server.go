@@ -20,6 +20,7 @@ const (
 	accountEvents = "WEFT" // events and buckets
 	accountSystem = "SYS"
 	nodeUser      = "weft-node"
+	systemUser    = "weft-system"
 	localUser     = "weft-local"
 	// nodeInbox is the inbox prefix of the nodes' own connections: no other
 	// user may subscribe to it.
@@ -41,7 +42,7 @@ var errServerGone = errors.New("the embedded server is not running")
 type embedded struct {
 	cfg      Config
 	log      *slog.Logger
-	password string // of nodeUser, made at boot, never leaves the process
+	password string // of nodeUser and systemUser, made at boot, never leaves the process
 
 	mu   sync.Mutex
 	srv  *server.Server
@@ -53,25 +54,20 @@ func newEmbedded(cfg Config, log *slog.Logger) *embedded {
 	return &embedded{cfg: cfg, log: log, password: rand.Text()}
 }
 
-// start runs a new server. It fails when the client port is taken or the
-// data folder cannot be used.
-func (e *embedded) start() error {
+// start runs a new server. It fails when a port is taken or the data folder
+// cannot be used.
+func (e *embedded) start(ctx context.Context) error {
 	opts, err := e.options()
 	if err != nil {
 		return err
 	}
-	if err := probe(e.cfg.Node.Listen); err != nil {
-		return err
+	if e.cfg.Cluster != nil {
+		if err := e.clusterOptions(opts, e.routes(ctx)); err != nil {
+			return err
+		}
 	}
-	srv, err := server.NewServer(opts)
+	srv, err := e.launch(opts)
 	if err != nil {
-		return fmt.Errorf("make embedded server: %w", err)
-	}
-	fatal := make(chan string, 1)
-	srv.SetLoggerV2(&serverLog{log: e.log, fatal: fatal}, false, false, false)
-	srv.Start()
-	if err := waitReady(srv, fatal); err != nil {
-		stop(srv)
 		return err
 	}
 	acc, err := srv.LookupAccount(accountEvents)
@@ -82,13 +78,60 @@ func (e *embedded) start() error {
 		stop(srv)
 		return fmt.Errorf("enable JetStream: %w", err)
 	}
+	e.adopt(srv)
+	return nil
+}
+
+// startBare runs a server without a store, which only meets others.
+func (e *embedded) startBare(routes []string) error {
+	opts, err := e.options()
+	if err != nil {
+		return err
+	}
+	opts.JetStream = false
+	if err := e.clusterOptions(opts, routes); err != nil {
+		return err
+	}
+	srv, err := e.launch(opts)
+	if err != nil {
+		return err
+	}
+	e.adopt(srv)
+	return nil
+}
+
+func (e *embedded) launch(opts *server.Options) (*server.Server, error) {
+	if err := probe("listen for NATS clients (node.listen)", e.cfg.Node.Listen); err != nil {
+		return nil, err
+	}
+	if e.cfg.Cluster != nil {
+		if err := probe("listen for other nodes (cluster.listen)", e.cfg.Cluster.Listen); err != nil {
+			return nil, err
+		}
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("make embedded server: %w", err)
+	}
+	fatal := make(chan string, 1)
+	srv.SetLoggerV2(&serverLog{log: e.log, fatal: fatal}, false, false, false)
+	srv.Start()
+	if err := waitReady(srv, fatal); err != nil {
+		stop(srv)
+		return nil, err
+	}
+	return srv, nil
+}
+
+// adopt makes srv the server that runs. A restart keeps its port, also when the
+// first was chosen freely.
+func (e *embedded) adopt(srv *server.Server) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.srv, e.url = srv, srv.ClientURL()
 	if addr, ok := srv.Addr().(*net.TCPAddr); ok {
-		e.port = addr.Port // a restart keeps it, also when the first was chosen freely
+		e.port = addr.Port
 	}
-	return nil
 }
 
 func waitReady(srv *server.Server, fatal <-chan string) error {
@@ -108,14 +151,14 @@ func waitReady(srv *server.Server, fatal <-chan string) error {
 
 // probe finds out whether the address can be listened on, since the server
 // itself only logs that it cannot.
-func probe(addr string) error {
+func probe(what, addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "0" {
 		return err
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listen for NATS clients (node.listen): %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return ln.Close()
 }
@@ -201,6 +244,7 @@ func (e *embedded) options() (*server.Options, error) {
 	for _, u := range e.cfg.Node.Users {
 		opts.Users = append(opts.Users, &server.User{Username: u.Name, Password: u.Password, Account: events, Permissions: permissions(u)})
 	}
+	opts.Users = append(opts.Users, &server.User{Username: systemUser, Password: e.password, Account: system})
 	if len(e.cfg.Node.Users) == 0 {
 		opts.Users = append(opts.Users, &server.User{Username: localUser, Password: rand.Text(), Account: events,
 			Permissions: localPermissions()})
@@ -229,6 +273,8 @@ func (l *serverLog) write(level slog.Level, f string, v ...any) {
 		return // the node's own is random and stays in the process; the others come from our file
 	case strings.Contains(text, "TTL state is outdated"):
 		level = slog.LevelDebug // after every crash; it mends itself
+	case strings.HasPrefix(text, "Error trying to connect to route"):
+		level = slog.LevelDebug // each try; which nodes are linked is logged when it changes
 	case clientFault.MatchString(text):
 		// What a client does wrong is no trouble of ours, and what it sent is
 		// nobody's business.

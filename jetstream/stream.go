@@ -41,7 +41,7 @@ func (n *Node) streamConfig(id StreamID) js.StreamConfig {
 		Name:              streamEvents,
 		Subjects:          []string{"user.*", "topic.>", "tick.>"},
 		Storage:           js.FileStorage,
-		Replicas:          1,
+		Replicas:          n.cfg.replicas(),
 		Discard:           js.DiscardOld,
 		MaxAge:            n.cfg.Events.MaxAge,
 		MaxMsgsPerSubject: int64(n.cfg.Events.MaxPerSubject),
@@ -53,6 +53,9 @@ func (n *Node) streamConfig(id StreamID) js.StreamConfig {
 	}
 }
 
+// errTakenOver means that another node was quicker to make something.
+var errTakenOver = errors.New("another node makes it at this moment")
+
 // ensureStream makes the stream, or brings its limits up to the configuration.
 func (n *Node) ensureStream(ctx context.Context) error {
 	return retry(ctx, func(ctx context.Context) error {
@@ -60,7 +63,10 @@ func (n *Node) ensureStream(ctx context.Context) error {
 		if errors.Is(err, js.ErrStreamNotFound) {
 			var id StreamID
 			rand.Read(id[:])
-			if stream, err = n.js.CreateStream(ctx, n.streamConfig(id)); err != nil {
+			stream, err = n.js.CreateStream(ctx, n.streamConfig(id))
+			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
+				return errTakenOver
+			} else if err != nil {
 				return fmt.Errorf("create stream %s: %w", streamEvents, err)
 			}
 			n.log.Info("stream created", "stream", streamEvents)

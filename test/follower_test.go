@@ -23,8 +23,9 @@ const (
 // A follower is one device of a user. Its connection drops at random and comes back
 // on any transport with the last id.
 type follower struct {
-	url, token string
-	random     *rand.Rand
+	at     func() string // the origin of a node that it may turn to
+	token  string
+	random *rand.Rand
 
 	mu      sync.Mutex
 	id      string
@@ -35,7 +36,7 @@ type follower struct {
 }
 
 func newFollower(url, token string, random *rand.Rand) *follower {
-	return &follower{url: url, token: token, random: random, changed: make(chan struct{})}
+	return &follower{at: func() string { return url }, token: token, random: random, changed: make(chan struct{})}
 }
 
 // run follows until the context ends.
@@ -54,7 +55,7 @@ func (f *follower) run(ctx context.Context) {
 
 // follow holds one connection until it or the context ends.
 func (f *follower) follow(ctx context.Context, kind client.Transport) error {
-	target := client.Target{URL: f.url, Token: f.token, LastID: f.lastID(), LastIDInQuery: f.random.IntN(2) == 0}
+	target := client.Target{URL: f.at(), Token: f.token, LastID: f.lastID(), LastIDInQuery: f.random.IntN(2) == 0}
 	if kind == client.Poll {
 		target.Query = url.Values{"wait": {"2s"}}
 	}

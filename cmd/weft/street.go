@@ -31,7 +31,8 @@ import (
 //	            └────────────────────────────┼────────────────────────────────┤
 //	                                         └── blacklist ──▶ auth.Verifier ─┘
 //
-// It is opened from left to right and closed from right to left.
+// The edge is opened first, so that it can say what the node waits for, then from
+// left to right; everything is closed in the reverse order.
 type street struct {
 	cfg  *config.Config
 	log  *slog.Logger
@@ -44,6 +45,11 @@ type street struct {
 	edge     *edge.Edge
 
 	begun time.Time
+	// The edge serves from before the store is open until stopServing is
+	// called; served is closed then, and serveErr says how it went.
+	stopServing context.CancelFunc
+	served      chan struct{}
+	serveErr    error
 	// left is closed when the clients have been told to leave, and have.
 	left chan struct{}
 }
@@ -61,9 +67,12 @@ const drainGrace = 5 * time.Second
 // openStreet opens everything; stop ends the process as a signal would. What
 // was opened is closed again when it fails.
 func openStreet(ctx context.Context, cfg *config.Config, log *slog.Logger, stop func()) (*street, error) {
-	s := &street{cfg: cfg, log: log, begun: time.Now(), left: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
-	defer cancel()
+	s := &street{cfg: cfg, log: log, begun: time.Now(), left: make(chan struct{}), served: make(chan struct{})}
+	if cfg.Cluster == nil { // else it waits for the other nodes as long as they take
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, openLimit)
+		defer cancel()
+	}
 	if err := s.open(ctx, stop); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -76,39 +85,50 @@ func (s *street) open(ctx context.Context, stop func()) error {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	s.node = jetstream.New(s.cfg.JetStream(), s.log.With("room", "jetstream"), reg)
+	s.hub = feed.New(s.node, s.log.With("room", "feed"), reg)
+	if err := s.openEdge(ctx, reg, stop); err != nil {
+		return err
+	}
 	s.down.add("store", s.node.Close)
 	if err := s.node.Open(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
-
-	s.hub = feed.New(s.node, s.log.With("room", "feed"), reg)
 	s.down.add("feeds", s.hub.Close)
 	if err := s.hub.Open(ctx); err != nil {
 		return fmt.Errorf("open feeds: %w", err)
 	}
-
-	entrance := ingest.New(s.cfg.Ingest, s.node, reg)
 	if len(s.cfg.Kafka.Sources) > 0 {
-		if err := s.openConsumer(ctx, reg); err != nil {
-			return err
-		}
+		return s.openConsumer(ctx, reg)
 	}
+	return nil
+}
 
-	var err error
+// openEdge opens the listeners, and serves: a node that still waits for its
+// store, or for the other nodes, is alive and says what it waits for.
+func (s *street) openEdge(ctx context.Context, reg *prometheus.Registry, stop func()) (err error) {
 	if s.verifier, err = auth.New(s.cfg.Auth, s.log.With("room", "auth"), reg); err != nil {
 		return fmt.Errorf("read auth: %w", err)
 	}
 	if err := s.verifier.Open(ctx); err != nil {
 		return fmt.Errorf("open auth: %w", err)
 	}
-
-	deps := edge.Deps{Node: s.node, Hub: s.hub, Verifier: s.verifier, Ingest: entrance,
+	deps := edge.Deps{Node: s.node, Hub: s.hub, Verifier: s.verifier, Ingest: ingest.New(s.cfg.Ingest, s.node, reg),
 		Ready: s.storeReady, Gatherer: reg, Drain: stop}
 	if s.edge, err = edge.New(s.cfg.Edge(), deps, s.log.With("room", "edge"), reg); err != nil {
 		return fmt.Errorf("read edge: %w", err)
 	}
 	s.down.add("edge", s.edge.Close)
-	return s.edge.Open(ctx)
+	if err := s.edge.Open(ctx); err != nil {
+		return err
+	}
+	serving, cancel := context.WithCancel(context.Background())
+	s.stopServing = cancel
+	go func() {
+		defer close(s.served)
+		s.serveErr = s.edge.Run(serving)
+	}()
+	s.down.add("edge", func() error { cancel(); <-s.served; return nil })
+	return nil
 }
 
 func (s *street) openConsumer(ctx context.Context, reg prometheus.Registerer) error {
@@ -157,12 +177,16 @@ func (s *street) run(ctx context.Context) error {
 	return g.stop()
 }
 
-// serve runs the edge until ctx ends and the clients have left.
+// serve lets the edge serve until ctx ends and the clients have left.
 func (s *street) serve(ctx context.Context) error {
-	serving, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	context.AfterFunc(ctx, func() { <-s.left; cancel() })
-	return s.edge.Run(serving)
+	select {
+	case <-s.served:
+	case <-ctx.Done():
+		<-s.left
+		s.stopServing()
+		<-s.served
+	}
+	return s.serveErr
 }
 
 // sayGoodbye takes no new clients from now on and tells those that are there to

@@ -114,10 +114,12 @@ type node struct {
 	Ready       bool   `json:"ready"`
 	Reason      string `json:"reason,omitempty"`
 	Connections int    `json:"connections"`
+	// Linked names the other nodes that there is a link to.
+	Linked []string `json:"linked,omitempty"`
 }
 
 func (a *Admin) listNodes(w http.ResponseWriter, _ *http.Request, _ string) error {
-	n := node{Name: a.deps.Node.Name(), Ready: true, Connections: a.deps.Sessions.Len()}
+	n := node{Name: a.deps.Node.Name(), Ready: true, Connections: a.deps.Sessions.Len(), Linked: a.deps.Node.Peers()}
 	if err := a.deps.Ready(); err != nil {
 		n.Ready, n.Reason = false, err.Error()
 	}

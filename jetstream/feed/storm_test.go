@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -32,12 +33,13 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
+	here := func() *Hub { return h }
 	var publishing atomic.Bool
 	publishing.Store(true)
 	var started, all sync.WaitGroup
 	started.Add(clients)
 	for i := range clients {
-		all.Go(func() { runClient(t, ctx, h, subjects(i), perUser, &started, &publishing) })
+		all.Go(func() { runClient(t, ctx, here, subjects(i), perUser, &started, &publishing) })
 	}
 	started.Wait()
 	var publishers sync.WaitGroup
@@ -45,10 +47,10 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 		publishers.Go(func() {
 			for n := 1; n <= perUser; n++ {
 				for u := w; u < users; u += 4 {
-					h.mustPublish(t, ctx, fmt.Sprintf("user.u%d", u), n)
+					mustPublish(t, ctx, here, fmt.Sprintf("user.u%d", u), n)
 				}
 				if w == 0 {
-					h.mustPublish(t, ctx, "topic.all", n)
+					mustPublish(t, ctx, here, "topic.all", n)
 				}
 			}
 		})
@@ -64,10 +66,10 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 	all.Wait()
 }
 
-func (h *Hub) mustPublish(t *testing.T, ctx context.Context, subject string, n int) {
+func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject string, n int) {
 	e := jetstream.Event{Subject: subject, Data: fmt.Append(nil, n), ID: jetstream.MsgID("t", fmt.Sprint(n), subject)}
 	for {
-		if _, err := h.node.Publish(ctx, e); err == nil {
+		if _, err := at().node.Publish(ctx, e); err == nil {
 			return
 		} else if ctx.Err() != nil {
 			t.Error(err)
@@ -94,12 +96,15 @@ func (h *Hub) trouble(ctx context.Context) {
 	}
 }
 
-func runClient(t *testing.T, ctx context.Context, h *Hub, subjects []string, last int, started *sync.WaitGroup, publishing *atomic.Bool) {
+func runClient(t *testing.T, ctx context.Context, at func() *Hub, subjects []string, last int, started *sync.WaitGroup, publishing *atomic.Bool) {
 	seen := map[string]int{}
 	id, once := "", false
 	for ctx.Err() == nil {
 		c := newClient(t)
-		r, err := h.Follow(ctx, subjects, id, c)
+		r, err := at().Follow(ctx, subjects, id, c)
+		if errors.Is(err, errClosed) {
+			continue // that node stops: try another
+		}
 		if err != nil {
 			t.Errorf("follow: %v", err)
 			return

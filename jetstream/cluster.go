@@ -1,0 +1,221 @@
+package jetstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	// routeUser is the name under which nodes log in to each other.
+	routeUser = "weft"
+	// A cut node is noticed after routePing × (routePings + 1) at the latest.
+	routePing  = 2 * time.Second
+	routePings = 2
+	// routeRetries is how often a node tries to reach one that it only heard
+	// of, a second apart: for as long as it runs.
+	routeRetries = 1 << 30
+	// lookupTry bounds one look-up of the seeds' names.
+	lookupTry = 2 * time.Second
+	// meetEvery is how often a node looks who is there.
+	meetEvery = 250 * time.Millisecond
+)
+
+// replicas is how many copies of stream and buckets there are.
+func (c *Config) replicas() int {
+	if c.Cluster == nil {
+		return 1
+	}
+	return 3
+}
+
+func (c *ClusterConfig) check(bad func(key, format string, args ...any)) {
+	if c.Name == "" || strings.ContainsAny(c.Name, " \t\r\n.*>") {
+		bad("cluster.name", "%q is no name; use letters, digits, - and _", c.Name)
+	}
+	switch {
+	case c.Size == 2:
+		bad("cluster.size", "2 nodes are a trap: when either is lost nothing can be stored; run one standalone node or at least 3")
+	case c.Size < 3 || c.Size%2 == 0:
+		bad("cluster.size", "%d is not an odd number of at least 3", c.Size)
+	}
+	if err := CheckListen(c.Listen); err != nil {
+		bad("cluster.listen", "%v", err)
+	}
+	if c.Advertise != "" {
+		if err := CheckListen(c.Advertise); err != nil {
+			bad("cluster.advertise", "%v", err)
+		}
+	}
+	if len(c.Seeds) == 0 {
+		bad("cluster.seeds", "is empty; name at least one node as host:port")
+	}
+	for i, s := range c.Seeds {
+		key := "cluster.seeds[" + strconv.Itoa(i) + "]"
+		if err := CheckListen(s); err != nil {
+			bad(key, "%v", err)
+		} else if strings.HasPrefix(s, ":") {
+			bad(key, "%q has no host", s)
+		}
+	}
+	if c.Secret == "" {
+		bad("cluster.secret", "is empty; all nodes of a cluster share one")
+	}
+	if c.TLS != nil && (c.TLS.Cert == "" || c.TLS.Key == "" || c.TLS.CA == "") {
+		bad("cluster.tls", "needs cert, key and ca")
+	}
+	if c.IsolatedFor < 0 {
+		bad("cluster.isolated_for", "must not be negative")
+	}
+}
+
+// clusterOptions adds what makes the server a member of its cluster. routes are
+// addresses of nodes, this one's own may be among them.
+func (e *embedded) clusterOptions(opts *server.Options, routes []string) error {
+	c := e.cfg.Cluster
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	opts.Cluster = server.ClusterOpts{
+		Name: c.Name, Host: host, Port: n, Advertise: c.Advertise,
+		Username: routeUser, Password: c.Secret,
+		// One link between two nodes: a request must not overtake the interest
+		// that was sent before it.
+		PoolSize:     -1,
+		PingInterval: routePing, MaxPingsOut: routePings, WriteDeadline: routePing,
+		ConnectRetries: routeRetries,
+	}
+	if c.TLS != nil {
+		if opts.Cluster.TLSConfig, err = mutualTLS(c.TLS); err != nil {
+			return err
+		}
+		opts.Cluster.TLSTimeout = 5
+	}
+	for _, addr := range routes {
+		// The password must be in each URL: the options above are only what is
+		// asked of others.
+		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: addr, User: url.UserPassword(routeUser, c.Secret)})
+	}
+	return nil
+}
+
+// mutualTLS asks both sides for a certificate of the same authority.
+func mutualTLS(files *TLSFiles) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read cluster.tls.cert and cluster.tls.key: %w", err)
+	}
+	pem, err := os.ReadFile(files.CA)
+	if err != nil {
+		return nil, fmt.Errorf("read cluster.tls.ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read cluster.tls.ca: %s holds no certificate", files.CA)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool,
+		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13}, nil
+}
+
+// expand looks up all addresses of the seeds. A name that is unknown is kept:
+// it may become known.
+func expand(ctx context.Context, seeds []string) []string {
+	ctx, cancel := context.WithTimeout(ctx, lookupTry)
+	defer cancel()
+	var addrs []string
+	for _, seed := range seeds {
+		host, port, err := net.SplitHostPort(seed)
+		if err != nil {
+			continue // Check has refused it
+		}
+		ips, err := net.DefaultResolver.LookupHost(ctx, host)
+		if err != nil || len(ips) == 0 {
+			addrs = append(addrs, seed)
+			continue
+		}
+		for _, ip := range ips {
+			addrs = append(addrs, net.JoinHostPort(ip, port))
+		}
+	}
+	slices.Sort(addrs)
+	return slices.Compact(addrs)
+}
+
+// routes are the addresses that the server is started with. It takes their
+// number for the number of members of a new cluster, so there are at least
+// cluster.size; one that is there twice does no harm.
+func (e *embedded) routes(ctx context.Context) []string {
+	addrs := expand(ctx, e.cfg.Cluster.Seeds)
+	for i := 0; len(addrs) > 0 && len(addrs) < e.cfg.Cluster.Size; i++ {
+		addrs = append(addrs, addrs[i])
+	}
+	return addrs
+}
+
+// peers are the names of the nodes that there is a link to.
+func (e *embedded) peers() []string {
+	srv := e.running()
+	if srv == nil {
+		return nil
+	}
+	z, err := srv.Routez(nil)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, r := range z.Routes {
+		names = append(names, r.RemoteName)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// meet waits until cluster.size nodes see each other, so that the cluster they
+// form has all of them from the start. The server has no store meanwhile.
+func (n *Node) meet(ctx context.Context) error {
+	defer n.srv.stop()
+	var addrs []string
+	said := 0
+	for {
+		if now := n.srv.routes(ctx); n.srv.running() == nil || !slices.Equal(now, addrs) {
+			n.srv.stop()
+			addrs = now
+			if err := n.srv.startBare(addrs); err != nil {
+				return err
+			}
+		}
+		met := len(n.srv.peers()) + 1
+		if met >= n.cfg.Cluster.Size {
+			n.log.Info("the nodes have met; forming the cluster", "nodes", met)
+			return nil
+		}
+		if met != said {
+			said = met
+			n.log.Info("waiting for the other nodes to form the cluster", "nodes", met, "size", n.cfg.Cluster.Size, "seeds", addrs)
+		}
+		n.waitFor(fmt.Sprintf("waiting for %d nodes to form the cluster; %d are here", n.cfg.Cluster.Size, met))
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the other nodes: %w", context.Cause(ctx))
+		case <-time.After(meetEvery):
+		}
+	}
+}

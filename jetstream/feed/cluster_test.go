@@ -1,0 +1,149 @@
+package feed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream"
+)
+
+// A member is one node of a test's cluster, which can be stopped and started.
+type member struct {
+	cfg jetstream.Config
+	log *slog.Logger
+
+	mu  sync.RWMutex
+	hub *Hub // nil while it is down
+}
+
+func (m *member) start(ctx context.Context) error {
+	node := jetstream.New(m.cfg, m.log, prometheus.NewRegistry())
+	if err := node.Open(ctx); err != nil {
+		return err
+	}
+	h := New(node, m.log, prometheus.NewRegistry())
+	if err := h.Open(ctx); err != nil {
+		node.Close()
+		return err
+	}
+	m.mu.Lock()
+	m.hub = h
+	m.mu.Unlock()
+	return nil
+}
+
+func (m *member) stop() {
+	m.mu.Lock()
+	h := m.hub
+	m.hub = nil
+	m.mu.Unlock()
+	if h != nil {
+		h.Close()
+		h.node.Close()
+	}
+}
+
+func (m *member) up() *Hub {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.hub
+}
+
+func openCluster(t *testing.T, n int) []*member {
+	t.Helper()
+	var seeds []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds = append(seeds, l.Addr().String())
+		l.Close()
+	}
+	members := make([]*member, n)
+	var opening sync.WaitGroup
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	for i := range members {
+		cfg := jetstream.Default()
+		cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = fmt.Sprintf("n%d", i+1), t.TempDir(), "127.0.0.1:0"
+		cfg.Events.MaxPerSubject = 100_000
+		c := jetstream.ClusterConfig{}
+		c.Listen, c.Seeds, c.Secret = seeds[i], seeds, "s3cret"
+		c.Complete()
+		cfg.Cluster = &c
+		members[i] = &member{cfg: cfg, log: slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", cfg.Node.Name)}
+		t.Cleanup(members[i].stop)
+		opening.Go(func() {
+			if err := members[i].start(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	opening.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return members
+}
+
+// TestNothingIsLostWhenNodesStop publishes to three nodes of which one after the
+// other is stopped and started, while clients reconnect to any of them.
+func TestNothingIsLostWhenNodesStop(t *testing.T) {
+	const users, clients, perUser = 10, 20, 150
+	members := openCluster(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
+	defer cancel()
+	any := func() *Hub {
+		for ctx.Err() == nil {
+			if h := members[rand.IntN(len(members))].up(); h != nil {
+				return h
+			}
+			pause(ctx, time.Millisecond)
+		}
+		return members[0].up()
+	}
+	var publishing atomic.Bool
+	publishing.Store(true)
+	var started, all, publishers sync.WaitGroup
+	started.Add(clients)
+	for i := range clients {
+		all.Go(func() {
+			runClient(t, ctx, any, []string{fmt.Sprintf("user.u%d", i%users), "topic.all"}[:1+i%2], perUser, &started, &publishing)
+		})
+	}
+	started.Wait()
+	for w := range 5 {
+		publishers.Go(func() {
+			for n := 1; n <= perUser; n++ {
+				for u := w; u < users; u += 5 {
+					mustPublish(t, ctx, any, fmt.Sprintf("user.u%d", u), n)
+				}
+				if w == 0 {
+					mustPublish(t, ctx, any, "topic.all", n)
+				}
+				pause(ctx, time.Duration(rand.IntN(150))*time.Millisecond)
+			}
+		})
+	}
+	for _, m := range members {
+		pause(ctx, time.Second)
+		m.stop()
+		pause(ctx, time.Second)
+		if err := m.start(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publishers.Wait()
+	publishing.Store(false)
+	all.Wait()
+}

@@ -1,0 +1,196 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// memberEvery is how often a node looks at its links.
+	memberEvery = 250 * time.Millisecond
+	// settled is how long the links to a majority must have lasted before the
+	// node is ready.
+	settled = 5 * time.Second
+	// healthTry bounds one look at the replicas.
+	healthTry = time.Second
+)
+
+// membership is what a node knows of its place in the cluster.
+type membership struct {
+	mu      sync.Mutex
+	known   int       // members of the cluster, this one included
+	linked  int       // of these: those there is a link to, this one included
+	since   time.Time // since when there are links to a majority; zero: there are none
+	cut     time.Time // since when there are not; zero: there are
+	current bool      // the local replicas have caught up since the start
+	stale   string    // what has not
+}
+
+// form makes the node part of a cluster the first time.
+func (n *Node) form(ctx context.Context) error {
+	if n.cfg.Cluster == nil {
+		return nil
+	}
+	id, err := readIdentity(n.cfg.Node.DataDir)
+	if err != nil || id.Formed {
+		return err
+	}
+	if err := n.meet(ctx); err != nil {
+		return err
+	}
+	id.Formed = true
+	n.waitFor("forming the cluster")
+	return id.write(n.cfg.Node.DataDir)
+}
+
+func (n *Node) waitFor(what string) { n.waiting.Store(&what) }
+
+// Clustered reports whether the node is one of several.
+func (n *Node) Clustered() bool { return n.cfg.Cluster != nil }
+
+// Peers returns the names of the nodes that this one is linked to, in order.
+func (n *Node) Peers() []string { return n.srv.peers() }
+
+// watchMembers keeps membership true until ctx ends.
+func (n *Node) watchMembers(ctx context.Context) {
+	t := time.NewTicker(memberEvery)
+	defer t.Stop()
+	for {
+		n.lookAround(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+func (n *Node) lookAround(ctx context.Context) {
+	linked, known := len(n.srv.peers())+1, n.srv.members(n.cfg.Cluster.Size)
+	m := &n.members
+	m.mu.Lock()
+	m.linked, m.known = linked, known
+	majority := linked > known/2
+	now := time.Now()
+	switch {
+	case majority && m.since.IsZero():
+		m.since, m.cut = now, time.Time{}
+		n.log.Info("linked to a majority of the nodes", "linked", linked, "known", known)
+	case !majority && m.cut.IsZero():
+		m.since, m.cut = time.Time{}, now
+		n.log.Warn("cut off from the majority of the nodes", "linked", linked, "known", known)
+	}
+	current := m.current
+	m.mu.Unlock()
+	if current || !majority {
+		return
+	}
+	err := n.replicasCurrent(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.stale = err.Error()
+		return
+	}
+	m.current = true
+	n.log.Info("the local replicas are current")
+}
+
+// members is the size of the cluster as its members agree, at least min.
+func (e *embedded) members(min int) int {
+	srv := e.running()
+	if srv == nil {
+		return min
+	}
+	z, err := srv.Jsz(nil)
+	if err != nil || z.Meta == nil {
+		return min
+	}
+	return max(min, z.Meta.Size)
+}
+
+// replicasCurrent asks the server whether all that it holds has caught up.
+func (n *Node) replicasCurrent(ctx context.Context) error {
+	try, cancel := context.WithTimeout(ctx, healthTry)
+	defer cancel()
+	m, err := n.system.RequestWithContext(try, "$SYS.REQ.SERVER."+n.srv.id()+".HEALTHZ", nil)
+	if err != nil {
+		return fmt.Errorf("ask for the replicas: %w", err)
+	}
+	var resp struct {
+		Data *server.HealthStatus `json:"data"`
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		return fmt.Errorf("ask for the replicas: %w", err)
+	}
+	if resp.Data == nil || resp.Data.Status != "ok" {
+		return errors.New("the local replicas have not caught up")
+	}
+	return nil
+}
+
+func (e *embedded) id() string {
+	if srv := e.running(); srv != nil {
+		return srv.ID()
+	}
+	return "none"
+}
+
+// ready is nil when the node is linked to a majority and its replicas are
+// current.
+func (m *membership) ready() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.since.IsZero():
+		return fmt.Errorf("%w: linked to %d of %d nodes", ErrIsolated, m.linked, m.known)
+	case time.Since(m.since) < settled:
+		return fmt.Errorf("linked to a majority for less than %v", settled)
+	case !m.current:
+		return errors.New(m.stale)
+	}
+	return nil
+}
+
+// linkedFor is for how long there have been links to a majority, 0 when there
+// are not.
+func (m *membership) linkedFor() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since.IsZero() {
+		return 0
+	}
+	return time.Since(m.since)
+}
+
+// ErrIsolated is wrapped by Ready when the node is cut off from the majority.
+var ErrIsolated = errors.New("cut off from the majority of the nodes")
+
+// Isolated returns for how long the node has been cut off from the majority of
+// its cluster, 0 when it is not, and whether that is longer than
+// cluster.isolated_for.
+func (n *Node) Isolated() (time.Duration, bool) {
+	if n.cfg.Cluster == nil {
+		return 0, false
+	}
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	if n.members.cut.IsZero() {
+		return 0, false
+	}
+	d := time.Since(n.members.cut)
+	return d, d > n.cfg.Cluster.IsolatedFor
+}
+
+// connectSystem opens the connection for questions about the server itself.
+func (n *Node) connectSystem() (err error) {
+	n.system, err = n.Connect("system", nats.UserInfo(systemUser, n.srv.password))
+	return err
+}
