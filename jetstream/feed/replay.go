@@ -1,0 +1,136 @@
+package feed
+
+import "errors"
+
+// replay reads history, one subject after the other, at the pace of the
+// connection.
+func (r *Reader) replay(links []*link) {
+	for _, l := range links {
+		// One that was let go meanwhile does not hold up the others.
+		if err := r.replayLink(l); err != nil && !errors.Is(err, errLetGo) {
+			return
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.rcv.CaughtUp()
+	}
+}
+
+func (r *Reader) replayLink(l *link) error {
+	for {
+		past, err := r.nextPart(l)
+		if err != nil {
+			return err
+		}
+		if past.gone {
+			if r.loseAll(l, past.head) {
+				return nil
+			}
+			continue
+		}
+		for _, m := range past.messages {
+			if err := r.rcv.Room(r.ctx); err != nil {
+				return err
+			}
+			r.mu.Lock()
+			if err := l.endedLocked(); err != nil {
+				r.mu.Unlock()
+				return err
+			}
+			if l.renewed {
+				r.mu.Unlock()
+				break // the rest is of the old stream
+			}
+			r.emitLocked(l, m)
+			r.mu.Unlock()
+		}
+		if past.pending > 0 {
+			continue
+		}
+		if done, err := r.finish(l); done || err != nil {
+			return err
+		}
+	}
+}
+
+func (r *Reader) nextPart(l *link) (past history, _ error) {
+	r.mu.Lock()
+	if first := l.first; first != nil {
+		l.first = nil
+		r.mu.Unlock()
+		return *first, nil
+	}
+	err, pos := l.endedLocked(), l.pos
+	l.renewed = false
+	r.mu.Unlock()
+	if err != nil {
+		return past, err
+	}
+	if !r.hub.insist(r.ctx, func() (err error) {
+		past, err = r.past(r.ctx, l, pos)
+		return err
+	}) {
+		return past, errGone
+	}
+	return past, nil
+}
+
+// loseAll puts a link whose history is gone at the head. It reports whether the
+// link is live then.
+func (r *Reader) loseAll(l *link, head uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.gone || r.closed {
+		return true
+	}
+	if l.renewed {
+		return false // it was gone from the old stream
+	}
+	l.pos, l.tally = max(l.pos, head), tally{}
+	r.resetLocked([]*link{l}, ReasonTrimmed)
+	return l.drainLocked()
+}
+
+// finish makes a link live whose history has been read to the end. It reports
+// false when more has come, or when the replica that answered lags.
+func (r *Reader) finish(l *link) (bool, error) {
+	for {
+		r.mu.Lock()
+		if err := l.endedLocked(); err != nil {
+			r.mu.Unlock()
+			return true, err
+		}
+		if l.renewed {
+			r.mu.Unlock()
+			return false, nil
+		}
+		if l.queue.lost {
+			l.target, l.queue = max(l.target, l.queue.last), backlog{}
+			r.mu.Unlock()
+			return false, nil
+		}
+		pos, target := l.pos, l.target
+		if pos >= target {
+			done := l.drainLocked()
+			r.mu.Unlock()
+			return done, nil
+		}
+		r.mu.Unlock()
+		var next uint64
+		if !r.hub.insist(r.ctx, func() (err error) {
+			next, err = r.hub.node.Next(r.ctx, l.feed.subject, pos+1)
+			return err
+		}) {
+			return true, errGone
+		}
+		if next != 0 && next <= target {
+			pause(r.ctx, lagPause)
+			return false, nil
+		}
+		r.mu.Lock()
+		l.target = pos // what was there has been removed, or was no event of ours
+		r.mu.Unlock()
+	}
+}
