@@ -27,6 +27,9 @@ func (g *gated) Room(ctx context.Context) error {
 
 func followGated(t testing.TB, h *Hub, lastID string, subjects ...string) (*gated, *Reader) {
 	t.Helper()
+	// What is still on its way to a feed that lingers would come live, not as
+	// history.
+	h.waitFloor(t)
 	g := &gated{newClient(t), make(chan struct{})}
 	r, err := h.Follow(t.Context(), subjects, lastID, g)
 	if err != nil {
