@@ -16,36 +16,6 @@ import (
 	"weft/test/stage"
 )
 
-// clusterSize is how many nodes the cluster of the tests has.
-const clusterSize = 3
-
-// startCluster starts three nodes and waits until all are ready.
-func startCluster(t *testing.T, ctx context.Context, settings map[string]any) []*stage.Node {
-	t.Helper()
-	var addresses []any
-	for range clusterSize {
-		addresses = append(addresses, stage.FreeAddress(t))
-	}
-	nodes := make([]*stage.Node, clusterSize)
-	for i := range nodes {
-		c := stage.Settings(t.TempDir()).
-			With("node.name", fmt.Sprintf("n%d", i+1)).
-			With("public.drain_window", "500ms").
-			With("cluster.listen", addresses[i]).
-			With("cluster.seeds", addresses).
-			With("cluster.secret", "a secret of the tests")
-		for key, value := range settings {
-			c.With(key, value)
-		}
-		nodes[i] = stage.NewNode(t, c)
-		nodes[i].Launch()
-	}
-	for _, n := range nodes {
-		n.AwaitReady(ctx)
-	}
-	return nodes
-}
-
 // postAnywhere publishes one event at any node that takes it, until one does. The key
 // makes what is sent twice be stored once.
 func postAnywhere(ctx context.Context, nodes []*stage.Node, user string, n int) error {
@@ -80,7 +50,7 @@ func TestAClusterLosesNothingWhenNodesAreKilled(t *testing.T) {
 	const users, perUser = 12, 120
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	nodes := startCluster(t, ctx, map[string]any{"events.max_per_subject": 10_000})
+	nodes := stage.StartCluster(t, ctx, map[string]any{"events.max_per_subject": 10_000})
 
 	followers := map[string]*follower{}
 	var following, publishing sync.WaitGroup
@@ -137,7 +107,7 @@ func TestAClusterLosesNothingWhenNodesAreKilled(t *testing.T) {
 func TestARevocationCutsOnEveryNode(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	nodes := startCluster(t, ctx, nil)
+	nodes := stage.StartCluster(t, ctx, nil)
 	token := stage.Token(t, "ann", map[string]any{"jti": "stolen"})
 	var open []*client.Recorder
 	for i, n := range nodes {
