@@ -47,35 +47,43 @@ func machine() string {
 	return fmt.Sprintf("%d cores, %s, %s/%s, load %s", runtime.NumCPU(), model, runtime.GOOS, runtime.GOARCH, load)
 }
 
-// meter measures what a node's process uses while n events pass.
+// meter measures what the processes of nodes use together while n events pass.
 type meter struct {
 	b     *testing.B
-	node  *stage.Node
+	nodes []*stage.Node
 	cpu   time.Duration
 	began time.Time
 }
 
-func startMeter(b *testing.B, n *stage.Node) *meter {
+func startMeter(b *testing.B, nodes ...*stage.Node) *meter {
 	b.Helper()
-	cpu, err := n.Process().CPU()
-	if err != nil {
-		b.Fatal(err)
+	m := &meter{b: b, nodes: nodes, began: time.Now()}
+	m.cpu, _ = m.used()
+	return m
+}
+
+// used is the CPU time of all nodes so far, and their resident memory.
+func (m *meter) used() (cpu time.Duration, resident uint64) {
+	m.b.Helper()
+	for _, n := range m.nodes {
+		c, err := n.Process().CPU()
+		if err != nil {
+			m.b.Fatal(err)
+		}
+		r, err := n.Process().RSS()
+		if err != nil {
+			m.b.Fatal(err)
+		}
+		cpu, resident = cpu+c, resident+uint64(r)
 	}
-	return &meter{b: b, node: n, cpu: cpu, began: time.Now()}
+	return cpu, resident
 }
 
 // stop reports the figures for n events, whose first moved at the given time.
 func (m *meter) stop(n int, first time.Time) {
 	m.b.Helper()
 	took := time.Since(first)
-	cpu, err := m.node.Process().CPU()
-	if err != nil {
-		m.b.Fatal(err)
-	}
-	rss, err := m.node.Process().RSS()
-	if err != nil {
-		m.b.Fatal(err)
-	}
+	cpu, rss := m.used()
 	m.b.ReportMetric(float64(n)/took.Seconds(), "events/s")
 	m.b.ReportMetric(float64((cpu-m.cpu).Microseconds())/float64(n), "cpu-µs/event")
 	m.b.ReportMetric(float64(rss)/1e6, "MB-resident")
