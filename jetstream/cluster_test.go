@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -134,4 +135,17 @@ func TestANodeWithAnotherSecretIsRefused(t *testing.T) {
 		})
 	}
 	opening.Wait()
+}
+
+func TestALeaderThatHasYetToMeetTheOthersIsAskedAgain(t *testing.T) {
+	tries := 0
+	err := retry(t.Context(), func(context.Context) error {
+		if tries++; tries < 3 {
+			return fmt.Errorf("create: %w", &js.APIError{Code: 400, ErrorCode: errCodeNoPeers})
+		}
+		return nil
+	})
+	if err != nil || tries != 3 {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
 }

@@ -192,6 +192,7 @@ const (
 	errCodeTooLarge  = 10054
 	errCodeStorage   = 10047 // insufficient storage resources available
 	errCodeResources = 10023 // insufficient resources
+	errCodeNoPeers   = 10005 // no suitable peers: a leader has yet to hear from enough nodes
 )
 
 // apiError is an error answer of the JetStream API.

@@ -158,7 +158,7 @@ func retry(ctx context.Context, f func(context.Context) error) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if e := new(js.APIError); errors.As(err, &e) && e.Code == 400 {
+		if e := new(js.APIError); errors.As(err, &e) && e.Code == 400 && e.ErrorCode != errCodeNoPeers {
 			return err // the request itself is wrong
 		}
 		select {

@@ -1,0 +1,159 @@
+package jetstream
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	js "github.com/nats-io/nats.go/jetstream"
+)
+
+// groupMeta is the name of the group that agrees on members, streams and
+// buckets.
+const groupMeta = "meta"
+
+// askTry bounds one question to the cluster that an operator waits for.
+const askTry = 2 * time.Second
+
+// A Group is a number of copies of the same data and who leads them: a stream,
+// a bucket, or the meta group, whose replicas are the members of the cluster.
+type Group struct {
+	Name string `json:"name"`
+	// Leader is the node that leads; "" when none does, and then the replicas
+	// are not known either.
+	Leader   string    `json:"leader"`
+	Replicas []Replica `json:"replicas"`
+}
+
+// A Replica is a copy on one node, as the leader of its group sees it.
+type Replica struct {
+	// Node is its name, or its peer id as long as nobody has met it since the
+	// others started.
+	Node string `json:"node"`
+	// Current is set when the copy was seen lately and has all that the leader has.
+	Current bool `json:"current"`
+	// Offline is set when the node is not linked to the leader.
+	Offline bool `json:"offline"`
+	// Lag is how many changes the copy is behind.
+	Lag uint64 `json:"lag"`
+}
+
+// Groups asks the leaders for the replicas of the meta group, the stream and
+// the buckets. A group that nobody leads has no leader and no replicas. A
+// standalone node has no groups. It does not fail; it answers within two seconds.
+func (n *Node) Groups(ctx context.Context) []Group {
+	if n.cfg.Cluster == nil || n.opened() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTry)
+	defer cancel()
+	names := []string{groupMeta, streamEvents, bucketBlacklist, bucketRoutes}
+	groups := make([]*Group, len(names))
+	var asking sync.WaitGroup
+	for i, name := range names {
+		asking.Go(func() { groups[i] = n.group(ctx, name) })
+	}
+	asking.Wait()
+	var list []Group
+	for _, g := range groups {
+		if g != nil {
+			list = append(list, *g)
+		}
+	}
+	return list
+}
+
+// group is nil when there is no such stream or bucket.
+func (n *Node) group(ctx context.Context, name string) *Group {
+	switch name {
+	case groupMeta:
+		meta, err := n.meta(ctx)
+		if err != nil {
+			return &Group{Name: name}
+		}
+		g := newGroup(name, meta.Leader)
+		for _, p := range meta.Replicas {
+			g.add(p.Name, p.Peer, p.Current, p.Offline, p.Lag)
+		}
+		return g
+	case bucketBlacklist, bucketRoutes:
+		g := n.streamGroup(ctx, "KV_"+name)
+		if g != nil {
+			g.Name = name
+		}
+		return g
+	}
+	return n.streamGroup(ctx, name)
+}
+
+func (n *Node) streamGroup(ctx context.Context, name string) *Group {
+	stream, err := n.js.Stream(ctx, name)
+	if errors.Is(err, js.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil || stream.CachedInfo().Cluster == nil {
+		return &Group{Name: name}
+	}
+	c := stream.CachedInfo().Cluster
+	g := newGroup(name, c.Leader)
+	for _, p := range c.Replicas {
+		g.add(p.Name, "", p.Current, p.Offline, p.Lag)
+	}
+	return g
+}
+
+func newGroup(name, leader string) *Group {
+	g := &Group{Name: name, Leader: leader}
+	if leader != "" {
+		g.Replicas = []Replica{{Node: leader, Current: true}}
+	}
+	return g
+}
+
+func (g *Group) add(name, peer string, current, offline bool, lag uint64) {
+	if peer != "" && peer != peerID(name) {
+		name = peer // what the server gives for a name says that it knows none
+	}
+	g.Replicas = append(g.Replicas, Replica{Node: name, Current: current && !offline, Offline: offline, Lag: lag})
+	slices.SortFunc(g.Replicas, func(a, b Replica) int { return cmp.Compare(a.Node, b.Node) })
+}
+
+// meta asks the leader of the meta group for its members; nobody else answers.
+// It fails with ErrUnavailable when nobody leads.
+func (n *Node) meta(ctx context.Context) (*server.MetaClusterInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTry)
+	defer cancel()
+	m, err := n.system.RequestWithContext(ctx, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"leader_only":true}`))
+	if err != nil {
+		return nil, fmt.Errorf("%w: ask for the members: %w", ErrUnavailable, err)
+	}
+	var resp struct {
+		Data *server.JSInfo `json:"data"`
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		return nil, fmt.Errorf("%w: ask for the members: %w", ErrUnavailable, err)
+	}
+	if resp.Data == nil || resp.Data.Meta == nil || resp.Data.Meta.Leader == "" {
+		return nil, fmt.Errorf("%w: nobody leads the cluster", ErrUnavailable)
+	}
+	return resp.Data.Meta, nil
+}
+
+// peerID is how the servers call a node in their Raft groups (nats-server,
+// getHash in server/events.go).
+func peerID(name string) string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	sum := sha256.Sum256([]byte(name))
+	id := sum[:8]
+	for i, b := range id {
+		id[i] = digits[int(b)%len(digits)]
+	}
+	return string(id)
+}

@@ -1,0 +1,43 @@
+package jetstream
+
+import (
+	"testing"
+)
+
+func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
+	nodes := openCluster(t, clusterConfigs(t, 3, 3))
+	find := func(name string) Group {
+		for _, g := range nodes[0].Groups(t.Context()) {
+			if g.Name == name {
+				return g
+			}
+		}
+		return Group{}
+	}
+	for _, name := range []string{"meta", "EVENTS", "blacklist"} {
+		waitFor(t, func() bool {
+			g := find(name)
+			healthy := g.Leader != "" && len(g.Replicas) == 3
+			for _, r := range g.Replicas {
+				healthy = healthy && r.Current && !r.Offline && r.Lag == 0
+			}
+			return healthy
+		})
+	}
+	if g := find("routes"); g.Name != "" {
+		t.Errorf("a bucket that is not there: %+v", g)
+	}
+	nodes[2].Close()
+	for _, name := range []string{"meta", "EVENTS", "blacklist"} {
+		waitFor(t, func() bool {
+			g := find(name)
+			return len(g.Replicas) == 3 && g.Replicas[2].Node == "n3" && g.Replicas[2].Offline && !g.Replicas[2].Current && g.Replicas[0].Current
+		})
+	}
+}
+
+func TestAStandaloneNodeHasNoGroups(t *testing.T) {
+	if groups := open(t, testConfig(t)).Groups(t.Context()); groups != nil {
+		t.Errorf("%+v", groups)
+	}
+}
