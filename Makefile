@@ -12,7 +12,7 @@ export CGO_ENABLED := 0
 rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
 binary := bin/weft
 
-.PHONY: help build run test lint unit e2e bench docs cluster clean prepare
+.PHONY: help build run test lint unit e2e fault bench docs cluster clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,14 @@ lint: ## formatting, go vet, staticcheck
 unit: ## tests beside the code, with the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -vet=off -timeout 5m $(rooms)
 
+# One package at a time: they would take the processors from each other.
 e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -timeout 10m ./test/...
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 1 -timeout 15m ./test/...
+
+# WEFT_FAULT_ONLY=kill -9,… does some of the faults only, WEFT_FAULT_STRICT=1 holds
+# silences to what an idle machine allows.
+fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and a table
+	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_FAULT=$${WEFT_FAULT:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/fault
 
 bench: build ## benchmarks, those of the whole street included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...

@@ -9,12 +9,16 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"text/tabwriter"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weft/test/client"
+	"weft/test/follow"
 	"weft/test/stage"
 )
 
@@ -81,7 +85,7 @@ const chaosPartitions = 8
 
 // runChaos lets users follow their records while Weft and the broker are killed,
 // and compares what each connection saw with what the topic holds.
-func runChaos(t *testing.T, size chaosSize, perSubject int) tally {
+func runChaos(t *testing.T, size chaosSize, perSubject int) follow.Tally {
 	began := time.Now()
 	k := ownBroker(t)
 	in := topic(t, k, chaosPartitions)
@@ -92,21 +96,21 @@ func runChaos(t *testing.T, size chaosSize, perSubject int) tally {
 	ctx, cancel := context.WithTimeout(context.Background(), size.limit+size.away)
 	defer cancel()
 	random := rand.New(rand.NewPCG(uint64(began.UnixNano()), 0))
-	followers := map[string][]*follower{}
+	followers := map[string][]*follow.Follower{}
 	var following sync.WaitGroup
 	for i := range size.users {
 		user := fmt.Sprintf("user%d", i)
 		token := stage.Token(t, user, nil)
 		for range 1 + random.IntN(3) {
-			f := newFollower(node.URL(), token, rand.New(rand.NewPCG(random.Uint64(), random.Uint64())))
+			f := follow.New(restless(node.URL, token, rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))))
 			followers[user] = append(followers[user], f)
-			following.Go(func() { f.run(ctx) })
+			following.Go(func() { f.Run(ctx) })
 		}
 	}
 	defer func() { cancel(); following.Wait() }()
 	for _, list := range followers {
 		for _, f := range list {
-			if err := f.awaitID(ctx); err != nil {
+			if err := f.AwaitID(ctx); err != nil {
 				t.Fatalf("wait until all are connected: %v", err)
 			}
 		}
@@ -119,7 +123,7 @@ func runChaos(t *testing.T, size chaosSize, perSubject int) tally {
 		for _, list := range followers {
 			most := 0
 			for _, f := range list {
-				most = max(most, len(f.seen()))
+				most = max(most, len(f.Seen()))
 			}
 			stored += most
 		}
@@ -135,18 +139,52 @@ func runChaos(t *testing.T, size chaosSize, perSubject int) tally {
 	cancel()
 	following.Wait()
 
-	var total tally
+	var total follow.Tally
 	for user, list := range followers {
 		for i, f := range list {
-			one := count(f.seen(), want[user])
-			total.add(one)
-			if one.Lost+one.Doubled+one.Reordered+one.FalseResets > 0 {
+			one := follow.Count(follow.Numbers(f.Seen()), want[user])
+			total.Add(one)
+			if !one.Faultless() {
 				t.Errorf("%s, connection %d: %+v", user, i, one)
 			}
 		}
 	}
-	t.Logf("\n%s", total.table(size, kills, held, time.Since(began)))
+	t.Logf("\n%s", table(total, size, kills, held, time.Since(began)))
 	return total
+}
+
+// restless are the habits of a device that drops its connection at random and comes
+// back over any transport.
+func restless(origin func() string, token string, random *rand.Rand) follow.Habits {
+	return follow.Habits{
+		Origin: origin, Token: token, Random: random, Transports: client.Transports,
+		Life: func(r *rand.Rand) time.Duration {
+			return 200*time.Millisecond + time.Duration(r.Int64N(int64(4*time.Second)))
+		},
+		Away: func(r *rand.Rand) time.Duration {
+			return 50*time.Millisecond + time.Duration(r.Int64N(int64(300*time.Millisecond)))
+		},
+	}
+}
+
+// table is what a run prints.
+func table(t follow.Tally, size chaosSize, kills, held int, took time.Duration) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range []struct {
+		name  string
+		value any
+	}{
+		{"users", size.users}, {"connections", t.Connections}, {"records sent", size.records},
+		{"records in the topic", held}, {"kills", kills}, {"delivered", t.Delivered}, {"lost", t.Lost},
+		{"doubled", t.Doubled}, {"reordered", t.Reordered}, {"resets", t.Resets},
+		{"resets without a gap", t.FalseResets}, {"skipped under a reset", t.Skipped},
+		{"took", took.Round(time.Second)},
+	} {
+		fmt.Fprintf(w, "%s\t%v\t\n", row.name, row.value)
+	}
+	w.Flush()
+	return b.String()
 }
 
 // produceNumbered sends each user's records, numbered, in order, spread over the
@@ -225,23 +263,23 @@ func awaitStored(t *testing.T, ctx context.Context, k *stage.Kafka, topic string
 
 // finish sends every user an end mark, again and again until all of the user's
 // connections have seen one: what was to come has come by then.
-func finish(t *testing.T, ctx context.Context, node *stage.Node, followers map[string][]*follower) {
+func finish(t *testing.T, ctx context.Context, node *stage.Node, followers map[string][]*follow.Follower) {
 	t.Helper()
 	left := maps.Clone(followers)
 	for len(left) > 0 {
 		for user := range left {
-			publish(t, node, user, "", fmt.Appendf(nil, `{"n":%d}`, endMark))
+			publish(t, node, user, "", fmt.Appendf(nil, `{"n":%d}`, follow.End))
 		}
 		pause(ctx, time.Second)
 		for user, list := range left {
-			if !slices.ContainsFunc(list, func(f *follower) bool { return !f.ended() }) {
+			if !slices.ContainsFunc(list, func(f *follow.Follower) bool { return !f.Ended() }) {
 				delete(left, user)
 			}
 		}
 		if ctx.Err() != nil {
 			for user, list := range left {
 				for i, f := range list {
-					t.Errorf("%s, connection %d: %s", user, i, f.state())
+					t.Errorf("%s, connection %d: %s", user, i, f)
 				}
 			}
 			return

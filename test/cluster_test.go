@@ -4,104 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
 	"weft/test/client"
 	"weft/test/stage"
 )
-
-// postAnywhere publishes one event at any node that takes it, until one does. The key
-// makes what is sent twice be stored once.
-func postAnywhere(ctx context.Context, nodes []*stage.Node, user string, n int) error {
-	body := fmt.Appendf(nil, `{"user":%q,"n":%d}`, user, n)
-	for ctx.Err() == nil {
-		at := nodes[rand.IntN(len(nodes))]
-		try, cancel := context.WithTimeout(ctx, 10*time.Second)
-		req, err := http.NewRequestWithContext(try, http.MethodPost, at.AdminURL()+"/_weft/v1/events?user="+user, bytes.NewReader(body))
-		if err != nil {
-			cancel()
-			return err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Idempotency-Key", fmt.Sprintf("%s/%d", user, n))
-		answer, err := http.DefaultClient.Do(req)
-		if err == nil {
-			_, _ = io.Copy(io.Discard, answer.Body)
-			answer.Body.Close()
-		}
-		cancel()
-		if err == nil && answer.StatusCode == http.StatusAccepted {
-			return nil
-		}
-		pause(ctx, 20*time.Millisecond)
-	}
-	return ctx.Err()
-}
-
-// Every event that was acknowledged reaches its user once and in order, whatever
-// node is killed.
-func TestAClusterLosesNothingWhenNodesAreKilled(t *testing.T) {
-	const users, perUser = 12, 120
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	nodes := stage.StartCluster(t, ctx, map[string]any{"events.max_per_subject": 10_000})
-
-	followers := map[string]*follower{}
-	var following, publishing sync.WaitGroup
-	defer func() { cancel(); following.Wait() }()
-	for i := range users {
-		user := fmt.Sprintf("user%d", i)
-		f := newFollower("", stage.Token(t, user, nil), rand.New(rand.NewPCG(uint64(i), 7)))
-		f.at = func() string { return nodes[rand.IntN(len(nodes))].URL() }
-		followers[user] = f
-		following.Go(func() { f.run(ctx) })
-	}
-	for _, f := range followers {
-		if err := f.awaitID(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for user := range followers {
-		publishing.Go(func() {
-			for n := 1; n <= perUser; n++ {
-				if err := postAnywhere(ctx, nodes, user, n); err != nil {
-					t.Errorf("publish %d for %s: %v", n, user, err)
-					return
-				}
-				pause(ctx, time.Duration(rand.IntN(200))*time.Millisecond)
-			}
-		})
-	}
-	for _, n := range nodes {
-		pause(ctx, 2*time.Second)
-		n.Kill()
-		pause(ctx, 2*time.Second)
-		n.Launch()
-		n.AwaitReady(ctx)
-	}
-	publishing.Wait()
-	want := make([]int, perUser)
-	for i := range want {
-		want[i] = i + 1
-	}
-	var total tally
-	for user, f := range followers {
-		if err := f.await(ctx, func() bool { return len(f.log) >= perUser }); err != nil {
-			t.Errorf("%s: %v; %s", user, err, f.state())
-		}
-		total.add(count(f.seen(), want))
-	}
-	if total.Lost+total.Doubled+total.Reordered+total.Resets != 0 {
-		t.Errorf("%+v", total)
-	}
-	t.Logf("%+v over %d kills", total, len(nodes))
-}
 
 // A token that is revoked at one node is cut at all of them, and none lets it in.
 func TestARevocationCutsOnEveryNode(t *testing.T) {

@@ -12,7 +12,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Names of the in-band events.
@@ -132,6 +134,15 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("HTTP %d %s: %s", e.Status, e.Problem.Code, e.Problem.Detail)
 }
 
+// Wait is RetryAfter as a duration, 0 when there is none.
+func (e *StatusError) Wait() time.Duration {
+	seconds, err := strconv.Atoi(e.RetryAfter)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 // Target says where to connect, as whom and from where on.
 type Target struct {
 	URL    string // http://host:port
@@ -164,6 +175,9 @@ func (t Target) url(scheme string) string {
 // when the context that was given to Open ends.
 type Stream interface {
 	Next() (Event, error)
+	// Retry is for how long the gateway has asked its clients to stay away after
+	// the end of a connection; 0 when it has not.
+	Retry() time.Duration
 	Close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Answer is the body of a long poll.
@@ -84,5 +85,8 @@ func (p *pollStream) ask() error {
 	p.target.LastID = a.LastEventID
 	return nil
 }
+
+// Retry is 0: a poll that is to wait is refused, by a StatusError that says so.
+func (p *pollStream) Retry() time.Duration { return 0 }
 
 func (p *pollStream) Close() { p.cancel() }

@@ -113,6 +113,9 @@ func (s *sseStream) Next() (Event, error) {
 	}
 }
 
+// Retry is what the field retry said last.
+func (s *sseStream) Retry() time.Duration { return s.retry }
+
 func (s *sseStream) Close() {
 	s.cancel()
 	s.body.Close()

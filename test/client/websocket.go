@@ -60,6 +60,9 @@ func (s *Socket) Send(command any) error {
 	return s.conn.WriteJSON(command)
 }
 
+// Retry is 0: over a WebSocket there is no such wish.
+func (s *Socket) Retry() time.Duration { return 0 }
+
 // Close cuts the connection without a closing handshake, as a page that goes
 // away does.
 func (s *Socket) Close() {

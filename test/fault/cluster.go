@@ -1,0 +1,127 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"weft/test/stage"
+)
+
+const (
+	topicName  = "faults"
+	partitions = 6
+	// kept is how many events of a user the store keeps: more than any fault lets
+	// pass, so that every reset is a false one.
+	kept = 20_000
+	// readyLimit bounds how long a node may take until it is ready again.
+	readyLimit = 90 * time.Second
+)
+
+// A Cluster is what faults are done to: three nodes, a broker, and the way to the
+// nodes that clients take.
+type Cluster struct {
+	Nodes []*stage.Node
+	Kafka *stage.Kafka
+	// Load runs all the while.
+	Load *Load
+	// Log says what a fault does, for whoever reads the log of a failed run.
+	Log func(format string, args ...any)
+}
+
+// StartCluster starts all of it, with an idle load, until the test ends.
+func StartCluster(t *testing.T, ctx context.Context) *Cluster {
+	t.Helper()
+	c := &Cluster{Log: logger(t)}
+	var err error
+	if c.Kafka, err = stage.NewKafka(ctx, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Kafka.Kill)
+	if err := stage.CreateTopic(ctx, c.Kafka.Address, topicName, partitions); err != nil {
+		t.Fatal(err)
+	}
+	settings := stage.Config{
+		"events.max_per_subject": kept,
+		"events.max_bytes":       "256MiB",
+		"auth.publish":           []any{"user.*"},
+	}.Kafka(c.Kafka.Address, stage.Source{"topic": topicName, "to": []string{"user.{/user}"}, "type": "load.{/source}", "start": "oldest"})
+	c.Nodes = stage.StartCluster(t, ctx, settings)
+	return c
+}
+
+func logger(t *testing.T) func(string, ...any) {
+	began := time.Now()
+	return func(format string, args ...any) {
+		t.Helper()
+		t.Logf("%7.2fs %s "+format, append([]any{time.Since(began).Seconds(), time.Now().Format("15:04:05.000")}, args...)...)
+	}
+}
+
+// Origin is where a client connects: the load balancer's public side.
+func (c *Cluster) Origin() string {
+	for _, i := range rand.Perm(len(c.Nodes)) {
+		if c.Ready(context.Background(), i) {
+			return c.Nodes[i].URL()
+		}
+	}
+	return c.Nodes[rand.IntN(len(c.Nodes))].URL()
+}
+
+// readiness keeps a paused node from holding up whoever asks.
+var readiness = &http.Client{Timeout: 500 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// Ready reports whether node i says that it is ready.
+func (c *Cluster) Ready(ctx context.Context, i int) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Nodes[i].AdminURL()+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := readiness.Do(req)
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// AwaitReady waits until all nodes are ready.
+func (c *Cluster) AwaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	var waiting sync.WaitGroup
+	errs := make([]error, len(c.Nodes))
+	for i := range c.Nodes {
+		waiting.Go(func() { errs[i] = c.awaitReady(ctx, i) })
+	}
+	waiting.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) awaitReady(ctx context.Context, i int) error {
+	for !c.Ready(ctx, i) {
+		if Pause(ctx, 50*time.Millisecond) != nil {
+			return fmt.Errorf("node n%d is not ready after %v", i+1, readyLimit)
+		}
+	}
+	return nil
+}
+
+// Pause waits; it fails when the context ends first.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,46 @@
+// Package fault is the fault suite: a cluster of three real nodes, a real Kafka and a
+// load balancer, with a load of numbered events that runs all the while; faults are
+// done to it one after the other, and after each one every event is counted at every
+// device that should have seen it.
+//
+//	make fault WEFT_FAULT=30m
+//
+// does faults at random for that long and prints a table. As a plain test each fault
+// is done once or twice. WEFT_FAULT_ONLY names those to do, separated by commas.
+// WEFT_FAULT_STRICT=1 demands the times of a machine that has nothing else to do.
+//
+// A fault is a value: a name, what it does, and what must hold beyond what must
+// always hold, which is that nothing is lost, doubled or reordered, and nobody is
+// told of a loss that there was not.
+package fault
+
+import (
+	"context"
+	"time"
+)
+
+// A Fault is something that happens to a cluster.
+type Fault struct {
+	// Name is that of the row in the table.
+	Name string
+	// Brief is how often a plain test does it, 0 for once.
+	Brief int
+	// Apply does it and undoes it; who calls waits until all nodes are ready.
+	Apply func(ctx context.Context, c *Cluster) error
+	// MaxSilence bounds the silence on connections that live through it, for events
+	// from NATS and HTTP, and KafkaSilence for those from Kafka; 0: no bound. They
+	// count with WEFT_FAULT_STRICT only.
+	MaxSilence, KafkaSilence time.Duration
+	// Check says what else is wrong with a round; nil: nothing can be.
+	Check func(*Round) error
+}
+
+// faults are all faults, in the order in which a plain test does them.
+func faults() []Fault {
+	return []Fault{nothing, kill}
+}
+
+// nothing is the row to compare with: what the machine itself costs.
+var nothing = Fault{Name: "nothing", Apply: func(ctx context.Context, _ *Cluster) error {
+	return Pause(ctx, 3*time.Second)
+}}

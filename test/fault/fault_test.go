@@ -1,0 +1,110 @@
+package fault
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"weft/test/stage"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stage.RemoveBinary()
+	os.Exit(code)
+}
+
+// plan is what a run does: each fault as often as a plain test does it, or those
+// that come up at random until the time is over.
+type plan struct {
+	faults []Fault
+	until  time.Time // zero: each fault Brief times
+}
+
+func planned(t *testing.T) plan {
+	p := plan{faults: faults()}
+	if only := os.Getenv("WEFT_FAULT_ONLY"); only != "" {
+		names := strings.Split(only, ",")
+		p.faults = slices.DeleteFunc(p.faults, func(f Fault) bool { return !slices.Contains(names, f.Name) })
+		if len(p.faults) != len(names) {
+			t.Fatalf("WEFT_FAULT_ONLY=%s names a fault that there is not", only)
+		}
+	}
+	if s := os.Getenv("WEFT_FAULT"); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			t.Fatalf("WEFT_FAULT=%s is no duration above 0", s)
+		}
+		p.until = time.Now().Add(d)
+	}
+	return p
+}
+
+// next yields the faults to do, one after the other.
+func (p plan) next(yield func(Fault) bool) {
+	if !p.until.IsZero() {
+		for time.Now().Before(p.until) && yield(p.faults[rand.IntN(len(p.faults))]) {
+		}
+		return
+	}
+	for _, f := range p.faults {
+		for range max(1, f.Brief) {
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// Whatever fault befalls the cluster, every event that was acknowledged reaches
+// every device of its user once and in order, and nobody is told otherwise.
+func TestNoFaultLosesDoublesOrReordersAnEvent(t *testing.T) {
+	p := planned(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c := StartCluster(t, ctx)
+	StartLoad(t, ctx, c)
+	var report Report
+	defer func() { t.Logf("\n%s", &report) }()
+	for f := range p.next {
+		r, err := c.Play(ctx, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report.Enter(r)
+		for _, problem := range r.Faults {
+			t.Errorf("%s: %s", f.Name, problem)
+		}
+		if f.Check != nil {
+			if err := f.Check(r); err != nil {
+				t.Errorf("%s: %v", f.Name, err)
+			}
+		}
+		judge(t, f, r)
+		if len(r.Faults) > 0 {
+			break // what comes after would be counted against a false start
+		}
+	}
+}
+
+// generous bounds every silence on a machine that others use, too.
+const generous = 30 * time.Second
+
+// judge holds a round to the times that the fault allows.
+func judge(t *testing.T, f Fault, r *Round) {
+	t.Helper()
+	most, kafka := generous, generous
+	if os.Getenv("WEFT_FAULT_STRICT") == "1" {
+		most, kafka = f.MaxSilence, f.KafkaSilence
+	}
+	if most > 0 && r.Silence > most {
+		t.Errorf("%s: a silence of %v, at most %v", f.Name, r.Silence, most)
+	}
+	if kafka > 0 && r.KafkaSilence > kafka {
+		t.Errorf("%s: a silence of %v of events from Kafka, at most %v", f.Name, r.KafkaSilence, kafka)
+	}
+}

@@ -1,0 +1,87 @@
+package fault
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// overHTTP posts events with a key that makes a repetition harmless, at whatever
+// node the next try finds.
+type overHTTP struct {
+	called string
+	origin func() string
+	token  string // empty where the listener trusts everybody
+	client *http.Client
+	ledger ledger
+}
+
+const (
+	// publishTry bounds one try of a publisher. The gateway answers sooner, also
+	// that it cannot.
+	publishTry = 15 * time.Second
+	// publishPause is between two tries.
+	publishPause = 25 * time.Millisecond
+)
+
+// newPublic posts through the load balancer, with a token.
+func newPublic(c *Cluster, token string) *overHTTP {
+	return &overHTTP{called: "http", origin: c.Origin, token: token, client: publishers()}
+}
+
+// newAdmin posts to the admin listener of a random node.
+func newAdmin(c *Cluster) *overHTTP {
+	return &overHTTP{called: "admin", client: publishers(),
+		origin: func() string { return c.Nodes[rand.IntN(len(c.Nodes))].AdminURL() }}
+}
+
+func publishers() *http.Client {
+	return &http.Client{Timeout: publishTry, Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+}
+
+func (h *overHTTP) name() string { return h.called }
+
+func (h *overHTTP) publish(ctx context.Context, user string, n int) (refused int, err error) {
+	for {
+		status, answer, err := h.post(ctx, user, n)
+		switch {
+		case err == nil && status == http.StatusAccepted:
+			h.ledger.enter(user, n)
+			return refused, nil
+		case err == nil && status < 500 && status != http.StatusTooManyRequests:
+			return refused, fmt.Errorf("post event %d of %s: status %d: %s", n, user, status, answer)
+		}
+		refused++
+		if err := Pause(ctx, publishPause); err != nil {
+			return refused, err
+		}
+	}
+}
+
+func (h *overHTTP) post(ctx context.Context, user string, n int) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.origin()+"/_weft/v1/events?user="+user,
+		bytes.NewReader(payload(h.name(), user, n)))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", fmt.Sprintf("%s/%d", user, n))
+	if h.token != "" {
+		req.Header.Set("Authorization", "Bearer "+h.token)
+	}
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
+}
+
+func (h *overHTTP) accepted(context.Context) (map[string][]int, error) { return h.ledger.take(), nil }
+
+func (h *overHTTP) close() { h.client.CloseIdleConnections() }

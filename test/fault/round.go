@@ -1,0 +1,131 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"weft/test/follow"
+)
+
+const (
+	// catchUp bounds how long devices may take to see the last of what was accepted.
+	catchUp = 60 * time.Second
+	// before and after are how long the load runs undisturbed around a fault.
+	before, after = time.Second, 2 * time.Second
+)
+
+// A Round is one fault and what it did to the load.
+type Round struct {
+	Fault    string
+	Took     time.Duration // from the fault until all nodes were ready again
+	Accepted int           // events
+	Refused  int           // tries of publishers that were not answered with success
+	follow.Tally
+	// The longest gap between two events of a busy user on a connection that lived
+	// through it: for events from NATS and HTTP, and for those from Kafka.
+	Silence, KafkaSilence time.Duration
+	// Absence is the longest time that a device was without the connection that it
+	// wanted.
+	Absence time.Duration
+	// Faults say what must not have happened, in detail.
+	Faults []string
+}
+
+// Play does one fault while the load runs, waits until all is well again and counts.
+func (c *Cluster) Play(ctx context.Context, f Fault) (*Round, error) {
+	r := &Round{Fault: f.Name}
+	if err := Pause(ctx, before); err != nil {
+		return nil, err
+	}
+	c.Log("%s: begins", f.Name)
+	began := time.Now()
+	if err := f.Apply(ctx, c); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	c.Log("%s: applied and mended", f.Name)
+	if err := c.AwaitReady(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	r.Took = time.Since(began)
+	if err := Pause(ctx, after); err != nil {
+		return nil, err
+	}
+	if err := c.count(ctx, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	c.Log("%s: all nodes ready after %v; %d events, %d lost, %d doubled, %d reordered, %d resets; silence %v, from Kafka %v, absence %v",
+		f.Name, r.Took.Round(time.Millisecond), r.Accepted, r.Lost, r.Doubled, r.Reordered, r.Resets,
+		r.Silence.Round(time.Millisecond), r.KafkaSilence.Round(time.Millisecond), r.Absence.Round(time.Millisecond))
+	return r, nil
+}
+
+// count holds the load, waits until every device has the last event that was accepted,
+// and compares.
+func (c *Cluster) count(ctx context.Context, r *Round) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*catchUp)
+	defer cancel()
+	if err := c.Load.Hold(ctx); err != nil {
+		return err
+	}
+	defer c.Load.Resume()
+	accepted, err := c.Load.accepted(ctx)
+	if err != nil {
+		return err
+	}
+	waiting, done := context.WithTimeout(ctx, catchUp)
+	defer done()
+	for _, u := range c.Load.users {
+		if failed := u.failed.Load(); failed != nil {
+			return *failed
+		}
+		want := accepted[u.name]
+		r.Accepted += len(want)
+		r.Refused += int(u.refused.Swap(0))
+		for i, d := range u.devices {
+			if len(want) > 0 {
+				if err := d.AwaitNumber(waiting, want[len(want)-1]); err != nil {
+					r.Faults = append(r.Faults, fmt.Sprintf("%s, device %d, has not seen event %d: %v", u.name, i, want[len(want)-1], err))
+				}
+			}
+			r.enter(u, i, want)
+		}
+	}
+	return nil
+}
+
+// enter books what one device has seen.
+func (r *Round) enter(u *user, i int, want []int) {
+	d := u.devices[i]
+	seen, absences := d.Take()
+	t := follow.Count(follow.Numbers(seen), want)
+	r.Add(t)
+	if !t.Faultless() || t.Resets > 0 {
+		r.Faults = append(r.Faults, fmt.Sprintf("%s, device %d (steady: %v): %d lost, %d doubled, %d reordered, %d resets\n%s",
+			u.name, i, d.steady, t.Lost, t.Doubled, t.Reordered, t.Resets, strings.Join(follow.Explain(seen, want), "\n")))
+	}
+	if !d.steady {
+		return
+	}
+	for _, a := range absences {
+		r.Absence = max(r.Absence, a)
+	}
+	if u.busy {
+		silence := &r.Silence
+		if u.source.name() == "kafka" {
+			silence = &r.KafkaSilence
+		}
+		*silence = max(*silence, longestGap(seen))
+	}
+}
+
+// longestGap is the longest time between two entries of one connection.
+func longestGap(seen []follow.Entry) (gap time.Duration) {
+	for i := 1; i < len(seen); i++ {
+		if seen[i].Connection == seen[i-1].Connection {
+			gap = max(gap, seen[i].At.Sub(seen[i-1].At))
+		}
+	}
+	return gap
+}

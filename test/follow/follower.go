@@ -1,0 +1,285 @@
+// Package follow is a user's device as the tests of faults need it: one that is
+// disconnected, comes back over any transport with its last id, and remembers
+// every numbered event and every reset. Count compares that with what there was to
+// see and finds each loss, duplicate, reordering and false reset.
+package follow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"weft/test/client"
+)
+
+const (
+	// Reset stands for a reset among the numbers that a follower has seen.
+	Reset = -1
+	// End is the number of an event that says that all is over.
+	End = -2
+)
+
+// An Entry is an event or a reset as it came.
+type Entry struct {
+	N          int // the event's number, or Reset
+	ID         string
+	At         time.Time
+	Connection int    // counts the follower's connections from 1
+	Node       string // that the connection is at; empty for a poll, which does not say
+	Over       client.Transport
+}
+
+// Numbers returns those of the entries.
+func Numbers(entries []Entry) []int {
+	numbers := make([]int, len(entries))
+	for i, e := range entries {
+		numbers[i] = e.N
+	}
+	return numbers
+}
+
+// Habits are how a device behaves.
+type Habits struct {
+	// Origin says where to connect, each time anew: http://host:port.
+	Origin func() string
+	Token  string
+	// Transports are those that it picks one of, at random, for each connection.
+	Transports []client.Transport
+	Random     *rand.Rand
+	// Life is how long it stays connected before it leaves by itself; nil: for ever.
+	Life func(*rand.Rand) time.Duration
+	// Away is how long it stays away after its connection has ended, unless the
+	// gateway asked for longer.
+	Away func(*rand.Rand) time.Duration
+	// Patience is how long it takes a silence, keep-alives included, before it
+	// makes a new connection; 0: for ever.
+	Patience time.Duration
+}
+
+// A Follower is one device of a user. Its methods may be called concurrently.
+type Follower struct {
+	habits Habits
+
+	mu          sync.Mutex
+	id          string
+	log         []Entry
+	connections int
+	node        string
+	gone        time.Time // since when it has been without a connection that it wanted
+	absences    []time.Duration
+	over        bool
+	lastErr     error
+	changed     chan struct{} // closed and replaced when any of the above changes
+}
+
+// New makes a follower; Run follows.
+func New(habits Habits) *Follower {
+	return &Follower{habits: habits, changed: make(chan struct{})}
+}
+
+// Run follows until the context ends.
+func (f *Follower) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		kind := f.habits.Transports[f.habits.Random.IntN(len(f.habits.Transports))]
+		life, cancel := ctx, func() {}
+		if f.habits.Life != nil {
+			life, cancel = context.WithTimeout(ctx, f.habits.Life(f.habits.Random))
+		}
+		retry, err := f.follow(life, kind)
+		own := life.Err() != nil
+		cancel()
+		f.ended(kind, own, err)
+		if own {
+			retry = 0
+		}
+		pause(ctx, max(f.habits.Away(f.habits.Random), retry))
+	}
+}
+
+// ended notes the end of a connection. What the device left by itself is no
+// absence.
+func (f *Follower) ended(kind client.Transport, own bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lastErr = fmt.Errorf("over %s: %w", kind, err)
+	switch {
+	case own:
+		f.gone = time.Time{}
+	case f.gone.IsZero() && f.connections > 0:
+		f.gone = time.Now()
+	}
+	f.node = ""
+}
+
+// follow holds one connection until it or the context ends, and returns for how long
+// the gateway wants the device to stay away.
+func (f *Follower) follow(ctx context.Context, kind client.Transport) (retry time.Duration, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	target := client.Target{URL: f.habits.Origin(), Token: f.habits.Token, LastID: f.LastID(),
+		LastIDInQuery: f.habits.Random.IntN(2) == 0}
+	if kind == client.Poll {
+		target.Query = url.Values{"wait": {"2s"}}
+	}
+	alive := func() {}
+	if f.habits.Patience > 0 {
+		silence := time.AfterFunc(f.habits.Patience, cancel)
+		defer silence.Stop()
+		alive = func() { silence.Reset(f.habits.Patience) }
+	}
+	stream, err := client.Open(ctx, kind, target)
+	if err != nil {
+		if refused, ok := errors.AsType[*client.StatusError](err); ok {
+			retry = refused.Wait()
+		}
+		return retry, err
+	}
+	defer stream.Close()
+	for first := true; ; first = false {
+		e, err := stream.Next()
+		if err != nil {
+			return stream.Retry(), err
+		}
+		alive()
+		if e.Type == client.TypeClose {
+			return stream.Retry(), fmt.Errorf("told %s", e.Data)
+		}
+		if err := f.take(kind, first, e); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// take notes what came; first says that the connection brought nothing before.
+func (f *Follower) take(kind client.Transport, first bool, e client.Event) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	if first {
+		f.connections++
+		if !f.gone.IsZero() {
+			f.absences = append(f.absences, now.Sub(f.gone))
+			f.gone = time.Time{}
+		}
+	}
+	entry := Entry{N: Reset, ID: e.ID, At: now, Connection: f.connections, Node: f.node, Over: kind}
+	switch {
+	case e.Type == client.TypeOpen:
+		var o client.Opened
+		if json.Unmarshal(e.Data, &o) == nil {
+			f.node = o.Node
+		}
+	case e.Type == client.TypeReset:
+		f.log = append(f.log, entry)
+	case !e.InBand():
+		var v struct {
+			N int `json:"n"`
+		}
+		if err := json.Unmarshal(e.Data, &v); err != nil {
+			return fmt.Errorf("decode event %q: %w", e.Data, err)
+		}
+		if entry.N = v.N; v.N == End {
+			f.over = true
+		} else {
+			f.log = append(f.log, entry)
+		}
+	}
+	if e.ID != "" {
+		f.id = e.ID
+	}
+	close(f.changed)
+	f.changed = make(chan struct{})
+	return nil
+}
+
+// LastID is the id from which the next connection resumes.
+func (f *Follower) LastID() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.id
+}
+
+// Node is where the device is connected, empty when it is not, or by polling.
+func (f *Follower) Node() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.node
+}
+
+// Seen returns what has come so far, in that order.
+func (f *Follower) Seen() []Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.log)
+}
+
+// Take returns what has come since the last call, and the times that the device
+// was without a connection against its will.
+func (f *Follower) Take() (seen []Entry, absences []time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	seen, absences = f.log, f.absences
+	f.log, f.absences = nil, nil
+	return seen, absences
+}
+
+// Ended says whether the event End has come.
+func (f *Follower) Ended() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.over
+}
+
+// AwaitID waits until the follower holds an id: it misses nothing from then on.
+func (f *Follower) AwaitID(ctx context.Context) error {
+	return f.await(ctx, func() bool { return f.id != "" })
+}
+
+// AwaitNumber waits until the last event of that number has come.
+func (f *Follower) AwaitNumber(ctx context.Context, n int) error {
+	return f.await(ctx, func() bool {
+		return slices.ContainsFunc(f.log, func(e Entry) bool { return e.N == n })
+	})
+}
+
+// await waits until ok, which is called with the lock held.
+func (f *Follower) await(ctx context.Context, ok func() bool) error {
+	for {
+		f.mu.Lock()
+		done, changed := ok(), f.changed
+		f.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%w after %s", ctx.Err(), f)
+		}
+	}
+}
+
+// String says how far the follower has come, for the message of a failed test.
+func (f *Follower) String() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at := f.node
+	if at == "" {
+		at = "no node that it knows"
+	}
+	return fmt.Sprintf("%d events, id %q, connection %d at %s; the one before ended with: %v",
+		len(f.log), f.id, f.connections, at, f.lastErr)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
