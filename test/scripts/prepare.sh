@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and a fresh Debian lacks: a C compiler for the
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
-# tests. Quiet and quick when everything is there. On other systems it says what
+# tests, iproute2 and HAProxy for those that cut the network. Quiet and quick when everything is there. On other systems it says what
 # is missing and leaves the installing to you.
 set -eu
 
@@ -25,6 +25,10 @@ fi
 need openjdk-17-jre-headless java
 need maven mvn
 need chromium chromium chromium-browser google-chrome google-chrome-stable
+if [ "$(uname -s)" = Linux ]; then
+	need iproute2 ip /usr/sbin/ip
+fi
+need haproxy haproxy /usr/sbin/haproxy
 
 [ -n "$missing" ] || exit 0
 

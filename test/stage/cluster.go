@@ -13,26 +13,62 @@ const ClusterSize = 3
 // and waits until all are ready. settings are added to those of every node.
 func StartCluster(t testing.TB, ctx context.Context, settings map[string]any) []*Node {
 	t.Helper()
-	var addresses []any
-	for range ClusterSize {
-		addresses = append(addresses, FreeAddress(t))
-	}
 	nodes := make([]*Node, ClusterSize)
+	addresses := make([]string, ClusterSize)
 	for i := range nodes {
-		c := Settings(t.TempDir()).
-			With("node.name", fmt.Sprintf("n%d", i+1)).
+		nodes[i] = NewNode(t, Settings(t.TempDir()))
+		addresses[i] = FreeAddress(t)
+	}
+	launchCluster(nodes, addresses, settings)
+	awaitCluster(ctx, nodes)
+	return nodes
+}
+
+// The user and the token that nodes in places ask for, whose ports are not on
+// loopback.
+const (
+	Publisher         = "publisher"
+	PublisherPassword = "a password of the tests"
+	AdminToken        = "a token of the tests"
+)
+
+// StartCluster is like the function of that name with each node in a place of its
+// own, on the ports that Weft has by default.
+func (n *Network) StartCluster(t testing.TB, ctx context.Context, settings map[string]any) []*Node {
+	t.Helper()
+	nodes := make([]*Node, len(n.Places))
+	addresses := make([]string, len(nodes))
+	for i, p := range n.Places {
+		nodes[i] = NewNode(t, Settings(t.TempDir()).
+			With("node.listen", p.Address+":4222").
+			With("node.users", []any{map[string]any{"name": Publisher, "password": PublisherPassword, "role": "publisher"}}).
+			With("public.listen", p.Address+":4000").
+			With("admin.listen", p.Address+":4010").
+			With("admin.token", AdminToken))
+		nodes[i].Place = p
+		addresses[i] = p.Address + ":6222"
+	}
+	launchCluster(nodes, addresses, settings)
+	awaitCluster(ctx, nodes)
+	return nodes
+}
+
+func launchCluster(nodes []*Node, addresses []string, settings map[string]any) {
+	for i, n := range nodes {
+		n.Config.With("node.name", fmt.Sprintf("n%d", i+1)).
 			With("public.drain_window", "500ms").
 			With("cluster.listen", addresses[i]).
 			With("cluster.seeds", addresses).
 			With("cluster.secret", "a secret of the tests")
 		for key, value := range settings {
-			c.With(key, value)
+			n.Config.With(key, value)
 		}
-		nodes[i] = NewNode(t, c)
-		nodes[i].Launch()
+		n.Launch()
 	}
+}
+
+func awaitCluster(ctx context.Context, nodes []*Node) {
 	for _, n := range nodes {
 		n.AwaitReady(ctx)
 	}
-	return nodes
 }

@@ -28,12 +28,15 @@ func withoutJava() bool {
 }
 
 func (f *fakeKafka) start(plain, sasl string) (err error) {
-	f.plain, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port(plain)),
+	at := kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		return net.Listen(network, net.JoinHostPort(Home(), strconv.Itoa(port(address))))
+	})
+	f.plain, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port(plain)), at,
 		kfake.DataDir(filepath.Join(f.dir, "plain")))
 	if err != nil {
 		return err
 	}
-	f.sasl, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port(sasl)), kfake.EnableSASL(),
+	f.sasl, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port(sasl)), at, kfake.EnableSASL(),
 		kfake.Superuser("PLAIN", KafkaUser, KafkaPassword), kfake.Superuser("SCRAM-SHA-512", KafkaUser, KafkaPassword))
 	return err
 }

@@ -20,8 +20,8 @@ const (
 	KafkaPassword = "kafka-password"
 )
 
-// A Kafka is an Apache Kafka broker in a process of its own: KRaft, one node,
-// loopback, with a plain listener and one that asks for SASL.
+// A Kafka is an Apache Kafka broker in a process of its own: KRaft, one node, on
+// the address that Home says, with a plain listener and one that asks for SASL.
 type Kafka struct {
 	// Address and SASLAddress are the listeners' host:port.
 	Address, SASLAddress string
@@ -47,14 +47,9 @@ func NewKafka(ctx context.Context, dir string) (*Kafka, error) {
 		k.fake = &fakeKafka{dir: dir}
 		return k, k.Start(ctx)
 	}
-	_, here, _, _ := runtime.Caller(0)
-	fetch := exec.CommandContext(ctx, filepath.Join(filepath.Dir(here), "..", "scripts", "kafka.sh"))
-	fetch.Stderr = os.Stderr
-	lib, err := fetch.Output()
-	if err != nil {
-		return nil, fmt.Errorf("fetch kafka: %w", err)
+	if k.lib, err = fetchKafka(ctx); err != nil {
+		return nil, err
 	}
-	k.lib = strings.TrimSpace(string(lib))
 	if err := os.WriteFile(k.file("server.properties"), k.properties(ports[2]), 0o600); err != nil {
 		return nil, err
 	}
@@ -65,6 +60,28 @@ func NewKafka(ctx context.Context, dir string) (*Kafka, error) {
 		return nil, err
 	}
 	return k, k.Start(ctx)
+}
+
+// FetchKafka fetches the broker's jars, if need be, for a program that will not
+// reach them later.
+func FetchKafka(ctx context.Context) error {
+	if withoutJava() {
+		return nil
+	}
+	_, err := fetchKafka(ctx)
+	return err
+}
+
+// fetchKafka returns the folder of the broker's jars.
+func fetchKafka(ctx context.Context) (string, error) {
+	_, here, _, _ := runtime.Caller(0)
+	fetch := exec.CommandContext(ctx, filepath.Join(filepath.Dir(here), "..", "scripts", "kafka.sh"))
+	fetch.Stderr = os.Stderr
+	lib, err := fetch.Output()
+	if err != nil {
+		return "", fmt.Errorf("fetch kafka: %w", err)
+	}
+	return strings.TrimSpace(string(lib)), nil
 }
 
 const brokerLogging = `Configuration:
@@ -180,19 +197,22 @@ func (k *Kafka) Kill() {
 // Fake says that this is the stand-in.
 func (k *Kafka) Fake() bool { return k.fake != nil }
 
+// lookPath finds a program, "" when it is not there. Debian keeps what is mostly
+// for root out of other users' PATH.
 func lookPath(tool string) string {
-	path, err := exec.LookPath(tool)
-	if err != nil {
-		return ""
+	for _, name := range []string{tool, "/usr/sbin/" + tool} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
 	}
-	return path
+	return ""
 }
 
-// freePorts returns loopback addresses that nobody listened on a moment ago.
+// freePorts returns addresses at Home that nobody listened on a moment ago.
 func freePorts(n int) ([]string, error) {
 	addresses := make([]string, n)
 	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(Home(), "0"))
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,8 @@ const startLimit = 30 * time.Second
 // same data folder and the same ports.
 type Node struct {
 	Config Config
+	// Place is where the process runs, nil on loopback. See Network.
+	Place *Place
 
 	t       testing.TB
 	file    string
@@ -80,6 +82,9 @@ func (n *Node) Launch() {
 	n.Config.Write(n.t, n.file)
 	cmd := exec.Command(binary, "serve", "--config", n.file, "--log-format", "json")
 	cmd.Env = Environment()
+	if n.Place != nil {
+		cmd = n.Place.enter(cmd)
+	}
 	if n.process, err = StartProcess("weft", cmd); err != nil {
 		n.t.Fatal(err)
 	}
@@ -123,6 +128,12 @@ func (n *Node) Address() string { return n.public }
 // AdminURL is the origin of the admin listener.
 func (n *Node) AdminURL() string { return "http://" + n.admin }
 
+// AdminToken is the token that the admin listener asks for, "" when it does not.
+func (n *Node) AdminToken() string {
+	token, _ := n.Config["admin.token"].(string)
+	return token
+}
+
 // NATSAddress is the host:port for NATS clients.
 func (n *Node) NATSAddress() string { return n.nats }
 
@@ -158,9 +169,13 @@ func (n *Node) Stop() int {
 	return code
 }
 
-// NATS connects a NATS client until the test ends.
+// NATS connects a NATS client until the test ends, as Publisher where the port
+// asks for a user.
 func (n *Node) NATS(options ...nats.Option) *nats.Conn {
 	n.t.Helper()
+	if _, ok := n.Config["node.users"]; ok {
+		options = append([]nats.Option{nats.UserInfo(Publisher, PublisherPassword)}, options...)
+	}
 	nc, err := nats.Connect("nats://"+n.nats, options...)
 	if err != nil {
 		n.t.Fatalf("connect to nats: %v", err)

@@ -1,0 +1,124 @@
+package stage
+
+import (
+	"fmt"
+	"os/exec"
+	"testing"
+)
+
+// A Direction of packets, as seen from a place.
+type Direction int
+
+// The directions that can be cut.
+const (
+	In Direction = 1 << iota
+	Out
+	Both = In | Out
+)
+
+// String names the direction for a table.
+func (d Direction) String() string {
+	return [...]string{"no direction", "in", "out", "both directions"}[d&Both]
+}
+
+// A Reach says whose packets are dropped by a cut.
+type Reach int
+
+// The reaches of a cut.
+const (
+	// Peers are the other places.
+	Peers Reach = iota
+	// All are the other places, clients, balancer and Kafka.
+	All
+)
+
+// A Network is some places, each a network namespace with a link to the namespace
+// of the test program, which passes packets on between them. It needs Private.
+type Network struct{ Places []*Place }
+
+// A Place is a host of its own as far as the network goes.
+type Place struct {
+	// Address is the one that the place has.
+	Address string
+
+	number int
+}
+
+// NewNetwork makes places until the test ends.
+func NewNetwork(t testing.TB, places int) *Network {
+	t.Helper()
+	if !HasNetwork() {
+		t.Fatal("make a network: the test program is in no private network")
+	}
+	n := &Network{}
+	for i := 1; i <= places; i++ {
+		p := &Place{Address: fmt.Sprintf("10.77.0.%d", i), number: i}
+		t.Cleanup(func() {
+			// Which takes the link along, but only when the last process has gone.
+			_ = ip("link del "+p.link(), "netns del "+p.name())
+		})
+		if err := p.open(); err != nil {
+			t.Fatal(err)
+		}
+		n.Places = append(n.Places, p)
+	}
+	return n
+}
+
+func (p *Place) name() string { return fmt.Sprintf("place%d", p.number) }
+
+// link is this side's end of the link; the other one is eth0.
+func (p *Place) link() string { return fmt.Sprintf("link%d", p.number) }
+
+// open makes namespace and link. The ends have no addresses of a common network:
+// each side knows the other one's only.
+func (p *Place) open() error {
+	there := "-n " + p.name()
+	return ip("netns add "+p.name(),
+		"link add "+p.link()+" type veth peer name eth0 netns "+p.name(),
+		"link set "+p.link()+" up",
+		"route add "+p.Address+"/32 dev "+p.link()+" src "+home,
+		there+" link set lo up",
+		there+" addr add "+p.Address+"/32 dev eth0",
+		there+" link set eth0 up",
+		there+" route add "+home+"/32 dev eth0",
+		there+" route add default via "+home+" src "+p.Address,
+		there+" rule add pref 100 lookup local", there+" rule del pref 0")
+}
+
+// The priorities of the rules of a cut, before the one for a host's own packets.
+const dropIn, dropOut = 11, 12
+
+// Cut drops the packets of a direction without a word, those of established
+// connections, too, in addition to what is cut already. Packets are dropped where
+// they arrive, because a sender would be told.
+func (p *Place) Cut(d Direction, r Reach) error {
+	from, to := "", ""
+	if r == Peers {
+		from, to = " from 10.77.0.0/24", " to 10.77.0.0/24"
+	}
+	var lines []string
+	if d&In != 0 {
+		lines = append(lines, fmt.Sprintf("-n %s rule add pref %d iif eth0%s blackhole", p.name(), dropIn, from))
+	}
+	if d&Out != 0 {
+		lines = append(lines, fmt.Sprintf("rule add pref %d iif %s%s blackhole", dropOut, p.link(), to))
+	}
+	return ip(lines...)
+}
+
+// Heal undoes all cuts of the place.
+func (p *Place) Heal() {
+	// Each call removes one rule, and fails when there is none.
+	for ip(fmt.Sprintf("-n %s rule del pref %d", p.name(), dropIn)) == nil {
+	}
+	for ip(fmt.Sprintf("rule del pref %d iif %s", dropOut, p.link())) == nil {
+	}
+}
+
+// enter makes a command run in the place, without a process in between.
+func (p *Place) enter(cmd *exec.Cmd) *exec.Cmd {
+	in := exec.Command("nsenter", append([]string{"--net=/run/netns/" + p.name(), "--"}, cmd.Args...)...)
+	in.Env, in.Dir = cmd.Env, cmd.Dir
+	return in
+}
