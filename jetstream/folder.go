@@ -11,9 +11,11 @@ import (
 var (
 	// ErrDataDirInUse means that another process uses the data folder.
 	ErrDataDirInUse = errors.New("data folder is in use by another process")
-	// ErrDataDirOf means that the data folder belongs to another node, or to
-	// the other mode (standalone, cluster).
+	// ErrDataDirOf means that the data folder belongs to another node.
 	ErrDataDirOf = errors.New("data folder belongs to another node")
+	// ErrDataDirMode means that the data folder is of the other mode: of a
+	// standalone node, or of a member of a cluster.
+	ErrDataDirMode = errors.New("data folder cannot change between standalone and cluster")
 )
 
 // identity is what a data folder remembers of the node it belongs to.
@@ -22,6 +24,10 @@ type identity struct {
 	Mode string `json:"mode"` // standalone or cluster
 	// Formed is set once the node has met enough others to be in a cluster.
 	Formed bool `json:"formed,omitempty"`
+	// Member is set once the cluster has let the node in.
+	Member bool `json:"member,omitempty"`
+	// Removed is set once the node knows that an operator removed it.
+	Removed bool `json:"removed,omitempty"`
 }
 
 // openFolder makes the data folder if need be, locks it and checks whose it is.
@@ -54,7 +60,9 @@ func checkFolder(cfg Config) error {
 	case err != nil:
 		return err
 	case have.Mode != want.Mode:
-		return fmt.Errorf("%w: %s was made by a %s node and is opened by a %s one; give it a folder of its own", ErrDataDirOf, cfg.Node.DataDir, have.Mode, want.Mode)
+		return fmt.Errorf("%w: %s was made by a %s node and is opened by a %s one", ErrDataDirMode, cfg.Node.DataDir, have.Mode, want.Mode)
+	case have.Removed:
+		return fmt.Errorf("%w, and its data folder %s with it", ErrRemoved, cfg.Node.DataDir)
 	case have.Name != want.Name:
 		return fmt.Errorf("%w: %s belongs to node %q, not to %q; set node.name", ErrDataDirOf, cfg.Node.DataDir, have.Name, want.Name)
 	}

@@ -31,6 +31,9 @@ type membership struct {
 	cut     time.Time // since when there are not; zero: there are
 	current bool      // the local replicas have caught up since the start
 	stale   string    // what has not
+	entered bool      // the cluster counts the node; asked again after a cut
+	// expelled gets the error of Run once, when the node was removed.
+	expelled chan error
 }
 
 // form makes the node part of a cluster the first time.
@@ -84,12 +87,18 @@ func (n *Node) lookAround(ctx context.Context) {
 		m.since, m.cut = now, time.Time{}
 		n.log.Info("linked to a majority of the nodes", "linked", linked, "known", known)
 	case !majority && m.cut.IsZero():
-		m.since, m.cut = time.Time{}, now
+		m.since, m.cut, m.entered = time.Time{}, now, false
 		n.log.Warn("cut off from the majority of the nodes", "linked", linked, "known", known)
 	}
-	current := m.current
+	current, entered := m.current, m.entered && n.srv.hasStore()
 	m.mu.Unlock()
-	if current || !majority {
+	if !majority {
+		return
+	}
+	if !entered {
+		n.reenter(ctx)
+	}
+	if current {
 		return
 	}
 	err := n.replicasCurrent(ctx)
@@ -101,6 +110,34 @@ func (n *Node) lookAround(ctx context.Context) {
 	}
 	m.current = true
 	n.log.Info("the local replicas are current")
+}
+
+// reenter finds out whether the node was removed while it was cut off. A node
+// that loses its store has been removed, or its disk is full.
+func (n *Node) reenter(ctx context.Context) {
+	try, cancel := context.WithTimeout(ctx, startTry)
+	defer cancel()
+	buried, err := n.buried(try)
+	if err != nil {
+		return // it is asked again
+	}
+	if !buried {
+		n.members.mu.Lock()
+		n.members.entered = true
+		n.members.mu.Unlock()
+		return
+	}
+	select {
+	case n.members.expelled <- n.leave(ctx):
+		<-ctx.Done() // there is no more to look at
+	case <-ctx.Done():
+	}
+}
+
+// hasStore reports whether the server runs with its store.
+func (e *embedded) hasStore() bool {
+	srv := e.running()
+	return srv != nil && srv.JetStreamEnabled()
 }
 
 // members is the size of the cluster as its members agree, at least min.
@@ -153,6 +190,8 @@ func (m *membership) ready() error {
 		return fmt.Errorf("%w: linked to %d of %d nodes", ErrIsolated, m.linked, m.known)
 	case time.Since(m.since) < settled:
 		return fmt.Errorf("linked to a majority for less than %v", settled)
+	case !m.entered:
+		return errors.New("asking whether the node is still a member")
 	case !m.current:
 		return errors.New(m.stale)
 	}

@@ -3,7 +3,6 @@ package jetstream
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,15 +15,7 @@ import (
 func (n *Node) openBlacklist(ctx context.Context) error {
 	cfg := js.KeyValueConfig{Bucket: bucketBlacklist, Description: "revoked sessions and users", History: 1,
 		TTL: n.cfg.MaxTokenLife, LimitMarkerTTL: markerTTL, Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 2}
-	return retry(ctx, func(ctx context.Context) error {
-		_, err := n.js.CreateOrUpdateKeyValue(ctx, cfg)
-		if errors.Is(err, js.ErrBucketExists) || errors.Is(err, js.ErrStreamNameAlreadyInUse) {
-			return errTakenOver
-		} else if err != nil {
-			return fmt.Errorf("open bucket %s: %w", bucketBlacklist, err)
-		}
-		return nil
-	})
+	return n.ensureBucket(ctx, cfg)
 }
 
 // mirror keeps the entries as they are in the bucket until ctx ends. It calls

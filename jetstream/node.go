@@ -78,6 +78,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
 		count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
 	n.streamID.Store(new(StreamID))
+	n.members.expelled = make(chan error, 1)
 	n.waitFor("the store is being opened")
 	return n
 }
@@ -121,6 +122,9 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	}
 	n.blacklist.conn = n.conn
 	if err := n.openTicks(); err != nil {
+		return err
+	}
+	if err := n.enter(ctx); err != nil {
 		return err
 	}
 	if err := n.ensureStream(ctx); err != nil {
@@ -256,8 +260,12 @@ func (n *Node) countMisaddressed() error {
 	return nil
 }
 
-// Run blocks until ctx ends.
+// Run blocks until ctx ends, or fails with ErrRemoved.
 func (n *Node) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.members.expelled:
+		return err
+	}
 }

@@ -192,6 +192,8 @@ const (
 	errCodeTooLarge  = 10054
 	errCodeStorage   = 10047 // insufficient storage resources available
 	errCodeResources = 10023 // insufficient resources
+	errCodeNoStream  = 10059
+	errCodeNoMember  = 10044 // server is not a member of the cluster
 	errCodeNoPeers   = 10005 // no suitable peers: a leader has yet to hear from enough nodes
 )
 

@@ -58,16 +58,21 @@ func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
 	}
 	err = errors.Join(s.run(ctx), s.close())
 	log.Info("stopped")
-	return err
+	return startHint(err)
 }
 
-// startHint adds advice for what keeps a node from starting.
+// startHint adds advice for what keeps a node from starting, or from going on.
 func startHint(err error) error {
 	switch {
 	case errors.Is(err, jetstream.ErrDataDirInUse):
 		return withHint(err, "another weft runs on this folder; stop it, or choose another one with --data-dir")
 	case errors.Is(err, jetstream.ErrDataDirOf):
 		return withHint(err, "a data folder keeps the name of its node: set node.name to that, or choose another folder with --data-dir")
+	case errors.Is(err, jetstream.ErrDataDirMode):
+		return withHint(err, "start on an empty folder (--data-dir) and carry blacklist and routes over: "+
+			"weft export > weft.jsonl while the old node runs, weft import < weft.jsonl to the new one; events stay behind")
+	case errors.Is(err, jetstream.ErrRemoved):
+		return withHint(err, "to join as a new member it needs an empty folder (--data-dir), and a name that no member has")
 	case errors.Is(err, errStore) && isFileError(err):
 		return withHint(err, "the node must be able to make and write its data folder: mend owner and mode, or choose another one with --data-dir")
 	}

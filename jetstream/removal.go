@@ -1,0 +1,153 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+var (
+	// ErrNoMember means that the cluster has no such member.
+	ErrNoMember = errors.New("not a member of the cluster")
+	// ErrAlive means that a node was to be removed that others are linked to.
+	ErrAlive = errors.New("node is alive")
+	// ErrNoMajority means that too few members are alive to agree on anything.
+	ErrNoMajority = errors.New("no majority of the members is alive")
+)
+
+const (
+	// removeTry bounds one try of a removal, removeWait all of them.
+	removeTry  = 2 * time.Second
+	removeWait = 15 * time.Second
+)
+
+// Remove takes a dead node out of the cluster for good: the others do not count
+// it any more when they form a majority, its replicas go to other nodes as soon
+// as there are some, and its data folder is refused when it comes back. name is
+// the node's, or its peer id. It returns after a majority has agreed. Its errors
+// are ErrNoMember, ErrAlive, ErrNoMajority and ErrUnavailable, with which it is
+// unknown whether the node was removed: say it again.
+func (n *Node) Remove(ctx context.Context, name string) error {
+	if n.cfg.Cluster == nil {
+		return fmt.Errorf("%w: %s runs alone", ErrNoMember, n.Name())
+	}
+	if err := n.opened(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, removeWait)
+	defer cancel()
+	meta, err := n.meta(ctx)
+	if err != nil {
+		return err
+	}
+	ids := []string{name, peerID(name)}
+	at := slices.IndexFunc(meta.Replicas, func(p *server.PeerInfo) bool { return slices.Contains(ids, p.Peer) })
+	switch {
+	case slices.Contains(ids, meta.Peer):
+		return fmt.Errorf("%w: %s leads the cluster", ErrAlive, name)
+	case at < 0:
+		return fmt.Errorf("%w: %s", ErrNoMember, name)
+	case !meta.Replicas[at].Offline:
+		return fmt.Errorf("%w: %s is linked to %s", ErrAlive, name, meta.Leader)
+	}
+	dead := meta.Replicas[at]
+	if by := n.linkedTo(ctx, dead.Peer); by != "" {
+		return fmt.Errorf("%w: %s is linked to %s", ErrAlive, name, by)
+	}
+	alive := 1 // the leader
+	for _, p := range meta.Replicas {
+		if !p.Offline {
+			alive++
+		}
+	}
+	if members := len(meta.Replicas) + 1; alive <= members/2 {
+		return fmt.Errorf("%w: %d of %d", ErrNoMajority, alive, members)
+	}
+	// First the tombstone: a node that comes back at this moment must find it.
+	if err := n.bury(ctx, dead.Peer, tombstone{Node: name, Removed: true}); err != nil {
+		return err
+	}
+	if err := n.expel(ctx, dead.Peer); err != nil {
+		return err
+	}
+	n.log.Info("a node was removed from the cluster", "removed", name, "members", len(meta.Replicas))
+	return nil
+}
+
+// linkedTo returns the name of a node that is linked to the peer, or is it;
+// "" when there is none among those that answer.
+func (n *Node) linkedTo(ctx context.Context, peer string) string {
+	expected := len(n.srv.peers()) + 1
+	inbox := n.system.NewInbox()
+	answers := make(chan *nats.Msg, 64)
+	sub, err := n.system.ChanSubscribe(inbox, answers)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := n.system.PublishRequest("$SYS.REQ.SERVER.PING.ROUTEZ", inbox, nil); err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, removeTry)
+	defer cancel()
+	for range expected {
+		select {
+		case <-ctx.Done():
+			return ""
+		case m := <-answers:
+			var resp struct {
+				Server server.ServerInfo `json:"server"`
+				Data   server.Routez     `json:"data"`
+			}
+			if json.Unmarshal(m.Data, &resp) != nil {
+				continue
+			}
+			if peerID(resp.Server.Name) == peer {
+				return resp.Server.Name
+			}
+			for _, r := range resp.Data.Routes {
+				if peerID(r.RemoteName) == peer {
+					return resp.Server.Name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// expel makes the meta group forget a peer. One that it does not know is fine.
+func (n *Node) expel(ctx context.Context, peer string) error {
+	req, err := json.Marshal(server.JSApiMetaServerRemoveRequest{Peer: peer})
+	if err != nil {
+		return err
+	}
+	for {
+		try, cancel := context.WithTimeout(ctx, removeTry)
+		m, err := n.system.RequestWithContext(try, server.JSApiRemoveServer, req)
+		cancel()
+		if err == nil {
+			var resp struct {
+				Error   *apiError `json:"error"`
+				Success bool      `json:"success"`
+			}
+			err = json.Unmarshal(m.Data, &resp)
+			switch {
+			case err == nil && (resp.Success || resp.Error != nil && resp.Error.ErrCode == errCodeNoMember):
+				return nil
+			case resp.Error != nil:
+				err = resp.Error
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: remove a member: %w", ErrUnavailable, err)
+		case <-time.After(startPause):
+		}
+	}
+}

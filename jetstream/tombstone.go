@@ -1,0 +1,156 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrRemoved means that an operator removed the node from its cluster while it
+// was away.
+var ErrRemoved = errors.New("node was removed from its cluster")
+
+const (
+	// bucketNodes remembers which nodes were removed: the servers forget that
+	// after some minutes and would take them back.
+	bucketNodes      = "nodes"
+	bucketNodesBytes = 1 << 20
+)
+
+// A tombstone says of a node, under its peer id, whether it was removed.
+type tombstone struct {
+	Node    string    `json:"node"`
+	Removed bool      `json:"removed"`
+	Time    time.Time `json:"time"`
+}
+
+// openTombstones makes the bucket if need be.
+func (n *Node) openTombstones(ctx context.Context) error {
+	return n.ensureBucket(ctx, js.KeyValueConfig{Bucket: bucketNodes, Description: "nodes that were removed", History: 1,
+		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketNodesBytes})
+}
+
+// ensureBucket makes a bucket, or brings it up to the configuration.
+func (n *Node) ensureBucket(ctx context.Context, cfg js.KeyValueConfig) error {
+	return retry(ctx, func(ctx context.Context) error {
+		_, err := n.js.CreateOrUpdateKeyValue(ctx, cfg)
+		if errors.Is(err, js.ErrBucketExists) || errors.Is(err, js.ErrStreamNameAlreadyInUse) {
+			return errTakenOver
+		} else if err != nil {
+			return fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
+		}
+		return nil
+	})
+}
+
+// bury writes the tombstone of a peer and returns after a majority has it.
+func (n *Node) bury(ctx context.Context, peer string, t tombstone) error {
+	t.Time = time.Now().UTC()
+	data, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	for {
+		try, cancel := context.WithTimeout(ctx, publishTry)
+		m, err := n.conn.RequestWithContext(try, "$KV."+bucketNodes+"."+peer, data)
+		cancel()
+		if err == nil {
+			err = kvAck(m.Data)
+		}
+		if err == nil || errors.Is(err, ErrRefused) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: write bucket %s: %w", ErrUnavailable, bucketNodes, err)
+		case <-time.After(publishPause):
+		}
+	}
+}
+
+// buried asks the bucket's leader, since a copy of the node's own may be old,
+// whether the node was removed.
+func (n *Node) buried(ctx context.Context) (bool, error) {
+	req, err := json.Marshal(leaderQuery{LastFor: "$KV." + bucketNodes + "." + peerID(n.Name())})
+	if err != nil {
+		return false, err
+	}
+	m, err := n.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+bucketNodes, req)
+	if err != nil {
+		return false, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
+	}
+	var resp struct {
+		Error   *apiError `json:"error"`
+		Message struct {
+			Data []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		return false, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
+	}
+	switch {
+	case resp.Error == nil:
+	case resp.Error.ErrCode == errCodeNoMessage || resp.Error.ErrCode == errCodeNoStream:
+		return false, nil
+	default:
+		return false, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, resp.Error)
+	}
+	var t tombstone
+	if err := json.Unmarshal(resp.Message.Data, &t); err != nil {
+		return false, fmt.Errorf("read tombstone: %w", err)
+	}
+	return t.Removed, nil
+}
+
+// enter finds out whether the node may be in the cluster. One that was removed
+// and brings its old data folder may not; with a new one it is a new member.
+func (n *Node) enter(ctx context.Context) error {
+	if n.cfg.Cluster == nil {
+		return nil
+	}
+	n.waitFor("waiting for the cluster to agree on a leader")
+	var buried bool
+	err := retry(ctx, func(ctx context.Context) (err error) {
+		buried, err = n.buried(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	id, err := readIdentity(n.cfg.Node.DataDir)
+	if err != nil {
+		return err
+	}
+	if buried && id.Member {
+		return n.leave(ctx)
+	}
+	if err := n.openTombstones(ctx); err != nil {
+		return err
+	}
+	if buried {
+		n.log.Info("a node of this name was removed; this one joins as a new member")
+		if err := n.bury(ctx, peerID(n.Name()), tombstone{Node: n.Name()}); err != nil {
+			return err
+		}
+	}
+	id.Member = true
+	return id.write(n.cfg.Node.DataDir)
+}
+
+// leave makes the data folder refuse to start again, and returns ErrRemoved. The
+// others may have counted the node again already, so it takes itself out.
+func (n *Node) leave(ctx context.Context) error {
+	n.log.Error("an operator removed this node from the cluster while it was away")
+	id, err := readIdentity(n.cfg.Node.DataDir)
+	if err == nil {
+		id.Removed = true
+		err = id.write(n.cfg.Node.DataDir)
+	}
+	ctx, cancel := context.WithTimeout(ctx, removeTry)
+	defer cancel()
+	return errors.Join(ErrRemoved, err, n.expel(ctx, peerID(n.Name())))
+}
