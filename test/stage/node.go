@@ -169,14 +169,19 @@ func (n *Node) Stop() int {
 	return code
 }
 
-// NATS connects a NATS client until the test ends, as Publisher where the port
-// asks for a user.
+// NATSOptions are what a NATS client needs to be let in: those of Publisher where
+// the port asks for a user, else none.
+func (n *Node) NATSOptions() []nats.Option {
+	if _, ok := n.Config["node.users"]; !ok {
+		return nil
+	}
+	return []nats.Option{nats.UserInfo(Publisher, PublisherPassword), nats.CustomInboxPrefix("_INBOX_" + Publisher)}
+}
+
+// NATS connects a NATS client until the test ends.
 func (n *Node) NATS(options ...nats.Option) *nats.Conn {
 	n.t.Helper()
-	if _, ok := n.Config["node.users"]; ok {
-		options = append([]nats.Option{nats.UserInfo(Publisher, PublisherPassword)}, options...)
-	}
-	nc, err := nats.Connect("nats://"+n.nats, options...)
+	nc, err := nats.Connect("nats://"+n.nats, append(n.NATSOptions(), options...)...)
 	if err != nil {
 		n.t.Fatalf("connect to nats: %v", err)
 	}
