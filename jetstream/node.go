@@ -46,6 +46,7 @@ type Node struct {
 	system    *nats.Conn // of the system account; nil on a standalone node
 	js        js.JetStream
 	replies   *replies
+	questions *questions
 	reads     gate
 	lookups   *lookups
 	streamID  atomic.Pointer[StreamID]
@@ -74,6 +75,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	}
 	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(gate, maxReads), lookups: newLookups()}
 	n.srv = newEmbedded(cfg, log)
+	n.questions = newQuestions(cfg.Node.Name, log, n.metrics.busy.Inc)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
 		count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
@@ -120,6 +122,10 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if n.replies, err = newReplies(n.conn); err != nil {
 		return err
 	}
+	if err := n.openQuestions(); err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { n.questions.close(); return nil })
 	n.blacklist.conn = n.conn
 	if err := n.openTicks(); err != nil {
 		return err
@@ -196,9 +202,8 @@ func (n *Node) ClientURL() string { return n.srv.clientURL() }
 // Blacklist returns the mirror of the bucket blacklist.
 func (n *Node) Blacklist() *Blacklist { return n.blacklist }
 
-// Online reports whether a node of the cluster holds a connection that follows
-// the subject.
-func (n *Node) Online(s string) bool { return n.srv.interest(subject.Out + s) }
+// Started is when the node was made.
+func (n *Node) Started() time.Time { return n.made }
 
 // DiskFull reports whether events are refused because the disk is nearly full.
 func (n *Node) DiskFull() bool { return n.disk.full() }

@@ -209,7 +209,7 @@ func TestALocalClientMayPublishAndRevokeButNotListen(t *testing.T) {
 			t.Errorf("a client may subscribe to %s", s)
 		}
 	}
-	if n.Online("user.ann") {
+	if n.Interest("user.ann") {
 		t.Error("ann looks online")
 	}
 }

@@ -83,7 +83,17 @@ func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub
 	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed),
 		copies: make(chan *nats.Msg, liveBuffer), tickOut: subject.Out + "tick." + node.Token()}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	node.HandleFollows(h.follows)
 	return h
+}
+
+// follows reports whether connections of this node follow a subject by its
+// name, or did until a moment ago. It does not depend on the live connection.
+func (h *Hub) follows(s string) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	f := h.feeds[subject.Out+s]
+	return f != nil && !h.closed
 }
 
 // Open connects, subscribes to the node's ticks and waits for the first safe

@@ -1,0 +1,82 @@
+package feed
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"weft/jetstream"
+)
+
+// The live connection of a node is made anew while events come: nothing is lost,
+// and on no node does the user seem to leave.
+func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
+	const events, breaks = 200, 5
+	members := openCluster(t, 3)
+	h := members[0].up()
+	c, r := follow(t, h, "", "user.ann")
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	others := []*jetstream.Node{members[1].up().node, members[2].up().node}
+	eventually := func(what string, ok func() bool) {
+		t.Helper()
+		for !ok() {
+			if ctx.Err() != nil {
+				t.Fatalf("not so in time: %s", what)
+			}
+			pause(ctx, 2*time.Millisecond)
+		}
+	}
+	for _, n := range others {
+		eventually("interest is known to "+n.Name(), func() bool { return n.Interest("user.ann") })
+		eventually(n.Name()+" hears all", func() bool { _, sure := n.Online(ctx, "user.bob"); return sure })
+	}
+	watched := make(chan error, len(others))
+	watching, stop := context.WithCancel(ctx)
+	for _, n := range others {
+		go func() {
+			for watching.Err() == nil {
+				if online, sure := n.Online(watching, "user.ann"); !online && sure {
+					watched <- fmt.Errorf("%s believes that ann has left", n.Name())
+					return
+				}
+			}
+			watched <- nil
+		}()
+	}
+	for i := range events {
+		if i%(events/breaks) == 0 {
+			if err := h.live.ForceReconnect(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		publish(t, members[1+i%2].up(), "user.ann", i, 1)
+	}
+	c.untilEvents(events)
+	// However long the connection takes to come back, the answer is the same.
+	if err := h.lookup("out.user.ann").subscription().Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range others {
+		eventually("the interest is gone for "+n.Name(), func() bool { return !n.Interest("user.ann") })
+		if online, sure := n.Online(ctx, "user.ann"); !online || !sure {
+			t.Errorf("without interest %s says online %v, sure %v", n.Name(), online, sure)
+		}
+	}
+	stop()
+	for range others {
+		if err := <-watched; err != nil {
+			t.Error(err)
+		}
+	}
+	for i, e := range c.seen() {
+		if want := fmt.Sprintf("user.ann %d", i); e != want {
+			t.Fatalf("event %d is %q", i, e)
+		}
+	}
+	if len(c.resets) != 0 {
+		t.Errorf("resets %v", c.resets)
+	}
+}
