@@ -2,12 +2,9 @@ package jetstream
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,10 +101,12 @@ func (e *embedded) clusterOptions(opts *server.Options, routes []string) error {
 		ConnectRetries: routeRetries,
 	}
 	if c.TLS != nil {
-		if opts.Cluster.TLSConfig, err = mutualTLS(c.TLS); err != nil {
-			return err
+		if e.links == nil {
+			if e.links, err = newLinkTLS(*c.TLS, c.Seeds, e.log); err != nil {
+				return err
+			}
 		}
-		opts.Cluster.TLSTimeout = 5
+		opts.Cluster.TLSConfig, opts.Cluster.TLSTimeout = e.links.config(), 5
 	}
 	for _, addr := range routes {
 		// The password must be in each URL: the options above are only what is
@@ -115,24 +114,6 @@ func (e *embedded) clusterOptions(opts *server.Options, routes []string) error {
 		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: addr, User: url.UserPassword(routeUser, c.Secret)})
 	}
 	return nil
-}
-
-// mutualTLS asks both sides for a certificate of the same authority.
-func mutualTLS(files *TLSFiles) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read cluster.tls.cert and cluster.tls.key: %w", err)
-	}
-	pem, err := os.ReadFile(files.CA)
-	if err != nil {
-		return nil, fmt.Errorf("read cluster.tls.ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read cluster.tls.ca: %s holds no certificate", files.CA)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool,
-		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13}, nil
 }
 
 // expand looks up all addresses of the seeds. A name that is unknown is kept:
@@ -211,7 +192,7 @@ func (n *Node) meet(ctx context.Context) error {
 			said = met
 			n.log.Info("waiting for the other nodes to form the cluster", "nodes", met, "size", n.cfg.Cluster.Size, "seeds", addrs)
 		}
-		n.waitFor(fmt.Sprintf("waiting for %d nodes to form the cluster; %d are here", n.cfg.Cluster.Size, met))
+		n.waitFor(fmt.Sprintf("waiting for %d nodes to form the cluster; %d are here%s", n.cfg.Cluster.Size, met, n.srv.faults.because()))
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the other nodes: %w", context.Cause(ctx))

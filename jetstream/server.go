@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +41,8 @@ type embedded struct {
 	cfg      Config
 	log      *slog.Logger
 	password string // of nodeUser and systemUser, made at boot, never leaves the process
+	faults   *linkFaults
+	links    *linkTLS // from the first start on; nil without cluster.tls
 
 	mu   sync.Mutex
 	srv  *server.Server
@@ -51,7 +51,7 @@ type embedded struct {
 }
 
 func newEmbedded(cfg Config, log *slog.Logger) *embedded {
-	return &embedded{cfg: cfg, log: log, password: rand.Text()}
+	return &embedded{cfg: cfg, log: log, password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
 // start runs a new server. It fails when a port is taken or the data folder
@@ -114,7 +114,7 @@ func (e *embedded) launch(opts *server.Options) (*server.Server, error) {
 		return nil, fmt.Errorf("make embedded server: %w", err)
 	}
 	fatal := make(chan string, 1)
-	srv.SetLoggerV2(&serverLog{log: e.log, fatal: fatal}, false, false, false)
+	srv.SetLoggerV2(&serverLog{log: e.log, faults: e.faults, fatal: fatal}, false, false, false)
 	srv.Start()
 	if err := waitReady(srv, fatal); err != nil {
 		stop(srv)
@@ -251,46 +251,4 @@ func (e *embedded) options() (*server.Options, error) {
 		opts.NoAuthUser = localUser
 	}
 	return opts, nil
-}
-
-// serverLog passes the server's log on. The server's notices are our details.
-type serverLog struct {
-	log   *slog.Logger
-	fatal chan<- string
-}
-
-func (l *serverLog) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
-func (l *serverLog) Debugf(f string, v ...any)  {}
-func (l *serverLog) Tracef(f string, v ...any)  {}
-func (l *serverLog) Warnf(f string, v ...any)   { l.write(slog.LevelWarn, f, v...) }
-func (l *serverLog) Errorf(f string, v ...any)  { l.write(slog.LevelError, f, v...) }
-
-// write logs what the server says, as grave as it is for us.
-func (l *serverLog) write(level slog.Level, f string, v ...any) {
-	text := fmt.Sprintf(f, v...)
-	switch {
-	case strings.HasPrefix(text, "Plaintext passwords detected"):
-		return // the node's own is random and stays in the process; the others come from our file
-	case strings.Contains(text, "TTL state is outdated"):
-		level = slog.LevelDebug // after every crash; it mends itself
-	case strings.HasPrefix(text, "Error trying to connect to route"):
-		level = slog.LevelDebug // each try; which nodes are linked is logged when it changes
-	case clientFault.MatchString(text):
-		// What a client does wrong is no trouble of ours, and what it sent is
-		// nobody's business.
-		level = min(level, slog.LevelWarn)
-		text, _, _ = strings.Cut(text, ", proto=")
-		text, _, _ = strings.Cut(text, " proto=")
-	}
-	l.log.Log(context.Background(), level, text)
-}
-
-// clientFault recognises messages that begin with a client's address.
-var clientFault = regexp.MustCompile(`^\S+ - cid:\d+ - `)
-
-func (l *serverLog) Fatalf(f string, v ...any) {
-	select {
-	case l.fatal <- fmt.Sprintf(f, v...):
-	default:
-	}
 }

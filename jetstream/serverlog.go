@@ -1,0 +1,78 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+)
+
+// serverLog passes the embedded server's log on, in our words where it has
+// something to say to an operator. The server's notices are our details.
+type serverLog struct {
+	log    *slog.Logger
+	faults *linkFaults
+	fatal  chan<- string
+}
+
+func (l *serverLog) Noticef(f string, v ...any) {
+	text := fmt.Sprintf(f, v...)
+	l.faults.hear(text)
+	l.log.Debug(text)
+}
+func (l *serverLog) Debugf(f string, v ...any) {}
+func (l *serverLog) Tracef(f string, v ...any) {}
+func (l *serverLog) Warnf(f string, v ...any)  { l.write(slog.LevelWarn, f, v...) }
+func (l *serverLog) Errorf(f string, v ...any) { l.write(slog.LevelError, f, v...) }
+
+func (l *serverLog) Fatalf(f string, v ...any) {
+	select {
+	case l.fatal <- fmt.Sprintf(f, v...):
+	default:
+	}
+}
+
+// details are the beginnings of what the server warns of and what is no trouble
+// of an operator.
+var details = []string{
+	// The node's own password is random and stays in the process; the others
+	// come from our file.
+	"Plaintext passwords detected",
+	// Each try; which nodes are linked is logged when it changes.
+	"Error trying to connect to route",
+	// The certificates of nodes are checked, by linkTLS.
+	"TLS certificate chain and hostname of solicited routes will not be verified",
+}
+
+// write logs what the server says, as grave as it is for us.
+func (l *serverLog) write(level slog.Level, f string, v ...any) {
+	text := fmt.Sprintf(f, v...)
+	for _, d := range details {
+		if strings.HasPrefix(text, d) {
+			level = slog.LevelDebug
+		}
+	}
+	switch {
+	case strings.Contains(text, "TTL state is outdated"):
+		level = slog.LevelDebug // after every crash; it mends itself
+	case l.faults.hear(text):
+		level = slog.LevelDebug // told in our words, and not for every try
+	case brokenLink.MatchString(text):
+		level = slog.LevelDebug // which nodes are linked is logged when it changes
+	case fromPeer.MatchString(text):
+		// What a client does wrong is no trouble of ours, and what it sent is
+		// nobody's business.
+		level = min(level, slog.LevelWarn)
+		text, _, _ = strings.Cut(text, ", proto=")
+		text, _, _ = strings.Cut(text, " proto=")
+	}
+	l.log.Log(context.Background(), level, text)
+}
+
+// brokenLink recognises what comes of a link that ends while it is written to.
+var brokenLink = regexp.MustCompile(`^\S+ - rid:\d+ - Error flushing`)
+
+// fromPeer recognises messages that begin with the address of a client or a
+// node.
+var fromPeer = regexp.MustCompile(`^\S+ - [cr]id:\d+ - `)
