@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 // membership is what a node knows of its place in the cluster.
 type membership struct {
 	mu      sync.Mutex
+	peers   []string  // names of the nodes that there is a link to
 	known   int       // members of the cluster, this one included
 	linked  int       // of these: those there is a link to, this one included
 	since   time.Time // since when there are links to a majority; zero: there are none
@@ -76,10 +78,12 @@ func (n *Node) watchMembers(ctx context.Context) {
 }
 
 func (n *Node) lookAround(ctx context.Context) {
-	linked, known := len(n.srv.peers())+1, n.srv.members(n.cfg.Cluster.Size)
+	peers := n.srv.peers()
+	linked, known := len(peers)+1, n.srv.members(n.cfg.Cluster.Size)
 	m := &n.members
 	m.mu.Lock()
-	m.linked, m.known = linked, known
+	n.logLinks(m.peers, peers)
+	m.peers, m.linked, m.known = peers, linked, known
 	majority := linked > known/2
 	now := time.Now()
 	switch {
@@ -140,6 +144,20 @@ func (e *embedded) hasStore() bool {
 	return srv != nil && srv.JetStreamEnabled()
 }
 
+// logLinks says which links are new or gone.
+func (n *Node) logLinks(before, now []string) {
+	for _, name := range now {
+		if !slices.Contains(before, name) {
+			n.log.Info("linked to a node", "node", name)
+		}
+	}
+	for _, name := range before {
+		if !slices.Contains(now, name) {
+			n.log.Warn("the link to a node is gone", "node", name)
+		}
+	}
+}
+
 // members is the size of the cluster as its members agree, at least min.
 func (e *embedded) members(min int) int {
 	srv := e.running()
@@ -181,13 +199,13 @@ func (e *embedded) id() string {
 }
 
 // ready is nil when the node is linked to a majority and its replicas are
-// current.
-func (m *membership) ready() error {
+// current. because is put behind the reason when links are missing.
+func (m *membership) ready(because string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.since.IsZero():
-		return fmt.Errorf("%w: linked to %d of %d nodes", ErrIsolated, m.linked, m.known)
+		return fmt.Errorf("%w: linked to %d of %d nodes%s", ErrIsolated, m.linked, m.known, because)
 	case time.Since(m.since) < settled:
 		return fmt.Errorf("linked to a majority for less than %v", settled)
 	case !m.entered:

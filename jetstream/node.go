@@ -221,7 +221,7 @@ func (n *Node) Ready() error {
 	case !n.blacklist.Loaded():
 		return errors.New("the blacklist is not loaded")
 	case n.cfg.Cluster != nil:
-		return n.members.ready()
+		return n.members.ready(n.srv.faults.because())
 	}
 	return nil
 }
