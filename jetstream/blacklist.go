@@ -36,7 +36,7 @@ type BlacklistEntry struct {
 	Session string    // unescaped; "" for a user's entry
 	User    string    // unescaped; "" for a session's entry
 	Value   string    // as it was put; any
-	Made    time.Time // when it was put
+	Made    time.Time // when it was put, here or where it was imported from
 	// Before is set for a user's entry: tokens whose iat is missing or not
 	// later are cut. It is the value if that is a time (RFC 3339), else Made.
 	Before  time.Time
@@ -45,8 +45,8 @@ type BlacklistEntry struct {
 	Problem string
 }
 
-func newEntry(key, value string, made time.Time, life time.Duration) BlacklistEntry {
-	e := BlacklistEntry{Key: key, Value: value, Made: made, Expires: made.Add(life)}
+func newEntry(key, value string, made, expires time.Time) BlacklistEntry {
+	e := BlacklistEntry{Key: key, Value: value, Made: made, Expires: expires}
 	var err error
 	if token, ok := strings.CutPrefix(key, userKey); ok {
 		if e.User, err = subject.Unescape(token); err == nil {
@@ -190,10 +190,15 @@ func (b *Blacklist) Put(ctx context.Context, name, value string, ttl time.Durati
 	}
 	m := &nats.Msg{Subject: keyPrefix + key, Data: []byte(value), Header: nats.Header{}}
 	if ttl > 0 && ttl < b.life {
-		// Whole seconds, rounded up: an entry must not go too early.
-		m.Header.Set(headerTTL, fmt.Sprintf("%ds", (ttl+time.Second-1)/time.Second))
+		m.Header.Set(headerTTL, ttlHeader(ttl))
 	}
 	return b.send(ctx, m)
+}
+
+// ttlHeader is a time to live in whole seconds, rounded up: an entry must not go
+// too early.
+func ttlHeader(ttl time.Duration) string {
+	return fmt.Sprintf("%ds", (ttl+time.Second-1)/time.Second)
 }
 
 // Delete takes an entry away. One that is not there is fine.

@@ -85,17 +85,13 @@ func (b *Blacklist) complete(seen map[string]bool) {
 // afterwards.
 func (b *Blacklist) apply(key string, s *Stored) bool {
 	b.mu.Lock()
-	if last(s.Header, "KV-Operation") != "" || last(s.Header, "Nats-Marker-Reason") != "" {
-		delete(b.entries, key) // deleted, purged or expired
+	if deleted(s) {
+		delete(b.entries, key)
 		b.count(len(b.entries))
 		b.mu.Unlock()
 		return false
 	}
-	life := b.life
-	if ttl, err := time.ParseDuration(last(s.Header, headerTTL)); err == nil && ttl > 0 {
-		life = min(life, ttl)
-	}
-	e := newEntry(key, string(s.Data), s.Time(), life)
+	e := newEntry(key, string(s.Data), madeAt(s), s.Time().Add(lifeOf(s, b.life)))
 	b.entries[key] = e
 	b.count(len(b.entries))
 	fns := b.fns
