@@ -108,6 +108,9 @@ func (a *Admin) table() []route {
 		{method: "GET", head: "users/", slot: true, serve: a.getUser},
 		{method: "GET", head: "topics/", slot: true, serve: a.getTopic},
 		{method: "GET", head: "nodes", serve: a.listNodes},
+		{method: "DELETE", head: "nodes/", slot: true, serve: a.removeNode},
+		{method: "GET", head: "export", serve: a.exportBuckets},
+		{method: "POST", head: "import", serve: a.importBuckets},
 		{method: "POST", head: "events", serve: func(w http.ResponseWriter, r *http.Request, _ string) error {
 			return a.deps.Publish(w, r)
 		}},

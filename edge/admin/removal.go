@@ -1,0 +1,29 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"weft/edge/problem"
+	"weft/jetstream"
+)
+
+// removeNode takes a dead node out of the cluster for good.
+func (a *Admin) removeNode(w http.ResponseWriter, r *http.Request, name string) error {
+	err := a.deps.Node.Remove(r.Context(), name)
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	case errors.Is(err, jetstream.ErrNoMember):
+		return problem.New(problem.NotFound, fmt.Sprintf("the cluster has no member %.200q", name))
+	case errors.Is(err, jetstream.ErrAlive):
+		return problem.New(problem.Conflict, fmt.Sprintf("%.200q is alive: the others are linked to it", name))
+	case errors.Is(err, jetstream.ErrNoMajority):
+		return problem.New(problem.StoreUnavailable, "no majority of the members is alive, which has to agree; start enough of them first")
+	}
+	a.log.Warn("remove a node", "removed", name, "err", err)
+	return problem.New(problem.StoreUnavailable, "the cluster does not agree at the moment; it is unknown whether the node was removed: try again").Retry(time.Second)
+}
