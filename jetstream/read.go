@@ -135,6 +135,16 @@ func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
 	return n.askLeader(ctx, leaderQuery{LastFor: subject})
 }
 
+// Position stores a message of no meaning and returns its sequence: all that any
+// node has acknowledged before the call has a lower one. Head, Next and State are
+// answered also by a leader that is cut off from the others, which have another
+// one meanwhile; Position takes a majority. It fails with ErrUnavailable: try
+// again.
+func (n *Node) Position(ctx context.Context) (uint64, error) {
+	ack, err := n.publishOnce(ctx, nats.NewMsg("tick."+n.Token()))
+	return ack.Seq, err
+}
+
 // Next asks the leader for the first sequence from on that is stored under
 // subject, which may have wildcards; 0 means that there is none.
 func (n *Node) Next(ctx context.Context, subject string, from uint64) (uint64, error) {

@@ -59,7 +59,7 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, t *tally) (hi
 			return history{}, err
 		}
 	}
-	st, err := h.state.fresh(ctx, h.node)
+	st, err := h.state.fresh(ctx)
 	if err != nil {
 		return history{}, err
 	}

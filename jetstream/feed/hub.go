@@ -69,7 +69,8 @@ type Hub struct {
 	closed   bool
 
 	ticks     ticks
-	state     states
+	state     question[jetstream.State]
+	position  question[uint64]
 	floorText atomic.Pointer[floorText]
 
 	ctx    context.Context // ends with Close
@@ -82,6 +83,7 @@ type Hub struct {
 func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub {
 	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed),
 		copies: make(chan *nats.Msg, liveBuffer), tickOut: subject.Out + "tick." + node.Token()}
+	h.state.ask, h.position.ask = node.State, node.Position
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	node.HandleFollows(h.follows)
 	return h

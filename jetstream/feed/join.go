@@ -77,10 +77,14 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, re
 	}
 	if top > max(h.safe(), h.ticks.high.Load()) {
 		// Newer than what this node has read: from the future, unless the
-		// leader knows it.
+		// stream has come that far. A leader that was cut off and has not
+		// noticed does not know, so a majority is asked.
 		var st jetstream.State
+		var last uint64
 		if !h.insist(ctx, func() (err error) {
-			st, err = h.state.fresh(ctx, h.node)
+			if st, err = h.state.fresh(ctx); err == nil {
+				last, err = h.position.fresh(ctx)
+			}
 			return err
 		}) {
 			return nil, "", context.Cause(ctx)
@@ -88,7 +92,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, re
 		if st.ID != parsed.Stream {
 			return nil, ReasonRecreated, nil
 		}
-		if top > st.Last {
+		if top > last {
 			return nil, ReasonUnknown, nil
 		}
 	}

@@ -1,9 +1,7 @@
 package feed
 
 import (
-	"context"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +77,7 @@ func (h *Hub) tick() {
 			marked = time.Time{} // it was not sent
 		}
 		tick, epoch := h.ticks.last.Load(), h.ticks.epoch.Load()
-		st, err := h.state.fresh(h.ctx, h.node)
+		st, err := h.state.fresh(h.ctx)
 		if h.ctx.Err() != nil {
 			return
 		}
@@ -113,58 +111,5 @@ func (h *Hub) tick() {
 			return
 		case <-timer.C:
 		}
-	}
-}
-
-// states asks for the state of the stream on behalf of many: at most one
-// request is in flight, and everybody gets an answer that was asked for after
-// they came.
-type states struct {
-	mu   sync.Mutex
-	next *stateCall
-	busy bool
-}
-
-type stateCall struct {
-	done chan struct{}
-	st   jetstream.State
-	err  error
-}
-
-// fresh returns a state that was asked for after fresh was called.
-func (s *states) fresh(ctx context.Context, node *jetstream.Node) (jetstream.State, error) {
-	s.mu.Lock()
-	if s.next == nil {
-		s.next = &stateCall{done: make(chan struct{})}
-	}
-	call := s.next
-	if !s.busy {
-		s.busy = true
-		go s.run(node)
-	}
-	s.mu.Unlock()
-	select {
-	case <-call.done:
-		return call.st, call.err
-	case <-ctx.Done():
-		return jetstream.State{}, ctx.Err()
-	}
-}
-
-func (s *states) run(node *jetstream.Node) {
-	for {
-		s.mu.Lock()
-		call := s.next
-		s.next = nil
-		if call == nil {
-			s.busy = false
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), stateTry)
-		call.st, call.err = node.State(ctx)
-		cancel()
-		close(call.done)
 	}
 }

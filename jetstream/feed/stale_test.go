@@ -1,0 +1,49 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"weft/jetstream"
+)
+
+// A leader whose majority is gone goes on answering for a while. What it has not
+// heard of may be stored elsewhere, so it takes no cursor for one of the future.
+func TestALeaderThatIsCutOffJudgesNoCursor(t *testing.T) {
+	members := openCluster(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	st, err := members[0].up().node.State(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var leader *Hub
+	for _, m := range members {
+		if m.cfg.Node.Name == st.Leader {
+			leader = m.up()
+		}
+	}
+	if leader == nil {
+		t.Fatalf("nobody is called %q", st.Leader)
+	}
+	ahead := jetstream.Cursor{Stream: st.ID, Floor: st.Last + 10_000}.String()
+	join := func(limit time.Duration) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		_, reset, err := leader.parse(ctx, ahead)
+		return reset, err
+	}
+	if reset, err := join(20 * time.Second); reset != ReasonUnknown || err != nil {
+		t.Fatalf("with a majority: reset %q, %v; want %q", reset, err, ReasonUnknown)
+	}
+	for _, m := range members {
+		if m.cfg.Node.Name != st.Leader {
+			m.stop()
+		}
+	}
+	if reset, err := join(3 * time.Second); reset != "" || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("without a majority: reset %q, %v; want none before it is back", reset, err)
+	}
+}
