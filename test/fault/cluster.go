@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -27,6 +28,9 @@ const (
 type Cluster struct {
 	Nodes []*stage.Node
 	Kafka *stage.Kafka
+	// Disk is the small one that holds the data folder of the last node; nil where
+	// mounting is not permitted.
+	Disk *stage.Disk
 	// Load runs all the while.
 	Load *Load
 	// Log says what a fault does, for whoever reads the log of a failed run.
@@ -45,11 +49,20 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	if err := stage.CreateTopic(ctx, c.Kafka.Address, topicName, partitions); err != nil {
 		t.Fatal(err)
 	}
+	if c.Disk, err = stage.NewDisk(t, diskBytes); errors.Is(err, stage.ErrNoMount) {
+		t.Logf("WARNING: no disk is filled: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
 	settings := stage.Config{
+		"node.min_free":          floorBytes,
 		"events.max_per_subject": kept,
 		"events.max_bytes":       "256MiB",
 		"auth.publish":           []any{"user.*"},
 	}.Kafka(c.Kafka.Address, stage.Source{"topic": topicName, "to": []string{"user.{/user}"}, "type": "load.{/source}", "start": "oldest"})
+	if c.Disk != nil {
+		settings["node.data_dir"] = stage.PerNode{nil, nil, c.Disk.Path + "/data"}
+	}
 	c.Nodes = stage.StartCluster(t, ctx, settings)
 	return c
 }

@@ -82,6 +82,8 @@ func (h *overHTTP) post(ctx context.Context, user string, n int) (status int, an
 	return resp.StatusCode, answer, err
 }
 
-func (h *overHTTP) accepted(context.Context) (map[string][]int, error) { return h.ledger.take(), nil }
+func (h *overHTTP) accepted(context.Context) (map[string][]receipt, error) {
+	return h.ledger.take(), nil
+}
 
 func (h *overHTTP) close() { h.client.CloseIdleConnections() }

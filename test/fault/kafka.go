@@ -55,12 +55,12 @@ func (k *overKafka) publish(ctx context.Context, user string, n int) (refused in
 }
 
 // accepted reads on to the ends that the partitions have now.
-func (k *overKafka) accepted(ctx context.Context) (map[string][]int, error) {
+func (k *overKafka) accepted(ctx context.Context) (map[string][]receipt, error) {
 	ends, err := stage.EndOffsets(ctx, k.broker, topicName, partitions)
 	if err != nil {
 		return nil, err
 	}
-	numbers := map[string][]int{}
+	receipts := map[string][]receipt{}
 	for !k.reached(ends) {
 		fetches := k.reader.PollFetches(ctx)
 		if ctx.Err() != nil {
@@ -72,14 +72,14 @@ func (k *overKafka) accepted(ctx context.Context) (map[string][]int, error) {
 			if err := json.Unmarshal(r.Value, &e); err != nil {
 				bad = fmt.Errorf("decode record %d of partition %d: %w", r.Offset, r.Partition, err)
 			}
-			numbers[e.User] = append(numbers[e.User], e.N)
+			receipts[e.User] = append(receipts[e.User], receipt{e.N, r.Timestamp})
 			k.read[r.Partition] = r.Offset + 1
 		})
 		if bad != nil {
 			return nil, bad
 		}
 	}
-	return numbers, nil
+	return receipts, nil
 }
 
 func (k *overKafka) reached(ends map[int32]int64) bool {

@@ -42,6 +42,7 @@ type Load struct {
 // A user has one source and several devices.
 type user struct {
 	name    string
+	token   string
 	source  source
 	busy    bool
 	devices []*device
@@ -51,7 +52,8 @@ type user struct {
 
 type device struct {
 	*follow.Follower
-	steady bool
+	steady     bool
+	connection int // of the last entry that was counted
 }
 
 // StartLoad connects all devices, and begins to publish when all are connected.
@@ -96,14 +98,15 @@ func StartLoad(t *testing.T, ctx context.Context, c *Cluster) *Load {
 
 func (l *Load) addUser(t *testing.T, ctx context.Context, c *Cluster, s source, i int) {
 	u := &user{name: fmt.Sprintf("%s-%d", s.name(), i), source: s, busy: i < busyUsers}
+	u.token = stage.Token(t, u.name, nil)
 	steady, restless := 1, 1
 	if u.busy {
 		steady = 3 // one at each node, more or less
 	}
 	for n := range steady + restless {
 		d := &device{steady: n < steady}
-		h := follow.Habits{Origin: c.Origin, Token: stage.Token(t, u.name, nil), Patience: 40 * time.Second,
-			Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Away: upTo(200 * time.Millisecond)}
+		h := follow.Habits{Origin: c.Origin, Token: u.token, Patience: 40 * time.Second,
+			Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Away: upTo(50 * time.Millisecond)}
 		if d.steady {
 			h.Transports = []client.Transport{client.SSE, client.WebSocket}
 		} else {
@@ -165,14 +168,14 @@ func (l *Load) Hold(ctx context.Context) error {
 func (l *Load) Resume() { l.gate.Unlock() }
 
 // accepted returns, by user, what was acknowledged since the last call.
-func (l *Load) accepted(ctx context.Context) (map[string][]int, error) {
-	all := map[string][]int{}
+func (l *Load) accepted(ctx context.Context) (map[string][]receipt, error) {
+	all := map[string][]receipt{}
 	for _, s := range l.sources {
-		numbers, err := s.accepted(ctx)
+		receipts, err := s.accepted(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read what %s has accepted: %w", s.name(), err)
 		}
-		for user, list := range numbers {
+		for user, list := range receipts {
 			all[user] = list
 		}
 	}

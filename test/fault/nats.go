@@ -76,7 +76,9 @@ func (o *overNATS) try(user string, n int) error {
 	return nil
 }
 
-func (o *overNATS) accepted(context.Context) (map[string][]int, error) { return o.ledger.take(), nil }
+func (o *overNATS) accepted(context.Context) (map[string][]receipt, error) {
+	return o.ledger.take(), nil
+}
 
 func (o *overNATS) close() {
 	for _, c := range o.conns {

@@ -23,11 +23,12 @@ type Round struct {
 	Accepted int           // events
 	Refused  int           // tries of publishers that were not answered with success
 	follow.Tally
-	// The longest gap between two events of a busy user on a connection that lived
-	// through it: for events from NATS and HTTP, and for those from Kafka.
+	// Silence is the longest one on a connection that lived through it, for events
+	// from NATS and HTTP and for those from Kafka: the gap between two events of a
+	// busy user, or the time from the acknowledgement of a quiet one's until it came.
 	Silence, KafkaSilence time.Duration
-	// Absence is the longest time that a device was without the connection that it
-	// wanted.
+	// Absence is the longest time that a device tried to come back, counted from when
+	// the gateway had asked it to.
 	Absence time.Duration
 	// Faults say what must not have happened, in detail.
 	Faults []string
@@ -80,7 +81,7 @@ func (c *Cluster) count(ctx context.Context, r *Round) error {
 		if failed := u.failed.Load(); failed != nil {
 			return *failed
 		}
-		want := accepted[u.name]
+		want := numbers(accepted[u.name])
 		r.Accepted += len(want)
 		r.Refused += int(u.refused.Swap(0))
 		for i, d := range u.devices {
@@ -89,16 +90,20 @@ func (c *Cluster) count(ctx context.Context, r *Round) error {
 					r.Faults = append(r.Faults, fmt.Sprintf("%s, device %d, has not seen event %d: %v", u.name, i, want[len(want)-1], err))
 				}
 			}
-			r.enter(u, i, want)
+			r.enter(u, i, accepted[u.name])
 		}
 	}
 	return nil
 }
 
 // enter books what one device has seen.
-func (r *Round) enter(u *user, i int, want []int) {
-	d := u.devices[i]
+func (r *Round) enter(u *user, i int, accepted []receipt) {
+	d, want := u.devices[i], numbers(accepted)
 	seen, absences := d.Take()
+	connection := d.connection
+	if len(seen) > 0 {
+		d.connection = seen[len(seen)-1].Connection
+	}
 	t := follow.Count(follow.Numbers(seen), want)
 	r.Add(t)
 	if !t.Faultless() || t.Resets > 0 {
@@ -111,12 +116,14 @@ func (r *Round) enter(u *user, i int, want []int) {
 	for _, a := range absences {
 		r.Absence = max(r.Absence, a)
 	}
+	silence := &r.Silence
+	if u.source.name() == "kafka" {
+		silence = &r.KafkaSilence
+	}
 	if u.busy {
-		silence := &r.Silence
-		if u.source.name() == "kafka" {
-			silence = &r.KafkaSilence
-		}
 		*silence = max(*silence, longestGap(seen))
+	} else {
+		*silence = max(*silence, longestDelay(seen, accepted, connection))
 	}
 }
 
@@ -128,4 +135,21 @@ func longestGap(seen []follow.Entry) (gap time.Duration) {
 		}
 	}
 	return gap
+}
+
+// longestDelay is the longest time from an acknowledgement until the event came, on a
+// connection that was there when the event before came. connection is that of the
+// entry before the first.
+func longestDelay(seen []follow.Entry, accepted []receipt, connection int) (delay time.Duration) {
+	at := map[int]time.Time{}
+	for _, r := range accepted {
+		at[r.n] = r.at
+	}
+	for _, e := range seen {
+		if acknowledged, ok := at[e.N]; ok && e.Connection == connection {
+			delay = max(delay, e.At.Sub(acknowledged))
+		}
+		connection = e.Connection
+	}
+	return delay
 }

@@ -13,9 +13,9 @@ type source interface {
 	// acknowledged, and returns how often it was refused before. It fails for good
 	// only when ctx ends, or the gateway says what waiting does not mend.
 	publish(ctx context.Context, user string, n int) (refused int, err error)
-	// accepted returns what has been acknowledged since the last call: the numbers
-	// of each user's events, in order.
-	accepted(ctx context.Context) (map[string][]int, error)
+	// accepted returns what has been acknowledged since the last call, for each
+	// user in order.
+	accepted(ctx context.Context) (map[string][]receipt, error)
 	close()
 }
 

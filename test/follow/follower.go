@@ -49,6 +49,8 @@ type Habits struct {
 	// Origin says where to connect, each time anew: http://host:port.
 	Origin func() string
 	Token  string
+	// From is the id to begin with, empty for a new device.
+	From string
 	// Transports are those that it picks one of, at random, for each connection.
 	Transports []client.Transport
 	Random     *rand.Rand
@@ -80,7 +82,7 @@ type Follower struct {
 
 // New makes a follower; Run follows.
 func New(habits Habits) *Follower {
-	return &Follower{habits: habits, changed: make(chan struct{})}
+	return &Follower{habits: habits, id: habits.From, changed: make(chan struct{})}
 }
 
 // Run follows until the context ends.
@@ -94,17 +96,18 @@ func (f *Follower) Run(ctx context.Context) {
 		retry, err := f.follow(life, kind)
 		own := life.Err() != nil
 		cancel()
-		f.ended(kind, own, err)
 		if own {
 			retry = 0
 		}
+		f.ended(kind, own, retry, err)
 		pause(ctx, max(f.habits.Away(f.habits.Random), retry))
 	}
 }
 
 // ended notes the end of a connection. What the device left by itself is no
-// absence.
-func (f *Follower) ended(kind client.Transport, own bool, err error) {
+// absence, nor is the time that the gateway asked it to stay away after the first
+// refusal.
+func (f *Follower) ended(kind client.Transport, own bool, retry time.Duration, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lastErr = fmt.Errorf("over %s: %w", kind, err)
@@ -112,7 +115,7 @@ func (f *Follower) ended(kind client.Transport, own bool, err error) {
 	case own:
 		f.gone = time.Time{}
 	case f.gone.IsZero() && f.connections > 0:
-		f.gone = time.Now()
+		f.gone = time.Now().Add(retry)
 	}
 	f.node = ""
 }
@@ -219,8 +222,8 @@ func (f *Follower) Seen() []Entry {
 	return slices.Clone(f.log)
 }
 
-// Take returns what has come since the last call, and the times that the device
-// was without a connection against its will.
+// Take returns what has come since the last call, and for how long each time the
+// device had to try until it was connected again, counted from when it might.
 func (f *Follower) Take() (seen []Entry, absences []time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -9,8 +9,13 @@ import (
 // ClusterSize is how many nodes StartCluster starts.
 const ClusterSize = 3
 
+// PerNode is the value of a setting that is not the same on all nodes: one value for
+// each, nil for what it would be without.
+type PerNode []any
+
 // StartCluster starts three nodes on loopback, n1 to n3, that share one secret,
-// and waits until all are ready. settings are added to those of every node.
+// and waits until all are ready. settings are added to those of every node;
+// a PerNode holds those of one node each.
 func StartCluster(t testing.TB, ctx context.Context, settings map[string]any) []*Node {
 	t.Helper()
 	nodes := make([]*Node, ClusterSize)
@@ -61,7 +66,12 @@ func launchCluster(nodes []*Node, addresses []string, settings map[string]any) {
 			With("cluster.seeds", addresses).
 			With("cluster.secret", "a secret of the tests")
 		for key, value := range settings {
-			n.Config.With(key, value)
+			if each, ok := value.(PerNode); ok {
+				value = each[i]
+			}
+			if value != nil {
+				n.Config.With(key, value)
+			}
 		}
 		n.Launch()
 	}
