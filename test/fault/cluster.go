@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"testing"
@@ -27,7 +26,9 @@ const (
 // nodes that clients take.
 type Cluster struct {
 	Nodes []*stage.Node
-	Kafka *stage.Kafka
+	// Balancer is the way of clients to the nodes.
+	Balancer *stage.Balancer
+	Kafka    *stage.Kafka
 	// Disk is the small one that holds the data folder of the last node; nil where
 	// mounting is not permitted.
 	Disk *stage.Disk
@@ -63,7 +64,12 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	if c.Disk != nil {
 		settings["node.data_dir"] = stage.PerNode{nil, nil, c.Disk.Path + "/data"}
 	}
-	c.Nodes = stage.StartCluster(t, ctx, settings)
+	start := stage.StartCluster
+	if stage.HasNetwork() {
+		start = stage.NewNetwork(t, stage.ClusterSize).StartCluster
+	}
+	c.Nodes = start(t, ctx, settings)
+	c.Balancer = stage.StartBalancer(t, ctx, c.Nodes)
 	return c
 }
 
@@ -73,16 +79,6 @@ func logger(t *testing.T) func(string, ...any) {
 		t.Helper()
 		t.Logf("%7.2fs %s "+format, append([]any{time.Since(began).Seconds(), time.Now().Format("15:04:05.000")}, args...)...)
 	}
-}
-
-// Origin is where a client connects: the load balancer's public side.
-func (c *Cluster) Origin() string {
-	for _, i := range rand.Perm(len(c.Nodes)) {
-		if c.Ready(context.Background(), i) {
-			return c.Nodes[i].URL()
-		}
-	}
-	return c.Nodes[rand.IntN(len(c.Nodes))].URL()
 }
 
 // readiness keeps a paused node from holding up whoever asks.

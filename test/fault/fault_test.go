@@ -13,9 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	stage.RemoveBinary()
-	os.Exit(code)
+	os.Exit(stage.Private(m.Run, stage.FetchKafka))
 }
 
 // plan is what a run does: each fault as often as a plain test does it, or those

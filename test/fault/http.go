@@ -30,12 +30,12 @@ const (
 
 // newPublic posts through the load balancer, with a token.
 func newPublic(c *Cluster, token string) *overHTTP {
-	return &overHTTP{called: "http", origin: c.Origin, token: token, client: publishers()}
+	return &overHTTP{called: "http", origin: c.Balancer.URL, token: token, client: publishers()}
 }
 
 // newAdmin posts to the admin listener of a random node.
 func newAdmin(c *Cluster) *overHTTP {
-	return &overHTTP{called: "admin", client: publishers(),
+	return &overHTTP{called: "admin", token: c.Nodes[0].AdminToken(), client: publishers(),
 		origin: func() string { return c.Nodes[rand.IntN(len(c.Nodes))].AdminURL() }}
 }
 

@@ -105,8 +105,8 @@ func (l *Load) addUser(t *testing.T, ctx context.Context, c *Cluster, s source, 
 	}
 	for n := range steady + restless {
 		d := &device{steady: n < steady}
-		h := follow.Habits{Origin: c.Origin, Token: u.token, Patience: 40 * time.Second,
-			Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Away: upTo(50 * time.Millisecond)}
+		h := follow.Habits{Origin: c.Balancer.URL, Token: u.token, Patience: 40 * time.Second,
+			Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Away: upTo(300 * time.Millisecond)}
 		if d.steady {
 			h.Transports = []client.Transport{client.SSE, client.WebSocket}
 		} else {

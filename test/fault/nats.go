@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/test/stage"
 )
 
 // overNATS publishes to JetStream with a message id, and waits for the
@@ -23,7 +25,7 @@ const ackTry = 2 * time.Second
 func newNATS(c *Cluster) (*overNATS, error) {
 	o := &overNATS{}
 	for _, n := range c.Nodes {
-		conn, err := nats.Connect("nats://"+n.NATSAddress(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+		conn, err := dial(n, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
 			nats.ReconnectBufSize(-1), nats.PingInterval(5*time.Second))
 		if err != nil {
 			o.close()
@@ -32,6 +34,10 @@ func newNATS(c *Cluster) (*overNATS, error) {
 		o.conns = append(o.conns, conn)
 	}
 	return o, nil
+}
+
+func dial(n *stage.Node, options ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect("nats://"+n.NATSAddress(), append(n.NATSOptions(), options...)...)
 }
 
 func (*overNATS) name() string { return "nats" }

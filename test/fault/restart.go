@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"syscall"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 // stopLimit bounds how long a node may take to leave in good order.
@@ -68,7 +66,7 @@ const (
 
 // flood stores 20 MB on subjects that nobody follows, through node i.
 func (c *Cluster) flood(ctx context.Context, i int) error {
-	conn, err := nats.Connect("nats://" + c.Nodes[i].NATSAddress())
+	conn, err := dial(c.Nodes[i])
 	if err != nil {
 		return fmt.Errorf("connect to flood: %w", err)
 	}
