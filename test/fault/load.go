@@ -52,8 +52,7 @@ type user struct {
 
 type device struct {
 	*follow.Follower
-	steady     bool
-	connection int // of the last entry that was counted
+	steady bool
 }
 
 // StartLoad connects all devices, and begins to publish when all are connected.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,16 +18,22 @@ import (
 type overNATS struct {
 	conns  []*nats.Conn
 	ledger ledger
+
+	// lost is closed and replaced when a connection ends: whoever waits for an answer
+	// on it would wait in vain.
+	mu   sync.Mutex
+	lost chan struct{}
 }
 
 // ackTry bounds the wait for one acknowledgement.
 const ackTry = 2 * time.Second
 
 func newNATS(c *Cluster) (*overNATS, error) {
-	o := &overNATS{}
+	o := &overNATS{lost: make(chan struct{})}
 	for _, n := range c.Nodes {
 		conn, err := dial(n, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
-			nats.ReconnectBufSize(-1), nats.PingInterval(5*time.Second))
+			nats.ReconnectBufSize(-1), nats.PingInterval(5*time.Second),
+			nats.DisconnectErrHandler(func(*nats.Conn, error) { o.disconnected() }))
 		if err != nil {
 			o.close()
 			return nil, fmt.Errorf("connect publisher: %w", err)
@@ -34,6 +41,29 @@ func newNATS(c *Cluster) (*overNATS, error) {
 		o.conns = append(o.conns, conn)
 	}
 	return o, nil
+}
+
+func (o *overNATS) disconnected() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.lost)
+	o.lost = make(chan struct{})
+}
+
+// untilLost returns a context for one try, which ends when a connection is lost.
+func (o *overNATS) untilLost(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, ackTry)
+	o.mu.Lock()
+	lost := o.lost
+	o.mu.Unlock()
+	go func() {
+		select {
+		case <-lost:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 func dial(n *stage.Node, options ...nats.Option) (*nats.Conn, error) {
@@ -44,7 +74,7 @@ func (*overNATS) name() string { return "nats" }
 
 func (o *overNATS) publish(ctx context.Context, user string, n int) (refused int, err error) {
 	for {
-		if err := o.try(user, n); err == nil {
+		if err := o.try(ctx, user, n); err == nil {
 			o.ledger.enter(user, n)
 			return refused, nil
 		}
@@ -56,7 +86,9 @@ func (o *overNATS) publish(ctx context.Context, user string, n int) (refused int
 }
 
 // try publishes once, at one of the nodes that can be reached.
-func (o *overNATS) try(user string, n int) error {
+func (o *overNATS) try(ctx context.Context, user string, n int) error {
+	ctx, cancel := o.untilLost(ctx)
+	defer cancel()
 	conn := o.conns[rand.IntN(len(o.conns))]
 	for _, i := range rand.Perm(len(o.conns)) {
 		if o.conns[i].IsConnected() {
@@ -68,7 +100,7 @@ func (o *overNATS) try(user string, n int) error {
 	m.Header.Set("Nats-Msg-Id", fmt.Sprintf("load/%s/%d", user, n))
 	m.Header.Set("ce-type", "load.nats")
 	m.Data = payload(o.name(), user, n)
-	answer, err := conn.RequestMsg(m, ackTry)
+	answer, err := conn.RequestMsgWithContext(ctx, m)
 	if err != nil {
 		return err
 	}

@@ -77,11 +77,16 @@ func (c *Cluster) flood(ctx context.Context, i int) error {
 			return fmt.Errorf("flood: %w", err)
 		}
 	}
-	// The last one's acknowledgement says that those before have been taken in.
+	// An acknowledgement of what comes after them says that they have been taken in.
 	ctx, cancel := context.WithTimeout(ctx, publishTry)
 	defer cancel()
-	if _, err := conn.RequestWithContext(ctx, "topic.flood.0", data); err != nil {
-		return fmt.Errorf("flood: %w", err)
+	for {
+		_, err := conn.RequestWithContext(ctx, "topic.flood.0", data)
+		if err == nil {
+			return nil
+		}
+		if Pause(ctx, publishPause) != nil {
+			return fmt.Errorf("flood: %w", err)
+		}
 	}
-	return nil
 }

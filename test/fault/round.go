@@ -30,6 +30,8 @@ type Round struct {
 	// Absence is the longest time that a device tried to come back, counted from when
 	// the gateway had asked it to.
 	Absence time.Duration
+	// Where those were.
+	silent, kafkaSilent, absent string
 	// Faults say what must not have happened, in detail.
 	Faults []string
 }
@@ -56,9 +58,11 @@ func (c *Cluster) Play(ctx context.Context, f Fault) (*Round, error) {
 	if err := c.count(ctx, r); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
-	c.Log("%s: all nodes ready after %v; %d events, %d lost, %d doubled, %d reordered, %d resets; silence %v, from Kafka %v, absence %v",
-		f.Name, r.Took.Round(time.Millisecond), r.Accepted, r.Lost, r.Doubled, r.Reordered, r.Resets,
-		r.Silence.Round(time.Millisecond), r.KafkaSilence.Round(time.Millisecond), r.Absence.Round(time.Millisecond))
+	c.Log("%s: all nodes ready after %v; %d events, %d lost, %d doubled, %d reordered, %d resets",
+		f.Name, r.Took.Round(time.Millisecond), r.Accepted, r.Lost, r.Doubled, r.Reordered, r.Resets)
+	c.Log("  silence %v: %s", r.Silence.Round(time.Millisecond), r.silent)
+	c.Log("  from Kafka %v: %s", r.KafkaSilence.Round(time.Millisecond), r.kafkaSilent)
+	c.Log("  absence %v: %s", r.Absence.Round(time.Millisecond), r.absent)
 	return r, nil
 }
 
@@ -100,10 +104,6 @@ func (c *Cluster) count(ctx context.Context, r *Round) error {
 func (r *Round) enter(u *user, i int, accepted []receipt) {
 	d, want := u.devices[i], numbers(accepted)
 	seen, absences := d.Take()
-	connection := d.connection
-	if len(seen) > 0 {
-		d.connection = seen[len(seen)-1].Connection
-	}
 	t := follow.Count(follow.Numbers(seen), want)
 	r.Add(t)
 	if !t.Faultless() || t.Resets > 0 {
@@ -114,42 +114,56 @@ func (r *Round) enter(u *user, i int, accepted []receipt) {
 		return
 	}
 	for _, a := range absences {
-		r.Absence = max(r.Absence, a)
+		if a.For > r.Absence {
+			r.Absence = a.For
+			r.absent = fmt.Sprintf("%s, device %d, from %s on, %d tries, the last one: %v", u.name, i, clock(a.Since), a.Tries, a.Err)
+		}
 	}
-	silence := &r.Silence
+	silence, silent := &r.Silence, &r.silent
 	if u.source.name() == "kafka" {
-		silence = &r.KafkaSilence
+		silence, silent = &r.KafkaSilence, &r.kafkaSilent
 	}
-	if u.busy {
-		*silence = max(*silence, longestGap(seen))
-	} else {
-		*silence = max(*silence, longestDelay(seen, accepted, connection))
+	gap, until := longestGap(seen)
+	if !u.busy {
+		gap, until = longestDelay(seen, accepted)
+	}
+	if gap > *silence {
+		*silence = gap
+		*silent = fmt.Sprintf("%s, device %d, until event %d at %s over %s at %s", u.name, i, until.N, clock(until.At), until.Over, until.Node)
 	}
 }
 
-// longestGap is the longest time between two entries of one connection.
-func longestGap(seen []follow.Entry) (gap time.Duration) {
+func clock(t time.Time) string { return t.Format("15:04:05.000") }
+
+// longestGap is the longest time between two entries of one connection, and the later
+// one of them.
+func longestGap(seen []follow.Entry) (gap time.Duration, until follow.Entry) {
 	for i := 1; i < len(seen); i++ {
-		if seen[i].Connection == seen[i-1].Connection {
-			gap = max(gap, seen[i].At.Sub(seen[i-1].At))
+		if seen[i].Connection != seen[i-1].Connection {
+			continue
+		}
+		if d := seen[i].At.Sub(seen[i-1].At); d > gap {
+			gap, until = d, seen[i]
 		}
 	}
-	return gap
+	return gap, until
 }
 
 // longestDelay is the longest time from an acknowledgement until the event came, on a
-// connection that was there when the event before came. connection is that of the
-// entry before the first.
-func longestDelay(seen []follow.Entry, accepted []receipt, connection int) (delay time.Duration) {
+// connection that was there by then, and that event.
+func longestDelay(seen []follow.Entry, accepted []receipt) (delay time.Duration, late follow.Entry) {
 	at := map[int]time.Time{}
 	for _, r := range accepted {
 		at[r.n] = r.at
 	}
 	for _, e := range seen {
-		if acknowledged, ok := at[e.N]; ok && e.Connection == connection {
-			delay = max(delay, e.At.Sub(acknowledged))
+		acknowledged, ok := at[e.N]
+		if !ok || e.Since.After(acknowledged) {
+			continue
 		}
-		connection = e.Connection
+		if d := e.At.Sub(acknowledged); d > delay {
+			delay, late = d, e
+		}
 	}
-	return delay
+	return delay, late
 }

@@ -30,9 +30,20 @@ type Entry struct {
 	N          int // the event's number, or Reset
 	ID         string
 	At         time.Time
-	Connection int    // counts the follower's connections from 1
-	Node       string // that the connection is at; empty for a poll, which does not say
+	Connection int       // counts the follower's connections from 1
+	Since      time.Time // when the connection brought the first word
+	Node       string    // that the connection is at; empty for a poll, which does not say
 	Over       client.Transport
+}
+
+// An Absence is a time without a connection that the device wanted to have.
+type Absence struct {
+	// Since is when it might come back: when the connection ended, or later if the
+	// gateway asked it to stay away.
+	Since time.Time
+	For   time.Duration
+	Tries int
+	Err   error // how the last try before the successful one ended
 }
 
 // Numbers returns those of the entries.
@@ -73,8 +84,9 @@ type Follower struct {
 	log         []Entry
 	connections int
 	node        string
-	gone        time.Time // since when it has been without a connection that it wanted
-	absences    []time.Duration
+	since       time.Time // when the connection brought the first word
+	gone        *Absence  // the one that lasts
+	absences    []Absence
 	over        bool
 	lastErr     error
 	changed     chan struct{} // closed and replaced when any of the above changes
@@ -113,9 +125,13 @@ func (f *Follower) ended(kind client.Transport, own bool, retry time.Duration, e
 	f.lastErr = fmt.Errorf("over %s: %w", kind, err)
 	switch {
 	case own:
-		f.gone = time.Time{}
-	case f.gone.IsZero() && f.connections > 0:
-		f.gone = time.Now().Add(retry)
+		f.gone = nil
+	case f.gone == nil && f.connections > 0:
+		f.gone = &Absence{Since: time.Now().Add(retry)}
+	}
+	if f.gone != nil {
+		f.gone.Tries++
+		f.gone.Err = f.lastErr
 	}
 	f.node = ""
 }
@@ -166,12 +182,14 @@ func (f *Follower) take(kind client.Transport, first bool, e client.Event) error
 	now := time.Now()
 	if first {
 		f.connections++
-		if !f.gone.IsZero() {
-			f.absences = append(f.absences, now.Sub(f.gone))
-			f.gone = time.Time{}
+		f.since = now
+		if f.gone != nil {
+			f.gone.For = now.Sub(f.gone.Since)
+			f.absences = append(f.absences, *f.gone)
+			f.gone = nil
 		}
 	}
-	entry := Entry{N: Reset, ID: e.ID, At: now, Connection: f.connections, Node: f.node, Over: kind}
+	entry := Entry{N: Reset, ID: e.ID, At: now, Connection: f.connections, Since: f.since, Node: f.node, Over: kind}
 	switch {
 	case e.Type == client.TypeOpen:
 		var o client.Opened
@@ -222,9 +240,8 @@ func (f *Follower) Seen() []Entry {
 	return slices.Clone(f.log)
 }
 
-// Take returns what has come since the last call, and for how long each time the
-// device had to try until it was connected again, counted from when it might.
-func (f *Follower) Take() (seen []Entry, absences []time.Duration) {
+// Take returns what has come since the last call, and the absences that have ended.
+func (f *Follower) Take() (seen []Entry, absences []Absence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	seen, absences = f.log, f.absences
