@@ -38,8 +38,8 @@ type Entry struct {
 
 // An Absence is a time without a connection that the device wanted to have.
 type Absence struct {
-	// Since is when it might come back: when the connection ended, or later if the
-	// gateway asked it to stay away.
+	// Since is when it might come back: when the connection ended, or after the time
+	// for which the gateway asked it to stay away last.
 	Since time.Time
 	For   time.Duration
 	Tries int
@@ -117,8 +117,7 @@ func (f *Follower) Run(ctx context.Context) {
 }
 
 // ended notes the end of a connection. What the device left by itself is no
-// absence, nor is the time that the gateway asked it to stay away after the first
-// refusal.
+// absence, nor is the time that the gateway asked it to stay away.
 func (f *Follower) ended(kind client.Transport, own bool, retry time.Duration, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,9 +126,12 @@ func (f *Follower) ended(kind client.Transport, own bool, retry time.Duration, e
 	case own:
 		f.gone = nil
 	case f.gone == nil && f.connections > 0:
-		f.gone = &Absence{Since: time.Now().Add(retry)}
+		f.gone = &Absence{Since: time.Now()}
 	}
 	if f.gone != nil {
+		if retry > 0 {
+			f.gone.Since = time.Now().Add(retry)
+		}
 		f.gone.Tries++
 		f.gone.Err = f.lastErr
 	}
