@@ -108,6 +108,7 @@ func (e *embedded) clusterOptions(opts *server.Options, routes []string) error {
 		}
 		opts.Cluster.TLSConfig, opts.Cluster.TLSTimeout = e.links.config(), 5
 	}
+	e.faults.calls(routes)
 	for _, addr := range routes {
 		// The password must be in each URL: the options above are only what is
 		// asked of others.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,10 +38,11 @@ type linkFaults struct {
 	log  *slog.Logger
 	name string // of this node
 
-	mu    sync.Mutex
-	told  map[string]*faultCount
-	last  linkFault
-	heard time.Time
+	mu     sync.Mutex
+	called []string // addresses that this node calls by itself
+	told   map[string]*faultCount
+	last   linkFault
+	heard  time.Time
 }
 
 type faultCount struct {
@@ -71,6 +73,9 @@ func (f *linkFaults) note(fault linkFault) {
 	now := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if fault.vague && !slices.Contains(f.called, fault.peer) {
+		return // two nodes that call each other let one of the links go
+	}
 	key := fault.kind + " " + host
 	c := f.told[key]
 	if c == nil || now.Sub(c.since) > faultEvery {
@@ -92,6 +97,13 @@ func (f *linkFaults) note(fault linkFault) {
 		c.told = now
 		f.log.Warn("no link to a node: "+fault.cause, "address", fault.peer)
 	}
+}
+
+// calls says which addresses the node calls by itself from now on.
+func (f *linkFaults) calls(addrs []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.called = addrs
 }
 
 func (f *linkFaults) forgetLocked(now time.Time) {

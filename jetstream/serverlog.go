@@ -33,33 +33,39 @@ func (l *serverLog) Fatalf(f string, v ...any) {
 	}
 }
 
-// details are the beginnings of what the server warns of and what is no trouble
-// of an operator.
-var details = []string{
+// details recognise what the server warns of and what is no trouble of an
+// operator.
+var details = regexp.MustCompile(strings.Join([]string{
 	// The node's own password is random and stays in the process; the others
 	// come from our file.
-	"Plaintext passwords detected",
+	`^Plaintext passwords detected`,
 	// Each try; which nodes are linked is logged when it changes.
-	"Error trying to connect to route",
+	`^Error trying to connect to route`,
+	`^\S+ - rid:\d+ - Error flushing`,
 	// The certificates of nodes are checked, by linkTLS.
-	"TLS certificate chain and hostname of solicited routes will not be verified",
-}
+	`^TLS certificate chain and hostname of solicited routes will not be verified`,
+	// What a start waits for is what Ready says.
+	`^Waiting for routing to be established`,
+	`^JetStream has not established contact with a meta leader`,
+	// After every crash; it mends itself.
+	`TTL state is outdated`,
+	`^Filestore \[\S+\] (Stream state outdated|Recovering stream state from index errored)`,
+	// The answers to our own questions whether the replicas are current.
+	`^JetStream (stream|consumer) '.*' is not current`,
+	`^RAFT .*([Ff]alling behind in health check|Health check OK)`,
+	// How the nodes agree again after one was away.
+	`^RAFT .*(Detected another leader|[Ww]ill reset|Resetting WAL|replaying snapshot|Request from follower|Canceling catchup|Error storing entry to WAL: raft: |Expected first catchup entry)`,
+	`^Metalayer (blocking|async) snapshot`,
+}, "|"))
 
 // write logs what the server says, as grave as it is for us.
 func (l *serverLog) write(level slog.Level, f string, v ...any) {
 	text := fmt.Sprintf(f, v...)
-	for _, d := range details {
-		if strings.HasPrefix(text, d) {
-			level = slog.LevelDebug
-		}
-	}
 	switch {
-	case strings.Contains(text, "TTL state is outdated"):
-		level = slog.LevelDebug // after every crash; it mends itself
+	case details.MatchString(text):
+		level = slog.LevelDebug
 	case l.faults.hear(text):
 		level = slog.LevelDebug // told in our words, and not for every try
-	case brokenLink.MatchString(text):
-		level = slog.LevelDebug // which nodes are linked is logged when it changes
 	case fromPeer.MatchString(text):
 		// What a client does wrong is no trouble of ours, and what it sent is
 		// nobody's business.
@@ -69,9 +75,6 @@ func (l *serverLog) write(level slog.Level, f string, v ...any) {
 	}
 	l.log.Log(context.Background(), level, text)
 }
-
-// brokenLink recognises what comes of a link that ends while it is written to.
-var brokenLink = regexp.MustCompile(`^\S+ - rid:\d+ - Error flushing`)
 
 // fromPeer recognises messages that begin with the address of a client or a
 // node.
