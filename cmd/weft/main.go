@@ -7,6 +7,10 @@
 //	weft token     mint a token for development
 //	weft publish   publish an event through the admin listener
 //	weft listen    print a user's events as they arrive, and resume by itself
+//	weft cluster   look at a cluster, and remove a dead node from it
+//	weft export    write blacklist and routes to standard output
+//	weft import    read them from standard input
+//	weft drain     make a node say goodbye and stop, as SIGTERM does
 //	weft version   print what was built
 //
 // Exit codes: 0 done, 1 failed, 2 used wrongly.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +14,7 @@ import (
 
 func newPublishCommand() *cobra.Command {
 	var p client.Publication
-	var admin, token string
+	var admin client.Admin
 	cmd := &cobra.Command{
 		Use:   "publish (--user USER | --subject SUBJECT) PAYLOAD",
 		Short: "Publish an event through the admin listener",
@@ -32,7 +30,7 @@ configuration (file or environment).`,
 			if (p.User == "") == (p.Subject == "") {
 				return &usageError{msg: "say who it is for with either --user or --subject", command: cmd.CommandPath()}
 			}
-			if err := adminTarget(cmd, &admin, &token); err != nil {
+			if err := adminTarget(cmd, &admin); err != nil {
 				return err
 			}
 			p.Data = []byte(args[0])
@@ -45,7 +43,7 @@ configuration (file or environment).`,
 			if p.Key == "" {
 				p.Key = rand.Text()
 			}
-			ids, err := client.Publish(cmd.Context(), admin, token, p)
+			ids, err := client.Publish(cmd.Context(), admin.URL, admin.Token, p)
 			if err != nil {
 				return publishHint(err)
 			}
@@ -53,59 +51,19 @@ configuration (file or environment).`,
 			return err
 		},
 	}
-	fileFlag(cmd)
+	adminFlags(cmd, &admin)
 	flags := cmd.Flags()
 	flags.StringVar(&p.User, "user", "", "user it is for")
 	flags.StringVar(&p.Subject, "subject", "", "subject it is for: topic.hotel.42")
 	flags.StringVar(&p.Type, "type", "", "type of the event")
 	flags.StringVar(&p.Key, "key", "", "idempotency key; the same one again within two minutes stores nothing (default: a new one)")
-	flags.StringVar(&admin, "admin", "", "URL of the admin listener (default: admin.listen of the configuration)")
-	flags.StringVar(&token, "token", "", "admin token (default: admin.token of the configuration)")
 	return cmd
-}
-
-// adminTarget fills in what the flags leave open.
-func adminTarget(cmd *cobra.Command, admin, token *string) error {
-	if *admin != "" && *token != "" {
-		return nil
-	}
-	l, err := load(cmd)
-	if err != nil {
-		return err
-	}
-	if *admin == "" {
-		*admin = "http://" + reachable(l.Admin.Listen)
-	}
-	if *token == "" {
-		*token = l.Admin.Token
-	}
-	return nil
-}
-
-// reachable is the address for a client on the same machine.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return listen
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // publishHint adds advice for what the admin listener answers.
 func publishHint(err error) error {
-	var p *client.Problem
-	if !errors.As(err, &p) {
-		return err
-	}
-	return withHint(err, map[string]string{
-		"token_missing":     "name the admin token: --token, WEFT_ADMIN_TOKEN or --config",
-		"token_invalid":     "the token must be admin.token of the node's configuration",
-		"disk_full":         "free some space on the node's disk",
+	return codeHint(err, map[string]string{
 		"store_unavailable": "it is unknown whether it was stored; try again with the same --key",
-		"not_ready":         "the node is starting or draining; look at /readyz of its admin listener",
 		"too_large":         "an event holds at most 1 MiB",
-	}[p.Code])
+	})
 }

@@ -35,6 +35,10 @@ func newRoot() *cobra.Command {
 		newTokenCommand(),
 		newPublishCommand(),
 		newListenCommand(),
+		newClusterCommand(),
+		newExportCommand(),
+		newImportCommand(),
+		newDrainCommand(),
 		newVersionCommand(),
 	)
 	return root
