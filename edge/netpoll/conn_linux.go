@@ -1,0 +1,331 @@
+package netpoll
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// flags say why a worker is to look at a connection.
+type flags = uint32
+
+const (
+	readable flags = 1 << iota // the peer sent something, or left
+	writable                   // a full buffer has room again
+	pending                    // the client has something to write
+	resumed                    // the client wants to receive again
+	hurried                    // a deadline was set
+	failed                     // it could not be watched
+	ended                      // the poller ends
+	queued                     // it is in the worker's queue
+	bulky                      // it is in the worker's queue of large fan-outs
+)
+
+// A Conn is a connection that a Poller holds. Wake, Resume and Hurry may be
+// called concurrently and never block; the rest is for its worker alone.
+type Conn struct {
+	client     Client
+	worker     *worker
+	fd         int32
+	generation int32
+	why        atomic.Uint32
+	deadline   atomic.Int64 // wall clock in nanoseconds; 0: none
+
+	rest    [][]byte // taken and not yet written
+	taken   int      // bytes of what was taken
+	early   []byte   // received before the take-over
+	last    bool     // the connection ends after rest
+	paused  bool     // the client does not want to receive
+	unread  bool     // there is something to receive
+	blocked bool     // the kernel takes no more at the moment
+	closing bool     // the last frame was written; the peer may read it
+	gone    bool
+	watched bool  // in the worker's list of those with a time limit
+	limit   int64 // when it is given up; 0: never
+	wrote   int   // bytes since limit was set
+}
+
+// Wake tells that the client has something to write. With bulk it may wait
+// behind those without.
+func (c *Conn) Wake(bulk bool) {
+	if bulk {
+		c.enqueue(pending, bulky)
+		return
+	}
+	c.enqueue(pending, queued)
+}
+
+// Resume reads on after Pause.
+func (c *Conn) Resume() { c.call(resumed) }
+
+// Hurry closes the connection at the latest after d. A later deadline than the
+// one that is set does not count.
+func (c *Conn) Hurry(d time.Duration) {
+	at := time.Now().Add(d).UnixNano()
+	for {
+		old := c.deadline.Load()
+		if old != 0 && old <= at {
+			return
+		}
+		if c.deadline.CompareAndSwap(old, at) {
+			break
+		}
+	}
+	c.call(hurried)
+}
+
+func (c *Conn) call(what flags) { c.enqueue(what, queued) }
+
+func (c *Conn) enqueue(what, queue flags) {
+	// In the quick queue it is looked at for whatever reason; the slow one
+	// serves only when it is not there.
+	old := c.why.Or(what | queue)
+	if old&queue != 0 || queue == bulky && old&queued != 0 {
+		return
+	}
+	c.worker.push(c, queue == bulky)
+}
+
+// work does what there is to do.
+func (c *Conn) work() {
+	why := c.why.Swap(0)
+	if c.gone {
+		return
+	}
+	switch {
+	case why&ended != 0:
+		c.finish(ErrClosed)
+		return
+	case why&failed != 0:
+		c.finish(syscall.EBADF)
+		return
+	}
+	if why&readable != 0 {
+		c.unread = true
+	}
+	if why&resumed != 0 {
+		c.paused = false
+	}
+	if c.unread && !c.paused {
+		c.read()
+	}
+	if c.gone {
+		return
+	}
+	if why&writable != 0 {
+		c.blocked = false
+	}
+	if !c.blocked && !c.closing {
+		c.write()
+	}
+	if !c.gone && why&hurried != 0 {
+		c.watch()
+	}
+}
+
+// read receives what is there. It is edge-triggered: until nothing is left, or
+// the client wants no more.
+func (c *Conn) read() {
+	if b := c.early; len(b) > 0 {
+		c.early = nil
+		if !c.closing && !c.receive(b) {
+			return
+		}
+	}
+	for turns := 0; ; turns++ {
+		buf := c.worker.buffer
+		n, err := syscall.Read(int(c.fd), buf)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			c.unread = false
+			return
+		case err != nil:
+			c.finish(err)
+			return
+		case n == 0:
+			c.finish(io.EOF)
+			return
+		}
+		if !c.closing && !c.receive(buf[:n]) {
+			return
+		}
+		if n < len(buf) {
+			// Most likely all; what comes after it is reported again.
+			c.unread = false
+			return
+		}
+		if turns == 8 { // let others have their turn
+			c.call(readable)
+			return
+		}
+	}
+}
+
+// receive reports whether reading goes on.
+func (c *Conn) receive(b []byte) bool {
+	switch c.client.Receive(b) {
+	case Pause:
+		c.paused = true
+		return false
+	case Drop:
+		c.finish(ErrDone)
+		return false
+	}
+	return true
+}
+
+// write writes what is pending: one piece, then others have their turn.
+func (c *Conn) write() {
+	for budget := Piece; ; {
+		if len(c.rest) == 0 {
+			if c.taken > 0 {
+				c.client.Wrote(c.taken)
+				c.taken = 0
+			}
+			if c.last {
+				c.farewell()
+				return
+			}
+			c.rest, c.last = c.client.Take()
+			for _, f := range c.rest {
+				c.taken += len(f)
+			}
+			if len(c.rest) == 0 && !c.last {
+				c.calm()
+				return
+			}
+			continue
+		}
+		if budget <= 0 {
+			c.call(pending)
+			return
+		}
+		n, err := syscall.Write(int(c.fd), c.piece())
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			c.blocked = true
+			c.stall()
+			return
+		case err != nil:
+			c.finish(err)
+			return
+		default:
+			budget -= n
+			c.wrote += n
+			c.drop(n)
+		}
+	}
+}
+
+// piece is what the next call writes: small frames in one piece.
+func (c *Conn) piece() []byte {
+	first := c.rest[0]
+	if len(c.rest) == 1 || len(first) >= Piece/2 {
+		return first[:min(len(first), Piece)]
+	}
+	joined := c.worker.joined[:0]
+	for _, f := range c.rest {
+		if len(joined)+len(f) > cap(joined) {
+			break
+		}
+		joined = append(joined, f...)
+	}
+	return joined
+}
+
+// drop takes n written bytes off what is left.
+func (c *Conn) drop(n int) {
+	for n > 0 {
+		if n < len(c.rest[0]) {
+			c.rest[0] = c.rest[0][n:]
+			return
+		}
+		n -= len(c.rest[0])
+		c.rest[0] = nil
+		c.rest = c.rest[1:]
+	}
+	for len(c.rest) > 0 && len(c.rest[0]) == 0 {
+		c.rest = c.rest[1:]
+	}
+}
+
+// stall begins to measure how long the peer takes how little.
+func (c *Conn) stall() {
+	if c.limit == 0 {
+		c.wrote = 0
+		c.limit = time.Now().Add(c.worker.poller.cfg.Timeout).UnixNano()
+	}
+	c.watch()
+}
+
+// calm is called when there is nothing to write.
+func (c *Conn) calm() {
+	c.rest, c.limit = nil, 0
+}
+
+// farewell is called when the last frame was written. The peer closes when it
+// has read it; closing at once could make the kernel throw it away (RFC 1122,
+// section 4.2.2.13).
+func (c *Conn) farewell() {
+	c.closing, c.paused, c.rest = true, false, nil
+	if err := syscall.Shutdown(int(c.fd), syscall.SHUT_WR); err != nil {
+		c.finish(ErrDone)
+		return
+	}
+	c.limit = time.Now().Add(c.worker.poller.cfg.Linger).UnixNano()
+	c.wrote = Piece
+	c.watch()
+	if c.unread {
+		c.call(readable)
+	}
+}
+
+func (c *Conn) watch() {
+	if !c.watched {
+		c.watched = true
+		c.worker.limited = append(c.worker.limited, c)
+	}
+}
+
+// look is called now and then for a connection with a time limit. It reports
+// whether it still has one.
+func (c *Conn) look(now int64) bool {
+	if c.gone {
+		return false
+	}
+	if at := c.deadline.Load(); at != 0 && now >= at {
+		c.finish(ErrSlow)
+		return false
+	}
+	switch {
+	case c.limit == 0:
+	case now < c.limit:
+	case c.closing:
+		c.finish(ErrDone)
+		return false
+	case c.wrote < Piece:
+		c.finish(ErrSlow)
+		return false
+	default: // it takes little by little
+		c.limit, c.wrote = now+int64(c.worker.poller.cfg.Timeout), 0
+	}
+	return c.limit != 0 || c.deadline.Load() != 0
+}
+
+// finish closes the connection.
+func (c *Conn) finish(err error) {
+	c.gone = true
+	c.worker.poller.forget(c)
+	_ = syscall.Close(int(c.fd))
+	c.rest, c.early = nil, nil
+	if c.closing && !errors.Is(err, ErrClosed) {
+		err = ErrDone
+	}
+	c.client.Closed(err)
+	c.client = nil
+}

@@ -1,0 +1,75 @@
+// Package netpoll keeps open TCP connections without a goroutine each.
+//
+// A Poller takes a connection over from its net.Conn, holds it in an epoll set
+// (epoll(7)) and lets one worker per core read, write and close it: an idle
+// connection costs a small record and nothing else. What is to be written is
+// pulled from the connection's Client when a worker comes to it, so that what
+// has gathered meanwhile goes out in one write.
+//
+// A worker never waits for a peer: what the kernel does not take stays until it
+// does, and who takes too little for too long is given up. Connections that ask
+// for little go before large fan-outs, which are worked off in pieces.
+//
+// It exists on Linux. Elsewhere Supported is false and New's Poller takes
+// nothing; the caller then keeps a goroutine per connection.
+package netpoll
+
+import (
+	"errors"
+	"time"
+)
+
+var (
+	// ErrNotTCP is returned by Take for what is no plain TCP connection.
+	ErrNotTCP = errors.New("not a plain TCP connection")
+	// ErrClosed is given to clients when the Poller ends, and returned by Take
+	// after that.
+	ErrClosed = errors.New("the poller is closed")
+	// ErrSlow is given to clients whose peer took too little for too long.
+	ErrSlow = errors.New("the peer takes nothing")
+	// ErrDone is given to clients whose last frame was written.
+	ErrDone = errors.New("done")
+)
+
+// A Client is whose connection it is. Its methods are called one at a time, by
+// one goroutine that serves many connections, and must not block.
+type Client interface {
+	// Take hands over what is to be written, in order; the frames must not
+	// change any more. With last, the connection is closed after them.
+	Take() (frames [][]byte, last bool)
+	// Wrote tells that all that was taken is in the kernel's hands: n bytes.
+	Wrote(n int)
+	// Receive is given what the peer sent; b is the poller's again afterwards.
+	Receive(b []byte) Verdict
+	// Closed is told once, at the end, with a sentinel of this package, io.EOF
+	// when the peer closed, or the system's error.
+	Closed(err error)
+}
+
+// A Verdict says how to go on after something was received.
+type Verdict int
+
+const (
+	// Go reads on.
+	Go Verdict = iota
+	// Pause reads no more until Conn.Resume.
+	Pause
+	// Drop closes the connection.
+	Drop
+)
+
+// Config is what a Poller needs to know.
+type Config struct {
+	// Workers is how many goroutines do the work; 0 is one per core.
+	Workers int
+	// Timeout is how long a peer may take less than Piece bytes while there is
+	// something to write.
+	Timeout time.Duration
+	// Linger is how long a connection may stay open after its last frame, for
+	// the peer to read it and close.
+	Linger time.Duration
+}
+
+// Piece is how many bytes a peer must take within Config.Timeout, and the most
+// that is written to one connection before the others have their turn.
+const Piece = 64 << 10

@@ -1,0 +1,242 @@
+package netpoll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Supported says that connections can be taken over on this system.
+const Supported = true
+
+// epollET is EPOLLET of epoll_ctl(2), which package syscall has as a negative
+// number.
+const epollET = 1 << 31
+
+// interest is asked for once per connection. Being edge-triggered it costs no
+// further call: readiness to write is reported when a full buffer has room
+// again.
+const interest = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
+
+// A Poller holds connections. Its methods may be called concurrently.
+type Poller struct {
+	cfg     Config
+	workers []*worker
+	next    atomic.Uint32
+
+	epoll *os.File // waits in the runtime's own poller, not in a thread
+
+	mu     sync.RWMutex
+	conns  []*Conn // by file descriptor
+	closed bool
+}
+
+// New makes a Poller that takes nothing until it is open.
+func New(cfg Config) *Poller {
+	if cfg.Workers <= 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	p := &Poller{cfg: cfg}
+	for range cfg.Workers {
+		p.workers = append(p.workers, newWorker(p))
+	}
+	return p
+}
+
+// Open makes the epoll set.
+func (p *Poller) Open() error {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("make epoll set: %w", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		return errors.Join(fmt.Errorf("make epoll set: %w", err), syscall.Close(fd))
+	}
+	p.epoll = os.NewFile(uintptr(fd), "epoll")
+	return nil
+}
+
+// Run serves the connections until ctx ends, and closes them.
+func (p *Poller) Run(ctx context.Context) error {
+	var working sync.WaitGroup
+	for _, w := range p.workers {
+		working.Go(w.run)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = p.epoll.Close() })
+	defer stop()
+	err := p.wait()
+	p.close()
+	working.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// wait hands what epoll reports to the workers until the set is closed.
+func (p *Poller) wait() error {
+	raw, err := p.epoll.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("use epoll set: %w", err)
+	}
+	events := make([]syscall.EpollEvent, 256)
+	for {
+		n, failed := 0, error(nil)
+		err := raw.Read(func(fd uintptr) bool {
+			n, failed = syscall.EpollWait(int(fd), events, 0)
+			if failed == syscall.EINTR {
+				failed = nil
+			}
+			return n > 0 || failed != nil
+		})
+		if err = errors.Join(err, failed); err != nil {
+			return fmt.Errorf("wait for connections: %w", err)
+		}
+		for _, ev := range events[:n] {
+			c := p.find(ev.Fd, ev.Pad)
+			if c == nil {
+				continue // closed meanwhile
+			}
+			var what flags
+			if ev.Events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+				what |= readable
+			}
+			if ev.Events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+				what |= writable
+			}
+			c.call(what)
+		}
+	}
+}
+
+func (p *Poller) find(fd, generation int32) *Conn {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if int(fd) < len(p.conns) {
+		if c := p.conns[fd]; c != nil && c.generation == generation {
+			return c
+		}
+	}
+	return nil
+}
+
+// Take takes a connection over, whatever happens: when it fails, conn is still
+// the caller's; else conn must not be used any more. early is what was read from
+// it already and is received first.
+func (p *Poller) Take(conn net.Conn, early []byte, client Client) (*Conn, error) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, ErrNotTCP
+	}
+	fd, err := duplicate(tcp)
+	if err != nil {
+		return nil, err
+	}
+	generation := p.next.Add(1)
+	c := &Conn{
+		client: client, fd: int32(fd), generation: int32(generation),
+		worker: p.workers[int(generation)%len(p.workers)], early: early,
+	}
+	p.mu.Lock()
+	if p.closed || p.epoll == nil {
+		p.mu.Unlock()
+		return nil, errors.Join(ErrClosed, syscall.Close(fd))
+	}
+	for fd >= len(p.conns) {
+		p.conns = append(p.conns, make([]*Conn, max(64, len(p.conns)))...)
+	}
+	p.conns[fd] = c
+	p.mu.Unlock()
+	// From now on there are two descriptors of one connection; the first one
+	// goes, and with it what the runtime keeps of it.
+	_ = tcp.Close()
+	if err := p.watch(c); err != nil {
+		c.call(failed)
+	}
+	if len(early) > 0 {
+		c.call(readable)
+	}
+	return c, nil
+}
+
+func (p *Poller) watch(c *Conn) error {
+	raw, err := p.epoll.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(epfd uintptr) {
+		ev := syscall.EpollEvent{Events: uint32(interest), Fd: c.fd, Pad: c.generation}
+		failed = syscall.EpollCtl(int(epfd), syscall.EPOLL_CTL_ADD, int(c.fd), &ev)
+	})
+	return errors.Join(err, failed)
+}
+
+// duplicate makes a descriptor that the runtime knows nothing of.
+func duplicate(conn *net.TCPConn) (int, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, fmt.Errorf("take connection over: %w", err)
+	}
+	fd := -1
+	var failed error
+	err = raw.Control(func(from uintptr) {
+		r, _, errno := syscall.Syscall(syscall.SYS_FCNTL, from, syscall.F_DUPFD_CLOEXEC, 0)
+		if errno != 0 {
+			failed = errno
+			return
+		}
+		fd = int(r)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return 0, fmt.Errorf("take connection over: %w", err)
+	}
+	return fd, nil
+}
+
+// forget is called by the worker that closes c, before it does.
+func (p *Poller) forget(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns[c.fd] == c {
+		p.conns[c.fd] = nil
+	}
+}
+
+// Len is how many connections are open.
+func (p *Poller) Len() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	n := 0
+	for _, c := range p.conns {
+		if c != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// close takes no more connections and lets the workers close what there is.
+func (p *Poller) close() {
+	p.mu.Lock()
+	p.closed = true
+	var open []*Conn
+	for _, c := range p.conns {
+		if c != nil {
+			open = append(open, c)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range open {
+		c.call(ended)
+	}
+	for _, w := range p.workers {
+		w.stop()
+	}
+}

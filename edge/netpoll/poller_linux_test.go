@@ -1,0 +1,362 @@
+package netpoll
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// side is a Client that a test drives.
+type side struct {
+	mu       sync.Mutex
+	out      [][]byte
+	last     bool
+	written  int
+	verdict  Verdict
+	received bytes.Buffer
+	arrived  chan struct{}
+	closed   chan error
+}
+
+func newSide() *side { return &side{arrived: make(chan struct{}, 1), closed: make(chan error, 1)} }
+
+func (s *side) say(last bool, frames ...[]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out, s.last = append(s.out, frames...), last
+}
+
+func (s *side) Take() ([][]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.out
+	s.out = nil
+	return out, s.last
+}
+
+func (s *side) Wrote(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written += n
+}
+
+func (s *side) Receive(b []byte) Verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received.Write(b)
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+	return s.verdict
+}
+
+func (s *side) Closed(err error) { s.closed <- err }
+
+// awaitReceived waits until n bytes have come.
+func (s *side) awaitReceived(t *testing.T, n int) string {
+	t.Helper()
+	end := time.After(10 * time.Second)
+	for {
+		s.mu.Lock()
+		got := s.received.String()
+		s.mu.Unlock()
+		if len(got) >= n {
+			return got
+		}
+		select {
+		case <-s.arrived:
+		case <-end:
+			t.Fatalf("received %q, want %d bytes", got, n)
+		}
+	}
+}
+
+func (s *side) awaitClosed(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-s.closed:
+		return err
+	case <-time.After(10 * time.Second):
+		t.Fatal("not closed")
+		return nil
+	}
+}
+
+// start runs a poller until the test ends.
+func start(t *testing.T, cfg Config) *Poller {
+	t.Helper()
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.Linger == 0 {
+		cfg.Linger = 5 * time.Second
+	}
+	p := New(cfg)
+	if err := p.Open(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := p.Len(); n != 0 {
+			t.Errorf("%d connections are left", n)
+		}
+	})
+	return p
+}
+
+// pair is both ends of a TCP connection.
+func pair(t *testing.T) (ours, theirs *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	far, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { far.Close(); near.Close() })
+	return near.(*net.TCPConn), far.(*net.TCPConn)
+}
+
+func take(t *testing.T, p *Poller, early []byte) (*Conn, *side, *net.TCPConn) {
+	t.Helper()
+	ours, theirs := pair(t)
+	s := newSide()
+	c, err := p.Take(ours, early, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, s, theirs
+}
+
+func TestFramesArriveInOrderAndTheLastEndsTheConnection(t *testing.T) {
+	p := start(t, Config{})
+	c, s, peer := take(t, p, nil)
+	var want bytes.Buffer
+	for i := range 2000 {
+		frame := bytes.Repeat([]byte{byte('a' + i%26)}, 1+i%300)
+		if i%500 == 7 {
+			frame = bytes.Repeat(frame, 3000) // larger than a piece
+		}
+		want.Write(frame)
+		s.say(i == 1999, frame, nil)
+		c.Wake(i%3 == 0)
+	}
+	got, err := io.ReadAll(peer)
+	if err != nil || !bytes.Equal(got, want.Bytes()) {
+		t.Fatalf("read %d bytes, %v; want %d", len(got), err, want.Len())
+	}
+	peer.Close()
+	if err := s.awaitClosed(t); !errors.Is(err, ErrDone) {
+		t.Errorf("closed with %v, want ErrDone", err)
+	}
+	if s.written != want.Len() {
+		t.Errorf("told of %d bytes, want %d", s.written, want.Len())
+	}
+}
+
+func TestWhatThePeerSendsIsReceivedAfterWhatCameEarly(t *testing.T) {
+	p := start(t, Config{})
+	_, s, peer := take(t, p, []byte("early "))
+	if _, err := peer.Write([]byte("and late")); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.awaitReceived(t, 14); got != "early and late" {
+		t.Errorf("received %q", got)
+	}
+}
+
+func TestAPeerThatLeavesIsNoticed(t *testing.T) {
+	p := start(t, Config{})
+	_, s, peer := take(t, p, nil)
+	peer.Close()
+	if err := s.awaitClosed(t); !errors.Is(err, io.EOF) {
+		t.Errorf("closed with %v, want EOF", err)
+	}
+	_, s, peer = take(t, p, nil)
+	if err := peer.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	peer.Close() // resets
+	if err := s.awaitClosed(t); err == nil {
+		t.Error("a reset is no error")
+	}
+}
+
+func TestAPausedClientReceivesNothingUntilItResumes(t *testing.T) {
+	p := start(t, Config{})
+	c, s, peer := take(t, p, nil)
+	s.mu.Lock()
+	s.verdict = Pause
+	s.mu.Unlock()
+	if _, err := peer.Write([]byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitReceived(t, 3)
+	if _, err := peer.Write([]byte("two")); err != nil {
+		t.Fatal(err)
+	}
+	// What is written meanwhile goes out, and shows that the worker was here.
+	s.say(false, []byte("x"))
+	c.Wake(false)
+	if _, err := io.ReadFull(peer, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	got := s.received.String()
+	s.verdict = Go
+	s.mu.Unlock()
+	if got != "one" {
+		t.Errorf("received %q while paused", got)
+	}
+	c.Resume()
+	if got := s.awaitReceived(t, 6); got != "onetwo" {
+		t.Errorf("received %q", got)
+	}
+}
+
+func TestADroppedConnectionIsClosed(t *testing.T) {
+	p := start(t, Config{})
+	_, s, peer := take(t, p, nil)
+	s.mu.Lock()
+	s.verdict = Drop
+	s.mu.Unlock()
+	if _, err := peer.Write([]byte("rubbish")); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitClosed(t)
+	if _, err := io.ReadAll(peer); err != nil {
+		t.Log(err) // closed either way
+	}
+}
+
+func TestAPeerThatTakesNothingIsGivenUpAndHoldsNobodyUp(t *testing.T) {
+	p := start(t, Config{Workers: 1, Timeout: 300 * time.Millisecond})
+	stuck, slow, _ := take(t, p, nil)
+	slow.say(false, make([]byte, 32<<20))
+	stuck.Wake(false)
+	quick, s, peer := take(t, p, nil)
+	for i := range 20 {
+		s.say(false, fmt.Appendf(nil, "%02d", i))
+		quick.Wake(false)
+		got := make([]byte, 2)
+		if _, err := io.ReadFull(peer, got); err != nil || string(got) != fmt.Sprintf("%02d", i) {
+			t.Fatalf("read %q, %v", got, err)
+		}
+	}
+	if err := slow.awaitClosed(t); !errors.Is(err, ErrSlow) {
+		t.Errorf("closed with %v, want ErrSlow", err)
+	}
+}
+
+func TestAPeerThatTakesLittleByLittleIsKept(t *testing.T) {
+	p := start(t, Config{Timeout: 500 * time.Millisecond})
+	const size = 24 << 20
+	c, s, peer := take(t, p, nil)
+	s.say(true, make([]byte, size))
+	c.Wake(false)
+	buf := make([]byte, 1<<20)
+	got := 0
+	for got < size {
+		n, err := peer.Read(buf)
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", got, err)
+		}
+		got += n
+		time.Sleep(20 * time.Millisecond) // the slowness is what is tested
+	}
+}
+
+func TestAHurriedConnectionEnds(t *testing.T) {
+	p := start(t, Config{})
+	c, s, _ := take(t, p, nil)
+	s.say(true, make([]byte, 32<<20))
+	c.Wake(false)
+	c.Hurry(100 * time.Millisecond)
+	c.Hurry(time.Hour)
+	if err := s.awaitClosed(t); !errors.Is(err, ErrSlow) {
+		t.Errorf("closed with %v, want ErrSlow", err)
+	}
+}
+
+func TestALargeFanOutLeavesRoomForOthers(t *testing.T) {
+	p := New(Config{Workers: 1, Timeout: time.Second, Linger: time.Second})
+	w := p.workers[0]
+	var order []string
+	add := func(name string, bulk bool) *Conn {
+		c := &Conn{worker: w, client: &called{func() { order = append(order, name) }}}
+		c.Wake(bulk)
+		return c
+	}
+	for range 3 * share {
+		add("bulk", true)
+	}
+	add("quick", false)
+	w.stop()
+	w.run()
+	at := -1
+	for i, name := range order {
+		if name == "quick" {
+			at = i
+		}
+	}
+	if len(order) != 3*share+1 || at < 0 || at > share {
+		t.Errorf("the quick one came at %d of %d", at, len(order))
+	}
+}
+
+// called is a Client that has nothing to say.
+type called struct{ take func() }
+
+func (c *called) Take() ([][]byte, bool) { c.take(); return nil, false }
+func (*called) Wrote(int)                {}
+func (*called) Receive([]byte) Verdict   { return Go }
+func (*called) Closed(error)             {}
+
+func TestWhenThePollerEndsAllAreToldAndNoneIsTaken(t *testing.T) {
+	p := New(Config{})
+	if err := p.Open(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	_, s, _ := take(t, p, nil)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if err := s.awaitClosed(t); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed with %v, want ErrClosed", err)
+	}
+	ours, _ := pair(t)
+	if _, err := p.Take(ours, nil, newSide()); !errors.Is(err, ErrClosed) {
+		t.Errorf("taken after the end: %v", err)
+	}
+	if _, err := p.Take(&net.UnixConn{}, nil, newSide()); !errors.Is(err, ErrNotTCP) {
+		t.Errorf("took what is no TCP: %v", err)
+	}
+}

@@ -1,0 +1,45 @@
+//go:build !linux
+
+package netpoll
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// Supported says that connections can be taken over on this system.
+const Supported = false
+
+// A Poller takes nothing on this system.
+type Poller struct{}
+
+// New makes a Poller.
+func New(Config) *Poller { return &Poller{} }
+
+// Open does nothing.
+func (*Poller) Open() error { return nil }
+
+// Run blocks until ctx ends.
+func (*Poller) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Take returns ErrNotTCP: the caller keeps the connection.
+func (*Poller) Take(net.Conn, []byte, Client) (*Conn, error) { return nil, ErrNotTCP }
+
+// Len is 0.
+func (*Poller) Len() int { return 0 }
+
+// A Conn does not exist on this system.
+type Conn struct{}
+
+// Wake does nothing.
+func (*Conn) Wake(bool) {}
+
+// Resume does nothing.
+func (*Conn) Resume() {}
+
+// Hurry does nothing.
+func (*Conn) Hurry(time.Duration) {}

@@ -1,0 +1,124 @@
+package netpoll
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// share is how many connections of a large fan-out are served before the
+	// others are asked again.
+	share = 64
+	// lookEvery is how often connections with a time limit are looked at.
+	lookEvery = 100 * time.Millisecond
+)
+
+// A worker serves a part of the connections.
+type worker struct {
+	poller *Poller
+	buffer []byte // to read into
+	joined []byte // to join small frames in
+
+	wake chan struct{}
+
+	mu      sync.Mutex
+	quick   []*Conn
+	bulk    []*Conn
+	stopped bool
+
+	limited []*Conn // those with a time limit; the worker's own
+}
+
+func newWorker(p *Poller) *worker {
+	return &worker{poller: p, wake: make(chan struct{}, 1), buffer: make([]byte, 16<<10), joined: make([]byte, 0, Piece)}
+}
+
+func (w *worker) push(c *Conn, bulk bool) {
+	w.mu.Lock()
+	if bulk {
+		w.bulk = append(w.bulk, c)
+	} else {
+		w.quick = append(w.quick, c)
+	}
+	first := len(w.quick)+len(w.bulk) == 1
+	w.mu.Unlock()
+	if first {
+		w.signal()
+	}
+}
+
+func (w *worker) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *worker) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	w.signal()
+}
+
+// run works until the poller ends and everything is closed.
+func (w *worker) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var quick, bulk, spare []*Conn
+	at := 0 // in bulk
+	looked := time.Now()
+	for {
+		w.mu.Lock()
+		quick, w.quick = w.quick, spare[:0]
+		if at == len(bulk) {
+			clear(bulk)
+			bulk, w.bulk, at = w.bulk, bulk[:0], 0
+		}
+		stopped := w.stopped
+		w.mu.Unlock()
+		for _, c := range quick {
+			c.work()
+		}
+		clear(quick)
+		spare = quick
+		end := min(len(bulk), at+share)
+		for ; at < end; at++ {
+			bulk[at].work()
+		}
+		idle := len(quick) == 0 && at == len(bulk)
+		if len(w.limited) > 0 {
+			if now := time.Now(); now.Sub(looked) >= lookEvery {
+				looked = now
+				w.look(now.UnixNano())
+			}
+		}
+		if !idle {
+			continue
+		}
+		if stopped {
+			return
+		}
+		if len(w.limited) > 0 {
+			timer.Reset(lookEvery)
+		}
+		select {
+		case <-w.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// look gives up those whose time is over.
+func (w *worker) look(now int64) {
+	kept := w.limited[:0]
+	for _, c := range w.limited {
+		if c.look(now) {
+			kept = append(kept, c)
+		} else {
+			c.watched = false
+		}
+	}
+	clear(w.limited[len(kept):])
+	w.limited = kept
+}
