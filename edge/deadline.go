@@ -15,6 +15,13 @@ const (
 	graceKeep = 5 * time.Second
 )
 
+func grace(c session.Cause) time.Duration {
+	if c.Ending().Cut {
+		return graceCut
+	}
+	return graceKeep
+}
+
 // A deadline bounds each write to a connection. After the session's end it can
 // only come nearer; after stop it is not touched.
 type deadline struct {
@@ -47,14 +54,10 @@ func (d *deadline) write() {
 
 // hurry is called when the session has ended.
 func (d *deadline) hurry(c session.Cause) {
-	grace := graceKeep
-	if c.Ending().Cut {
-		grace = graceCut
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.last.IsZero() && !d.ended {
-		d.last = time.Now().Add(grace)
+		d.last = time.Now().Add(grace(c))
 		_ = d.set(d.last)
 	}
 }

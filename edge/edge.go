@@ -32,6 +32,7 @@ import (
 
 	"weft/edge/admin"
 	"weft/edge/auth"
+	"weft/edge/netpoll"
 	"weft/edge/session"
 	"weft/edge/wire"
 	"weft/jetstream"
@@ -65,6 +66,7 @@ type Edge struct {
 	registry *session.Registry
 	wheel    *session.Wheel
 	alive    wire.Keepalives
+	poller   *netpoll.Poller // nil where connections cannot be parked
 	list     []transport
 
 	draining atomic.Bool
@@ -90,6 +92,9 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	if e.gate, err = newGate(&cfg.Public, reg); err != nil {
 		return nil, err
 	}
+	if netpoll.Supported {
+		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: linger})
+	}
 	e.list = e.transports()
 	e.inner, e.cancel = context.WithCancel(context.Background())
 	e.admin, err = admin.New(admin.Config{
@@ -107,6 +112,11 @@ func anything(string) bool { return true }
 
 // Open listens on both addresses. An error names the address and its key.
 func (e *Edge) Open(context.Context) error {
+	if e.poller != nil {
+		if err := e.poller.Open(); err != nil {
+			return err
+		}
+	}
 	public, err := listen("public.listen", e.cfg.Public.Listen, e.gate.protect(http.HandlerFunc(e.servePublic)), e)
 	if err != nil {
 		return err
@@ -140,11 +150,18 @@ func (e *Edge) AdminAddr() net.Addr { return e.listeners[1].socket.Addr() }
 // Run serves until ctx ends, then returns nil, or until a listener fails. It
 // does not say goodbye: Drain does, before.
 func (e *Edge) Run(ctx context.Context) error {
-	failed := make(chan error, len(e.listeners))
+	failed := make(chan error, len(e.listeners)+1)
 	var serving sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serving.Go(func() { e.wheel.Run(ctx) })
+	if e.poller != nil {
+		serving.Go(func() {
+			if err := e.poller.Run(); err != nil {
+				failed <- err
+			}
+		})
+	}
 	if e.deps.Node.Clustered() {
 		serving.Go(func() { e.watchIsolation(ctx) })
 	}
@@ -276,5 +293,8 @@ func (e *Edge) Close() error {
 	}
 	e.cancel()
 	e.sessions.Wait()
+	if e.poller != nil {
+		errs = append(errs, e.poller.Close())
+	}
 	return errors.Join(errs...)
 }

@@ -64,12 +64,11 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 	if err != nil {
 		return err
 	}
-	defer release()
 	from := ""
 	if address.IsValid() {
 		from = address.String()
 	}
-	t.serve(w, &visit{r: r, query: q, id: id, about: session.About{
+	t.serve(w, &visit{r: r, query: q, id: id, release: release, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
 		Since: time.Now().UTC(), Address: from, Agent: r.UserAgent(),
 	}})
@@ -188,10 +187,10 @@ func (e *Edge) leave(s *session.Session) {
 	e.registry.Remove(s)
 	about, cause := s.About(), s.Cause()
 	e.metrics.connections.WithLabelValues(about.Transport).Dec()
-	e.metrics.endings.WithLabelValues(about.Transport, cause.String()).Inc()
 	if cause == session.Slow {
 		e.metrics.overflows.Inc()
 	}
+	e.metrics.endings.WithLabelValues(about.Transport, cause.String()).Inc()
 	e.log.Debug("connection ended", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User, "cause", cause)
 }
 

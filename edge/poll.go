@@ -34,8 +34,9 @@ func (t *poll) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 }
 
 func (t *poll) serve(w http.ResponseWriter, v *visit) {
+	defer v.release()
 	box := newBox()
-	s := v.session(box, t.counts)
+	s := v.session(box, t.counts, nil)
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return

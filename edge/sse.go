@@ -17,7 +17,25 @@ const retry = 2 * time.Second
 // sse is Server-Sent Events (WHATWG HTML, section 9.2).
 type sse struct {
 	*Edge
-	counts *transportMetrics
+	counts       *transportMetrics
+	plain, frame *session.Spelling
+}
+
+func newSSE(e *Edge) *sse {
+	spelling := func(format wire.Format) *session.Spelling {
+		return &session.Spelling{
+			Format: format, Limit: int(e.cfg.Public.QueueBytes), Keepalives: &e.alive,
+			Closing: func(c session.Cause) []byte { return sseClosing(format, c) },
+		}
+	}
+	return &sse{e, e.metrics.of(nameSSE), spelling(wire.SSE), spelling(wire.SSEFrame)}
+}
+
+func (t *sse) spelling(v *visit) *session.Spelling {
+	if v.query.frame {
+		return t.frame
+	}
+	return t.plain
 }
 
 func (*sse) name() string { return nameSSE }
@@ -70,7 +88,11 @@ func sseFormat(frame bool) wire.Format {
 }
 
 func sseHead(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
+	sseFields(w.Header(), r)
+	w.WriteHeader(http.StatusOK)
+}
+
+func sseFields(h http.Header, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-store")
 	h.Set("X-Accel-Buffering", "no")
@@ -80,7 +102,6 @@ func sseHead(w http.ResponseWriter, r *http.Request) {
 		// it would end the other streams, too.
 		h.Set("Connection", "close")
 	}
-	w.WriteHeader(http.StatusOK)
 }
 
 // sseClosing spells the farewell. Who is sent elsewhere, or must wait, is told
@@ -106,15 +127,17 @@ func farewell(c session.Cause) []byte {
 }
 
 func (t *sse) serve(w http.ResponseWriter, v *visit) {
+	if t.parks(v.r) {
+		t.park(w, v)
+		return
+	}
+	defer v.release()
 	rc := http.NewResponseController(w)
 	limit := &deadline{set: rc.SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
 	defer limit.stop()
-	format := sseFormat(v.query.frame)
-	q := session.NewQueue(session.QueueConfig{
-		Format: format, Limit: int(t.cfg.Public.QueueBytes), Keepalives: &t.alive,
-		Closing: func(c session.Cause) []byte { return sseClosing(format, c) }, Hurry: limit.hurry,
-	})
-	s := v.session(q, t.counts)
+	pump := session.NewPump(limit.hurry)
+	q := session.NewQueue(t.spelling(v), pump)
+	s := v.session(q, t.counts, nil)
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return
@@ -137,7 +160,30 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
 		s.End(session.NotReady)
 	}
-	if err := q.Write(v.r.Context(), send); err != nil {
+	if err := pump.Run(v.r.Context(), q, send); err != nil {
 		s.End(lost(err))
+	}
+}
+
+// park serves a visit without a goroutine once its place is known.
+func (t *sse) park(w http.ResponseWriter, v *visit) {
+	p := &parked{}
+	p.prepare(t.Edge, v, t.spelling(v), t.counts, nil)
+	if err := t.enter(p.s); err != nil {
+		v.release()
+		t.refuse(w, v.r, problem.Of(err))
+		return
+	}
+	defer p.drop()
+	conn, early, err := hijack(w)
+	if err != nil {
+		t.log.Error("take a connection over", "err", err)
+		p.Closed(err)
+		return
+	}
+	sseFields(w.Header(), v.r)
+	p.begin(conn, p, append(responseHead("200 OK", w.Header()), wire.Retry(retry)...), early)
+	if err := t.follow(v.r.Context(), p.s, v.query.lastID); err != nil {
+		p.s.End(session.NotReady)
 	}
 }

@@ -26,15 +26,16 @@ type transport interface {
 	speaks(r *http.Request) bool
 	// refuse answers a visitor who is not let in.
 	refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
-	// serve lets a visitor in and returns when the connection is over.
+	// serve lets a visitor in. It returns when the connection is over, or costs
+	// no goroutine any more; v.release is called when it is over.
 	serve(w http.ResponseWriter, v *visit)
 }
 
 // transports in the order in which they are asked; the last one takes all.
 func (e *Edge) transports() []transport {
 	return []transport{
-		&webSocket{e, e.metrics.of(nameWebSocket)},
-		&sse{e, e.metrics.of(nameSSE)},
+		newWebSocket(e),
+		newSSE(e),
 		&poll{e, e.metrics.of(namePoll)},
 	}
 }
@@ -45,13 +46,15 @@ type visit struct {
 	query query
 	id    *auth.Identity
 	about session.About
+	// release gives back what the limits counted.
+	release func()
 }
 
-// session makes the visit's session.
-func (v *visit) session(out session.Outbox, m *transportMetrics) *session.Session {
+// session makes the visit's session. alive may be nil.
+func (v *visit) session(out session.Outbox, m *transportMetrics, alive func() bool) *session.Session {
 	return session.New(session.Config{
 		About: v.about, Identity: v.id, Asked: v.query.subjects, Filter: v.query.filter,
-		Outbox: out, Delivered: m.events.Inc,
+		Outbox: out, Delivered: m.events.Inc, Alive: alive,
 	})
 }
 

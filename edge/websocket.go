@@ -23,7 +23,14 @@ const linger = 500 * time.Millisecond
 // the protocol does gorilla write a close frame by itself, as the last thing.
 type webSocket struct {
 	*Edge
-	counts *transportMetrics
+	counts   *transportMetrics
+	spelling *session.Spelling
+}
+
+func newWebSocket(e *Edge) *webSocket {
+	return &webSocket{e, e.metrics.of(nameWebSocket), &session.Spelling{
+		Format: wire.WebSocket, Limit: int(e.cfg.Public.QueueBytes), Keepalives: &e.alive, Closing: webSocketClosing,
+	}}
 }
 
 func (*webSocket) name() string { return nameWebSocket }
@@ -32,7 +39,7 @@ func (*webSocket) speaks(r *http.Request) bool { return websocket.IsWebSocketUpg
 
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: 10 * time.Second,
-	ReadBufferSize:   1024,
+	ReadBufferSize:   128, // a connection keeps it; a message is larger, or not
 	WriteBufferPool:  &sync.Pool{},
 	// bearer.<jwt>, which a browser offers beside it, is never echoed.
 	Subprotocols: []string{admit.Protocol},
@@ -77,12 +84,15 @@ func webSocketClosing(c session.Cause) []byte {
 }
 
 func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
+	if t.parks(v.r) {
+		t.park(w, v)
+		return
+	}
+	defer v.release()
 	limit := &deadline{timeout: t.cfg.Public.WriteTimeout, set: func(time.Time) error { return nil }}
-	q := session.NewQueue(session.QueueConfig{
-		Format: wire.WebSocket, Limit: int(t.cfg.Public.QueueBytes), Keepalives: &t.alive,
-		Closing: webSocketClosing, Hurry: limit.hurry,
-	})
-	s := v.session(q, t.counts)
+	pump := session.NewPump(limit.hurry)
+	q := session.NewQueue(t.spelling, pump)
+	s := v.session(q, t.counts, nil)
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return
@@ -104,7 +114,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
 		s.End(session.NotReady)
 	}
-	err = q.Write(v.r.Context(), func(frames [][]byte) error {
+	err = pump.Run(v.r.Context(), q, func(frames [][]byte) error {
 		n, err := writeFrames(raw, frames, limit)
 		t.counts.bytes.Add(float64(n))
 		return err

@@ -1,7 +1,6 @@
 package netpoll
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -30,7 +29,8 @@ type Poller struct {
 	workers []*worker
 	next    atomic.Uint32
 
-	epoll *os.File // waits in the runtime's own poller, not in a thread
+	epoll   *os.File // waits in the runtime's own poller, not in a thread
+	closing atomic.Bool
 
 	mu     sync.RWMutex
 	conns  []*Conn // by file descriptor
@@ -62,21 +62,28 @@ func (p *Poller) Open() error {
 	return nil
 }
 
-// Run serves the connections until ctx ends, and closes them.
-func (p *Poller) Run(ctx context.Context) error {
+// Run serves the connections until Close is called, then closes them and
+// returns nil, or until the epoll set fails.
+func (p *Poller) Run() error {
 	var working sync.WaitGroup
 	for _, w := range p.workers {
 		working.Go(w.run)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = p.epoll.Close() })
-	defer stop()
 	err := p.wait()
-	p.close()
+	p.end()
 	working.Wait()
-	if ctx.Err() != nil {
+	if p.closing.Load() {
 		return nil
 	}
 	return err
+}
+
+// Close ends Run. It may be called again, and without Run.
+func (p *Poller) Close() error {
+	if p.epoll == nil || p.closing.Swap(true) {
+		return nil
+	}
+	return p.epoll.Close()
 }
 
 // wait hands what epoll reports to the workers until the set is closed.
@@ -222,8 +229,8 @@ func (p *Poller) Len() int {
 	return n
 }
 
-// close takes no more connections and lets the workers close what there is.
-func (p *Poller) close() {
+// end takes no more connections and lets the workers close what there is.
+func (p *Poller) end() {
 	p.mu.Lock()
 	p.closed = true
 	var open []*Conn

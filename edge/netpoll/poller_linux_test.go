@@ -2,7 +2,6 @@ package netpoll
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -106,11 +105,12 @@ func start(t *testing.T, cfg Config) *Poller {
 	if err := p.Open(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
+	go func() { done <- p.Run() }()
 	t.Cleanup(func() {
-		cancel()
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -341,11 +341,12 @@ func TestWhenThePollerEndsAllAreToldAndNoneIsTaken(t *testing.T) {
 	if err := p.Open(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
+	go func() { done <- p.Run() }()
 	_, s, _ := take(t, p, nil)
-	cancel()
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@
 package netpoll
 
 import (
-	"context"
 	"net"
 	"time"
 )
@@ -20,11 +19,11 @@ func New(Config) *Poller { return &Poller{} }
 // Open does nothing.
 func (*Poller) Open() error { return nil }
 
-// Run blocks until ctx ends.
-func (*Poller) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
+// Run does nothing.
+func (*Poller) Run() error { return nil }
+
+// Close does nothing.
+func (*Poller) Close() error { return nil }
 
 // Take returns ErrNotTCP: the caller keeps the connection.
 func (*Poller) Take(net.Conn, []byte, Client) (*Conn, error) { return nil, ErrNotTCP }

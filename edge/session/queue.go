@@ -16,15 +16,8 @@ const slack = 64 << 10
 // bytes, what is being written included; when it is empty it takes one frame of
 // any size. It holds references to frames that are shared by many connections.
 type Queue struct {
-	format wire.Format
-	limit  int
-	alive  *wire.Keepalives
-	// closing spells the farewell; hurry is called after an ending, from
-	// whatever goroutine, and makes a stalled write fail soon.
-	closing func(Cause) []byte
-	hurry   func(Cause)
-
-	wake chan struct{}
+	spelling *Spelling
+	writer   Writer
 
 	mu      sync.Mutex
 	frames  [][]byte
@@ -37,26 +30,32 @@ type Queue struct {
 	skipID  string
 }
 
-// QueueConfig says how a Queue spells what it holds.
-type QueueConfig struct {
+// A Spelling says how the queues of one kind of connection spell what they
+// hold; they share it.
+type Spelling struct {
 	Format wire.Format
-	// Limit in bytes.
+	// Limit of a queue in bytes.
 	Limit int
 	// Keepalives shares the frames among connections.
 	Keepalives *wire.Keepalives
 	// Closing spells the farewell for a cause; nil bytes for none.
 	Closing func(Cause) []byte
-	// Hurry is called once after the end, without locks, so that a writer that
-	// is stuck with a stalled client comes back soon. It must not block.
-	Hurry func(Cause)
+}
+
+// A Writer empties a queue. Its methods are called from any goroutine and must
+// not block.
+type Writer interface {
+	// Wake tells that there is something to take. It is called with the queue
+	// locked. With bulk it may wait: it is one of very many deliveries.
+	Wake(bulk bool)
+	// Hurry is called once after the end, so that a writer that is stuck with a
+	// stalled client comes back soon.
+	Hurry(c Cause)
 }
 
 // NewQueue makes an empty queue.
-func NewQueue(c QueueConfig) *Queue {
-	return &Queue{
-		format: c.Format, limit: c.Limit, alive: c.Keepalives, closing: c.Closing, hurry: c.Hurry,
-		wake: make(chan struct{}, 1),
-	}
+func NewQueue(spelling *Spelling, writer Writer) *Queue {
+	return &Queue{spelling: spelling, writer: writer}
 }
 
 // Opened implements Outbox: the first frame of a connection is weft.open.
@@ -68,19 +67,19 @@ func (q *Queue) Opened(s *Session, o feed.Opened) {
 		Subjects   []string `json:"subjects"`
 		Resume     string   `json:"resume"`
 	}{s.about.ID, s.about.Node, s.Identity().User, o.Subjects, o.Resume})
-	q.put(slack, nil, q.format.Control(o.ID, wire.TypeOpen, data))
+	q.put(slack, nil, q.spelling.Format.Control(o.ID, wire.TypeOpen, data))
 }
 
 // Reset implements Outbox.
 func (q *Queue) Reset(r feed.Reset, id string) bool {
 	q.Skipped(nil, "")
 	data, _ := json.Marshal(r)
-	return q.put(slack, nil, q.format.Control(id, wire.TypeReset, data))
+	return q.put(slack, nil, q.spelling.Format.Control(id, wire.TypeReset, data))
 }
 
 // Event implements Outbox.
 func (q *Queue) Event(m *feed.Message, id string) bool {
-	head, rest := q.format.Event(m, id)
+	head, rest := q.spelling.Format.Event(m, id)
 	return q.put(0, head, rest)
 }
 
@@ -107,8 +106,8 @@ func (q *Queue) Keepalive(id string) {
 	q.mu.Unlock()
 	switch {
 	case !busy:
-		q.put(slack, nil, q.alive.Frame(q.format, id))
-	case q.format == wire.WebSocket:
+		q.put(slack, nil, q.spelling.Keepalives.Frame(q.spelling.Format, id))
+	case q.spelling.Format == wire.WebSocket:
 		q.put(slack, nil, wire.Ping())
 	}
 }
@@ -125,7 +124,7 @@ func (q *Queue) Room(ctx context.Context) error {
 			q.mu.Unlock()
 			return context.Canceled
 		}
-		if q.pending+q.writing <= q.limit/2 {
+		if q.pending+q.writing <= q.spelling.Limit/2 {
 			q.granted = 1
 			q.mu.Unlock()
 			return nil
@@ -154,7 +153,7 @@ func (q *Queue) put(extra int, head, rest []byte) bool {
 	if q.ended {
 		return true // dropped: the client has been told where it stands
 	}
-	if used := q.pending + q.writing; used > 0 && used+n > q.limit+extra {
+	if used := q.pending + q.writing; used > 0 && used+n > q.spelling.Limit+extra {
 		if extra > 0 || q.granted == 0 {
 			return false
 		}
@@ -168,32 +167,45 @@ func (q *Queue) put(extra int, head, rest []byte) bool {
 	}
 	q.frames = append(q.frames, rest)
 	q.pending += n
-	q.signal()
+	q.writer.Wake(false)
 	return true
+}
+
+// Finish appends the last frame, after which the queue takes nothing: what the
+// session's end would say is dropped.
+func (q *Queue) Finish(frame []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended {
+		return
+	}
+	q.frames = append(q.frames, frame)
+	q.pending += len(frame)
+	q.ended = true
+	q.opened()
+	q.writer.Wake(false)
 }
 
 // End implements Outbox.
 func (q *Queue) End(c Cause) {
 	q.mu.Lock()
+	if q.ended { // by Finish
+		q.mu.Unlock()
+		q.writer.Hurry(c)
+		return
+	}
 	if c.Ending().Cut {
 		q.frames, q.pending = nil, 0
 	}
-	if bye := q.closing(c); bye != nil {
+	if bye := q.spelling.Closing(c); bye != nil {
 		q.frames = append(q.frames, bye)
 		q.pending += len(bye)
 	}
 	q.ended = true
 	q.opened()
-	q.signal()
+	q.writer.Wake(false)
 	q.mu.Unlock()
-	q.hurry(c)
-}
-
-func (q *Queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	q.writer.Hurry(c)
 }
 
 // opened tells those who wait in Room to look again.
@@ -204,32 +216,22 @@ func (q *Queue) opened() {
 	}
 }
 
-// Write takes all that is pending and hands it to write, again and again, until
-// the queue has ended and is empty (nil), write fails or ctx ends. There is one
-// writer.
-func (q *Queue) Write(ctx context.Context, write func(frames [][]byte) error) error {
-	for {
-		select {
-		case <-q.wake:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		q.mu.Lock()
-		frames, last := q.frames, q.ended
-		q.frames, q.writing, q.pending = nil, q.pending, 0
-		q.mu.Unlock()
-		var err error
-		if len(frames) > 0 {
-			err = write(frames)
-		}
-		q.mu.Lock()
-		q.writing = 0
-		if q.pending <= q.limit/2 {
-			q.opened()
-		}
-		q.mu.Unlock()
-		if err != nil || last {
-			return err
-		}
+// Take hands over all that is pending; the slice is the taker's. With last
+// nothing follows. There is one taker.
+func (q *Queue) Take() (frames [][]byte, last bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	frames = q.frames
+	q.frames, q.writing, q.pending = nil, q.pending, 0
+	return frames, q.ended
+}
+
+// Wrote tells that all that was taken is written, or never will be.
+func (q *Queue) Wrote() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writing = 0
+	if q.pending <= q.spelling.Limit/2 {
+		q.opened()
 	}
 }

@@ -16,11 +16,22 @@ import (
 	"weft/jetstream/feed"
 )
 
-func testQueue(limit int) *Queue {
-	return NewQueue(QueueConfig{
+// pumped is a queue and the goroutine's way to empty it.
+type pumped struct {
+	*Queue
+	pump *Pump
+}
+
+func (p *pumped) Write(ctx context.Context, write func([][]byte) error) error {
+	return p.pump.Run(ctx, p.Queue, write)
+}
+
+func testQueue(limit int) *pumped {
+	pump := NewPump(func(Cause) {})
+	return &pumped{NewQueue(&Spelling{
 		Format: wire.SSE, Limit: limit, Keepalives: &wire.Keepalives{},
-		Closing: func(c Cause) []byte { return []byte("bye " + c.String()) }, Hurry: func(Cause) {},
-	})
+		Closing: func(c Cause) []byte { return []byte("bye " + c.String()) },
+	}, pump), pump}
 }
 
 func message(seq uint64, size int) *feed.Message {
@@ -28,7 +39,7 @@ func message(seq uint64, size int) *feed.Message {
 }
 
 // written collects what a writer is handed until the queue has ended.
-func written(t *testing.T, q *Queue) string {
+func written(t *testing.T, q *pumped) string {
 	t.Helper()
 	var out strings.Builder
 	if err := q.Write(t.Context(), func(frames [][]byte) error {

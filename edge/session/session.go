@@ -71,6 +71,7 @@ type Session struct {
 	filter    Filter
 	out       Outbox
 	delivered func()
+	alive     func() bool
 	done      chan struct{}
 
 	changing sync.Mutex // held by one Change at a time
@@ -98,6 +99,9 @@ type Config struct {
 	// Delivered is called for each event that the Outbox took. It must not
 	// block.
 	Delivered func()
+	// Alive, when it is there, is asked before each keep-alive; false ends the
+	// session because its client has left without a word. It must not block.
+	Alive func() bool
 }
 
 // New makes a session. It does nothing until it is added to a Registry and
@@ -106,7 +110,7 @@ func New(c Config) *Session {
 	c.About.Agent = c.About.Agent[:min(len(c.About.Agent), maxAgent)]
 	return &Session{
 		about: c.About, identity: c.Identity, asked: c.Asked, filter: c.Filter,
-		out: c.Outbox, delivered: c.Delivered, done: make(chan struct{}),
+		out: c.Outbox, delivered: c.Delivered, alive: c.Alive, done: make(chan struct{}),
 	}
 }
 
@@ -179,6 +183,10 @@ func (s *Session) Cursor() string {
 
 // Beat asks the Reader for a keep-alive.
 func (s *Session) Beat() {
+	if s.alive != nil && !s.alive() {
+		s.End(Left)
+		return
+	}
 	if r := s.attached(); r != nil {
 		r.Keepalive()
 	}
@@ -197,6 +205,13 @@ func (s *Session) End(c Cause) bool {
 	s.out.End(c)
 	close(s.done)
 	return true
+}
+
+// Ended reports whether the session has ended.
+func (s *Session) Ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }
 
 // Done is closed when the session has ended.

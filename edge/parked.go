@@ -1,0 +1,145 @@
+package edge
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"weft/edge/netpoll"
+	"weft/edge/session"
+)
+
+// maxChatter bounds what a client may send that nobody asked it for.
+const maxChatter = 64 << 10
+
+// A parked connection has left net/http and costs no goroutine: the poller
+// reads, writes and closes it. It is the netpoll.Client of its connection and
+// the session.Writer of its queue.
+//
+// Two parts hold it, whoever made it and the connection; when both have let go
+// it leaves.
+type parked struct {
+	edge    *Edge
+	counts  *transportMetrics
+	s       *session.Session
+	q       *session.Queue
+	conn    atomic.Pointer[netpoll.Conn]
+	holders atomic.Int32
+	release func() // gives the place back that the limits counted
+	chatter int
+}
+
+// parks reports whether the connection of r can be parked: a plain one of its
+// own, on a system that has the means.
+func (e *Edge) parks(r *http.Request) bool {
+	return e.poller != nil && r.TLS == nil && r.ProtoMajor == 1
+}
+
+// prepare makes a visit's session. alive may be nil.
+func (p *parked) prepare(e *Edge, v *visit, spelling *session.Spelling, counts *transportMetrics, alive func() bool) {
+	p.edge, p.counts, p.release = e, counts, v.release
+	p.q = session.NewQueue(spelling, p)
+	p.s = v.session(p.q, counts, alive)
+	p.holders.Store(2)
+}
+
+// begin hands the connection over to the poller. client is p or what p is part
+// of, head what is sent before all else, early what was received already. It
+// must be called once; when it fails the connection is closed.
+func (p *parked) begin(conn net.Conn, client netpoll.Client, head, early []byte) {
+	p.q.Put(head)
+	c, err := p.edge.poller.Take(conn, early, client)
+	if err != nil {
+		_ = conn.Close()
+		client.Closed(err)
+		return
+	}
+	p.conn.Store(c)
+	c.Wake(false)
+	if p.s.Ended() { // while there was nobody to hurry
+		c.Hurry(graceKeep)
+	}
+}
+
+// drop lets go of the connection for one of its two holders.
+func (p *parked) drop() {
+	if p.holders.Add(-1) == 0 {
+		p.edge.leave(p.s)
+		p.release()
+	}
+}
+
+// Wake implements session.Writer.
+func (p *parked) Wake(bulk bool) {
+	if c := p.conn.Load(); c != nil {
+		c.Wake(bulk)
+	}
+}
+
+// Hurry implements session.Writer.
+func (p *parked) Hurry(c session.Cause) {
+	if conn := p.conn.Load(); conn != nil {
+		conn.Hurry(grace(c))
+	}
+}
+
+// Take implements netpoll.Client.
+func (p *parked) Take() ([][]byte, bool) { return p.q.Take() }
+
+// Wrote implements netpoll.Client.
+func (p *parked) Wrote(n int) {
+	p.counts.bytes.Add(float64(n))
+	p.q.Wrote()
+}
+
+// Receive implements netpoll.Client. Who follows over SSE has nothing to say.
+func (p *parked) Receive(b []byte) netpoll.Verdict {
+	if p.chatter += len(b); p.chatter > maxChatter {
+		return netpoll.Drop
+	}
+	return netpoll.Go
+}
+
+// Closed implements netpoll.Client.
+func (p *parked) Closed(err error) {
+	cause := session.Left
+	if errors.Is(err, netpoll.ErrSlow) {
+		cause = session.Slow
+	}
+	p.s.End(cause)
+	p.q.Wrote()
+	p.drop()
+}
+
+// hijack takes a request's connection from net/http, and what was read from it
+// beyond the request.
+func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return conn, buffered(rw.Reader), nil
+}
+
+// buffered is a copy of what r has read ahead.
+func buffered(r *bufio.Reader) []byte {
+	b, _ := r.Peek(r.Buffered())
+	return bytes.Clone(b)
+}
+
+// responseHead spells the head of an answer that ends with its connection (RFC
+// 9112, section 6.3).
+func responseHead(status string, h http.Header) []byte {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 " + status + "\r\nDate: ")
+	b.WriteString(time.Now().UTC().Format(http.TimeFormat))
+	b.WriteString("\r\n")
+	_ = h.Write(&b)
+	b.WriteString("\r\n")
+	return b.Bytes()
+}

@@ -1,0 +1,152 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"weft/edge/netpoll"
+	"weft/edge/problem"
+	"weft/edge/session"
+	"weft/edge/wire"
+)
+
+// A parkedSocket is a parked WebSocket. What its client says is put together by
+// the poller's worker; a goroutine exists only while a command is obeyed, and
+// nothing more is read meanwhile.
+type parkedSocket struct {
+	parked
+	t     *webSocket
+	inbox inbox
+	pace  *rate.Limiter // made with the first command
+	heard atomic.Int64  // seconds of the wall clock when the client last said something whole
+}
+
+// park serves a visit without a goroutine once its place is known.
+func (t *webSocket) park(w http.ResponseWriter, v *visit) {
+	p := &parkedSocket{t: t}
+	p.prepare(t.Edge, v, t.spelling, t.counts, p.alive)
+	if err := t.enter(p.s); err != nil {
+		v.release()
+		t.refuse(w, v.r, problem.Of(err))
+		return
+	}
+	defer p.drop()
+	h := &handshake{ResponseWriter: w}
+	conn, err := upgrader.Upgrade(h, v.r, nil)
+	if err != nil {
+		p.Closed(err)
+		if h.conn != nil {
+			_ = h.conn.Close()
+		}
+		return
+	}
+	h.feed.write = p.q.Finish // gorilla writes only what is wrong with the protocol
+	conn.SetReadLimit(maxMessage)
+	p.inbox.conn, p.inbox.feed = conn, &h.feed
+	p.hear()
+	p.begin(h.conn, p, h.head, h.early)
+	if err := t.follow(v.r.Context(), p.s, v.query.lastID); err != nil {
+		p.s.End(session.NotReady)
+	}
+}
+
+// A handshake lets gorilla/websocket make its answer without the connection,
+// which the poller will have.
+type handshake struct {
+	http.ResponseWriter
+	feed  feeder
+	conn  net.Conn
+	early []byte // what the client sent after its request
+	head  []byte // the answer
+}
+
+// Hijack implements http.Hijacker.
+func (h *handshake) Hijack() (_ net.Conn, _ *bufio.ReadWriter, err error) {
+	if h.conn, h.early, err = hijack(h.ResponseWriter); err != nil {
+		return nil, nil, err
+	}
+	h.feed.write = func(b []byte) { h.head = append(h.head, b...) }
+	return &h.feed, bufio.NewReadWriter(bufio.NewReaderSize(&h.feed, 16), bufio.NewWriterSize(&h.feed, 16)), nil
+}
+
+// Receive implements netpoll.Client.
+func (p *parkedSocket) Receive(b []byte) netpoll.Verdict {
+	p.inbox.add(b)
+	d, ok := p.advance()
+	if !ok {
+		return netpoll.Go
+	}
+	p.holders.Add(1)
+	go p.obeyAll(d)
+	return netpoll.Pause
+}
+
+// advance returns the next message; it answers control frames by itself.
+func (p *parkedSocket) advance() (d delivery, ok bool) {
+	for {
+		d, ok, err := p.inbox.next()
+		if err != nil {
+			p.s.End(session.Left)
+			p.inbox.got = nil
+			return d, false
+		}
+		if !ok {
+			return d, false
+		}
+		p.hear()
+		switch d.control {
+		case 0:
+			return d, true
+		case opPing:
+			if !p.q.Put(wire.Pong(string(d.message))) {
+				p.s.End(session.Slow)
+			}
+		case opClose:
+			p.s.End(session.Left)
+		}
+	}
+}
+
+// obeyAll obeys a command and those that have come with it. The next bytes are
+// read when it is done.
+func (p *parkedSocket) obeyAll(d delivery) {
+	defer p.drop()
+	ctx, cancel := context.WithCancel(p.edge.inner)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.s.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if p.pace == nil {
+		p.pace = rate.NewLimiter(commandRate, commandBurst)
+	}
+	for ok := true; ok; d, ok = p.advance() {
+		if ctx.Err() != nil || p.pace.Wait(ctx) != nil {
+			return // the end was told; nothing more counts
+		}
+		if !p.q.Put(wire.Text(p.t.answer(ctx, p.s, d.kind, d.message))) {
+			p.s.End(session.Slow)
+		}
+	}
+	if c := p.conn.Load(); c != nil {
+		c.Resume()
+	}
+}
+
+func (p *parkedSocket) hear() { p.heard.Store(time.Now().Unix()) }
+
+// alive is asked at each keep-alive, which asks for a pong: who misses three is
+// gone, and so is who takes as long for one message.
+func (p *parkedSocket) alive() bool {
+	patience := 3 * p.edge.cfg.Public.Keepalive
+	return time.Since(time.Unix(p.heard.Load(), 0)) <= patience+time.Second
+}
