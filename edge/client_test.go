@@ -195,7 +195,7 @@ func readSSE(r io.Reader, tell func(heard)) {
 }
 
 func (c *client) runWebSocket(ctx context.Context, s *stack, v visitor) {
-	d := websocket.Dialer{Subprotocols: []string{"weft.v1"}}
+	d := websocket.Dialer{Subprotocols: []string{"weft.v1"}, TLSClientConfig: s.trust.Clone()}
 	conn, resp, err := d.DialContext(ctx, "ws"+strings.TrimPrefix(s.url(v.query), "http"), v.header)
 	if err != nil {
 		if resp != nil {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,7 +13,26 @@ import (
 	"weft/jetstream"
 )
 
-// TestEveryTransport runs each case over each transport, on a node of its own.
+// A path is a way in which connections are served.
+type path struct {
+	name  string
+	kinds []string
+	set   func(t *testing.T, s *stack)
+}
+
+// paths are all of them. Polls are answered by net/http on each.
+var paths = []path{
+	{"parked", []string{nameSSE, nameWebSocket, namePoll}, func(*testing.T, *stack) {}},
+	{"goroutine", []string{nameSSE, nameWebSocket}, func(_ *testing.T, s *stack) { s.unparked = true }},
+	// SSE comes over HTTP/2 then, WebSocket over HTTP/1.1.
+	{"tls", []string{nameSSE, nameWebSocket}, func(t *testing.T, s *stack) {
+		files, pool := certificate(t)
+		s.cfg.Public.TLS, s.trust = files, &tls.Config{RootCAs: pool}
+	}},
+}
+
+// TestEveryTransport runs each case over each transport and path, on a node of
+// its own.
 func TestEveryTransport(t *testing.T) {
 	cases := []struct {
 		name   string
@@ -38,10 +58,13 @@ func TestEveryTransport(t *testing.T) {
 		{"in mode none the user is in the query", func(c *Config, _ *jetstream.Config) { c.Auth.Mode = "none" }, caseModeNone},
 	}
 	for _, c := range cases {
-		for _, kind := range []string{nameSSE, nameWebSocket, namePoll} {
-			t.Run(strings.ReplaceAll(c.name, " ", "_")+"/"+kind, func(t *testing.T) {
-				c.run(t, newStack(t, c.change), kind)
-			})
+		for _, p := range paths {
+			for _, kind := range p.kinds {
+				t.Run(strings.ReplaceAll(c.name, " ", "_")+"/"+kind+"/"+p.name, func(t *testing.T) {
+					t.Parallel()
+					c.run(t, newStackOn(t, p, c.change), kind)
+				})
+			}
 		}
 	}
 }

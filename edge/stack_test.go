@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,10 +40,19 @@ type stack struct {
 	client *http.Client
 	ready  atomic.Pointer[error]
 	drains atomic.Int32
+
+	unparked bool        // every connection has a goroutine
+	trust    *tls.Config // of clients, when the public listener has TLS
 }
 
 // newStack starts one; change may alter the configuration.
 func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack {
+	t.Helper()
+	return newStackOn(t, paths[0], change)
+}
+
+// newStackOn starts one whose connections are served on the path p.
+func newStackOn(t *testing.T, p path, change func(c *Config, js *jetstream.Config)) *stack {
 	t.Helper()
 	cfg := Default()
 	cfg.Public.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
@@ -57,7 +67,9 @@ func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack
 		change(&cfg, &js)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s := &stack{t: t, cfg: cfg, reg: prometheus.NewRegistry(), client: &http.Client{Transport: &http.Transport{}}}
+	s := &stack{t: t, cfg: cfg, reg: prometheus.NewRegistry()}
+	p.set(t, s)
+	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: s.trust.Clone(), ForceAttemptHTTP2: true}}
 	s.node = jetstream.New(js, log, s.reg)
 	s.must(s.node.Open(t.Context()))
 	t.Cleanup(func() { s.must(s.node.Close()) })
@@ -67,7 +79,7 @@ func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack
 	verifier, err := auth.New(cfg.Auth, log, s.reg)
 	s.must(err)
 	s.must(verifier.Open(t.Context()))
-	s.edge, err = New(cfg, Deps{
+	s.edge, err = New(s.cfg, Deps{
 		Node: s.node, Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg,
 		Ready: func() error {
 			if err := s.ready.Load(); err != nil {
@@ -78,6 +90,9 @@ func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack
 		Drain: func() { s.drains.Add(1) },
 	}, log, s.reg)
 	s.must(err)
+	if s.unparked {
+		s.edge.poller = nil
+	}
 	s.must(s.edge.Open(t.Context()))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -147,15 +162,21 @@ func (s *stack) token(user string, claims map[string]any) string {
 	return tok
 }
 
-func (s *stack) url(query url.Values) string {
-	return "http://" + s.edge.PublicAddr().String() + pathEvents + "?" + query.Encode()
+func (s *stack) url(query url.Values) string { return s.origin() + pathEvents + "?" + query.Encode() }
+
+// origin is that of the public listener.
+func (s *stack) origin() string {
+	if s.trust != nil {
+		return "https://" + s.edge.PublicAddr().String()
+	}
+	return "http://" + s.edge.PublicAddr().String()
 }
 
 // do sends a request to the public listener, or to the admin listener when path
 // begins with "admin:".
 func (s *stack) do(method, path, token, body string, header ...string) (*http.Response, string) {
 	s.t.Helper()
-	base := "http://" + s.edge.PublicAddr().String()
+	base := s.origin()
 	if rest, ok := strings.CutPrefix(path, "admin:"); ok {
 		base, path = "http://"+s.edge.AdminAddr().String(), rest
 	}

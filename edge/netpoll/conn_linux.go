@@ -153,11 +153,8 @@ func (c *Conn) read() {
 		if !c.closing && !c.receive(buf[:n]) {
 			return
 		}
-		if n < len(buf) {
-			// Most likely all; what comes after it is reported again.
-			c.unread = false
-			return
-		}
+		// Also after a short read: an end that was there with the bytes is not
+		// reported again.
 		if turns == 8 { // let others have their turn
 			c.call(readable)
 			return

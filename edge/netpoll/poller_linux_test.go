@@ -206,6 +206,33 @@ func TestAPeerThatLeavesIsNoticed(t *testing.T) {
 	}
 }
 
+func TestAPeerThatLeavesWithALastWordIsNoticedAtOnce(t *testing.T) {
+	p := start(t, Config{})
+	c, s, peer := take(t, p, nil)
+	s.mu.Lock()
+	s.verdict = Pause // so that the word and the end are both there when it is read
+	s.mu.Unlock()
+	if _, err := peer.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitReceived(t, 5)
+	if _, err := peer.Write([]byte("goodbye")); err != nil {
+		t.Fatal(err)
+	}
+	peer.Close()
+	s.say(false, []byte("x"))
+	s.mu.Lock()
+	s.verdict = Go
+	s.mu.Unlock()
+	c.Resume()
+	if err := s.awaitClosed(t); err == nil {
+		t.Error("no error")
+	}
+	if got := s.awaitReceived(t, 12); got != "hellogoodbye" {
+		t.Errorf("received %q", got)
+	}
+}
+
 func TestAPausedClientReceivesNothingUntilItResumes(t *testing.T) {
 	p := start(t, Config{})
 	c, s, peer := take(t, p, nil)

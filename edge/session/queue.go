@@ -9,6 +9,10 @@ import (
 	"weft/jetstream/feed"
 )
 
+// crowd is from how many connections on an event may wait for others that go to
+// few.
+const crowd = 256
+
 // slack is by how much Weft's own frames may exceed a queue's limit.
 const slack = 64 << 10
 
@@ -80,7 +84,7 @@ func (q *Queue) Reset(r feed.Reset, id string) bool {
 // Event implements Outbox.
 func (q *Queue) Event(m *feed.Message, id string) bool {
 	head, rest := q.spelling.Format.Event(m, id)
-	return q.put(0, head, rest)
+	return q.add(0, head, rest, m.Crowd() >= crowd)
 }
 
 // Skipped implements Outbox. The next keep-alive, or event, tells the client.
@@ -146,7 +150,9 @@ func (q *Queue) Room(ctx context.Context) error {
 // for it, which must end the session.
 func (q *Queue) Put(frame []byte) bool { return q.put(slack, nil, frame) }
 
-func (q *Queue) put(extra int, head, rest []byte) bool {
+func (q *Queue) put(extra int, head, rest []byte) bool { return q.add(extra, head, rest, false) }
+
+func (q *Queue) add(extra int, head, rest []byte, bulk bool) bool {
 	n := len(head) + len(rest)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -167,7 +173,7 @@ func (q *Queue) put(extra int, head, rest []byte) bool {
 	}
 	q.frames = append(q.frames, rest)
 	q.pending += n
-	q.writer.Wake(false)
+	q.writer.Wake(bulk)
 	return true
 }
 

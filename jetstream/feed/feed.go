@@ -145,6 +145,7 @@ func (f *feed) handLocked(m *Message) {
 	if m.dropped {
 		f.hub.metrics.dropped.Inc()
 	}
+	m.crowd.Store(int32(len(f.links)))
 	for _, l := range f.links {
 		l.take(m)
 	}

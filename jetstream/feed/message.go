@@ -20,6 +20,7 @@ type Message struct {
 	previous uint64 // sequence of the subject's message before, as the stream said
 	stream   jetstream.StreamID
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
+	crowd    atomic.Int32
 	id       atomic.Pointer[string]
 	frames   [Formats]atomic.Pointer[[]byte]
 }
@@ -43,6 +44,10 @@ func (m *Message) ID() string {
 	m.id.Store(&id)
 	return id
 }
+
+// Crowd is how many connections of this node the event goes to at once; 0 when
+// it is history. It may be called concurrently.
+func (m *Message) Crowd() int { return int(m.crowd.Load()) }
 
 // Frame returns the encoding of m in one of Formats wire formats. encode is
 // called the first time only (or, in a race, by each of the first callers); the
