@@ -1,7 +1,6 @@
 package netpoll
 
 import (
-	"errors"
 	"io"
 	"sync/atomic"
 	"syscall"
@@ -270,6 +269,7 @@ func (c *Conn) calm() {
 // section 4.2.2.13).
 func (c *Conn) farewell() {
 	c.closing, c.paused, c.rest = true, false, nil
+	c.tell(ErrDone)
 	if err := syscall.Shutdown(int(c.fd), syscall.SHUT_WR); err != nil {
 		c.finish(ErrDone)
 		return
@@ -320,9 +320,13 @@ func (c *Conn) finish(err error) {
 	c.worker.poller.forget(c)
 	_ = syscall.Close(int(c.fd))
 	c.rest, c.early = nil, nil
-	if c.closing && !errors.Is(err, ErrClosed) {
-		err = ErrDone
+	c.tell(err)
+}
+
+// tell tells the client that it is over, once.
+func (c *Conn) tell(err error) {
+	if c.client != nil {
+		c.client.Closed(err)
+		c.client = nil
 	}
-	c.client.Closed(err)
-	c.client = nil
 }

@@ -41,7 +41,8 @@ type Client interface {
 	Wrote(n int)
 	// Receive is given what the peer sent; b is the poller's again afterwards.
 	Receive(b []byte) Verdict
-	// Closed is told once, at the end, with a sentinel of this package, io.EOF
+	// Closed is told once, last: ErrDone when all is written (the connection may
+	// linger for the peer to read it), another sentinel of this package, io.EOF
 	// when the peer closed, or the system's error.
 	Closed(err error)
 }
