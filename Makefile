@@ -12,7 +12,7 @@ export CGO_ENABLED := 0
 rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
 binary := bin/weft
 
-.PHONY: help build run test lint unit e2e fault bench docs cluster clean prepare
+.PHONY: help build run cluster test lint unit e2e fault bench docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ build: ## compile bin/weft, statically
 run: build ## the playground: a node, a broker and a web page (no C compiler needed)
 	@go build -o bin/playground ./cmd/playground
 	@bin/playground -weft $(binary)
+
+cluster: build ## the playground with three nodes behind HAProxy: kill one while events flow
+	@go build -o bin/playground ./cmd/playground
+	@bin/playground -weft $(binary) -nodes 3
 
 test: prepare lint unit e2e ## all checks and all tests; installs what they need
 
@@ -53,9 +57,6 @@ bench: build ## benchmarks, those of the whole street included
 
 docs: ## write the reference of all keys into README.md
 	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update
-
-cluster: ## not yet: three local nodes to try (README tells how to start them by hand)
-	@echo "Not built yet. README, section \"Three nodes\", tells how to start a cluster by hand."
 
 clean: ## remove what was built
 	rm -rf bin

@@ -21,7 +21,7 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 	}
 	p.answer(w, http.StatusOK, map[string]any{
 		"events": "http://" + p.addrs.Public + "/_weft/v1/events",
-		"users":  users,
+		"users":  p.users,
 		"topic":  map[string]string{"name": topicName, "subject": topicSubject},
 		"states": states,
 		"types":  types,
@@ -37,7 +37,7 @@ func (p *page) issueToken(w http.ResponseWriter, r *http.Request) {
 	if !p.read(w, r, &req) {
 		return
 	}
-	if !slices.Contains(users, req.User) {
+	if !slices.Contains(p.users, req.User) {
 		p.refuse(w, http.StatusUnprocessableEntity, "unknown user")
 		return
 	}

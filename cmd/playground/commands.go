@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"strings"
 )
 
 // A command does by hand, in a terminal, what a button of the page does.
@@ -44,22 +42,4 @@ func commands(a addresses, t token) []command {
 			fmt.Sprintf("nats kv put -s nats://%s blacklist %s revoked", a.NATS, t.Session),
 		},
 	}
-}
-
-// welcome prints where the page is and how to do the same by hand.
-func (p *playground) welcome(out io.Writer) error {
-	t, err := p.tokens.issue(users[0])
-	if err != nil {
-		return err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "\n  Weft is ready. Open  http://%s\n\n", p.addrs.Page)
-	fmt.Fprintf(&b, "  public http://%s   admin http://%s   NATS %s   Kafka %s\n", p.addrs.Public, p.addrs.Admin, p.addrs.NATS, p.addrs.Kafka)
-	b.WriteString("\n  The same by hand, each in a terminal of its own:\n")
-	for _, c := range commands(p.addrs, t) {
-		fmt.Fprintf(&b, "\n  # %s\n  %s\n", c.Title, c.Run)
-	}
-	b.WriteString("\n  Ctrl-C ends everything and leaves nothing behind.\n\n")
-	_, err = io.WriteString(out, b.String())
-	return err
 }

@@ -18,49 +18,99 @@ const (
 // States of an order; the type of the event is order.<state>.
 var states = []string{"placed", "paid", "shipped", "delivered"}
 
-// nodeConfig writes the configuration of the Weft node, with the JSON form of
-// strings, which is valid YAML.
-func nodeConfig(a addresses, dataDir, secret string) string {
+// A nodeConfig is what the configuration of a node says.
+type nodeConfig struct {
+	name    string
+	dataDir string
+	// addrs are the node's own, and those of page and broker.
+	addrs   addresses
+	secret  string         // signs tokens
+	cluster *clusterConfig // nil for a standalone node
+}
+
+// A clusterConfig is what a node of several needs to know in addition.
+type clusterConfig struct {
+	listen string
+	seeds  []string
+	secret string
+}
+
+// String writes the file, with the JSON form of strings, which is valid YAML.
+func (c nodeConfig) String() string {
 	q := strconv.Quote
-	_, port, _ := net.SplitHostPort(a.Page)
-	return strings.Join([]string{
+	_, port, _ := net.SplitHostPort(c.addrs.Page)
+	lines := []string{
 		"# Made by the playground. Try it: weft serve --config this-file",
 		"node:",
-		"  name: playground",
-		"  data_dir: " + q(dataDir),
-		"  listen: " + a.NATS,
+		"  name: " + c.name,
+		"  data_dir: " + q(c.dataDir),
+		"  listen: " + c.addrs.NATS,
 		"public:",
-		"  listen: " + a.Public,
+		"  listen: " + c.addrs.Public,
 		"  # The page comes from another port, which to a browser is another origin.",
-		"  cors_origins: [" + q("http://"+a.Page) + ", " + q("http://localhost:"+port) + "]",
+		"  cors_origins: [" + q("http://"+c.addrs.Page) + ", " + q("http://localhost:"+port) + "]",
 		"  # An EventSource cannot send headers, so it brings its token in the query.",
 		"  # Behind one's own domain the cookie weft_token is the better way.",
 		"  token_in_query: true",
-		"  # Ctrl-C should not wait: there is no other node to spread the goodbyes for.",
-		"  drain_window: 0s",
+	}
+	lines = append(lines, c.goodbye()...)
+	lines = append(lines,
 		"admin:",
-		"  listen: " + a.Admin,
+		"  listen: "+c.addrs.Admin,
 		"auth:",
 		"  issuers:",
 		"    - issuer: playground",
-		"      keys: [{alg: HS256, secret: " + q(secret) + "}]",
+		"      keys: [{alg: HS256, secret: "+q(c.secret)+"}]",
 		"  # Every connection gets its user's inbox, and may ask for the shared topic.",
 		`  subscribe: ["user.{/sub}"]`,
-		"  allow: [" + q(topicSubject) + "]",
+		"  allow: ["+q(topicSubject)+"]",
 		"kafka:",
-		"  brokers: [" + q(a.Kafka) + "]",
+		"  brokers: ["+q(c.addrs.Kafka)+"]",
 		"  sources:",
-		"    - topic: " + kafkaOrders,
+		"    - topic: "+kafkaOrders,
 		`      to: ["user.{/customer/id}"]`,
 		"      type: order.{/state}",
-		"    - topic: " + kafkaChat,
-		"      to: [" + q(topicSubject) + "]",
-		"      type: " + topicType,
+		"    - topic: "+kafkaChat,
+		"      to: ["+q(topicSubject)+"]",
+		"      type: "+topicType,
 		"",
-	}, "\n")
+	)
+	return strings.Join(lines, "\n")
 }
 
-// maskSecret hides the signing secret, so that the page can show the rest.
-func maskSecret(config, secret string) string {
-	return strings.ReplaceAll(config, secret, "…")
+// goodbye is about how the node leaves, and the cluster that it leaves behind.
+func (c nodeConfig) goodbye() []string {
+	if c.cluster == nil {
+		return []string{
+			"  # Ctrl-C should not wait: there is no other node to spread the goodbyes for.",
+			"  drain_window: 0s",
+		}
+	}
+	seeds := make([]string, len(c.cluster.seeds))
+	for i, s := range c.cluster.seeds {
+		seeds[i] = strconv.Quote(s)
+	}
+	return []string{
+		"  # A node that stops sends its clients to the others, spread over this time.",
+		"  drain_window: 2s",
+		"cluster:",
+		"  size: " + strconv.Itoa(len(seeds)),
+		"  listen: " + c.cluster.listen,
+		"  seeds: [" + strings.Join(seeds, ", ") + "]",
+		"  secret: " + strconv.Quote(c.cluster.secret),
+		"events:",
+		"  # Room for what the stream of events brings while a node, or all, are down.",
+		"  max_per_subject: 10000",
+	}
+}
+
+// masked hides the secrets, so that the page can show the rest.
+func (c nodeConfig) masked() string {
+	c.secret = "…"
+	if c.cluster != nil {
+		of := *c.cluster
+		of.secret = "…"
+		c.cluster = &of
+	}
+	return c.String()
 }

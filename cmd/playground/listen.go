@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The addresses of a playground, by what listens there.
+// What listens in a playground with one node.
 const (
 	addrPage   = "page"
 	addrPublic = "weft, public"
@@ -17,12 +17,10 @@ const (
 	addrKafka  = "Kafka broker"
 )
 
-// addresses says where each part of a playground listens, all on loopback.
+// addresses says where each part of a playground is reached, all on loopback.
+// In a cluster Public and Admin are those of the balancer, and NATS has the
+// addresses of all nodes, with commas between.
 type addresses struct{ Page, Public, Admin, NATS, Kafka string }
-
-// reserved holds a listener per address, so that no two parts choose the same
-// free port and nobody else takes one while weft is being built.
-type reserved struct{ listeners map[string]net.Listener }
 
 // usual are the addresses that the documentation of each part names.
 var usual = addresses{
@@ -33,23 +31,32 @@ var usual = addresses{
 	Kafka:  "127.0.0.1:9092",
 }
 
+// A wish is where something should listen, if it can be had.
+type wish struct{ name, addr string }
+
+func (a addresses) wishes() []wish {
+	return []wish{{addrPage, a.Page}, {addrPublic, a.Public}, {addrAdmin, a.Admin}, {addrNATS, a.NATS}, {addrKafka, a.Kafka}}
+}
+
+// reserved holds a listener per address, so that no two parts choose the same
+// free port and nobody else takes one while weft is being built.
+type reserved struct {
+	listeners map[string]net.Listener
+	at        map[string]string // the address that each name got
+}
+
 // reserve takes the wished ports; 0 stands for any. When one is taken it says so
 // on out and takes a free one.
-func reserve(wish addresses, out io.Writer) (*reserved, error) {
-	r := &reserved{listeners: map[string]net.Listener{}}
-	for _, w := range []struct{ name, addr string }{
-		{addrPage, wish.Page},
-		{addrPublic, wish.Public},
-		{addrAdmin, wish.Admin},
-		{addrNATS, wish.NATS},
-		{addrKafka, wish.Kafka},
-	} {
+func reserve(wishes []wish, out io.Writer) (*reserved, error) {
+	r := &reserved{listeners: map[string]net.Listener{}, at: map[string]string{}}
+	for _, w := range wishes {
 		ln, err := listen(w.addr)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen for %s: %w", w.name, err), r.Close())
 		}
-		r.listeners[w.name] = ln
-		if got := ln.Addr().String(); got != w.addr && !strings.HasSuffix(w.addr, ":0") {
+		got := ln.Addr().String()
+		r.listeners[w.name], r.at[w.name] = ln, got
+		if got != w.addr && !strings.HasSuffix(w.addr, ":0") {
 			fmt.Fprintf(out, "%s (%s) is taken; using %s instead\n", w.addr, w.name, got)
 		}
 	}
@@ -80,8 +87,9 @@ func listen(addr string) (net.Listener, error) {
 }
 
 func (r *reserved) addresses() addresses {
-	at := func(name string) string { return r.listeners[name].Addr().String() }
-	return addresses{Page: at(addrPage), Public: at(addrPublic), Admin: at(addrAdmin), NATS: at(addrNATS), Kafka: at(addrKafka)}
+	return addresses{
+		Page: r.at[addrPage], Public: r.at[addrPublic], Admin: r.at[addrAdmin], NATS: r.at[addrNATS], Kafka: r.at[addrKafka],
+	}
 }
 
 // take hands a listener to its user, who closes it from then on.

@@ -20,7 +20,7 @@ func TestATakenPortIsNamedAndReplaced(t *testing.T) {
 	wish.Kafka = other.Addr().String()
 
 	var out strings.Builder
-	held, err := reserve(wish, &out)
+	held, err := reserve(wish.wishes(), &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestATakenPortIsNamedAndReplaced(t *testing.T) {
 }
 
 func TestAReleasedPortIsFree(t *testing.T) {
-	held, err := reserve(anyPort, t.Output())
+	held, err := reserve(anyPort.wishes(), t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestNothingListensBeyondLoopback(t *testing.T) {
 	for _, addr := range []string{":4100", "0.0.0.0:4100", "192.0.2.1:4100", "example.org:4100"} {
 		wish := anyPort
 		wish.Page = addr
-		held, err := reserve(wish, t.Output())
+		held, err := reserve(wish.wishes(), t.Output())
 		if err == nil {
 			held.Close()
 			t.Errorf("listens on %s", addr)

@@ -13,6 +13,10 @@
 //	  ▲                   ├─ NATS publish ─────────────┼──▶ weft ──┐
 //	  │                   └─ HTTP POST (admin) ────────┘           │
 //	  └──────────── SSE · WebSocket · long poll ◀──────────────────┘
+//
+// With -nodes 3 it is a cluster of three behind HAProxy. Numbered events flow to
+// a few users all the time, and the page shows what each of them gets while one
+// ends and starts the nodes.
 package main
 
 import (
@@ -29,10 +33,19 @@ import (
 func main() {
 	opts := options{wish: usual}
 	flag.StringVar(&opts.wish.Page, "listen", usual.Page, "`address` of the page; loopback only")
+	nodes := flag.Int("nodes", 1, "`number` of nodes: 1, or 3, or 5; several form a cluster behind a balancer")
 	flag.StringVar(&opts.binary, "weft", "", "`path` of a weft binary to run instead of building one")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "playground: error: unexpected argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	switch *nodes {
+	case 1:
+	case 3, 5:
+		opts.members = usualMembers(*nodes)
+	default:
+		fmt.Fprintf(os.Stderr, "playground: error: -nodes %d is none of 1, 3, 5\n", *nodes)
 		os.Exit(2)
 	}
 

@@ -1,21 +1,21 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
+
+	"weft/cmd/playground/child"
 )
 
 const (
-	// readyWithin bounds how long the node may take to become ready.
-	readyWithin = 30 * time.Second
+	// readyWithin bounds how long nodes may take to become ready; those of a
+	// cluster meet and elect a leader first.
+	readyWithin = time.Minute
 	// endWithin is how long the node gets to say goodbye before it is killed.
 	// Its folder goes with it, so there is nothing that a longer wait would save.
 	endWithin = 3 * time.Second
@@ -36,50 +36,19 @@ func build(ctx context.Context, path string) error {
 
 // A node is a running weft process.
 type node struct {
+	*child.Process
 	admin string
 	http  *http.Client
-	stop  context.CancelFunc
-	done  chan struct{} // closed when the process has ended
-	ended error         // set before done is closed
 }
 
 // startNode runs binary with the configuration in file; its log goes to out,
-// line by line, marked as weft's. It must be ended by Close.
-func startNode(ctx context.Context, binary, file string, a addresses, out io.Writer) (*node, error) {
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(ctx, binary, "serve", "--config", file)
-	cmd.SysProcAttr = childAttr()
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = endWithin
-	r, w := io.Pipe()
-	cmd.Stdout, cmd.Stderr = w, w
-	if err := cmd.Start(); err != nil {
-		stop()
-		return nil, fmt.Errorf("start weft: %w", err)
+// line by line, marked with name. It must be ended by Close.
+func startNode(name, binary, file, admin string, out io.Writer) (*node, error) {
+	p, err := child.Start(name, out, binary, "serve", "--config", file)
+	if err != nil {
+		return nil, err
 	}
-	logged := make(chan struct{})
-	go func() {
-		defer close(logged)
-		mark(out, r)
-	}()
-	n := &node{admin: a.Admin, http: &http.Client{Timeout: time.Second}, stop: stop, done: make(chan struct{})}
-	go func() {
-		defer close(n.done)
-		n.ended = cmd.Wait()
-		_ = w.Close() // a pipe in memory: it cannot fail
-		<-logged
-	}()
-	return n, nil
-}
-
-// mark copies r to w with a mark before each line.
-func mark(w io.Writer, r io.Reader) {
-	s := bufio.NewScanner(r)
-	s.Buffer(nil, 1<<20)
-	for s.Scan() {
-		fmt.Fprintf(w, "weft │ %s\n", s.Bytes())
-	}
-	_, _ = io.Copy(io.Discard, r) // a line too long must not block the node
+	return &node{Process: p, admin: admin, http: &http.Client{Timeout: time.Second}}, nil
 }
 
 // awaitReady blocks until the node says that it is ready.
@@ -94,8 +63,8 @@ func (n *node) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-again.C:
-		case <-n.done:
-			return fmt.Errorf("start weft: %w", n.err())
+		case <-n.Done():
+			return fmt.Errorf("start weft: %w", n.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("wait for weft to be ready: %w", ctx.Err())
 		}
@@ -115,18 +84,9 @@ func (n *node) ready(ctx context.Context) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// err says how the process ended, after done is closed.
-func (n *node) err() error {
-	if n.ended == nil {
-		return errors.New("exit status 0")
-	}
-	return n.ended
-}
-
 // Close ends the process and waits for it. It may be called twice.
 func (n *node) Close() error {
-	n.stop()
-	<-n.done
+	n.End(endWithin)
 	n.http.CloseIdleConnections()
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -17,13 +18,14 @@ var assets embed.FS
 
 // A page serves the web page and the few calls behind its buttons.
 type page struct {
-	addrs  addresses
-	config string // the node's configuration, secret masked
-	tokens *mint
-	back   backend
-	log    *slog.Logger
-	server *http.Server
-	failed chan error // gets the error of a server that ended by itself
+	addrs   addresses
+	config  string // a node's configuration, secrets masked
+	users   []string
+	cluster *cluster // nil with one node
+	tokens  *mint
+	back    backend
+	log     *slog.Logger
+	server  *http.Server
 }
 
 // A backend is what the buttons set in motion.
@@ -33,19 +35,20 @@ type backend interface {
 }
 
 func newPage(a addresses, config string, tokens *mint, back backend, log *slog.Logger) *page {
-	p := &page{addrs: a, config: config, tokens: tokens, back: back, log: log, failed: make(chan error, 1)}
+	p := &page{addrs: a, config: config, users: users, tokens: tokens, back: back, log: log}
 	p.server = &http.Server{
-		Handler:           p.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return p
 }
 
-func (p *page) serve(ln net.Listener) {
+// serve answers on ln until Close; failed is told why it ended by itself.
+func (p *page) serve(ln net.Listener, failed func(error)) {
+	p.server.Handler = p.handler()
 	go func() {
 		if err := p.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			p.failed <- err
+			failed(fmt.Errorf("serve page: %w", err))
 		}
 	}()
 }
@@ -62,8 +65,17 @@ func (p *page) handler() http.Handler {
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /api/setup", p.setup)
 	mux.HandleFunc("POST /api/token", p.issueToken)
-	mux.HandleFunc("POST /api/send", p.send)
-	mux.HandleFunc("POST /api/revoke", p.revokeToken)
+	if p.cluster != nil {
+		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, files, "cluster.html")
+		})
+		mux.HandleFunc("GET /api/cluster", p.showCluster)
+		mux.HandleFunc("POST /api/node", p.changeNode)
+		mux.HandleFunc("POST /api/flow", p.changeFlow)
+	} else {
+		mux.HandleFunc("POST /api/send", p.send)
+		mux.HandleFunc("POST /api/revoke", p.revokeToken)
+	}
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
 }
 

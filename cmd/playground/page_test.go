@@ -55,8 +55,8 @@ func ask(t *testing.T, p *page, method, path, body string, edit func(*http.Reque
 
 func testPage(back backend) *page {
 	m := newMint()
-	cfg := nodeConfig(testAddrs, "/tmp/data", m.secret)
-	return newPage(testAddrs, maskSecret(cfg, m.secret), m, back, slog.New(slog.DiscardHandler))
+	cfg := nodeConfig{name: "playground", dataDir: "/tmp/data", addrs: testAddrs, secret: m.secret}
+	return newPage(testAddrs, cfg.masked(), m, back, slog.New(slog.DiscardHandler))
 }
 
 func TestEveryAssetThatIsNamedIsThere(t *testing.T) {

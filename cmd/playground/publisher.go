@@ -44,7 +44,10 @@ func openPublisher(a addresses) (*publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open Kafka producer: %w", err)
 	}
-	conn, err := nats.Connect("nats://"+a.NATS, nats.Name("playground"), nats.MaxReconnects(-1))
+	conn, err := nats.Connect("nats://"+a.NATS, nats.Name("playground"), nats.MaxReconnects(-1),
+		nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(0, 0),
+		// A node that hangs says no goodbye.
+		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2))
 	if err != nil {
 		kafka.Close()
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -55,7 +58,9 @@ func openPublisher(a addresses) (*publisher, error) {
 		conn.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &publisher{addrs: a, kafka: kafka, conn: conn, stream: stream, http: &http.Client{Timeout: publishTimeout}}, nil
+	// Each request asks the balancer anew which node takes it.
+	client := &http.Client{Timeout: publishTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	return &publisher{addrs: a, kafka: kafka, conn: conn, stream: stream, http: client}, nil
 }
 
 // An event as the page asks for it. To is a user, or the name of the topic.
@@ -66,6 +71,10 @@ type event struct {
 	Text  string  `json:"text"`
 	N     int     `json:"n"`    // the page's own count, to recognise what arrives
 	Sent  float64 `json:"sent"` // the page's clock, milliseconds since 1970
+
+	// key, if set, lets Weft recognise an event that is published again because
+	// it is unknown whether it was stored. Kafka's client sees to that itself.
+	key string
 }
 
 func (e event) shared() bool { return e.To == topicName }
@@ -97,11 +106,16 @@ func (e event) payload() ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// publish returns when the event is accepted: by the broker, which hands it on,
-// or by the node's stream.
+// publish is send within publishTimeout.
 func (p *publisher) publish(ctx context.Context, e event) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	return p.send(ctx, e)
+}
+
+// send returns when the event is accepted: by the broker, which hands it on, or
+// by the stream.
+func (p *publisher) send(ctx context.Context, e event) error {
 	body, err := e.payload()
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
@@ -139,6 +153,9 @@ func (p *publisher) publishNATS(ctx context.Context, e event, body []byte) error
 	// CloudEvents 1.0, NATS protocol binding, binary mode.
 	m.Header.Set("ce-type", e.eventType())
 	m.Data = body
+	if e.key != "" {
+		m.Header.Set(nats.MsgIdHdr, e.key)
+	}
 	if _, err := p.stream.PublishMsg(ctx, m); err != nil {
 		return fmt.Errorf("publish to NATS: %w", err)
 	}
@@ -152,22 +169,26 @@ func (p *publisher) post(ctx context.Context, e event, body []byte) error {
 	} else {
 		q.Set("user", e.To)
 	}
-	return p.admin(ctx, http.MethodPost, "/_weft/v1/events?"+q.Encode(), body)
+	return p.admin(ctx, http.MethodPost, "/_weft/v1/events?"+q.Encode(), e.key, body)
 }
 
 // revoke puts session on the blacklist.
 func (p *publisher) revoke(ctx context.Context, session string) error {
-	return p.admin(ctx, http.MethodPut, "/_weft/v1/blacklist/"+url.PathEscape(session), nil)
+	return p.admin(ctx, http.MethodPut, "/_weft/v1/blacklist/"+url.PathEscape(session), "", nil)
 }
 
-// admin calls the node's admin listener and expects a status of 2xx.
-func (p *publisher) admin(ctx context.Context, method, path string, body []byte) error {
+// admin calls the node's admin listener and expects a status of 2xx. A key makes
+// the request one that may be repeated.
+func (p *publisher) admin(ctx context.Context, method, path, key string, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+p.addrs.Admin+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("make request: %w", err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	resp, err := p.http.Do(req)
 	if err != nil {

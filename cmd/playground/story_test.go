@@ -1,75 +1,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/chromedp/chromedp"
 )
-
-// browser is a real Chromium with one page.
-type browser struct {
-	t   *testing.T
-	ctx context.Context
-}
-
-func openBrowser(t *testing.T) *browser {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	t.Cleanup(cancel)
-	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel = chromedp.NewExecAllocator(ctx, flags...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // waits for the browser; how it left is no matter
-		cancel()
-	})
-	return &browser{t, ctx}
-}
-
-func (b *browser) open(url string) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.Navigate(url)); err != nil {
-		b.t.Fatalf("open page: %v", err)
-	}
-}
-
-// click presses what the selector finds, as a user would.
-func (b *browser) click(selector string) {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
-		b.t.Fatalf("click %s: %v", selector, err)
-	}
-}
-
-// await blocks until the JavaScript expression is true; what names it.
-func (b *browser) await(what, expression string) {
-	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(10*time.Second))); err != nil {
-		page, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.getElementById("desk").innerText`)) // to explain the first error
-		b.t.Fatalf("%s: %v; the page says:\n%s", what, err, page)
-	}
-}
-
-func (b *browser) eval(expression string) string {
-	b.t.Helper()
-	s, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](expression))
-	if err != nil {
-		b.t.Fatalf("evaluate %s: %v", expression, err)
-	}
-	return s
-}
 
 func tab(user, rest string) string { return ".tab[data-user=" + user + "] " + rest }
 
@@ -183,12 +121,13 @@ func TestANodeThatDoesNotStartIsToldAndLeavesNothing(t *testing.T) {
 }
 
 func TestThePlaygroundEndsWithItsNode(t *testing.T) {
-	n, err := startNode(t.Context(), fakeNode(t, "exit 4"), "weft.yaml", testAddrs, t.Output())
+	n, err := startNode("weft", fakeNode(t, "exit 4"), "weft.yaml", testAddrs.Admin, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	p := &playground{node: n, page: &page{server: &http.Server{}, failed: make(chan error)}}
+	p := &playground{failed: make(chan error, 1)}
+	p.watch("weft", n)
 	if err := p.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "exit status 4") {
 		t.Errorf("Run: %v", err)
 	}

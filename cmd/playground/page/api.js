@@ -4,6 +4,7 @@
 export const clock = () => performance.timeOrigin + performance.now();
 
 export const setup = () => answer(fetch("api/setup"));
+export const cluster = () => answer(fetch("api/cluster"));
 
 export const call = (name, body) => answer(fetch("api/" + name, {
   method: "POST",
