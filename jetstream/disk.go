@@ -17,9 +17,17 @@ type disk struct {
 	floor uint64
 	log   *slog.Logger
 	low   atomic.Bool
+	was   atomic.Bool // low since mended was called
 }
 
 func (d *disk) full() bool { return d.low.Load() }
+
+// wasFull reports whether the disk is or was full and the store has not been
+// seen to be well after that.
+func (d *disk) wasFull() bool { return d.was.Load() }
+
+// mended says that the store is well.
+func (d *disk) mended() { d.was.Store(d.low.Load()) }
 
 // look measures once. Space must be a quarter above the floor before events are
 // taken again, so that the state does not flutter.
@@ -40,6 +48,7 @@ func (d *disk) look(m *metrics) {
 	}
 	d.low.Store(low)
 	if low {
+		d.was.Store(true)
 		d.log.Error("disk is nearly full; events are refused until there is space",
 			"data_dir", d.path, "free_bytes", free, "floor_bytes", d.floor)
 	} else {

@@ -48,10 +48,10 @@ func (n *Node) openTicks() error {
 	return nil
 }
 
-// heal restarts the embedded server when the store is stuck: after its disk was
-// full it does not take messages again by itself. Everything that was
-// acknowledged is on disk and is found again; connections within the process
-// reconnect.
+// heal restarts the embedded server when the store is stuck, or has ended: after
+// its disk was full it does not take messages again by itself. Everything that
+// was acknowledged is on disk, or with the other nodes, and is found again;
+// connections within the process reconnect.
 func (n *Node) heal(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
@@ -62,11 +62,13 @@ func (n *Node) heal(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if !n.stuck() || n.disk.full() || time.Since(restarted) < healPause {
+		why := n.sick()
+		if why == "" || n.disk.full() || time.Since(restarted) < healPause {
 			continue
 		}
-		n.log.Error("the store takes no messages; restarting the embedded server")
+		n.log.Error("restarting the embedded server", "reason", why)
 		n.metrics.restarts.Inc()
+		n.members.renew()
 		n.srv.stop()
 		logged := false
 		_ = retry(ctx, func(ctx context.Context) error { // it ends with the node
@@ -81,18 +83,21 @@ func (n *Node) heal(ctx context.Context) {
 	}
 }
 
-// stuck reports whether ticks have gone unanswered for too long with no other
-// reason than the local store.
-func (n *Node) stuck() bool {
+// sick says why the server has to be restarted, "" when it has not.
+func (n *Node) sick() string {
+	if n.members.illFor() > stuckAfter {
+		return "this node's copies have stopped"
+	}
 	ticked := n.ticked.Load()
-	if ticked == 0 {
-		return false
-	}
 	silent := time.Duration(n.uptime() - ticked)
-	if n.cfg.Cluster == nil {
-		return silent > stuckAfter
+	switch {
+	case ticked == 0: // none was sent yet
+		return ""
+	case n.cfg.Cluster == nil && silent > stuckAfter,
+		silent > stuckAfterClustered && n.members.linkedFor() > stuckAfterClustered:
+		return "the store takes no messages"
 	}
-	return silent > stuckAfterClustered && n.members.linkedFor() > stuckAfterClustered
+	return ""
 }
 
 // uptime is a clock in nanoseconds, never 0, that does not jump with the wall

@@ -33,6 +33,7 @@ type membership struct {
 	cut     time.Time // since when there are not; zero: there are
 	current bool      // the local replicas have caught up since the start
 	stale   string    // what has not
+	ill     time.Time // since when they are not current any more; zero: they are
 	entered bool      // the cluster counts the node; asked again after a cut
 	// expelled gets the error of Run once, when the node was removed.
 	expelled chan error
@@ -102,18 +103,42 @@ func (n *Node) lookAround(ctx context.Context) {
 	if !entered {
 		n.reenter(ctx)
 	}
-	if current {
+	if current && n.srv.hasStore() && !n.disk.wasFull() {
 		return
 	}
 	err := n.replicasCurrent(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil {
+	switch {
+	case err == nil && m.current:
+		m.ill = time.Time{}
+		n.disk.mended()
+	case err == nil:
+		m.current = true
+		n.log.Info("the local replicas are current")
+	case !m.current:
 		m.stale = err.Error()
-		return
+	case m.ill.IsZero():
+		m.ill = now
 	}
-	m.current = true
-	n.log.Info("the local replicas are current")
+}
+
+// illFor is for how long replicas that were current have not been so, of a
+// store that has ended or whose disk was full; else it is 0.
+func (m *membership) illFor() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ill.IsZero() {
+		return 0
+	}
+	return time.Since(m.ill)
+}
+
+// renew makes the replicas count as not current until they have caught up.
+func (m *membership) renew() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.current, m.ill, m.stale = false, time.Time{}, "the embedded server is being restarted"
 }
 
 // reenter finds out whether the node was removed while it was cut off. A node
@@ -173,6 +198,9 @@ func (e *embedded) members(min int) int {
 
 // replicasCurrent asks the server whether all that it holds has caught up.
 func (n *Node) replicasCurrent(ctx context.Context) error {
+	if !n.srv.hasStore() {
+		return errors.New("the local store has stopped") // the server calls that healthy
+	}
 	try, cancel := context.WithTimeout(ctx, healthTry)
 	defer cancel()
 	m, err := n.system.RequestWithContext(try, "$SYS.REQ.SERVER."+n.srv.id()+".HEALTHZ", nil)
