@@ -12,10 +12,10 @@ export CGO_ENABLED := 0
 rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
 binary := bin/weft
 
-.PHONY: help build run cluster test lint unit e2e fault bench docs clean prepare
+.PHONY: help build run cluster test lint unit e2e fault bench bench-edge docs clean prepare
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile bin/weft, statically
 	go build -o $(binary) ./cmd/weft
@@ -54,6 +54,13 @@ fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and 
 
 bench: build ## benchmarks, those of the whole street included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
+
+# The load command prints ratios to two plain servers, which it runs in turn with
+# Weft. QUICK=1: two minutes instead of an hour; ONLY=regexp: some scenarios.
+bench-edge: build ## what connections and deliveries cost, beside plain servers (QUICK=1: two minutes)
+	@go build -o bin/load ./test/load
+	@go build -o bin/baseline ./test/load/baseline
+	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)')
 
 docs: ## write the reference of all keys into README.md
 	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update

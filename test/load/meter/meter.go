@@ -1,0 +1,141 @@
+// Package meter reads what a process costs from Linux's /proc: processor time,
+// private memory; and what a Go process tells of itself in the Prometheus text
+// format.
+package meter
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of processor time in /proc. It is 10 ms on all architectures
+// that Go runs on (proc(5): sysconf(_SC_CLK_TCK)).
+const tick = 10 * time.Millisecond
+
+// CPU is the processor time, user and system, that a process has used, in steps
+// of 10 ms.
+func CPU(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read processor time: %w", err)
+	}
+	return parseStat(string(stat))
+}
+
+// Own is the processor time that this process has used, in steps of 10 ms; 0 when
+// it cannot be read.
+func Own() time.Duration {
+	used, err := CPU(os.Getpid())
+	if err != nil {
+		return 0
+	}
+	return used
+}
+
+// parseStat adds fields 14 and 15 of /proc/<pid>/stat (proc_pid_stat(5)).
+func parseStat(stat string) (time.Duration, error) {
+	// The second field is the name in parentheses, which may hold anything.
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0, errors.New("malformed /proc/<pid>/stat")
+	}
+	sum := time.Duration(0)
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("malformed /proc/<pid>/stat: %w", err)
+		}
+		sum += time.Duration(n) * tick
+	}
+	return sum, nil
+}
+
+// Private is the memory in bytes that would be free again if the process ended:
+// what it shares with no other, as its program's text on disk and the kernel's
+// socket buffers are not counted.
+func Private(pid int) (int64, error) {
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read private memory: %w", err)
+	}
+	return parseRollup(string(rollup))
+}
+
+// parseRollup adds the private lines of /proc/<pid>/smaps_rollup.
+func parseRollup(rollup string) (int64, error) {
+	sum, lines := int64(0), 0
+	for line := range strings.Lines(rollup) {
+		name, value, _ := strings.Cut(line, ":")
+		if name != "Private_Clean" && name != "Private_Dirty" {
+			continue
+		}
+		number, ok := strings.CutSuffix(strings.TrimSpace(value), " kB")
+		kib, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || !ok {
+			return 0, fmt.Errorf("malformed line of smaps_rollup: %q", line)
+		}
+		sum += kib << 10
+		lines++
+	}
+	if lines != 2 {
+		return 0, errors.New("smaps_rollup does not tell private memory")
+	}
+	return sum, nil
+}
+
+// Gauge asks a Prometheus end point for a metric without labels.
+func Gauge(ctx context.Context, url, name string) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("read metrics: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("read metrics: %s", response.Status)
+	}
+	return parseGauge(response.Body, name)
+}
+
+// parseGauge reads the text format, version 0.0.4.
+func parseGauge(text io.Reader, name string) (float64, error) {
+	lines := bufio.NewScanner(text)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			value, _, _ = strings.Cut(strings.TrimSpace(value), " ")
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return 0, fmt.Errorf("read metrics: %w", err)
+	}
+	return 0, fmt.Errorf("there is no metric %s", name)
+}
+
+// Machine says in one line what was measured on.
+func Machine() string {
+	model := "processor of unknown model"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	return model
+}

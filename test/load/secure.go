@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"weft/test/load/crowd"
+)
+
+// protected are the targets of a Weft that serves TLS by itself, by name. Their
+// subscribers are goroutines with crypto/tls: the server's figures compare with
+// the others, the client's and the latencies do not.
+func protected(s *server) map[string]crowd.Target {
+	h2 := s.sse
+	h2.HTTP2 = true
+	return map[string]crowd.Target{"sse": s.sse, "websocket": s.websocket, "h2": h2}
+}
+
+// secureFanOuts measures one topic with many followers over TLS and HTTP/2.
+func (b *bench) secureFanOuts(ctx context.Context) error {
+	for _, name := range []string{"sse", "h2"} {
+		for _, inFlight := range []int{1, 8} {
+			s, err := startWeft(ctx, b.weft, weftOptions{subscribe: topic, tls: b.cert})
+			if err != nil {
+				return err
+			}
+			c, err := b.flow(ctx, s, crowd.Config{Target: protected(s)[name], Ready: s.ready}, b.scale.tls,
+				flow{subjects: 1, inFlight: inFlight}, s.publish+"/"+topic)
+			s.end()
+			if err != nil {
+				return err
+			}
+			b.keep(b.results.weft, fmt.Sprintf("tls fan-out %s %d", name, inFlight), c.PerDelivery(), "weft", c)
+			b.count(c.Report)
+		}
+	}
+	return nil
+}
+
+// secureIdle measures idle connections over TLS and streams over HTTP/2.
+func (b *bench) secureIdle(ctx context.Context) error {
+	for _, name := range []string{"sse", "websocket", "h2"} {
+		s, err := startWeft(ctx, b.weft, weftOptions{tls: b.cert})
+		if err != nil {
+			return err
+		}
+		r, err := b.stay(ctx, s, protected(s)[name], b.scale.tls)
+		s.end()
+		if err != nil {
+			return err
+		}
+		b.keep(b.results.weft, "tls idle "+name+" bytes", r.Bytes, s.name, r)
+		b.count(r.Report)
+	}
+	return nil
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+var errNeedsLinux = errors.New("servers are started and measured on Linux only")
+
+func startWeft(context.Context, string, weftOptions) (*server, error) { return nil, errNeedsLinux }
+
+func startBaseline(context.Context, string) (*server, error) { return nil, errNeedsLinux }
