@@ -79,7 +79,7 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 		// Nobody there means nothing stored; after a silence only an id makes a
 		// second try safe.
 		again := errors.Is(err, nats.ErrNoResponders) || e.ID != "" && errors.Is(err, ErrUnavailable)
-		if !again {
+		if !again || n.cutOff() > 0 {
 			return ack, err
 		}
 		select {
@@ -163,7 +163,7 @@ func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs
 				again = append(again, i)
 			}
 		}
-		if todo = again; len(todo) == 0 {
+		if todo = again; len(todo) == 0 || n.cutOff() > 0 {
 			break
 		}
 		select {
@@ -175,10 +175,15 @@ func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs
 	return acks, errs
 }
 
-// opened is ErrUnavailable while the node is being opened.
+// opened is ErrUnavailable while the node is being opened, and while it is cut
+// off: no majority will answer, and a publisher that knows that soon can turn to
+// another node.
 func (n *Node) opened() error {
 	if what := n.waiting.Load(); what != nil {
 		return fmt.Errorf("%w: %s", ErrUnavailable, *what)
+	}
+	if n.cutOff() > 0 {
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrIsolated)
 	}
 	return nil
 }

@@ -196,6 +196,34 @@ func TestRebalanceLosesAndDoublesNothing(t *testing.T) {
 	})
 }
 
+// The partitions of a node that is cut off move to one that can store, though the
+// node reaches Kafka still.
+func TestANodeThatIsCutOffGivesItsPartitionsUp(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(2, "orders"))
+	p := newProducer(t, b)
+	all := newMemory()
+	cut, lose := context.WithCancel(t.Context())
+	defer lose()
+	one := start(t, options(b), minority{all, cut})
+	eventually(t, "the first is at work", func() bool { return one.Joined() })
+	two := start(t, options(b), all)
+	eventually(t, "the second is at work", func() bool { return two.Joined() })
+	lose()
+	eventually(t, "the first has left", func() bool { return !one.Joined() })
+	for n := range 5 {
+		for i, user := range []string{"u0", "u1"} {
+			rec := order(user, n)
+			rec.Partition = int32(i)
+			produce(t, p, rec)
+		}
+	}
+	eventually(t, "all is stored", func() bool { return all.count() == 10 })
+	inOrder(t, all.all(), 2, 5)
+	if one.log.count("left the Kafka consumer group") != 1 || one.log.count("level=ERROR") != 0 {
+		t.Error("the log does not say once why")
+	}
+}
+
 func TestStoreThatIsAwayIsBackPressure(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	p := newProducer(t, b)

@@ -39,14 +39,26 @@ func newMember(c *Consumer, start string, topics []string) *member {
 	return &member{Consumer: c, start: start, topics: topics, log: c.log.With("group", c.opts.Kafka.Group)}
 }
 
-// run joins, and joins again, until ctx ends.
+// run joins, and joins again, until ctx ends. A node that has been cut off from
+// the others for as long as a dead member is missed leaves the group: it could
+// store nothing of its partitions, another one can.
 func (m *member) run(ctx context.Context) {
 	patience := retryFirst
 	for {
+		linked, cancel, err := m.store.Majority(ctx, m.opts.Kafka.SessionTimeout)
+		if err != nil {
+			return
+		}
 		began := time.Now()
-		err := m.connected(ctx)
+		err = m.connected(linked)
+		cut := linked.Err() != nil
+		cancel()
 		if ctx.Err() != nil {
 			return
+		}
+		if cut {
+			m.log.Warn("left the Kafka consumer group: the node is cut off from the others")
+			continue
 		}
 		if time.Since(began) > settled {
 			patience = retryFirst

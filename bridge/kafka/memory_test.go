@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"weft/jetstream"
 )
@@ -46,6 +47,11 @@ func (m *memory) HasID(_ context.Context, _, id string) (bool, error) {
 		return false, jetstream.ErrUnavailable
 	}
 	return m.ids[id], nil
+}
+
+func (m *memory) Majority(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc, error) {
+	linked, cancel := context.WithCancel(ctx)
+	return linked, cancel, nil
 }
 
 func (m *memory) NewPipeline(cfg jetstream.PipelineConfig) (Pipeline, error) {
@@ -115,6 +121,22 @@ func (p *memoryPipeline) Close() error {
 	defer p.store.mu.Unlock()
 	p.store.open--
 	return nil
+}
+
+// A minority is the store as a node sees it that is cut off when cut ends.
+type minority struct {
+	*memory
+	cut context.Context
+}
+
+func (m minority) Majority(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc, error) {
+	if m.cut.Err() != nil {
+		<-ctx.Done()
+		return nil, nil, ctx.Err()
+	}
+	linked, cancel := context.WithCancel(ctx)
+	context.AfterFunc(m.cut, cancel)
+	return linked, cancel, nil
 }
 
 var errNever = errors.New("never")

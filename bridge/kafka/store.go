@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"time"
 
 	"weft/jetstream"
 )
@@ -11,6 +12,7 @@ import (
 type Store interface {
 	NewPipeline(jetstream.PipelineConfig) (Pipeline, error)
 	HasID(ctx context.Context, subject, id string) (bool, error)
+	Majority(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error)
 }
 
 // Pipeline is a jetstream.Pipeline.
