@@ -52,6 +52,7 @@ type Node struct {
 	streamID  atomic.Pointer[StreamID]
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
 	members   membership
+	leader    *leadership
 	tickReply string
 	made      time.Time
 	ticked    atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
@@ -74,7 +75,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 		}
 	}
 	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(gate, maxReads), lookups: newLookups()}
-	n.srv = newEmbedded(cfg, log)
+	n.srv, n.leader = newEmbedded(cfg, log), newLeadership()
 	n.questions = newQuestions(cfg.Node.Name, log, n.metrics.busy.Inc)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
@@ -131,6 +132,9 @@ func (n *Node) Open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := n.enter(ctx); err != nil {
+		return err
+	}
+	if err := n.watchLeader(); err != nil {
 		return err
 	}
 	if err := n.ensureStream(ctx); err != nil {

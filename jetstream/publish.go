@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 		if n.disk.full() {
 			return Ack{}, ErrDiskFull
 		}
-		ack, err := n.publishOnce(ctx, m)
+		ack, err := n.publishOnce(ctx, m, e.ID != "")
 		// Nobody there means nothing stored; after a silence only an id makes a
 		// second try safe.
 		again := errors.Is(err, nats.ErrNoResponders) || e.ID != "" && errors.Is(err, ErrUnavailable)
@@ -90,9 +91,14 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 	}
 }
 
-func (n *Node) publishOnce(ctx context.Context, m *nats.Msg) (Ack, error) {
+// publishOnce gives an event that can be sent again up as soon as another node
+// leads.
+func (n *Node) publishOnce(ctx context.Context, m *nats.Msg, repeatable bool) (Ack, error) {
 	try, cancel := context.WithTimeout(ctx, publishTry)
 	defer cancel()
+	if repeatable {
+		defer context.AfterFunc(n.Term(), cancel)()
+	}
 	resp, err := n.conn.RequestMsgWithContext(try, m)
 	if err != nil {
 		return Ack{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -196,6 +202,7 @@ func (n *Node) publishRound(ctx context.Context, events []Event, todo []int, ack
 		}
 		return
 	}
+	led := n.Term().Done()
 	reply, answers, done := n.replies.expect(len(todo))
 	defer done()
 	waiting := make(map[int]bool, len(todo))
@@ -217,6 +224,9 @@ func (n *Node) publishRound(ctx context.Context, events []Event, todo []int, ack
 			return
 		case <-timer.C:
 			return
+		case <-led: // what can be sent again is
+			led = nil
+			maps.DeleteFunc(waiting, func(i int, _ bool) bool { return events[i].ID != "" })
 		case m := <-answers:
 			i, err := strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
 			if err != nil || !waiting[i] {

@@ -141,7 +141,7 @@ func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
 // one meanwhile; Position takes a majority. It fails with ErrUnavailable: try
 // again.
 func (n *Node) Position(ctx context.Context) (uint64, error) {
-	ack, err := n.publishOnce(ctx, nats.NewMsg("tick."+n.Token()))
+	ack, err := n.publishOnce(ctx, nats.NewMsg("tick."+n.Token()), true)
 	return ack.Seq, err
 }
 
@@ -159,12 +159,16 @@ type leaderQuery struct {
 }
 
 func (n *Node) askLeader(ctx context.Context, q leaderQuery) (uint64, error) {
-	subject := q.LastFor + q.NextFor
 	release, err := n.reads.acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
+	return whileLed(ctx, n, func(ctx context.Context) (uint64, error) { return n.askLeaderOnce(ctx, q) })
+}
+
+func (n *Node) askLeaderOnce(ctx context.Context, q leaderQuery) (uint64, error) {
+	subject := q.LastFor + q.NextFor
 	req, err := json.Marshal(q)
 	if err != nil {
 		return 0, err

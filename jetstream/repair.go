@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -10,12 +11,20 @@ func (p *Pipeline) watch() {
 	defer close(p.done)
 	tick := time.NewTicker(stallAfter / 4)
 	defer tick.Stop()
+	term := p.node.Term()
 	for {
 		select {
 		case <-p.ctx.Done():
 			return
 		case <-p.broken:
 			p.repair()
+		case <-term.Done(): // it may have taken answers with it
+			term = p.node.Term()
+			p.mu.Lock()
+			if p.oldest != p.next {
+				p.breakLocked()
+			}
+			p.mu.Unlock()
 		case now := <-tick.C:
 			p.mu.Lock()
 			if p.oldest != p.next && now.Sub(p.progress) > stallAfter {
@@ -121,6 +130,7 @@ func (p *Pipeline) storeOldest() error {
 	s := &p.ring[p.oldest%uint64(len(p.ring))]
 	answers := make(chan error, 1)
 	s.answers = answers
+	term := p.node.Term()
 	p.epoch++
 	p.sendLocked(p.oldest, s)
 	p.mu.Unlock()
@@ -132,6 +142,8 @@ func (p *Pipeline) storeOldest() error {
 	case err = <-answers:
 	case <-timer.C:
 		err = ErrUnavailable
+	case <-term.Done():
+		err = fmt.Errorf("%w: %w", ErrUnavailable, errLedByAnother)
 	case <-p.ctx.Done():
 		err = ErrAbandoned
 	}

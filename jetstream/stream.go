@@ -110,6 +110,10 @@ func streamID(meta map[string]string) (id StreamID, err error) {
 
 // State asks the leader. It fails with ErrUnavailable when nobody answers.
 func (n *Node) State(ctx context.Context) (State, error) {
+	return whileLed(ctx, n, n.state)
+}
+
+func (n *Node) state(ctx context.Context) (State, error) {
 	stream, err := n.js.Stream(ctx, streamEvents)
 	if errors.Is(err, js.ErrStreamNotFound) {
 		n.log.Error("the stream is gone; making it anew", "stream", streamEvents)

@@ -12,7 +12,7 @@ import (
 const maxReread = 50_000
 
 // copiesWait bounds how long a re-read waits for copies that are on their way.
-const copiesWait = tickEvery
+const copiesWait = 100 * time.Millisecond
 
 // startReread looks through what was stored since the last safe tick, up to
 // now. Later copies come from a leader that has not changed.

@@ -69,6 +69,7 @@ func (h *Hub) tick() {
 	var before view
 	known := false
 	for {
+		term := h.node.Term()
 		mark := ""
 		if now := time.Now(); now.Sub(marked) >= every {
 			mark, marked = strconv.FormatInt(now.UnixMilli()/every.Milliseconds(), 10), now
@@ -109,6 +110,7 @@ func (h *Hub) tick() {
 		select {
 		case <-h.ctx.Done():
 			return
+		case <-term.Done():
 		case <-timer.C:
 		}
 	}
