@@ -37,7 +37,10 @@ type PublicConfig struct {
 	// WriteTimeout is how long a client may take nothing of what is written to
 	// it before it counts as too slow.
 	WriteTimeout time.Duration `yaml:"write_timeout"`
-	// DrainWindow is the time over which a node that stops says goodbye.
+	// DrainDelay is for how long a node of a cluster that stops only says that
+	// it is not ready, so that load balancers send nobody any more.
+	DrainDelay time.Duration `yaml:"drain_delay"`
+	// DrainWindow is the time over which it then says goodbye.
 	DrainWindow time.Duration `yaml:"drain_window"`
 	// Limits bound connections.
 	Limits admit.Limits `yaml:"limits"`
@@ -67,7 +70,7 @@ func Default() Config {
 	return Config{
 		Public: PublicConfig{
 			Listen: ":4000", QueueBytes: 1 << 20, Keepalive: 15 * time.Second,
-			WriteTimeout: 20 * time.Second, DrainWindow: 5 * time.Second,
+			WriteTimeout: 20 * time.Second, DrainDelay: 2 * time.Second, DrainWindow: 5 * time.Second,
 		},
 		Admin: AdminConfig{Listen: "127.0.0.1:4010"},
 		Auth:  auth.Default(),
@@ -106,6 +109,9 @@ func (c *Config) Check() []error {
 	}
 	if p.WriteTimeout < time.Second {
 		bad("public.write_timeout", "%v is below 1s", p.WriteTimeout)
+	}
+	if p.DrainDelay < 0 || p.DrainDelay > 10*time.Minute {
+		bad("public.drain_delay", "%v is not between 0s and 10m", p.DrainDelay)
 	}
 	if p.DrainWindow < 0 || p.DrainWindow > 10*time.Minute {
 		bad("public.drain_window", "%v is not between 0s and 10m", p.DrainWindow)

@@ -19,14 +19,11 @@ package edge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -57,17 +54,18 @@ type Deps struct {
 
 // Edge is both listeners and the connections of a node.
 type Edge struct {
-	cfg      Config
-	deps     Deps
-	log      *slog.Logger
-	metrics  *metrics
-	gate     *gate
-	admin    *admin.Admin
-	registry *session.Registry
-	wheel    *session.Wheel
-	alive    wire.Keepalives
-	poller   *netpoll.Poller // nil where connections cannot be parked
-	list     []transport
+	cfg       Config
+	deps      Deps
+	log       *slog.Logger
+	metrics   *metrics
+	gate      *gate
+	admission *admission
+	admin     *admin.Admin
+	registry  *session.Registry
+	wheel     *session.Wheel
+	alive     wire.Keepalives
+	poller    *netpoll.Poller // nil where connections cannot be parked
+	list      []transport
 
 	draining atomic.Bool
 	sessions sync.WaitGroup // entered and not left
@@ -87,7 +85,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	}
 	e := &Edge{
 		cfg: cfg, deps: deps, log: log, metrics: m,
-		registry: session.NewRegistry(), wheel: session.NewWheel(cfg.Public.Keepalive),
+		registry: session.NewRegistry(), admission: newAdmission(m.delayed), wheel: session.NewWheel(cfg.Public.Keepalive),
 	}
 	if e.gate, err = newGate(&cfg.Public, reg); err != nil {
 		return nil, err
@@ -183,33 +181,6 @@ func (e *Edge) Run(ctx context.Context) error {
 	return err
 }
 
-// isolationEvery is how often the node looks whether it is cut off for too long.
-const isolationEvery = 500 * time.Millisecond
-
-// watchIsolation sends everybody elsewhere when the node has been cut off from
-// the majority of its cluster for cluster.isolated_for.
-func (e *Edge) watchIsolation(ctx context.Context) {
-	t := time.NewTicker(isolationEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		if _, tooLong := e.deps.Node.Isolated(); !tooLong {
-			continue
-		}
-		open := e.registry.All()
-		if len(open) > 0 {
-			e.log.Warn("cut off for too long; clients are sent elsewhere", "connections", len(open))
-		}
-		for _, s := range open {
-			s.End(session.Isolated)
-		}
-	}
-}
-
 // Ready is nil when the node takes new connections.
 func (e *Edge) Ready() error {
 	if e.draining.Load() {
@@ -226,50 +197,6 @@ func (e *Edge) Ready() error {
 
 // Connections is how many are open.
 func (e *Edge) Connections() int { return e.registry.Len() }
-
-// Drain takes no new connections from now on and says goodbye to those that are
-// open, spread over public.drain_window. It returns when all have left or ctx
-// ends; then its error says how many were left.
-func (e *Edge) Drain(ctx context.Context) error {
-	e.draining.Store(true)
-	open := e.registry.All()
-	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
-	e.log.Info("draining", "connections", len(open), "window", e.cfg.Public.DrainWindow)
-	start := time.Now()
-	for i, s := range open {
-		at := start.Add(e.cfg.Public.DrainWindow * time.Duration(i) / time.Duration(len(open)))
-		if err := sleepUntil(ctx, at); err != nil {
-			break
-		}
-		s.End(session.Draining)
-	}
-	left := make(chan struct{})
-	go func() {
-		e.sessions.Wait() // nobody enters any more; Close ends the rest
-		close(left)
-	}()
-	select {
-	case <-left:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("drain: %d connections left: %w", e.registry.Len(), ctx.Err())
-	}
-}
-
-func sleepUntil(ctx context.Context, at time.Time) error {
-	d := time.Until(at)
-	if d < time.Millisecond {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // Close ends all connections and closes the listeners. It may be called twice.
 func (e *Edge) Close() error {

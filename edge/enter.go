@@ -64,11 +64,17 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 	if err != nil {
 		return err
 	}
+	joined, err := e.admission.enter(r.Context())
+	if err != nil {
+		release()
+		return err
+	}
+	defer joined()
 	from := ""
 	if address.IsValid() {
 		from = address.String()
 	}
-	t.serve(w, &visit{r: r, query: q, id: id, release: release, about: session.About{
+	t.serve(w, &visit{r: r, query: q, id: id, release: release, joined: joined, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
 		Since: time.Now().UTC(), Address: from, Agent: r.UserAgent(),
 	}})
@@ -196,8 +202,9 @@ func (e *Edge) leave(s *session.Session) {
 
 // follow attaches a session to its subjects. It blocks until the client's place
 // is known, the session ends or the store stays away for too long.
-func (e *Edge) follow(ctx context.Context, s *session.Session, lastID string) error {
-	ctx, cancel := context.WithTimeout(ctx, followTime)
+func (e *Edge) follow(v *visit, s *session.Session) error {
+	defer v.joined()
+	ctx, cancel := context.WithTimeout(v.r.Context(), followTime)
 	defer cancel()
 	go func() {
 		select {
@@ -206,7 +213,7 @@ func (e *Edge) follow(ctx context.Context, s *session.Session, lastID string) er
 		case <-ctx.Done():
 		}
 	}()
-	reader, err := e.deps.Hub.Follow(ctx, s.Wanted(), lastID, s)
+	reader, err := e.deps.Hub.Follow(ctx, s.Wanted(), v.query.lastID, s)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ type metrics struct {
 	events      *prometheus.CounterVec
 	bytes       *prometheus.CounterVec
 	overflows   prometheus.Counter
+	delayed     prometheus.Counter
 	requests    *prometheus.CounterVec
 }
 
@@ -43,13 +44,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "weft_edge_queue_overflows_total",
 			Help: "Connections that ended because their queue was full or they took nothing for too long.",
 		}),
+		delayed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_edge_delayed_total",
+			Help: "Clients that were asked to come back later because too many connected at once.",
+		}),
 		requests: counter("weft_edge_requests_total", "Requests to publish or to change a connection, by problem code; ok for none.", "request", "code"),
 	}
 	if reg == nil {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.connections, m.connects, m.endings, m.refusals, m.events, m.bytes, m.overflows, m.requests,
+		m.connections, m.connects, m.endings, m.refusals, m.events, m.bytes, m.overflows, m.delayed, m.requests,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of edge: %w", err)

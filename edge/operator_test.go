@@ -171,6 +171,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"keepalive":     {func(c *Config) { c.Public.Keepalive = 0 }, "public.keepalive"},
 		"write timeout": {func(c *Config) { c.Public.WriteTimeout = 0 }, "public.write_timeout"},
 		"window":        {func(c *Config) { c.Public.DrainWindow = -1 }, "public.drain_window"},
+		"delay":         {func(c *Config) { c.Public.DrainDelay = time.Hour }, "public.drain_delay"},
 		"open admin":    {func(c *Config) { c.Admin.Listen = "0.0.0.0:4010" }, "admin.token"},
 		"admin host":    {func(c *Config) { c.Admin.Hosts = []string{"http://x"} }, "admin.hosts[0]"},
 		"auth":          {func(c *Config) { c.Auth.Mode = "maybe" }, "auth.mode"},

@@ -51,7 +51,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 	p.inbox.conn, p.inbox.feed = conn, &h.feed
 	p.hear()
 	p.begin(h.conn, p, h.head, h.early)
-	if err := t.follow(v.r.Context(), p.s, v.query.lastID); err != nil {
+	if err := t.follow(v, p.s); err != nil {
 		p.s.End(session.NotReady)
 	}
 }

@@ -44,8 +44,8 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 	got, cause := t.gather(v, s, box)
 	if code := cause.Ending().Code; code != "" {
 		p := problem.New(code, cause.Ending().Detail)
-		if _, ok := passes(p); ok {
-			p = p.Retry(jitter(retry / 2))
+		if back := comeBack(cause); back > 0 {
+			p = p.Retry(back)
 		}
 		problem.Write(w, p)
 		return
@@ -58,7 +58,7 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 // answer is not connected any more.
 func (t *poll) gather(v *visit, s *session.Session, box *box) (*harvest, session.Cause) {
 	defer t.leave(s)
-	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
+	if err := t.follow(v, s); err != nil {
 		s.End(session.NotReady)
 	} else if v.query.lastID != "" { // else its cursor is the answer
 		t.wait(v, s, box)

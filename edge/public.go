@@ -17,6 +17,11 @@ const (
 // servePublic dispatches by the path as it was sent. An http.ServeMux would
 // answer an unclean path with a redirect.
 func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
+	if e.draining.Load() {
+		// What follows is for another node to answer. Over HTTP/2 it is told so
+		// by GOAWAY, and what is open stays.
+		w.Header().Set("Connection", "close")
+	}
 	path := r.URL.Path
 	connection, isConnection := strings.CutPrefix(path, pathConnections)
 	switch {

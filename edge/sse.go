@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -72,9 +73,9 @@ func (t *sse) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(graceKeep))
 	sseHead(w, r)
-	_, _ = w.Write(wire.Retry(jitter(max(retry, p.RetryAfter))))
+	_, _ = w.Write(wire.Retry(cmp.Or(p.RetryAfter, comeBack(cause))))
 	format := sseFormat(r.URL.Query().Get("format") == "frame")
-	_, _ = w.Write(format.Control("", wire.TypeClose, farewell(cause)))
+	_, _ = w.Write(format.Control("", wire.TypeClose, farewell(cause, 0)))
 	_ = rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})
 }
@@ -111,18 +112,32 @@ func sseClosing(f wire.Format, c session.Cause) []byte {
 	switch c {
 	case session.Left:
 		return nil
-	case session.Draining, session.NotReady, session.Isolated:
-		dst = wire.Retry(jitter(retry / 2))
+	default:
+		if back := comeBack(c); back > 0 {
+			dst = wire.Retry(back)
+		}
 	}
-	return append(dst, f.Control("", wire.TypeClose, farewell(c))...)
+	return append(dst, f.Control("", wire.TypeClose, farewell(c, 0))...)
 }
 
-// farewell is the data of weft.close.
-func farewell(c session.Cause) []byte {
+// comeBack is when a client that was sent away may come back, each at another
+// time; 0 when that is for the client to choose.
+func comeBack(c session.Cause) time.Duration {
+	switch c {
+	case session.Draining, session.NotReady, session.Isolated, session.Limit:
+		return jitter(retry / 2)
+	}
+	return 0
+}
+
+// farewell is the data of weft.close. retry says when to come back where the
+// transport has no other word for it; 0 says nothing.
+func farewell(c session.Cause, retry time.Duration) []byte {
 	data, _ := json.Marshal(struct {
 		Reason    string `json:"reason"`
 		Reconnect bool   `json:"reconnect"`
-	}{c.Ending().Reason, c.Ending().Reconnect})
+		Retry     int64  `json:"retry,omitempty"` // milliseconds, as in SSE
+	}{c.Ending().Reason, c.Ending().Reconnect, retry.Milliseconds()})
 	return data
 }
 
@@ -157,7 +172,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 		s.End(lost(err))
 		return
 	}
-	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
+	if err := t.follow(v, s); err != nil {
 		s.End(session.NotReady)
 	}
 	if err := pump.Run(v.r.Context(), q, send); err != nil {
@@ -183,7 +198,7 @@ func (t *sse) park(w http.ResponseWriter, v *visit) {
 	}
 	sseFields(w.Header(), v.r)
 	p.begin(conn, p, append(responseHead("200 OK", w.Header()), wire.Retry(retry)...), early)
-	if err := t.follow(v.r.Context(), p.s, v.query.lastID); err != nil {
+	if err := t.follow(v, p.s); err != nil {
 		p.s.End(session.NotReady)
 	}
 }

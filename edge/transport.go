@@ -48,6 +48,8 @@ type visit struct {
 	about session.About
 	// release gives back what the limits counted.
 	release func()
+	// joined gives the place back that the admission counted.
+	joined func()
 }
 
 // session makes the visit's session. alive may be nil.

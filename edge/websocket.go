@@ -68,7 +68,7 @@ func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 	defer func() { _ = conn.Close() }()
 	raw := conn.NetConn()
 	_ = raw.SetDeadline(time.Now().Add(linger))
-	if _, err := raw.Write(webSocketClosing(cause)); err == nil {
+	if _, err := raw.Write(webSocketFarewell(cause, p.RetryAfter)); err == nil {
 		drainMessages(conn)
 	}
 }
@@ -79,7 +79,11 @@ func webSocketClosing(c session.Cause) []byte {
 	if c == session.Left {
 		return nil
 	}
-	bye := wire.WebSocket.Control("", wire.TypeClose, farewell(c))
+	return webSocketFarewell(c, comeBack(c))
+}
+
+func webSocketFarewell(c session.Cause, retry time.Duration) []byte {
+	bye := wire.WebSocket.Control("", wire.TypeClose, farewell(c, retry))
 	return append(bye, wire.Close(c.Ending().Close, c.Ending().Reason)...)
 }
 
@@ -111,7 +115,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 		t.readMessages(conn, s, q)
 		s.End(session.Left)
 	})
-	if err := t.follow(v.r.Context(), s, v.query.lastID); err != nil {
+	if err := t.follow(v, s); err != nil {
 		s.End(session.NotReady)
 	}
 	err = pump.Run(v.r.Context(), q, func(frames [][]byte) error {

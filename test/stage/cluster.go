@@ -61,6 +61,7 @@ func (n *Network) StartCluster(t testing.TB, ctx context.Context, settings map[s
 func launchCluster(nodes []*Node, addresses []string, settings map[string]any) {
 	for i, n := range nodes {
 		n.Config.With("node.name", fmt.Sprintf("n%d", i+1)).
+			With("public.drain_delay", "0s").
 			With("public.drain_window", "500ms").
 			With("cluster.listen", addresses[i]).
 			With("cluster.seeds", addresses).
