@@ -17,9 +17,11 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a node",
-		Long: `Runs a node until it gets SIGTERM or SIGINT. Then it is not ready any more, its
-sources stop, its clients are told to come back elsewhere over
-public.drain_window, and the store is closed. A second signal ends it at once.
+		Long: `Runs a node until it gets SIGTERM or SIGINT. Then it is not ready any more and
+its sources stop; in a cluster it waits for public.drain_delay, so that load
+balancers notice. Its clients are told to come back elsewhere over
+public.drain_window, what it leads in the cluster is handed over, and the store
+is closed. A second signal ends it at once.
 
 The log goes to standard error. The line "ready" names the addresses.`,
 		Example: "  weft serve --config weft.yaml",

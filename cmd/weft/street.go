@@ -61,7 +61,8 @@ var errStore = errors.New("open store")
 // disk after a crash.
 const openLimit = 5 * time.Minute
 
-// drainGrace is added to public.drain_window for clients to go.
+// drainGrace is added to public.drain_delay and public.drain_window for clients
+// to go.
 const drainGrace = 5 * time.Second
 
 // openStreet opens everything; stop ends the process as a signal would. What
@@ -152,8 +153,10 @@ func (s *street) storeReady() error {
 }
 
 // run serves until ctx ends or a part fails, and then leaves in order: not
-// ready any more, sources stop and mark what is stored, clients are told to
-// come back elsewhere, and last the store.
+// ready any more; sources stop and mark what is stored; when load balancers
+// have noticed, clients are told to come back elsewhere; what the node leads in
+// the cluster is handed over; the listeners close, and last the store. Until the
+// listeners close events are taken: the store works to its end.
 func (s *street) run(ctx context.Context) error {
 	g := &group{log: s.log}
 	g.add("store", s.node.Run)
@@ -189,14 +192,17 @@ func (s *street) serve(ctx context.Context) error {
 	return s.serveErr
 }
 
-// sayGoodbye takes no new clients from now on and tells those that are there to
-// leave. It closes left at the end.
+// sayGoodbye takes no new clients from now on, tells those that are there to
+// leave, and then lets other nodes lead. It closes left at the end.
 func (s *street) sayGoodbye() {
 	defer close(s.left)
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Public.DrainWindow+drainGrace)
+	leaving, cancel := context.WithTimeout(context.Background(), s.cfg.Public.DrainDelay+s.cfg.Public.DrainWindow+drainGrace)
 	defer cancel()
-	if err := s.edge.Drain(ctx); err != nil {
+	if err := s.edge.Drain(leaving); err != nil {
 		s.log.Warn("not all clients left by themselves", "err", err)
+	}
+	if err := s.node.HandOver(context.Background()); err != nil { // it takes its own time, which is bounded
+		s.log.Warn("not all leadership was handed over", "err", err)
 	}
 }
 
