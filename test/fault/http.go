@@ -33,10 +33,18 @@ func newPublic(c *Cluster, token string) *overHTTP {
 	return &overHTTP{called: "http", origin: c.Balancer.URL, token: token, client: publishers()}
 }
 
-// newAdmin posts to the admin listener of a random node.
+// newAdmin posts to the admin listener of a node that is ready, if there is one.
 func newAdmin(c *Cluster) *overHTTP {
 	return &overHTTP{called: "admin", token: c.Nodes[0].AdminToken(), client: publishers(),
-		origin: func() string { return c.Nodes[rand.IntN(len(c.Nodes))].AdminURL() }}
+		origin: func() string {
+			order := rand.Perm(len(c.Nodes))
+			for _, i := range order {
+				if c.Ready(context.Background(), i) {
+					return c.Nodes[i].AdminURL()
+				}
+			}
+			return c.Nodes[order[0]].AdminURL()
+		}}
 }
 
 func publishers() *http.Client {

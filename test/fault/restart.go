@@ -62,6 +62,7 @@ func (c *Cluster) stop(ctx context.Context, i int) error {
 const (
 	floodEvents = 5000
 	floodBytes  = 4 << 10
+	floodLimit  = 30 * time.Second
 )
 
 // flood stores 20 MB on subjects that nobody follows, through node i.
@@ -78,14 +79,13 @@ func (c *Cluster) flood(ctx context.Context, i int) error {
 		}
 	}
 	// An acknowledgement of what comes after them says that they have been taken in.
-	ctx, cancel := context.WithTimeout(ctx, publishTry)
-	defer cancel()
+	end := time.Now().Add(floodLimit)
 	for {
-		_, err := conn.RequestWithContext(ctx, "topic.flood.0", data)
+		_, err := conn.Request("topic.flood.0", data, ackTry)
 		if err == nil {
 			return nil
 		}
-		if Pause(ctx, publishPause) != nil {
+		if time.Now().After(end) || Pause(ctx, publishPause) != nil {
 			return fmt.Errorf("flood: %w", err)
 		}
 	}
