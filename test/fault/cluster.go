@@ -32,6 +32,8 @@ type Cluster struct {
 	// Disk is the small one that holds the data folder of the last node; nil where
 	// mounting is not permitted.
 	Disk *stage.Disk
+	// Token mints a token for a user.
+	Token func(user string) string
 	// Load runs all the while.
 	Load *Load
 	// Log says what a fault does, for whoever reads the log of a failed run.
@@ -41,7 +43,7 @@ type Cluster struct {
 // StartCluster starts all of it, with an idle load, until the test ends.
 func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	t.Helper()
-	c := &Cluster{Log: logger(t)}
+	c := &Cluster{Log: logger(t), Token: func(user string) string { return stage.Token(t, user, nil) }}
 	var err error
 	if c.Kafka, err = stage.NewKafka(ctx, t.TempDir()); err != nil {
 		t.Fatal(err)
@@ -57,6 +59,7 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	}
 	settings := stage.Config{
 		"node.min_free":          floorBytes,
+		"cluster.isolated_for":   "5s",
 		"events.max_per_subject": kept,
 		"events.max_bytes":       "256MiB",
 		"auth.publish":           []any{"user.*"},

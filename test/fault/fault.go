@@ -25,6 +25,8 @@ type Fault struct {
 	Name string
 	// Brief is how often a plain test does it, 0 for once.
 	Brief int
+	// Network says that it takes nodes in networks of their own.
+	Network bool
 	// Apply does it and undoes it; who calls waits until all nodes are ready.
 	Apply func(ctx context.Context, c *Cluster) error
 	// MaxSilence bounds the silence on connections that live through it, for events

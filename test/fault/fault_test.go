@@ -32,6 +32,13 @@ func planned(t *testing.T) plan {
 			t.Fatalf("WEFT_FAULT_ONLY=%s names a fault that there is not", only)
 		}
 	}
+	p.faults = slices.DeleteFunc(p.faults, func(f Fault) bool {
+		impossible := f.Network && !stage.HasNetwork()
+		if impossible {
+			t.Logf("WARNING: not run: %s: no private network", f.Name)
+		}
+		return impossible
+	})
 	if s := os.Getenv("WEFT_FAULT"); s != "" {
 		d, err := time.ParseDuration(s)
 		if err != nil || d <= 0 {

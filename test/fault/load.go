@@ -11,7 +11,6 @@ import (
 
 	"weft/test/client"
 	"weft/test/follow"
-	"weft/test/stage"
 )
 
 const (
@@ -68,7 +67,7 @@ func StartLoad(t *testing.T, ctx context.Context, c *Cluster) *Load {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.sources = []source{overKafka, overNATS, newAdmin(c), newPublic(c, stage.Token(t, "shop", nil))}
+	l.sources = []source{overKafka, overNATS, newAdmin(c), newPublic(c, c.Token("shop"))}
 	ctx, l.stop = context.WithCancel(ctx)
 	t.Cleanup(func() {
 		l.stop()
@@ -79,7 +78,7 @@ func StartLoad(t *testing.T, ctx context.Context, c *Cluster) *Load {
 	})
 	for _, s := range l.sources {
 		for i := range busyUsers + quietUsers {
-			l.addUser(t, ctx, c, s, i)
+			l.addUser(ctx, c, s, i)
 		}
 	}
 	for _, u := range l.users {
@@ -95,9 +94,9 @@ func StartLoad(t *testing.T, ctx context.Context, c *Cluster) *Load {
 	return l
 }
 
-func (l *Load) addUser(t *testing.T, ctx context.Context, c *Cluster, s source, i int) {
+func (l *Load) addUser(ctx context.Context, c *Cluster, s source, i int) {
 	u := &user{name: fmt.Sprintf("%s-%d", s.name(), i), source: s, busy: i < busyUsers}
-	u.token = stage.Token(t, u.name, nil)
+	u.token = c.Token(u.name)
 	steady, restless := 1, 1
 	if u.busy {
 		steady = 3 // one at each node, more or less
