@@ -91,7 +91,9 @@ func (c nodeConfig) goodbye() []string {
 		seeds[i] = strconv.Quote(s)
 	}
 	return []string{
-		"  # A node that stops sends its clients to the others, spread over this time.",
+		"  # A node that stops first lets the load balancer notice, which asks twice a",
+		"  # second, and then sends its clients to the others, spread over the window.",
+		"  drain_delay: 1s",
 		"  drain_window: 2s",
 		"cluster:",
 		"  size: " + strconv.Itoa(len(seeds)),

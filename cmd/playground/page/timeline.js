@@ -1,12 +1,12 @@
 // The timeline draws a dot for each event as it arrives, a row for each user, and
 // a line for each thing that happens to a node, so that silence can be seen.
 const shown = 60_000;  // milliseconds
-const rowHeight = 30, topHeight = 22, labelWidth = 52;
+const rowHeight = 30, labelHeight = 16, labelRows = 3, topHeight = labelHeight * labelRows + 6, labelWidth = 52;
 
 export class Timeline {
   #canvas; #rows; #dots = []; #marks = [];
 
-  // rows maps the name of a user to the number of its row.
+  // names are those of the users, a row each.
   constructor(canvas, names) {
     this.#canvas = canvas;
     this.#rows = names;
@@ -42,11 +42,16 @@ export class Timeline {
       pen.fillStyle = colour("rule");
       pen.fillRect(labelWidth, y(row), width - labelWidth, 1);
     });
+    // What happens at about the same time has its words one below the other.
+    const ends = Array(labelRows).fill(-Infinity);
     for (const { at, text } of this.#marks) {
       pen.fillStyle = colour("mark");
       pen.fillRect(x(at), topHeight, 1, height - topHeight);
       const room = pen.measureText(text).width;
-      pen.fillText(text, Math.max(labelWidth, Math.min(x(at) + 4, width - room)), topHeight / 2);
+      const left = Math.max(labelWidth, Math.min(x(at), width - room));
+      const row = Math.max(0, ends.findIndex((end) => end < left));
+      ends[row] = left + room + 8;
+      pen.fillText(text, left, labelHeight * (row + .5));
     }
     const nudge = { kafka: -6, http: 0, nats: 6 };
     for (const { row, at, via, fresh } of this.#dots) {
