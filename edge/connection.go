@@ -43,8 +43,8 @@ func (e *Edge) rekey(s *session.Session, id *auth.Identity) error {
 	return nil
 }
 
-// find returns an open connection by its id, nil when there is none. It is the
-// one place that knows where connections are.
+// find returns an open connection of this node by its id, nil when there is
+// none.
 func (e *Edge) find(id string) *session.Session {
 	s := e.registry.Get(id)
 	if s == nil || s.About().Transport == namePoll {
@@ -69,16 +69,7 @@ func (e *Edge) patchConnection(w http.ResponseWriter, r *http.Request, connectio
 	if c.empty() {
 		return problem.New(problem.BadRequest, "the body asks for nothing")
 	}
-	s := e.find(connection)
-	if s == nil {
-		return problem.New(problem.NotFound, "there is no such connection")
-	}
-	if s.Identity().User != caller.User {
-		return problem.New(problem.UserMismatch, "the connection is of another user")
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), commandTime)
-	defer cancel()
-	subjects, err := e.change(ctx, s, &c)
+	subjects, err := e.changeAnywhere(r.Context(), &remoteChange{Connection: connection, User: []byte(caller.User), Change: c})
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ type Deps struct {
 	// Ready is nil when the parts below may serve; its error is shown to
 	// operators. It is called for each new connection and must be cheap.
 	Ready func() error
+	// Version is the program's, shown to operators.
+	Version string
 	// Gatherer is what /metrics shows.
 	Gatherer prometheus.Gatherer
 	// Drain is called, in a goroutine of its own, when an operator asks the
@@ -94,12 +96,13 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: linger})
 	}
 	e.list = e.transports()
+	e.answerNodes()
 	e.inner, e.cancel = context.WithCancel(context.Background())
 	e.admin, err = admin.New(admin.Config{
 		Token: cfg.Admin.Token, Listen: cfg.Admin.Listen, Hosts: cfg.Admin.Hosts,
 	}, admin.Deps{
 		Node: deps.Node, Sessions: e.registry, Gatherer: deps.Gatherer, Drain: deps.Drain,
-		Ready:   e.Ready,
+		Version: deps.Version, Ready: e.Ready,
 		Publish: func(w http.ResponseWriter, r *http.Request) error { return e.accept(w, r, "admin", anything) },
 	}, log)
 	return e, err

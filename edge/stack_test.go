@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,6 +37,7 @@ type stack struct {
 	node   *jetstream.Node
 	edge   *Edge
 	cfg    Config
+	js     jetstream.Config
 	reg    *prometheus.Registry
 	client *http.Client
 	ready  atomic.Pointer[error]
@@ -54,33 +56,58 @@ func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack
 // newStackOn starts one whose connections are served on the path p.
 func newStackOn(t *testing.T, p path, change func(c *Config, js *jetstream.Config)) *stack {
 	t.Helper()
-	cfg := Default()
-	cfg.Public.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Public.Keepalive, cfg.Public.DrainWindow = 200*time.Millisecond, 50*time.Millisecond
-	cfg.Auth.Issuers = []auth.Issuer{{Keys: []auth.Key{{Alg: "HS256", Secret: secret}}}}
-	cfg.Auth.Allow = []string{"topic.hotel.*", "topic.own.{/sub}", "topic.extra.{/extra}"}
-	cfg.Auth.Publish = []string{"topic.hotel.*"}
-	cfg.Auth.Anonymous.Allow = []string{"topic.hotel.lobby"}
-	js := jetstream.Default()
-	js.Node.Name, js.Node.DataDir, js.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
-	if change != nil {
-		change(&cfg, &js)
-	}
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s := &stack{t: t, cfg: cfg, reg: prometheus.NewRegistry()}
+	s := prepareStack(t, "n1", change)
 	p.set(t, s)
+	s.must(s.start(t.Context()))
+	return s
+}
+
+// prepareStack makes one that start has yet to start.
+func prepareStack(t *testing.T, name string, change func(c *Config, js *jetstream.Config)) *stack {
+	s := &stack{t: t, cfg: Default(), js: jetstream.Default(), reg: prometheus.NewRegistry()}
+	s.cfg.Public.Listen, s.cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	s.cfg.Public.Keepalive, s.cfg.Public.DrainWindow = 200*time.Millisecond, 50*time.Millisecond
+	s.cfg.Auth.Issuers = []auth.Issuer{{Keys: []auth.Key{{Alg: "HS256", Secret: secret}}}}
+	s.cfg.Auth.Allow = []string{"topic.hotel.*", "topic.own.{/sub}", "topic.extra.{/extra}"}
+	s.cfg.Auth.Publish = []string{"topic.hotel.*"}
+	s.cfg.Auth.Anonymous.Allow = []string{"topic.hotel.lobby"}
+	s.js.Node.Name, s.js.Node.DataDir, s.js.Node.Listen = name, t.TempDir(), "127.0.0.1:0"
+	if change != nil {
+		change(&s.cfg, &s.js)
+	}
+	return s
+}
+
+// start opens all, which ends with the test.
+func (s *stack) start(ctx context.Context) error {
+	log := slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("node", s.js.Node.Name)
+	closed := func(close func() error) {
+		s.t.Cleanup(func() {
+			if err := close(); err != nil {
+				s.t.Error(err)
+			}
+		})
+	}
 	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: s.trust.Clone(), ForceAttemptHTTP2: true}}
-	s.node = jetstream.New(js, log, s.reg)
-	s.must(s.node.Open(t.Context()))
-	t.Cleanup(func() { s.must(s.node.Close()) })
+	s.node = jetstream.New(s.js, log, s.reg)
+	if err := s.node.Open(ctx); err != nil {
+		return err
+	}
+	closed(s.node.Close)
 	hub := feed.New(s.node, log, s.reg)
-	s.must(hub.Open(t.Context()))
-	t.Cleanup(func() { s.must(hub.Close()) })
-	verifier, err := auth.New(cfg.Auth, log, s.reg)
-	s.must(err)
-	s.must(verifier.Open(t.Context()))
+	if err := hub.Open(ctx); err != nil {
+		return err
+	}
+	closed(hub.Close)
+	verifier, err := auth.New(s.cfg.Auth, log, s.reg)
+	if err != nil {
+		return err
+	}
+	if err := verifier.Open(ctx); err != nil {
+		return err
+	}
 	s.edge, err = New(s.cfg, Deps{
-		Node: s.node, Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg,
+		Node: s.node, Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg, Version: "v1.2.3",
 		Ready: func() error {
 			if err := s.ready.Load(); err != nil {
 				return *err
@@ -89,21 +116,25 @@ func newStackOn(t *testing.T, p path, change func(c *Config, js *jetstream.Confi
 		},
 		Drain: func() { s.drains.Add(1) },
 	}, log, s.reg)
-	s.must(err)
+	if err != nil {
+		return err
+	}
 	if s.unparked {
 		s.edge.poller = nil
 	}
-	s.must(s.edge.Open(t.Context()))
-	ctx, cancel := context.WithCancel(context.Background())
+	if err := s.edge.Open(ctx); err != nil {
+		return err
+	}
+	running, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.edge.Run(ctx) }()
-	t.Cleanup(func() {
+	go func() { done <- s.edge.Run(running) }()
+	closed(func() error {
 		cancel()
-		s.must(<-done)
-		s.must(s.edge.Close())
+		err := errors.Join(<-done, s.edge.Close())
 		s.client.CloseIdleConnections()
+		return err
 	})
-	return s
+	return nil
 }
 
 func (s *stack) must(err error) {

@@ -36,6 +36,12 @@ type Tally struct {
 	Complete bool `json:"complete"`
 }
 
+// Miss takes nodes out of the tally whose answers were not whole.
+func (t *Tally) Miss(nodes int) {
+	t.Answered -= nodes
+	t.Complete = false
+}
+
 // An Answer is what one node says.
 type Answer struct {
 	Node string
@@ -52,56 +58,73 @@ type Answers struct {
 // gathers what they say within 250 ms. A node that does not answer is missing
 // from the tally; there is no error.
 func (n *Node) Ask(ctx context.Context, question string, data []byte) Answers {
+	return n.AskUntil(ctx, question, data, func(Answer) bool { return false })
+}
+
+// AskUntil asks as Ask does, but waits for no more once an answer is enough;
+// it is the last of the list then. The tally is of those that came until then.
+func (n *Node) AskUntil(ctx context.Context, question string, data []byte, enough func(Answer) bool) Answers {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	waiting := n.srv.peers()
-	a := Answers{Tally: Tally{Expected: 1 + len(waiting), Known: n.known()}}
-	if conn, replies := n.questions.link(); conn != nil && len(waiting) > 0 {
-		reply, answers, done := replies.expect(2 * len(waiting))
+	g := gathering{waiting: n.srv.peers(), enough: enough}
+	g.Tally = Tally{Expected: 1 + len(g.waiting), Known: n.known()}
+	var answers <-chan *nats.Msg
+	if conn, replies := n.questions.link(); conn != nil && len(g.waiting) > 0 {
+		reply, ch, done := replies.expect(2 * len(g.waiting))
 		defer done()
 		if conn.PublishRequest(askSubject+question, reply, data) == nil {
-			a.askSelf(ctx, n, question, data)
-			a.gather(ctx, answers, waiting)
-			return a.finish(n)
+			answers = ch
 		}
 	}
-	a.askSelf(ctx, n, question, data)
-	return a.finish(n)
-}
-
-func (a *Answers) askSelf(ctx context.Context, n *Node, question string, data []byte) {
 	if own, err := n.questions.answer(ctx, question, data); err == nil {
-		a.List = append(a.List, Answer{n.Name(), own})
+		g.take(Answer{n.Name(), own})
 	}
+	if answers != nil {
+		g.run(ctx, answers)
+	}
+	return g.finish(n.metrics)
 }
 
-// gather takes answers until all that are waited for have given one, or
-// refused to.
-func (a *Answers) gather(ctx context.Context, answers <-chan *nats.Msg, waiting []string) {
-	for len(waiting) > 0 {
+// A gathering is a question on its way.
+type gathering struct {
+	Answers
+	waiting []string // the nodes that have not answered
+	enough  func(Answer) bool
+	done    bool
+}
+
+func (g *gathering) take(a Answer) {
+	g.List = append(g.List, a)
+	g.done = g.enough(a)
+}
+
+// run takes answers until all that are waited for have given one, or refused
+// to.
+func (g *gathering) run(ctx context.Context, answers <-chan *nats.Msg) {
+	for len(g.waiting) > 0 && !g.done {
 		select {
 		case <-ctx.Done():
 			return
 		case m := <-answers:
 			name := first(m.Header, headerNode)
-			if m.Header.Get(headerRefused) == "" &&
-				!slices.ContainsFunc(a.List, func(have Answer) bool { return have.Node == name }) {
-				a.List = append(a.List, Answer{name, m.Data})
+			g.waiting = slices.DeleteFunc(g.waiting, func(w string) bool { return w == name })
+			if first(m.Header, headerRefused) == "" &&
+				!slices.ContainsFunc(g.List, func(have Answer) bool { return have.Node == name }) {
+				g.take(Answer{name, m.Data})
 			}
-			waiting = slices.DeleteFunc(waiting, func(w string) bool { return w == name })
 		}
 	}
 }
 
-func (a Answers) finish(n *Node) Answers {
-	t := &a.Tally
-	t.Answered = len(a.List)
+func (g *gathering) finish(m *metrics) Answers {
+	t := &g.Tally
+	t.Answered = len(g.List)
 	t.Expected = max(t.Expected, t.Answered)
 	t.Known = max(t.Known, t.Expected)
-	if t.Complete = t.Answered == t.Known; !t.Complete {
-		n.metrics.incomplete.Inc()
+	if t.Complete = t.Answered == t.Known; !t.Complete && !g.done {
+		m.incomplete.Inc()
 	}
-	return a
+	return g.Answers
 }
 
 // AskNode puts a question to one node, which may be this one, and waits for the
@@ -121,10 +144,15 @@ func (n *Node) AskNode(ctx context.Context, name, question string, data []byte) 
 		return nil, fmt.Errorf("ask %s: %w", name, ErrUnreachable)
 	case err != nil:
 		return nil, fmt.Errorf("ask %s: %w: %w", name, ErrNoAnswer, err)
-	case m.Header.Get(headerRefused) != "":
-		return nil, fmt.Errorf("ask %s: %w: %s", name, ErrUnreachable, m.Header.Get(headerRefused))
 	}
-	return m.Data, nil
+	switch refused := first(m.Header, headerRefused); refused {
+	case "":
+		return m.Data, nil
+	case errAnswer.Error():
+		return nil, fmt.Errorf("ask %s: %w: %s", name, ErrNoAnswer, refused)
+	default:
+		return nil, fmt.Errorf("ask %s: %w: %s", name, ErrUnreachable, refused)
+	}
 }
 
 // known is how many members the cluster has.

@@ -83,8 +83,13 @@ func TestAllNodesAnswerAndNoneWaitsForASlowOne(t *testing.T) {
 	if _, err := n.AskNode(t.Context(), "n9", "echo", nil); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("a node that is not there: %v", err)
 	}
-	if _, err := n.AskNode(t.Context(), "n2", "huge", nil); !errors.Is(err, ErrUnreachable) {
+	if _, err := n.AskNode(t.Context(), "n2", "huge", nil); !errors.Is(err, ErrNoAnswer) {
 		t.Errorf("an answer that is too long: %v", err)
+	}
+
+	first := n.AskUntil(t.Context(), "echo", nil, func(a Answer) bool { return a.Node != "n1" })
+	if len(first.List) < 2 || first.List[len(first.List)-1].Node == "n1" {
+		t.Errorf("until another node has answered: %+v", first.List)
 	}
 
 	slow.Store(true)

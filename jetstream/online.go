@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 
 	"weft/jetstream/subject"
@@ -31,13 +32,11 @@ func (n *Node) Online(ctx context.Context, s string) (online, sure bool) {
 	if n.Interest(s) {
 		return true, true
 	}
-	a := n.Ask(ctx, questionFollows, []byte(s))
-	for _, said := range a.List {
-		if len(said.Data) == 1 && said.Data[0] == yes[0] {
-			return true, true
-		}
-	}
-	return false, a.Tally.Complete
+	a := n.AskUntil(ctx, questionFollows, []byte(s), func(a Answer) bool {
+		online = online || bytes.Equal(a.Data, yes)
+		return online
+	})
+	return online, online || a.Tally.Complete
 }
 
 // HandleFollows lets follows, which must not block, say whether a connection of

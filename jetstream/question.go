@@ -172,7 +172,11 @@ func (q *questions) answer(ctx context.Context, question string, data []byte) ([
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer release()
-	return h.answer(ctx, data)
+	data, err = h.answer(ctx, data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	return data, nil
 }
 
 func (q *questions) reply(conn *nats.Conn, m *nats.Msg, data []byte, refused error) {

@@ -113,7 +113,8 @@ func (s *street) openEdge(ctx context.Context, reg *prometheus.Registry, stop fu
 	if err := s.verifier.Open(ctx); err != nil {
 		return fmt.Errorf("open auth: %w", err)
 	}
-	deps := edge.Deps{Node: s.node, Hub: s.hub, Verifier: s.verifier, Ingest: ingest.New(s.cfg.Ingest, s.node, reg),
+	version, _ := build()
+	deps := edge.Deps{Version: version, Node: s.node, Hub: s.hub, Verifier: s.verifier, Ingest: ingest.New(s.cfg.Ingest, s.node, reg),
 		Ready: s.storeReady, Gatherer: reg, Drain: stop}
 	if s.edge, err = edge.New(s.cfg.Edge(), deps, s.log.With("room", "edge"), reg); err != nil {
 		return fmt.Errorf("read edge: %w", err)

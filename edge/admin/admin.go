@@ -2,6 +2,9 @@
 // without a token, and below /_weft/v1/ the blacklist, what is connected,
 // publishing and draining, with the admin token when one is configured.
 //
+// What is connected is asked from all nodes of the cluster; each such answer says
+// how many of them it stands for.
+//
 // It answers only to its own host names, so that a page that made a name point
 // here (DNS rebinding) reaches nothing, and takes nothing that a browser sends
 // across sites.
@@ -40,6 +43,8 @@ type Deps struct {
 	Node     *jetstream.Node
 	Sessions *session.Registry
 	Gatherer prometheus.Gatherer
+	// Version is the program's, for the list of nodes.
+	Version string
 	// Ready is nil when the node takes connections.
 	Ready func() error
 	// Publish serves a POST of events; it answers unless it fails.
@@ -70,6 +75,7 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 		metrics: promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}),
 	}
 	a.routes = a.table()
+	a.answerNodes()
 	return a, nil
 }
 

@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"weft/edge/peers"
+	"weft/edge/problem"
+	"weft/jetstream"
+)
+
+// What the nodes ask each other on behalf of an operator.
+const (
+	questionUsers       = "users"
+	questionConnections = "connections"
+	questionDisconnect  = "disconnect"
+	questionTopic       = "topic"
+	questionNode        = "node"
+)
+
+// How many of these questions a node answers at once. A topic is looked for in
+// every connection.
+const (
+	inFlight      = 16
+	topicInFlight = 4
+)
+
+// answerNodes lets this node say what it knows when any node is asked.
+func (a *Admin) answerNodes() {
+	n := a.deps.Node
+	peers.Handle(n, questionUsers, inFlight, a.usersHere)
+	peers.Handle(n, questionConnections, inFlight, a.connectionsHere)
+	peers.Handle(n, questionDisconnect, inFlight, a.disconnectHere)
+	peers.Handle(n, questionTopic, topicInFlight, a.topicHere)
+	peers.Handle(n, questionNode, inFlight, a.nodeHere)
+}
+
+// node is one node as operators see it.
+type node struct {
+	Name        string    `json:"name"`
+	Ready       bool      `json:"ready"`
+	Reason      string    `json:"reason,omitempty"`
+	Version     string    `json:"version"`
+	Started     time.Time `json:"started"`
+	Connections int       `json:"connections"`
+	// Linked names the other nodes that there is a link to.
+	Linked []string `json:"linked,omitempty"`
+}
+
+func (a *Admin) nodeHere(context.Context, struct{}) node {
+	n := node{
+		Name: a.deps.Node.Name(), Ready: true, Version: a.deps.Version, Started: a.deps.Node.Started().UTC().Truncate(time.Second),
+		Connections: a.deps.Sessions.Len(), Linked: a.deps.Node.Peers(),
+	}
+	if err := a.deps.Ready(); err != nil {
+		n.Ready, n.Reason = false, err.Error()
+	}
+	return n
+}
+
+// nodeList is all that is known of the cluster. It is short and has one page.
+type nodeList struct {
+	page[node]
+	jetstream.Tally
+}
+
+func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) error {
+	said, tally, err := peers.Ask[node](r.Context(), a.deps.Node, questionNode, struct{}{})
+	if err != nil {
+		return err
+	}
+	list := nodeList{page[node]{Items: []node{}}, tally}
+	for _, s := range said {
+		list.Items = append(list.Items, s.Answer)
+	}
+	slices.SortFunc(list.Items, func(x, y node) int { return strings.Compare(x.Name, y.Name) })
+	return answer(w, http.StatusOK, list)
+}
+
+// drain answers at once; the node says goodbye and stops afterwards.
+func (a *Admin) drain(w http.ResponseWriter, _ *http.Request, _ string) error {
+	if a.deps.Drain == nil {
+		return problem.New(problem.NotFound, "this node cannot be drained from here")
+	}
+	a.log.Info("draining was asked for by an operator")
+	go a.deps.Drain()
+	return answer(w, http.StatusAccepted, map[string]bool{"draining": true})
+}

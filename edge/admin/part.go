@@ -1,0 +1,86 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"weft/edge/peers"
+	"weft/jetstream"
+)
+
+const (
+	// partBytes bounds what a node tells of a list at once, in bytes of JSON.
+	partBytes = 768 << 10
+	// entryBytes is what an entry needs beside its user, each byte of which may
+	// be written with six.
+	entryBytes = 64
+	// againTime bounds a question to one node for what came after its first
+	// answer.
+	againTime = time.Second
+)
+
+// A userPart is what one node has of a list of users, in order. With More it
+// has others after the last one.
+type userPart struct {
+	Items []userEntry `json:"items"`
+	More  bool        `json:"more"`
+}
+
+// partLimit is a limit that came from another node.
+func partLimit(limit int) int { return min(max(limit, 1), maxLimit) }
+
+// partOf cuts sorted entries to the limit, and to what fits into an answer.
+func partOf(items []userEntry, limit int) userPart {
+	size := 0
+	for i, item := range items {
+		size += 6*len(item.User) + entryBytes
+		if i == limit || i > 0 && size > partBytes {
+			return userPart{items[:i], true}
+		}
+	}
+	return userPart{items, false}
+}
+
+func byUser(x, y userEntry) int { return strings.Compare(x.User, y.User) }
+
+// merge makes one page of what the nodes have. It reaches only as far as all of
+// them have told: beyond the end of a part with more to come, its node may have
+// connections of the same users.
+func merge(parts []userPart, limit int) page[userEntry] {
+	sums, end, more := map[string]int{}, "", false
+	for _, p := range parts {
+		for _, item := range p.Items {
+			sums[item.User] += item.Connections
+		}
+		if n := len(p.Items); p.More && n > 0 {
+			if last := p.Items[n-1].User; !more || last < end {
+				end = last
+			}
+			more = true
+		}
+	}
+	items := make([]userEntry, 0, len(sums))
+	for user, n := range sums {
+		if !more || user <= end {
+			items = append(items, userEntry{user, n})
+		}
+	}
+	slices.SortFunc(items, byUser)
+	if len(items) > limit {
+		items, more = items[:limit], true
+	}
+	p := page[userEntry]{Items: items}
+	if more {
+		p.Next = items[len(items)-1].User
+	}
+	return p
+}
+
+// askAgain asks one node for more of what it has begun to tell.
+func askAgain[A any](ctx context.Context, n *jetstream.Node, name, question string, q any) (A, error) {
+	ctx, cancel := context.WithTimeout(ctx, againTime)
+	defer cancel()
+	return peers.AskNode[A](ctx, n, name, question, q)
+}

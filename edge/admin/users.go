@@ -1,0 +1,195 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"weft/edge/peers"
+	"weft/edge/problem"
+	"weft/edge/session"
+	"weft/jetstream"
+	"weft/jetstream/subject"
+)
+
+// userEntry is an element of a list of users.
+type userEntry struct {
+	User        string `json:"user"`
+	Connections int    `json:"connections"`
+}
+
+// A userQuery asks for a page of a list of users, of one topic if there is one.
+type userQuery struct {
+	Topic string `json:"topic,omitempty"`
+	After []byte `json:"after"` // whatever bytes a user consists of
+	Limit int    `json:"limit"`
+}
+
+func (a *Admin) usersHere(_ context.Context, q userQuery) userPart {
+	limit := partLimit(q.Limit)
+	var items []userEntry
+	for _, u := range a.deps.Sessions.Users(string(q.After), limit+1) {
+		items = append(items, userEntry{u, len(a.deps.Sessions.OfUser(u))})
+	}
+	return partOf(items, limit)
+}
+
+func (a *Admin) listUsers(w http.ResponseWriter, r *http.Request, _ string) error {
+	after, limit, err := pageQuery(r.URL)
+	if err != nil {
+		return err
+	}
+	said, tally, err := peers.Ask[userPart](r.Context(), a.deps.Node, questionUsers, userQuery{After: []byte(after), Limit: limit})
+	if err != nil {
+		return err
+	}
+	var parts []userPart
+	for _, s := range said {
+		parts = append(parts, s.Answer)
+	}
+	return answer(w, http.StatusOK, struct {
+		page[userEntry]
+		jetstream.Tally
+	}{merge(parts, limit), tally})
+}
+
+// connection is an open connection as operators see it.
+type connection struct {
+	session.About
+	Session string `json:"session"`
+}
+
+// A connectionQuery asks for a page of a user's connections, by their ids.
+type connectionQuery struct {
+	User  []byte `json:"user"`
+	After string `json:"after"`
+}
+
+// connectionPart is such a page; with More there are others after the last one.
+type connectionPart struct {
+	Items []connection `json:"items"`
+	More  bool         `json:"more"`
+}
+
+// connectionsPage is how many connections, each of at most 4 KiB, a node tells
+// at once.
+const connectionsPage = 200
+
+func (a *Admin) connectionsHere(_ context.Context, q connectionQuery) (p connectionPart) {
+	list := a.deps.Sessions.OfUser(string(q.User))
+	slices.SortFunc(list, func(x, y *session.Session) int { return strings.Compare(x.About().ID, y.About().ID) })
+	for _, s := range list {
+		if s.About().ID <= q.After {
+			continue
+		}
+		if len(p.Items) == connectionsPage {
+			p.More = true
+			return p
+		}
+		p.Items = append(p.Items, connection{s.About(), s.Identity().Session})
+	}
+	return p
+}
+
+// connectionsOf gathers a user's connections from all nodes, the oldest first.
+func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, jetstream.Tally, error) {
+	q := connectionQuery{User: []byte(user)}
+	said, tally, err := peers.Ask[connectionPart](ctx, a.deps.Node, questionConnections, q)
+	if err != nil {
+		return nil, tally, err
+	}
+	list := []connection{}
+	for _, s := range said {
+		part := s.Answer
+		list = append(list, part.Items...)
+		for part.More && len(part.Items) > 0 {
+			q.After = part.Items[len(part.Items)-1].ID
+			if part, err = askAgain[connectionPart](ctx, a.deps.Node, s.Node, questionConnections, q); err != nil {
+				tally.Miss(1)
+				break
+			}
+			list = append(list, part.Items...)
+		}
+	}
+	slices.SortFunc(list, func(x, y connection) int {
+		if c := x.Since.Compare(y.Since); c != 0 {
+			return c
+		}
+		return strings.Compare(x.ID, y.ID)
+	})
+	return list, tally, nil
+}
+
+// getUser tells of a user's connections. Online is who has one, and for a moment
+// longer whose subscription lasts, so that a page reload does not show.
+func (a *Admin) getUser(w http.ResponseWriter, r *http.Request, user string) error {
+	list, tally, err := a.connectionsOf(r.Context(), user)
+	if err != nil {
+		return err
+	}
+	online := len(list) > 0
+	if inbox, err := subject.OfUser(user); err == nil && !online {
+		var sure bool
+		online, sure = a.deps.Node.Online(r.Context(), inbox)
+		tally.Complete = tally.Complete && sure
+	}
+	return answer(w, http.StatusOK, struct {
+		User        string       `json:"user"`
+		Online      bool         `json:"online"`
+		Connections []connection `json:"connections"`
+		jetstream.Tally
+	}{user, online, list, tally})
+}
+
+// A disconnection ends a user's connections.
+type disconnection struct {
+	User      []byte `json:"user"`
+	Reconnect bool   `json:"reconnect"` // their clients are to come back
+}
+
+// disconnected counts those that were ended.
+type disconnected struct {
+	Disconnected int `json:"disconnected"`
+}
+
+func (a *Admin) disconnectHere(_ context.Context, d disconnection) (done disconnected) {
+	cause := session.Disconnected
+	if d.Reconnect {
+		cause = session.Dismissed
+	}
+	for _, s := range a.deps.Sessions.OfUser(string(d.User)) {
+		if s.End(cause) {
+			done.Disconnected++
+		}
+	}
+	if done.Disconnected > 0 {
+		a.log.Info("connections of a user ended by an operator", "user", string(d.User), "connections", done.Disconnected)
+	}
+	return done
+}
+
+// disconnectUser ends a user's connections on all nodes. With reconnect=true
+// their clients are told to come back.
+func (a *Admin) disconnectUser(w http.ResponseWriter, r *http.Request, user string) error {
+	d := disconnection{User: []byte(user)}
+	switch r.URL.Query().Get("reconnect") {
+	case "", "false":
+	case "true":
+		d.Reconnect = true
+	default:
+		return problem.New(problem.BadRequest, "reconnect is neither true nor false")
+	}
+	said, tally, err := peers.Ask[disconnected](r.Context(), a.deps.Node, questionDisconnect, d)
+	if err != nil {
+		return err
+	}
+	var done disconnected
+	for _, s := range said {
+		done.Disconnected += s.Answer.Disconnected
+	}
+	return answer(w, http.StatusOK, struct {
+		disconnected
+		jetstream.Tally
+	}{done, tally})
+}

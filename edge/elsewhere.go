@@ -1,0 +1,138 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"weft/edge/peers"
+	"weft/edge/problem"
+	"weft/jetstream"
+)
+
+// What nodes ask each other on behalf of a client.
+const (
+	questionHolds  = "holds"  // has this node the connection
+	questionChange = "change" // change the connection
+)
+
+// How many of these questions a node answers at once. A change may have to wait
+// for the store.
+const (
+	holdsInFlight  = 256
+	changeInFlight = 256
+)
+
+// travelTime is how much longer than a change itself its answer is waited for.
+const travelTime = time.Second
+
+// A remoteChange is a change of a connection on another node.
+//
+// A new token travels as its client sent it, and the node that has the
+// connection verifies it: with its own keys, its own clock and its own blacklist
+// at the moment when the token comes into force. What an identity grants has no
+// form outside a process. If it had, a node of another version could read it as
+// more or less than the token grants, and the one place where grants are made,
+// auth, would no longer be the only one. The token goes to that one node alone,
+// over a link between nodes, which carries all events as well and has
+// certificates wherever others could listen. It is not logged or stored.
+//
+// User is whose token the caller has shown; the node that was asked has verified
+// that.
+type remoteChange struct {
+	Connection string `json:"connection"`
+	User       []byte `json:"user"`
+	Change     change `json:"change"`
+}
+
+// A changed is what came of it: the subjects in force, or a problem.
+type changed struct {
+	Subjects []string `json:"subjects"`
+	Problem  *trouble `json:"problem,omitempty"`
+}
+
+// A trouble is a problem on its way to another node.
+type trouble struct {
+	Status     int           `json:"status"`
+	Code       problem.Code  `json:"code"`
+	Detail     string        `json:"detail"`
+	RetryAfter time.Duration `json:"retry_after,omitempty"` // nanoseconds
+}
+
+// problem is what the client is told.
+func (t *trouble) problem() *problem.Problem {
+	p := problem.New(t.Code, t.Detail)
+	if p.Code == t.Code && t.Status >= http.StatusBadRequest {
+		p.Status = t.Status
+	}
+	return p.Retry(t.RetryAfter)
+}
+
+// answerNodes lets this node answer for its connections when another is asked.
+func (e *Edge) answerNodes() {
+	peers.Handle(e.deps.Node, questionHolds, holdsInFlight, func(_ context.Context, id string) bool { return e.find(id) != nil })
+	peers.Handle(e.deps.Node, questionChange, changeInFlight, func(ctx context.Context, c remoteChange) changed {
+		subjects, err := e.changeHere(ctx, &c)
+		if err == nil {
+			return changed{Subjects: subjects}
+		}
+		p := problem.Of(err)
+		if p.Code == problem.Internal {
+			e.log.Error("change a connection for another node", "conn", c.Connection, "err", err)
+		}
+		return changed{Problem: &trouble{p.Status, p.Code, p.Detail, p.RetryAfter}}
+	})
+}
+
+// changeHere changes a connection of this node. Whoever was asked, all checks are
+// made here.
+func (e *Edge) changeHere(ctx context.Context, c *remoteChange) ([]string, error) {
+	s := e.find(c.Connection)
+	if s == nil {
+		return nil, noConnection()
+	}
+	if s.Identity().User != string(c.User) {
+		return nil, problem.New(problem.UserMismatch, "the connection is of another user")
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	return e.change(ctx, s, &c.Change)
+}
+
+// changeAnywhere changes a connection on whichever node has it. That there is no
+// such connection is said only when every node has said so.
+func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, error) {
+	if e.find(c.Connection) != nil {
+		return e.changeHere(ctx, c)
+	}
+	node := e.deps.Node
+	said, tally, err := peers.AskUntil(ctx, node, questionHolds, c.Connection, func(has bool) bool { return has })
+	switch {
+	case err != nil:
+		return nil, err
+	case len(said) > 0 && said[len(said)-1].Answer:
+		return e.changeThere(ctx, said[len(said)-1].Node, c)
+	case tally.Complete:
+		return nil, noConnection()
+	}
+	return nil, problem.New(problem.NotReady, "no node that answers has the connection, but not all of them answer; try again").Retry(jitter(waitReady / 2))
+}
+
+// changeThere lets another node change its connection.
+func (e *Edge) changeThere(ctx context.Context, name string, c *remoteChange) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime+travelTime)
+	defer cancel()
+	out, err := peers.AskNode[changed](ctx, e.deps.Node, name, questionChange, c)
+	switch {
+	case errors.Is(err, jetstream.ErrUnreachable):
+		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now; try again").Retry(jitter(waitReady / 2))
+	case err != nil:
+		return nil, problem.New(problem.UpstreamTimeout, "the node that has the connection did not answer in time; it is unknown whether the change is in force: try again")
+	case out.Problem != nil:
+		return nil, out.Problem.problem()
+	}
+	return out.Subjects, nil
+}
+
+func noConnection() error { return problem.New(problem.NotFound, "there is no such connection") }
