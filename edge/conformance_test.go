@@ -50,6 +50,7 @@ func TestEveryTransport(t *testing.T) {
 		{"a revoked session is cut and stays out", nil, caseRevokedSession},
 		{"a revoked user is cut", nil, caseRevokedUser},
 		{"an operator ends connections", nil, caseDisconnect},
+		{"too many at once are asked to come back", nil, caseStorm},
 		{"draining says goodbye and lets nobody in", nil, caseDrain},
 		{"a node that is not ready lets nobody in", nil, caseNotReady},
 		{"a limit is told", func(c *Config, _ *jetstream.Config) { c.Public.Limits.PerUser = 1 }, caseLimit},

@@ -143,6 +143,25 @@ func caseNotReady(t *testing.T, s *stack, kind string) {
 	}
 }
 
+func caseStorm(t *testing.T, s *stack, kind string) {
+	token := s.token("ann", nil)
+	places := fill(t, s.edge.admission)
+	last := s.connect(kind, visitor{token: token}).ended()
+	switch {
+	case kind == namePoll && (last.status != 503 || last.problem != "not_ready"),
+		kind != namePoll && !last.says("not_ready"),
+		kind == nameWebSocket && last.code != 1012:
+		t.Errorf("one too many hears %+v", last)
+	}
+	if resp, _ := s.do("GET", "admin:/readyz", "", ""); resp.StatusCode != 200 {
+		t.Errorf("the node is not ready: %d", resp.StatusCode)
+	}
+	time.AfterFunc(joinWait/4, places[0])
+	s.connect(kind, visitor{token: token}).opened() // it waited, and left its place when it had joined
+	s.connect(kind, visitor{token: token}).opened()
+	s.eventually("their places are free", func() bool { return len(s.edge.admission.slots) == maxJoining-1 })
+}
+
 func caseLimit(t *testing.T, s *stack, kind string) {
 	token := s.token("ann", nil)
 	s.connect(nameSSE, visitor{token: token}).opened()

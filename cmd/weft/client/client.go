@@ -88,7 +88,7 @@ func do(req *http.Request) (*http.Response, error) {
 type Ended struct {
 	Reason    string `json:"reason"`
 	Reconnect bool   `json:"reconnect"`
-	// RetryAfter is what an SSE stream asked for last; 0 when it did not.
+	// RetryAfter is the wait that the node asked for; 0 when it did not.
 	RetryAfter time.Duration `json:"-"`
 }
 

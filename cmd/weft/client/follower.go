@@ -38,10 +38,13 @@ var transports = map[string]transport{"sse": followSSE, "ws": followWebSocket, "
 // Transports are the names of the transports.
 func Transports() []string { return []string{"sse", "ws", "poll"} }
 
-// Waits between two tries: they double from the first to the longest.
 const (
+	// Waits between two tries: they double from the first to the longest.
 	firstWait   = 500 * time.Millisecond
 	longestWait = 30 * time.Second
+	// maxJitter is added at most to the wait that a node asks for: it may have
+	// told many the same whole second.
+	maxJitter = 500 * time.Millisecond
 )
 
 // ErrStop is returned by emit to end Run without an error.
@@ -84,12 +87,8 @@ func (f *Follower) Run(ctx context.Context, lastID string, emit func(Frame) erro
 			return err
 		}
 		pause := wait/2 + rand.N(wait/2+1) // jitter, so that many do not come at once
-		var problem *Problem
-		var ended *Ended
-		if errors.As(err, &problem) {
-			pause = max(pause, problem.RetryAfter)
-		} else if errors.As(err, &ended) {
-			pause = max(pause, ended.RetryAfter)
+		if told := retryAfter(err); told > 0 {
+			pause = max(pause, told+rand.N(min(told/4, maxJitter)))
 		}
 		if f.Waiting != nil {
 			f.Waiting(err, pause)
@@ -99,6 +98,21 @@ func (f *Follower) Run(ctx context.Context, lastID string, emit func(Frame) erro
 		}
 		wait = min(2*wait, longestWait)
 	}
+}
+
+// retryAfter is the wait that the node asked for, 0 when it did not.
+func retryAfter(err error) time.Duration {
+	var (
+		ended   *Ended
+		problem *Problem
+	)
+	switch {
+	case errors.As(err, &problem):
+		return problem.RetryAfter
+	case errors.As(err, &ended):
+		return ended.RetryAfter
+	}
+	return 0
 }
 
 // final reports whether coming back is of no use.

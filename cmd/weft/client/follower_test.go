@@ -139,23 +139,25 @@ func TestAnEndingForGoodEndsTheFollower(t *testing.T) {
 	}
 }
 
-func TestAnEndingThatPassesIsWaitedFor(t *testing.T) {
-	n := &node{script: [][]string{
-		{`{"type":"weft.close","data":{"reason":"drain","reconnect":true}}`},
-		{`{"id":"1"}`},
-	}}
-	ids, waits, err := follow(t, n, "sse", "", 1)
-	if err != nil || len(ids) != 1 || len(waits) != 1 {
-		t.Errorf("got events %q, %d waits, error %v", ids, len(waits), err)
-	} else if waits[0] != 2*time.Second {
-		t.Errorf("waited %v, want the 2s of the stream", waits[0])
+func TestAnEndingThatPassesIsWaitedForAsLongAsTheNodeAsks(t *testing.T) {
+	for name, bye := range map[string]string{
+		"sse": `{"reason":"drain","reconnect":true}`, // after the retry: of the stream
+		"ws":  `{"reason":"drain","reconnect":true,"retry":2000}`,
+	} {
+		n := &node{script: [][]string{{`{"type":"weft.close","data":` + bye + `}`}, {`{"id":"1"}`}}}
+		ids, waits, err := follow(t, n, name, "", 1)
+		if err != nil || len(ids) != 1 || len(waits) != 1 {
+			t.Errorf("%s: got events %q, %d waits, error %v", name, ids, len(waits), err)
+		} else if waits[0] < 2*time.Second || waits[0] >= 2*time.Second+maxJitter {
+			t.Errorf("%s: waited %v, want the 2s that the node asked for and a little more", name, waits[0])
+		}
 	}
 }
 
 func TestBeingTurnedAwayAgainAndAgainMakesTheWaitsGrow(t *testing.T) {
 	for name, no := range map[string]string{
 		"sse": `{"type":"weft.close","data":{"reason":"limit","reconnect":true}}`,
-		"ws":  `{"reason":"limit","reconnect":true}`, // no frame of ours
+		"ws":  `{"type":"weft.close","data":{"reason":"limit","reconnect":true,"retry":900}}`,
 	} {
 		n := &node{script: [][]string{{no}, {no}, {no}, {no}, {no}, {no}, {`{"id":"1"}`}}}
 		ids, waits, err := follow(t, n, name, "", 1)
@@ -214,8 +216,8 @@ func TestWaitsGrowAndHonourTheNode(t *testing.T) {
 	if err := f.Run(ctx, "", func(Frame) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if waits[0] != 7*time.Second {
-		t.Errorf("first wait %v, want the node's 7s", waits[0])
+	if waits[0] < 7*time.Second || waits[0] >= 7*time.Second+maxJitter {
+		t.Errorf("first wait %v, want the node's 7s and a little more", waits[0])
 	}
 	if last := waits[len(waits)-1]; last < longestWait/2 || last > longestWait {
 		t.Errorf("last wait %v, want %v to %v", last, longestWait/2, longestWait)

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // maxFrame bounds one frame, in bytes: a payload of 1 MiB in which every byte
@@ -42,9 +43,13 @@ func parseFrame(text []byte) (Frame, error) {
 
 // ended is the content of a weft.close.
 func (f Frame) ended() *Ended {
-	e := &Ended{}
-	if err := json.Unmarshal(f.Data, e); err != nil || e.Reason == "" {
+	var bye struct {
+		Ended
+		Retry uint32 `json:"retry"` // milliseconds
+	}
+	if err := json.Unmarshal(f.Data, &bye); err != nil || bye.Reason == "" {
 		return &Ended{Reason: "unknown", Reconnect: true}
 	}
-	return e
+	bye.RetryAfter = time.Duration(bye.Retry) * time.Millisecond
+	return &bye.Ended
 }

@@ -79,7 +79,7 @@ func readSSE(body io.Reader, heard func(), emit func(Frame) error) error {
 			if err := emit(frame); err != nil {
 				var ended *Ended
 				if errors.As(err, &ended) {
-					ended.RetryAfter = retry
+					ended.RetryAfter = max(ended.RetryAfter, retry)
 				}
 				return err
 			}
