@@ -157,9 +157,25 @@ func caseStorm(t *testing.T, s *stack, kind string) {
 		t.Errorf("the node is not ready: %d", resp.StatusCode)
 	}
 	time.AfterFunc(joinWait/4, places[0])
-	s.connect(kind, visitor{token: token}).opened() // it waited, and left its place when it had joined
+	first := s.connect(kind, visitor{token: token}).opened() // it waited, and left its place when it had joined
+	if kind == namePoll {
+		s.atHome(token, first.id)
+	}
 	s.connect(kind, visitor{token: token}).opened()
 	s.eventually("their places are free", func() bool { return len(s.edge.admission.slots) == maxJoining-1 })
+}
+
+// atHome polls on from where it is while all places are taken.
+func (s *stack) atHome(token, id string) {
+	s.t.Helper()
+	s.eventually("the place is free", func() bool { return len(s.edge.admission.slots) < maxJoining })
+	s.edge.admission.slots <- struct{}{}
+	defer func() { <-s.edge.admission.slots }()
+	begun := time.Now()
+	resp, body := s.do("GET", "/_weft/v1/events?wait=1ms&last_event_id="+id, token, "")
+	if resp.StatusCode != 200 || time.Since(begun) > joinWait {
+		s.t.Errorf("who is at home is answered %d after %v: %s", resp.StatusCode, time.Since(begun), body)
+	}
 }
 
 func caseLimit(t *testing.T, s *stack, kind string) {

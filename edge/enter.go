@@ -64,7 +64,7 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 	if err != nil {
 		return err
 	}
-	joined, err := e.admission.enter(r.Context())
+	joined, err := e.admit(r, t, q, id)
 	if err != nil {
 		release()
 		return err
@@ -79,6 +79,16 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 		Since: time.Now().UTC(), Address: from, Agent: r.UserAgent(),
 	}})
 	return nil
+}
+
+// admit waits for a place among those on their way, unless a poll goes on where
+// its client is at home: that asks little of the store, and must not suffer from
+// a storm of others.
+func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (joined func(), err error) {
+	if t.name() == namePoll && q.lastID != "" && e.deps.Hub.Holds(id.Subscribe) && e.deps.Hub.Holds(q.subjects) {
+		return func() {}, nil
+	}
+	return e.admission.enter(r.Context())
 }
 
 // open is nil when the node takes new connections.

@@ -231,6 +231,27 @@ func (h *Hub) lookup(key string) *feed {
 	return h.feeds[key]
 }
 
+// Holds reports whether all the subjects are followed on this node, so that one
+// more connection asks next to nothing of the store.
+func (h *Hub) Holds(subjects []string) bool {
+	for _, s := range subjects {
+		key := subject.Out + s
+		if subject.IsPattern(s) {
+			key = s
+		}
+		f := h.lookup(key)
+		if f == nil {
+			return false
+		}
+		select {
+		case <-f.opened:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // all returns the feeds as they are now.
 func (h *Hub) all() []*feed {
 	h.mu.RLock()
