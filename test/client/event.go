@@ -77,6 +77,8 @@ type Opened struct {
 type Ending struct {
 	Reason    string `json:"reason"`
 	Reconnect bool   `json:"reconnect"`
+	// Retry is for how many milliseconds the client should stay away.
+	Retry int `json:"retry"`
 }
 
 // Frame is the JSON form of an event: a WebSocket message, one of the events of
@@ -176,7 +178,7 @@ func (t Target) url(scheme string) string {
 type Stream interface {
 	Next() (Event, error)
 	// Retry is for how long the gateway has asked its clients to stay away after
-	// the end of a connection; 0 when it has not.
+	// the end of a connection, apart from what weft.close says; 0 when it has not.
 	Retry() time.Duration
 	Close()
 }

@@ -60,6 +60,7 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	settings := stage.Config{
 		"node.min_free":          floorBytes,
 		"cluster.isolated_for":   "5s",
+		"public.drain_delay":     "1s", // two of the balancer's checks
 		"events.max_per_subject": kept,
 		"events.max_bytes":       "256MiB",
 		"auth.publish":           []any{"user.*"},

@@ -169,7 +169,11 @@ func (f *Follower) follow(ctx context.Context, kind client.Transport) (retry tim
 		}
 		alive()
 		if e.Type == client.TypeClose {
-			return stream.Retry(), fmt.Errorf("told %s", e.Data)
+			var told client.Ending
+			if err := json.Unmarshal(e.Data, &told); err != nil {
+				return stream.Retry(), fmt.Errorf("decode weft.close %q: %w", e.Data, err)
+			}
+			return max(stream.Retry(), time.Duration(told.Retry)*time.Millisecond), fmt.Errorf("told %s", e.Data)
 		}
 		if err := f.take(kind, first, e); err != nil {
 			return 0, err
