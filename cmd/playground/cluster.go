@@ -190,14 +190,15 @@ func (c *cluster) welcome(w io.Writer, a addresses) {
 	for _, m := range c.members {
 		fmt.Fprintf(w, "  %s         public http://%s   admin http://%s   NATS %s\n", m.Name, m.Public, m.Admin, m.NATS)
 	}
-	fmt.Fprint(w, `
+	fmt.Fprintf(w, `
   Kill the leader on the page, see the silence, and see everything arrive once
   and in order. Or by hand, each in a terminal of its own:
 
-`)
-	fmt.Fprintf(w, "  kill -9 <number of a process on the page>\n")
-	for _, m := range c.members {
-		fmt.Fprintf(w, "  curl http://%s/readyz\n", m.Admin)
-	}
-	fmt.Fprintf(w, "  curl http://%s/_weft/v1/nodes\n", a.Admin)
+  # What the nodes say of each other
+  bin/weft cluster status --admin http://%[1]s
+  # What the balancer asks each of them
+  curl http://%[2]s/readyz
+  # A crash
+  kill -9 <the number of a process on the page>
+`, a.Admin, c.members[0].Admin)
 }

@@ -53,7 +53,7 @@ func TestWhoeverFollowsTheClusterMissesNothing(t *testing.T) {
 	}
 	b.awaitFor(patience, "all are elsewhere", `document.querySelectorAll("`+others+` .rider").length === 4`)
 	b.click(card(victim, "[data-do=start]"))
-	b.await("it is up", `document.querySelector(".seat[data-node=`+victim+`]").dataset.health !== "down"`)
+	b.awaitFor(patience, "it is back", `document.querySelectorAll(".seat[data-health=ready]").length === 3`)
 
 	b.click("#flow") // hold
 	b.awaitFor(patience, "all that was sent is here", `document.getElementById("flow").dataset.on === "false" && `+
