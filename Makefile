@@ -60,7 +60,7 @@ bench: build ## benchmarks, those of the whole street included
 bench-edge: build ## what connections and deliveries cost, beside plain servers (QUICK=1: two minutes)
 	@go build -o bin/load ./test/load
 	@go build -o bin/baseline ./test/load/baseline
-	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)')
+	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)')
 
 docs: ## write the reference of all keys into README.md
 	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update

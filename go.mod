@@ -20,6 +20,7 @@ require (
 	github.com/xdg-go/scram v1.4.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/image v0.47.0
 	golang.org/x/time v0.16.0
 )
 

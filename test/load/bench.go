@@ -22,15 +22,15 @@ const maxBaseline = 12.0
 // scale is how much of everything a run does.
 type scale struct {
 	rounds  int
-	idle    int           // connections
-	small   int           // subscribers of the smaller fan-outs
-	large   int           // and of the larger
-	users   int           // of unicast
-	tls     int           // connections over TLS
+	idle    int // connections
+	small   int // subscribers of the smaller fan-outs
+	large   int // and of the larger
+	users   int // of unicast
+	tls     int // connections over TLS
+	quick   bool
 	settle  time.Duration // before memory is read
 	flow    time.Duration // of each measured flow
 	spread  []int         // connections at which memory is read
-	growth  time.Duration // of each point of a plot; 0: none
 	payload int           // bytes
 }
 
@@ -41,11 +41,12 @@ var (
 	full = scale{
 		rounds: 3, idle: 10_000, small: 1000, large: 10_000, users: 1000, tls: 1000,
 		settle: fullSettle, flow: 10 * time.Second, spread: []int{1000, 5000, 10_000, 18_000},
-		growth: 3 * time.Second, payload: 128,
+		payload: 128,
 	}
 	quick = scale{
 		rounds: 1, idle: 2000, small: 1000, large: 2000, users: 1000, tls: 200,
-		settle: 20 * time.Second, flow: 2 * time.Second, payload: 128,
+		settle: 20 * time.Second, flow: 2 * time.Second, spread: []int{500, 1000, 2000},
+		payload: 128, quick: true,
 	}
 )
 
@@ -55,6 +56,7 @@ type bench struct {
 	weft, baseline string // binaries
 	cert           *certificate
 	only           *regexp.Regexp
+	plots          string // folder; "" for none
 	out            io.Writer
 	results        *results
 	round          int
@@ -71,6 +73,7 @@ func benchCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&b.weft, "weft", "bin/weft", "the weft `binary`")
 	flags.StringVar(&b.baseline, "baseline", "bin/baseline", "the `binary` of test/load/baseline")
 
+	flags.StringVar(&b.plots, "plots", "", "draw how cost grows into this `folder`")
 	rounds := flags.Int("rounds", 0, "run each scenario `n` times, instead of 3 (or 1 with -quick)")
 	settle := flags.Duration("settle", 0, "settle for this `time`, instead of 135s (or 20s with -quick)")
 	if err := flags.Parse(args); err != nil {
@@ -113,7 +116,7 @@ func (b *bench) run(ctx context.Context, args []string) error {
 	b.say("%s", machine)
 	for b.round = 1; b.round <= b.rounds; b.round++ {
 		for _, s := range scenarios {
-			if s.once && b.round > 1 || !b.only.MatchString(s.name) {
+			if s.once && b.round > 1 || s.full && b.quick && b.only.String() == "" || !b.only.MatchString(s.name) {
 				continue
 			}
 			if err := s.run(b, ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 type scenario struct {
 	name string
 	once bool // in the first round only
+	full bool // not in the quick form, unless -only names it
 	run  func(*bench, context.Context) error
 }
 
@@ -25,14 +26,16 @@ var scenarios = []scenario{
 	{name: "idle websocket", run: func(b *bench, ctx context.Context) error { return b.idleWeft(ctx, crowd.WebSocket) }},
 	{name: "idle baseline", once: true, run: (*bench).idleBaseline},
 	{name: "tls fan-out", run: (*bench).secureFanOuts},
-	{name: "tls idle", once: true, run: (*bench).secureIdle},
+	{name: "tls idle", once: true, full: true, run: (*bench).secureIdle},
+	{name: "growth", once: true, full: true, run: (*bench).growth},
 }
 
 // topic is what fan-outs go to.
 const topic = "topic.load"
 
-// workers is how many epoll sets a crowd has. More would take the server's cores.
-func workers() int { return 1 }
+// workers is how many epoll sets a crowd has. More would wake up the more often,
+// which the server pays for over loopback.
+const workers = 1
 
 // fanOuts measures one topic with many followers, at Weft and at the baseline.
 func (b *bench) fanOuts(ctx context.Context, t crowd.Transport) error {
@@ -132,7 +135,7 @@ func (b *bench) toUsers(ctx context.Context, s *server, users, each int) (cost, 
 
 // flow connects a crowd to a server and measures the flow to it.
 func (b *bench) flow(ctx context.Context, s *server, config crowd.Config, n int, f flow, publish string) (cost, error) {
-	config.Workers = workers()
+	config.Workers = workers
 	c, err := crowd.New(config)
 	if err != nil {
 		return cost{}, err
