@@ -180,3 +180,17 @@ func TestNobodyButNodesMayAskOrListenToQuestions(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkAsk is a question to three nodes in one process.
+func BenchmarkAsk(b *testing.B) {
+	nodes := openCluster(b, clusterConfigs(b, 3, 3))
+	for _, n := range nodes {
+		n.Handle("echo", 16, func(_ context.Context, data []byte) []byte { return data })
+	}
+	waitFor(b, func() bool { return nodes[0].Ask(b.Context(), "echo", nil).Tally.Complete })
+	for b.Loop() {
+		if a := nodes[0].Ask(b.Context(), "echo", []byte("x")); !a.Tally.Complete {
+			b.Fatalf("%+v", a.Tally)
+		}
+	}
+}

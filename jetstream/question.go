@@ -35,8 +35,8 @@ var (
 type Handler func(ctx context.Context, data []byte) []byte
 
 // Handle lets h answer a question, a word of lower-case letters and _, that any
-// node asks. At most inFlight of its calls run at once; beyond that the question
-// is refused at once, so that nothing queues. A later handler of the same
+// node asks. At most inFlight of its calls run at once; beyond that a question
+// of another node is refused, so that nothing queues. A later handler of the same
 // question takes the place of the earlier one.
 func (n *Node) Handle(question string, inFlight int, h Handler) {
 	n.questions.mu.Lock()
@@ -163,17 +163,20 @@ func (h *handler) answer(ctx context.Context, data []byte) ([]byte, error) {
 	return out, nil
 }
 
-// answer answers a question of this node.
+// answer answers a question of this node itself, which waits for its turn.
 func (q *questions) answer(ctx context.Context, question string, data []byte) ([]byte, error) {
 	q.mu.Lock()
-	h, release, err := q.takeLocked(question)
+	h := q.handlers[question]
 	q.mu.Unlock()
+	if h == nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, errQuestion)
+	}
+	release, err := h.running.acquire(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, errBusy)
 	}
 	defer release()
-	data, err = h.answer(ctx, data)
-	if err != nil {
+	if data, err = h.answer(ctx, data); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	return data, nil
