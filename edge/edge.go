@@ -93,7 +93,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		return nil, err
 	}
 	if netpoll.Supported {
-		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: linger})
+		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger})
 	}
 	e.list = e.transports()
 	e.answerNodes()

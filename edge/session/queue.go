@@ -195,9 +195,8 @@ func (q *Queue) Finish(frame []byte) {
 // End implements Outbox.
 func (q *Queue) End(c Cause) {
 	q.mu.Lock()
-	if q.ended { // by Finish
+	if q.ended { // by Finish: there is somebody to tell, who has as long as for any write
 		q.mu.Unlock()
-		q.writer.Hurry(c)
 		return
 	}
 	if c.Ending().Cut {
