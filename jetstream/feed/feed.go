@@ -26,8 +26,7 @@ type feed struct {
 	opened  chan struct{} // closed when it is live for the first time
 	reached atomic.Uint64 // of a wildcard: the position of its consumer
 	renew   func()        // of a wildcard: makes the consumer anew; guarded by mu
-	ctx     context.Context
-	cancel  context.CancelFunc
+	life    life
 
 	// Guarded by hub.mu.
 	users   int
@@ -44,10 +43,17 @@ type feed struct {
 }
 
 func newFeed(h *Hub, subject, key string, wild bool) *feed {
-	f := &feed{hub: h, subject: subject, key: key, wild: wild, hash: jetstream.HashSubject(subject),
+	return &feed{hub: h, subject: subject, key: key, wild: wild, hash: jetstream.HashSubject(subject),
 		opened: make(chan struct{}), renew: func() {}}
-	f.ctx, f.cancel = context.WithCancel(h.ctx)
-	return f
+}
+
+// work runs a task of the feed, whose context ends with the feed.
+func (f *feed) work(task func(ctx context.Context)) {
+	f.hub.tasks.Go(func() {
+		ctx, leave := f.life.enter(f.hub.ctx)
+		defer leave()
+		task(ctx)
+	})
 }
 
 func (f *feed) subscription() *nats.Subscription {
@@ -58,13 +64,13 @@ func (f *feed) subscription() *nats.Subscription {
 
 // open subscribes and finds out where the subject stands. It goes on trying
 // until it succeeds or the feed is dropped.
-func (f *feed) open() {
+func (f *feed) open(ctx context.Context) {
 	if f.wild {
-		f.consume()
+		f.consume(ctx)
 		return
 	}
 	var floor, head uint64
-	if !f.hub.insist(f.ctx, func() (err error) {
+	if !f.hub.insist(ctx, func() (err error) {
 		if f.subscription() == nil {
 			sub, err := f.hub.live.ChanSubscribe(f.key, f.hub.copies)
 			if err != nil {
@@ -74,11 +80,11 @@ func (f *feed) open() {
 			f.sub = sub
 			f.mu.Unlock()
 		}
-		if err := f.hub.flush(f.ctx); err != nil {
+		if err := f.hub.flush(ctx); err != nil {
 			return err
 		}
 		floor = f.hub.safe()
-		head, err = f.hub.node.Head(f.ctx, f.subject)
+		head, err = f.hub.node.Head(ctx, f.subject)
 		return err
 	}) {
 		if sub := f.subscription(); sub != nil {
@@ -90,7 +96,7 @@ func (f *feed) open() {
 	f.cursor, f.last = max(head, floor), head
 	f.mu.Unlock()
 	if !f.settle() {
-		f.hub.tasks.Go(f.catchUp)
+		f.work(f.catchUp)
 	}
 	close(f.opened)
 }
@@ -136,7 +142,7 @@ func (f *feed) suspendLocked(missing uint64) {
 	for _, l := range f.links {
 		l.hold(true)
 	}
-	f.hub.tasks.Go(f.catchUp)
+	f.work(f.catchUp)
 }
 
 // handLocked hands a message to all connections. They only append it.
@@ -183,24 +189,24 @@ func (f *feed) settle() bool {
 
 // catchUp reads what is missing after the cursor and makes the feed live again.
 // When it is gone for good, everybody is told.
-func (f *feed) catchUp() {
-	for f.readOn() {
+func (f *feed) catchUp(ctx context.Context) {
+	for f.readOn(ctx) {
 		if f.settle() {
 			return
 		}
-		f.bridge()
+		f.bridge(ctx)
 	}
 }
 
 // readOn hands on all that is stored after the cursor, or the news that some of
 // it is gone. It reports false when the feed has ended.
-func (f *feed) readOn() bool {
+func (f *feed) readOn(ctx context.Context) bool {
 	var t tally
 	for {
 		from := f.position()
 		var past history
-		if !f.hub.insist(f.ctx, func() (err error) {
-			past, err = f.hub.history(f.ctx, f.subject, from, &t)
+		if !f.hub.insist(ctx, func() (err error) {
+			past, err = f.hub.history(ctx, f.subject, from, &t)
 			return err
 		}) {
 			return false
@@ -226,7 +232,7 @@ func (f *feed) readOn() bool {
 
 // bridge deals with a gap that a read did not fill: either the replica that was
 // read lags, or what is missing is gone, or nothing is missing.
-func (f *feed) bridge() {
+func (f *feed) bridge(ctx context.Context) {
 	f.mu.Lock()
 	from, until := f.cursor, uint64(0)
 	// What waits may as well have come since, with nothing missing before it.
@@ -242,14 +248,14 @@ func (f *feed) bridge() {
 		return // what came meanwhile is read now
 	}
 	var next uint64
-	if !f.hub.insist(f.ctx, func() (err error) {
-		next, err = f.hub.node.Next(f.ctx, f.subject, from+1)
+	if !f.hub.insist(ctx, func() (err error) {
+		next, err = f.hub.node.Next(ctx, f.subject, from+1)
 		return err
 	}) {
 		return
 	}
 	if next != 0 && next < until {
-		pause(f.ctx, lagPause)
+		pause(ctx, lagPause)
 		return
 	}
 	f.mu.Lock()

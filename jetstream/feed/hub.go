@@ -286,7 +286,7 @@ func (h *Hub) acquire(ctx context.Context, s string) (*feed, error) {
 			h.patterns++
 		}
 		h.metrics.feeds.Inc()
-		h.tasks.Go(f.open)
+		f.work(f.open)
 	}
 	f.users++
 	if f.leaving != nil {
@@ -327,7 +327,7 @@ func (h *Hub) drop(f *feed) {
 	}
 	h.mu.Unlock()
 	h.metrics.feeds.Dec()
-	f.cancel()
+	f.life.end()
 	if sub := f.subscription(); sub != nil {
 		// A connection that is gone has no subscriptions either.
 		_ = sub.Unsubscribe()

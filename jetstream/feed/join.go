@@ -221,6 +221,10 @@ func (r *Reader) begin(j *join, opened func()) error {
 		r.rcv.CaughtUp()
 		return nil
 	}
-	r.hub.tasks.Go(func() { r.replay(behind) })
+	r.hub.tasks.Go(func() {
+		ctx, leave := r.life.enter(r.hub.ctx)
+		defer leave()
+		r.replay(ctx, behind)
+	})
 	return nil
 }

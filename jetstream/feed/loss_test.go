@@ -264,7 +264,7 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 	for waiting() == 0 {
 		pause(t.Context(), time.Millisecond)
 	}
-	f.bridge()
+	f.bridge(t.Context())
 	if !f.settle() {
 		t.Error("the feed is not live with all that there is")
 	}

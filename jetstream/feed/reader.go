@@ -61,10 +61,9 @@ type Receiver interface {
 // A Reader is one connection's set of subjects. Its methods may be called
 // concurrently.
 type Reader struct {
-	hub    *Hub
-	rcv    Receiver
-	ctx    context.Context
-	cancel context.CancelFunc
+	hub  *Hub
+	rcv  Receiver
+	life life
 
 	joins sync.Mutex // one Subscribe or Unsubscribe at a time
 
@@ -81,7 +80,6 @@ type Reader struct {
 // it goes on trying until ctx ends. Other errors: ErrPatterns.
 func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv Receiver) (*Reader, error) {
 	r := &Reader{hub: h, rcv: rcv}
-	r.ctx, r.cancel = context.WithCancel(h.ctx)
 	r.floor = h.safe()
 	j, err := r.join(ctx, subjects, lastID)
 	if err != nil {
@@ -188,7 +186,7 @@ func (r *Reader) Cursor() string {
 // Close lets go of everything. rcv is not called afterwards. It may be called
 // again.
 func (r *Reader) Close() {
-	r.cancel()
+	r.life.end()
 	r.mu.Lock()
 	r.closed = true
 	links := r.links

@@ -1,13 +1,16 @@
 package feed
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // replay reads history, one subject after the other, at the pace of the
 // connection.
-func (r *Reader) replay(links []*link) {
+func (r *Reader) replay(ctx context.Context, links []*link) {
 	for _, l := range links {
 		// One that was let go meanwhile does not hold up the others.
-		if err := r.replayLink(l); err != nil && !errors.Is(err, errLetGo) {
+		if err := r.replayLink(ctx, l); err != nil && !errors.Is(err, errLetGo) {
 			return
 		}
 	}
@@ -18,9 +21,9 @@ func (r *Reader) replay(links []*link) {
 	}
 }
 
-func (r *Reader) replayLink(l *link) error {
+func (r *Reader) replayLink(ctx context.Context, l *link) error {
 	for {
-		past, err := r.nextPart(l)
+		past, err := r.nextPart(ctx, l)
 		if err != nil {
 			return err
 		}
@@ -31,7 +34,7 @@ func (r *Reader) replayLink(l *link) error {
 			continue
 		}
 		for _, m := range past.messages {
-			if err := r.rcv.Room(r.ctx); err != nil {
+			if err := r.rcv.Room(ctx); err != nil {
 				return err
 			}
 			r.mu.Lock()
@@ -49,13 +52,13 @@ func (r *Reader) replayLink(l *link) error {
 		if past.pending > 0 {
 			continue
 		}
-		if done, err := r.finish(l); done || err != nil {
+		if done, err := r.finish(ctx, l); done || err != nil {
 			return err
 		}
 	}
 }
 
-func (r *Reader) nextPart(l *link) (past history, _ error) {
+func (r *Reader) nextPart(ctx context.Context, l *link) (past history, _ error) {
 	r.mu.Lock()
 	if first := l.first; first != nil {
 		l.first = nil
@@ -68,8 +71,8 @@ func (r *Reader) nextPart(l *link) (past history, _ error) {
 	if err != nil {
 		return past, err
 	}
-	if !r.hub.insist(r.ctx, func() (err error) {
-		past, err = r.past(r.ctx, l, pos)
+	if !r.hub.insist(ctx, func() (err error) {
+		past, err = r.past(ctx, l, pos)
 		return err
 	}) {
 		return past, errGone
@@ -95,7 +98,7 @@ func (r *Reader) loseAll(l *link, head uint64) bool {
 
 // finish makes a link live whose history has been read to the end. It reports
 // false when more has come, or when the replica that answered lags.
-func (r *Reader) finish(l *link) (bool, error) {
+func (r *Reader) finish(ctx context.Context, l *link) (bool, error) {
 	for {
 		r.mu.Lock()
 		if err := l.endedLocked(); err != nil {
@@ -119,14 +122,14 @@ func (r *Reader) finish(l *link) (bool, error) {
 		}
 		r.mu.Unlock()
 		var next uint64
-		if !r.hub.insist(r.ctx, func() (err error) {
-			next, err = r.hub.node.Next(r.ctx, l.feed.subject, pos+1)
+		if !r.hub.insist(ctx, func() (err error) {
+			next, err = r.hub.node.Next(ctx, l.feed.subject, pos+1)
 			return err
 		}) {
 			return true, errGone
 		}
 		if next != 0 && next <= target {
-			pause(r.ctx, lagPause)
+			pause(ctx, lagPause)
 			return false, nil
 		}
 		r.mu.Lock()

@@ -22,13 +22,13 @@ import (
 // has a header Status looks to the client library like a word of the server, and
 // in a stream that was made anew the library waits for the old position. Ticks
 // tell that. What follows is then read as history, and the consumer made anew.
-func (f *feed) consume() {
+func (f *feed) consume(ctx context.Context) {
 	f.mu.Lock()
 	f.cursor = f.hub.safe()
 	f.mu.Unlock()
 	first := true
-	for f.ctx.Err() == nil {
-		err := f.consumeOn(func() {
+	for ctx.Err() == nil {
+		err := f.consumeOn(ctx, func() {
 			if first {
 				first = false
 				f.mu.Lock()
@@ -37,15 +37,15 @@ func (f *feed) consume() {
 				close(f.opened)
 			}
 		})
-		if f.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return
 		}
 		if !errors.Is(err, errBehind) {
 			f.hub.metrics.retries.Inc()
 			f.hub.log.Warn("a wildcard is not being followed; trying again", "subject", f.subject, "err", err)
-			pause(f.ctx, time.Second)
+			pause(ctx, time.Second)
 		}
-		if !first && !f.readOn() {
+		if !first && !f.readOn(ctx) {
 			return
 		}
 	}
@@ -53,8 +53,8 @@ func (f *feed) consume() {
 
 // consumeOn hands on what comes after the cursor, until the consumer fails or
 // stands still.
-func (f *feed) consumeOn(started func()) error {
-	ctx, cancel := context.WithCancel(f.ctx)
+func (f *feed) consumeOn(ctx context.Context, started func()) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.mu.Lock()
 	from := f.cursor + 1

@@ -1,0 +1,50 @@
+package feed
+
+import (
+	"context"
+	"sync"
+)
+
+// A life is how long a feed or a reader lasts. A context would cost each of them
+// some 300 bytes for good; here there is one only while somebody works for it.
+// The zero value is alive.
+type life struct {
+	mu      sync.Mutex
+	ended   bool
+	workers int
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// enter returns a context that ends with parent and with the life. leave must be
+// called.
+func (l *life) enter(parent context.Context) (ctx context.Context, leave func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.workers++; l.workers == 1 {
+		l.ctx, l.cancel = context.WithCancel(parent)
+		if l.ended {
+			l.cancel()
+		}
+	}
+	return l.ctx, l.leave
+}
+
+func (l *life) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.workers--; l.workers == 0 {
+		l.cancel()
+		l.ctx, l.cancel = nil, nil
+	}
+}
+
+// end ends it. It may be called again.
+func (l *life) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	if l.cancel != nil {
+		l.cancel()
+	}
+}
