@@ -94,38 +94,6 @@ func open(ctx context.Context, opts options, log *slog.Logger, out io.Writer) (_
 	return p, p.openNode(ctx, opts)
 }
 
-// openNode starts a playground with one node.
-func (p *playground) openNode(ctx context.Context, opts options) error {
-	held, err := reserve(opts.wish.wishes(), p.out)
-	if err != nil {
-		return err
-	}
-	p.close.add(held.Close)
-	p.addrs = held.addresses()
-	if err := p.openBroker(held); err != nil {
-		return err
-	}
-	cfg := nodeConfig{name: "playground", dataDir: filepath.Join(p.dir, "data"), addrs: p.addrs, secret: p.tokens.secret}
-	file, err := p.write(cfg)
-	if err != nil {
-		return err
-	}
-	if err := p.findBinary(ctx, opts.binary); err != nil {
-		return err
-	}
-	held.release(addrPublic, addrAdmin, addrNATS)
-	n, err := startNode("weft", p.binary, file, p.addrs.Admin, p.out)
-	if err != nil {
-		return err
-	}
-	p.close.add(n.Close)
-	p.watch("weft", n)
-	if err := n.awaitReady(ctx); err != nil {
-		return err
-	}
-	return p.openPage(held, cfg.masked())
-}
-
 // openBroker starts the Kafka broker.
 func (p *playground) openBroker(held *reserved) error {
 	broker, err := openBroker(held.take(addrKafka))
@@ -218,16 +186,8 @@ func (p *playground) welcome() error {
 	fmt.Fprintf(&b, "\n  Weft is ready. Open  http://%s\n\n", p.addrs.Page)
 	if p.cluster != nil {
 		p.cluster.welcome(&b, p.addrs)
-	} else {
-		fmt.Fprintf(&b, "  public http://%s   admin http://%s   NATS %s   Kafka %s\n", p.addrs.Public, p.addrs.Admin, p.addrs.NATS, p.addrs.Kafka)
-		t, err := p.tokens.issue(users[0])
-		if err != nil {
-			return err
-		}
-		b.WriteString("\n  The same by hand, each in a terminal of its own:\n")
-		for _, c := range commands(p.addrs, t) {
-			fmt.Fprintf(&b, "\n  # %s\n  %s\n", c.Title, c.Run)
-		}
+	} else if err := p.welcomeToOne(&b); err != nil {
+		return err
 	}
 	b.WriteString("\n  Ctrl-C ends everything and leaves nothing behind.\n\n")
 	_, err := io.WriteString(p.out, b.String())

@@ -128,7 +128,7 @@ function openWebSocket(options) {
       if (over.signal.aborted) return;
       if (final) { over.abort(); return on.ended(final); }
       on.connecting(reason);
-      await wait(pause(attempt++), over.signal);
+      await wait(Math.max(ending?.retry ?? 0, pause(attempt++)), over.signal); // retry: what the node asks for
       if (!over.signal.aborted) connect();
     };
   };
