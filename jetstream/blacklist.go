@@ -17,6 +17,7 @@ import (
 
 const (
 	bucketBlacklist = "blacklist"
+	streamBlacklist = "KV_" + bucketBlacklist
 	bucketRoutes    = "routes"
 	// keyPrefix begins the subjects of the bucket's keys.
 	keyPrefix = "$KV." + bucketBlacklist + "."
@@ -43,6 +44,8 @@ type BlacklistEntry struct {
 	Expires time.Time // when it goes
 	// Problem says why the entry can never match a token; "" if it can.
 	Problem string
+
+	seq uint64 // in the bucket's stream
 }
 
 func newEntry(key, value string, made, expires time.Time) BlacklistEntry {
@@ -77,6 +80,11 @@ type Blacklist struct {
 	loaded  bool
 	entries map[string]BlacklistEntry
 	fns     []func(BlacklistEntry)
+	// applied is the newest sequence of the bucket that was entered; bucketMade
+	// says of which bucket.
+	applied    uint64
+	bucketMade time.Time
+	proved     time.Time // when the mirror was last known to have everything
 }
 
 // Revoked reports whether a token is cut; issued is zero when it has no iat. It
@@ -127,8 +135,8 @@ func (b *Blacklist) Loaded() bool {
 	return b.loaded
 }
 
-// OnEntry registers fn for every entry that is made from now on. It is called
-// by one goroutine and must not block.
+// OnEntry registers fn for every entry that is made from now on. It may be
+// called concurrently and must not block.
 func (b *Blacklist) OnEntry(fn func(BlacklistEntry)) {
 	b.mu.Lock()
 	b.fns = append(b.fns, fn)

@@ -61,6 +61,7 @@ func leads(t *testing.T, n *Node) bool {
 // also when it led the stream. With space again it comes back by itself and has
 // everything.
 func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
+	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	for i := range configs {
 		configs[i].Node.DataDir = smallDisk(t, 96<<20)

@@ -48,6 +48,7 @@ func logAnd(t testing.TB, r *record) *slog.Logger {
 }
 
 func TestThreeNodesFormAClusterOverTLS(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	configs := clusterConfigs(t, 3, 1)
 	for i := range configs {
@@ -84,6 +85,7 @@ func TestARefusedLinkIsToldByBothSides(t *testing.T) {
 			"it has this node's own name", "it has this node's own name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			configs := clusterConfigs(t, 2, 2)
 			for i := range configs {
 				configs[i].Cluster.TLS = good

@@ -226,6 +226,20 @@ func (e *embedded) id() string {
 	return "none"
 }
 
+// staleEnough is the age of the blacklist from which on a node that is cut off
+// says it.
+const staleEnough = 3 * time.Second
+
+// because says more of why links are missing and of what it does; it is put
+// behind the reason.
+func (n *Node) because() string {
+	why := n.srv.faults.because()
+	if age, ok := n.blacklist.Staleness(); ok && age > staleEnough {
+		why += fmt.Sprintf("; the blacklist is as of %v ago", age.Round(time.Second))
+	}
+	return why
+}
+
 // ready is nil when the node is linked to a majority and its replicas are
 // current. because is put behind the reason when links are missing.
 func (m *membership) ready(because string) error {

@@ -36,7 +36,14 @@ func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, ready func()
 // The bucket's stream is read as such, because only there an entry shows its
 // own time to live.
 func (b *Blacklist) follow(ctx context.Context, store js.JetStream, ready func()) error {
-	c, err := consume(ctx, store, "KV_"+bucketBlacklist, js.OrderedConsumerConfig{
+	try, cancel := context.WithTimeout(ctx, publishTry)
+	stream, err := store.Stream(try, streamBlacklist)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("follow blacklist: %w", err)
+	}
+	upTo := b.begin(stream.CachedInfo().Created)
+	c, err := consume(ctx, store, streamBlacklist, js.OrderedConsumerConfig{
 		DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return fmt.Errorf("follow blacklist: %w", err)
@@ -44,7 +51,7 @@ func (b *Blacklist) follow(ctx context.Context, store js.JetStream, ready func()
 	defer c.Stop()
 	seen := map[string]bool{} // nil once all that was there is loaded
 	if c.Pending == 0 {
-		b.complete(seen)
+		b.complete(seen, upTo)
 		seen = nil
 		ready()
 	}
@@ -53,27 +60,41 @@ func (b *Blacklist) follow(ctx context.Context, store js.JetStream, ready func()
 		if err != nil {
 			return fmt.Errorf("follow blacklist: %w", err)
 		}
-		key := strings.TrimPrefix(s.Subject, keyPrefix)
-		put := b.apply(key, &s)
+		put := b.apply(&s)
 		if seen == nil {
 			continue
 		}
-		seen[key] = put
+		seen[s.Subject] = put
 		if more == 0 {
-			b.complete(seen)
+			b.complete(seen, max(upTo, s.Seq))
 			seen = nil
 			ready()
 		}
 	}
 }
 
-// complete drops what went away while nobody followed, and opens the mirror for
-// questions.
-func (b *Blacklist) complete(seen map[string]bool) {
+// begin prepares for reading the bucket made at the given time, and returns the
+// sequence up to which its changes have been applied: none of a new bucket.
+func (b *Blacklist) begin(made time.Time) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for key := range b.entries {
-		if !seen[key] {
+	if !made.Equal(b.bucketMade) {
+		b.bucketMade, b.applied = made, 0
+		for key, e := range b.entries {
+			e.seq = 0
+			b.entries[key] = e
+		}
+	}
+	return b.applied
+}
+
+// complete drops what went away while nobody followed, and opens the mirror for
+// questions. What came after the sequence up to which was read is new.
+func (b *Blacklist) complete(seen map[string]bool, upTo uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, e := range b.entries {
+		if !seen[keyPrefix+key] && e.seq <= upTo {
 			delete(b.entries, key)
 		}
 	}
@@ -81,10 +102,17 @@ func (b *Blacklist) complete(seen map[string]bool) {
 	b.count(len(b.entries))
 }
 
-// apply enters one change of the bucket. It reports whether an entry is there
-// afterwards.
-func (b *Blacklist) apply(key string, s *Stored) bool {
+// apply enters one change of the bucket, unless it has been before. It reports
+// whether an entry is there afterwards.
+func (b *Blacklist) apply(s *Stored) bool {
+	key := strings.TrimPrefix(s.Subject, keyPrefix)
 	b.mu.Lock()
+	if s.Seq <= b.applied {
+		_, there := b.entries[key]
+		b.mu.Unlock()
+		return there
+	}
+	b.applied = s.Seq
 	if deleted(s) {
 		delete(b.entries, key)
 		b.count(len(b.entries))
@@ -92,6 +120,7 @@ func (b *Blacklist) apply(key string, s *Stored) bool {
 		return false
 	}
 	e := newEntry(key, string(s.Data), madeAt(s), s.Time().Add(lifeOf(s, b.life)))
+	e.seq = s.Seq
 	b.entries[key] = e
 	b.count(len(b.entries))
 	fns := b.fns

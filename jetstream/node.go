@@ -42,6 +42,8 @@ type Node struct {
 
 	srv       *embedded
 	disk      *disk
+	fill      *fill
+	clocks    *clocks
 	conn      *nats.Conn // requests, publishes, replies
 	system    *nats.Conn // of the system account; nil on a standalone node
 	js        js.JetStream
@@ -78,8 +80,12 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.srv, n.leader = newEmbedded(cfg, log), newLeadership()
 	n.questions = newQuestions(cfg.Node.Name, log, n.metrics.busy.Inc)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
+	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
+	n.clocks = newClocks(log, reg)
+	n.answerClocks()
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
 		count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
+	n.metrics.staleness(reg, n.blacklist)
 	n.streamID.Store(new(StreamID))
 	n.members.expelled = make(chan error, 1)
 	n.waitFor("the store is being opened")
@@ -158,9 +164,11 @@ func (n *Node) startTasks(ctx context.Context) error {
 	loaded := make(chan struct{})
 	var once sync.Once
 	n.tasks.Go(func() { n.blacklist.mirror(run, n.js, func() { once.Do(func() { close(loaded) }) }) })
+	n.tasks.Go(func() { n.proveBlacklist(run) })
 	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
 	if n.cfg.Cluster != nil {
 		n.tasks.Go(func() { n.watchMembers(run) })
+		n.tasks.Go(func() { n.compareClocks(run) })
 	}
 	n.tasks.Go(func() { n.heal(run) })
 	if err := n.countMisaddressed(); err != nil {
@@ -225,7 +233,7 @@ func (n *Node) Ready() error {
 	case !n.blacklist.Loaded():
 		return errors.New("the blacklist is not loaded")
 	case n.cfg.Cluster != nil:
-		return n.members.ready(n.srv.faults.because())
+		return n.members.ready(n.because())
 	}
 	return nil
 }

@@ -24,8 +24,12 @@ const (
 	// user may subscribe to it.
 	nodeInbox = "_WEFT"
 
-	// bucketBytes is reserved on disk for the buckets, besides the events.
+	// bucketBytes bounds the buckets together, besides the events.
 	bucketBytes = 512 << 20
+	// maxStore is beyond any sum of the streams' own bounds. They alone bound the
+	// disk: nobody but nodes makes streams, and a node with a greater
+	// events.max_bytes must not be refused by those that still have the old one.
+	maxStore = 1 << 50
 	// clientPending bounds what the server buffers for one NATS client; the
 	// node's own live connection needs room for bursts.
 	clientPending = 256 << 20
@@ -236,7 +240,7 @@ func (e *embedded) options() (*server.Options, error) {
 		Accounts: []*server.Account{events, system}, SystemAccount: accountSystem,
 		JetStream: true, StoreDir: e.cfg.Node.DataDir,
 		JetStreamMaxMemory: 16 << 20,
-		JetStreamMaxStore:  int64(e.cfg.Events.MaxBytes) + bucketBytes,
+		JetStreamMaxStore:  maxStore,
 		MaxPayload:         maxPayload, MaxPending: clientPending,
 		WriteDeadline: 10 * time.Second,
 	}

@@ -30,9 +30,11 @@ type State struct {
 	Leader      string
 	LeaderSince time.Time
 	First, Last uint64 // sequences stored; Last is kept when all is gone
-	ID          StreamID
-	Bytes       uint64
-	Messages    uint64
+	// Oldest is when the first message was stored; zero when there is none.
+	Oldest   time.Time
+	ID       StreamID
+	Bytes    uint64
+	Messages uint64
 }
 
 // streamConfig is the stream as it must be.
@@ -132,6 +134,9 @@ func (n *Node) state(ctx context.Context) (State, error) {
 	}
 	st := State{First: info.State.FirstSeq, Last: info.State.LastSeq, ID: id,
 		Bytes: info.State.Bytes, Messages: info.State.Msgs}
+	if st.Messages > 0 {
+		st.Oldest = info.State.FirstTime
+	}
 	if c := info.Cluster; c != nil {
 		st.Leader = c.Leader
 		if c.LeaderSince != nil {
@@ -139,7 +144,7 @@ func (n *Node) state(ctx context.Context) (State, error) {
 		}
 	}
 	n.streamID.Store(&id)
-	n.metrics.stream(st)
+	n.fill.see(&st)
 	return st, nil
 }
 
