@@ -149,7 +149,7 @@ func (n *Node) askStepDown(ctx context.Context, group, heir string) error {
 	var conn *nats.Conn
 	var subject string
 	switch group {
-	case groupMeta:
+	case GroupMeta:
 		conn, subject = n.system, stepDownMeta
 	case streamEvents:
 		conn, subject = n.conn, stepDownStream+group

@@ -146,7 +146,7 @@ func (m *membership) renew() {
 func (n *Node) reenter(ctx context.Context) {
 	try, cancel := context.WithTimeout(ctx, startTry)
 	defer cancel()
-	buried, err := n.buried(try)
+	buried, err := n.buried(try, peerID(n.Name()))
 	if err != nil {
 		return // it is asked again
 	}
@@ -157,7 +157,7 @@ func (n *Node) reenter(ctx context.Context) {
 		return
 	}
 	select {
-	case n.members.expelled <- n.leave(ctx):
+	case n.members.expelled <- n.leave():
 		<-ctx.Done() // there is no more to look at
 	case <-ctx.Done():
 	}

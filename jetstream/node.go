@@ -169,6 +169,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	if n.cfg.Cluster != nil {
 		n.tasks.Go(func() { n.watchMembers(run) })
 		n.tasks.Go(func() { n.compareClocks(run) })
+		n.tasks.Go(func() { n.watchTombstones(run) })
 	}
 	n.tasks.Go(func() { n.heal(run) })
 	if err := n.countMisaddressed(); err != nil {

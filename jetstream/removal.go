@@ -24,7 +24,7 @@ var (
 const (
 	// removeTry bounds one try of a removal, removeWait all of them.
 	removeTry  = 2 * time.Second
-	removeWait = 15 * time.Second
+	removeWait = 20 * time.Second
 )
 
 // Remove takes a dead node out of the cluster for good: the others do not count
@@ -43,82 +43,97 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, removeWait)
 	defer cancel()
 	meta, err := n.meta(ctx)
+	for err != nil && ctx.Err() == nil { // the dead one may have been the leader
+		meta, err = n.meta(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	ids := []string{name, peerID(name)}
-	at := slices.IndexFunc(meta.Replicas, func(p *server.PeerInfo) bool { return slices.Contains(ids, p.Peer) })
-	switch {
-	case slices.Contains(ids, meta.Peer):
-		return fmt.Errorf("%w: %s leads the cluster", ErrAlive, name)
-	case at < 0:
-		return fmt.Errorf("%w: %s", ErrNoMember, name)
-	case !meta.Replicas[at].Offline:
-		return fmt.Errorf("%w: %s is linked to %s", ErrAlive, name, meta.Leader)
+	dead, err := memberOf(meta, name)
+	if err != nil {
+		return err
 	}
-	dead := meta.Replicas[at]
-	if by := n.linkedTo(ctx, dead.Peer); by != "" {
+	answered, linked := n.census(ctx)
+	if by, ok := linked[dead]; ok {
 		return fmt.Errorf("%w: %s is linked to %s", ErrAlive, name, by)
 	}
-	alive := 1 // the leader
+	alive := 0
 	for _, p := range meta.Replicas {
-		if !p.Offline {
+		if answered[p.Peer] {
 			alive++
 		}
+	}
+	if answered[meta.Peer] {
+		alive++
 	}
 	if members := len(meta.Replicas) + 1; alive <= members/2 {
 		return fmt.Errorf("%w: %d of %d", ErrNoMajority, alive, members)
 	}
 	// First the tombstone: a node that comes back at this moment must find it.
-	if err := n.bury(ctx, dead.Peer, tombstone{Node: name, Removed: true}); err != nil {
+	if err := n.bury(ctx, dead, tombstone{Node: name, Removed: true}); err != nil {
 		return err
 	}
-	if err := n.expel(ctx, dead.Peer); err != nil {
+	if err := n.expel(ctx, dead); err != nil {
 		return err
 	}
 	n.log.Info("a node was removed from the cluster", "removed", name, "members", len(meta.Replicas))
 	return nil
 }
 
-// linkedTo returns the name of a node that is linked to the peer, or is it;
-// "" when there is none among those that answer.
-func (n *Node) linkedTo(ctx context.Context, peer string) string {
+// memberOf finds the peer id of a member by its name or peer id.
+func memberOf(meta *server.MetaClusterInfo, name string) (string, error) {
+	ids := []string{name, peerID(name)}
+	if slices.Contains(ids, meta.Peer) {
+		return meta.Peer, nil
+	}
+	for _, p := range meta.Replicas {
+		if slices.Contains(ids, p.Peer) {
+			return p.Peer, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %s", ErrNoMember, name)
+}
+
+// census asks all nodes whom they are linked to. answered holds the peer ids of
+// those that say so, linked also of those that they name, and by whom. It does
+// not wait long for a node that says nothing.
+//
+// The servers' own view of who is offline lags by half a minute behind a crash.
+func (n *Node) census(ctx context.Context) (answered map[string]bool, linked map[string]string) {
+	answered, linked = map[string]bool{}, map[string]string{}
 	expected := len(n.srv.peers()) + 1
 	inbox := n.system.NewInbox()
 	answers := make(chan *nats.Msg, 64)
 	sub, err := n.system.ChanSubscribe(inbox, answers)
 	if err != nil {
-		return ""
+		return answered, linked
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	if err := n.system.PublishRequest("$SYS.REQ.SERVER.PING.ROUTEZ", inbox, nil); err != nil {
-		return ""
+		return answered, linked
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTry)
 	defer cancel()
-	for range expected {
+	for len(answered) < expected {
 		select {
 		case <-ctx.Done():
-			return ""
+			return answered, linked
 		case m := <-answers:
 			var resp struct {
 				Server server.ServerInfo `json:"server"`
 				Data   server.Routez     `json:"data"`
 			}
-			if json.Unmarshal(m.Data, &resp) != nil {
+			if json.Unmarshal(m.Data, &resp) != nil || resp.Server.Name == "" {
 				continue
 			}
-			if peerID(resp.Server.Name) == peer {
-				return resp.Server.Name
-			}
+			id := peerID(resp.Server.Name)
+			answered[id], linked[id] = true, resp.Server.Name
 			for _, r := range resp.Data.Routes {
-				if peerID(r.RemoteName) == peer {
-					return resp.Server.Name
-				}
+				linked[peerID(r.RemoteName)] = resp.Server.Name
 			}
 		}
 	}
-	return ""
+	return answered, linked
 }
 
 // expel makes the meta group forget a peer. One that it does not know is fine.

@@ -15,9 +15,9 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 )
 
-// groupMeta is the name of the group that agrees on members, streams and
+// GroupMeta is the name of the group that agrees on members, streams and
 // buckets.
-const groupMeta = "meta"
+const GroupMeta = "meta"
 
 // askTry bounds one question to the cluster that an operator waits for.
 const askTry = 2 * time.Second
@@ -54,7 +54,7 @@ func (n *Node) Groups(ctx context.Context) []Group {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTry)
 	defer cancel()
-	names := []string{groupMeta, streamEvents, bucketBlacklist, bucketRoutes}
+	names := []string{GroupMeta, streamEvents, bucketBlacklist, bucketRoutes, bucketNodes}
 	groups := make([]*Group, len(names))
 	var asking sync.WaitGroup
 	for i, name := range names {
@@ -73,7 +73,7 @@ func (n *Node) Groups(ctx context.Context) []Group {
 // group is nil when there is no such stream or bucket.
 func (n *Node) group(ctx context.Context, name string) *Group {
 	switch name {
-	case groupMeta:
+	case GroupMeta:
 		meta, err := n.meta(ctx)
 		if err != nil {
 			return &Group{Name: name}
@@ -83,7 +83,7 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 			g.add(p.Name, p.Peer, p.Current, p.Offline, p.Lag)
 		}
 		return g
-	case bucketBlacklist, bucketRoutes:
+	case bucketBlacklist, bucketRoutes, bucketNodes:
 		g := n.streamGroup(ctx, "KV_"+name)
 		if g != nil {
 			g.Name = name

@@ -19,6 +19,8 @@ const (
 	// after some minutes and would take them back.
 	bucketNodes      = "nodes"
 	bucketNodesBytes = 1 << 20
+	// buryEvery is how often the leader looks for members that were removed.
+	buryEvery = 2 * time.Second
 )
 
 // A tombstone says of a node, under its peer id, whether it was removed.
@@ -73,9 +75,9 @@ func (n *Node) bury(ctx context.Context, peer string, t tombstone) error {
 }
 
 // buried asks the bucket's leader, since a copy of the node's own may be old,
-// whether the node was removed.
-func (n *Node) buried(ctx context.Context) (bool, error) {
-	req, err := json.Marshal(leaderQuery{LastFor: "$KV." + bucketNodes + "." + peerID(n.Name())})
+// whether a peer was removed.
+func (n *Node) buried(ctx context.Context, peer string) (bool, error) {
+	req, err := json.Marshal(leaderQuery{LastFor: "$KV." + bucketNodes + "." + peer})
 	if err != nil {
 		return false, err
 	}
@@ -115,7 +117,7 @@ func (n *Node) enter(ctx context.Context) error {
 	n.waitFor("waiting for the cluster to agree on a leader")
 	var buried bool
 	err := retry(ctx, func(ctx context.Context) (err error) {
-		buried, err = n.buried(ctx)
+		buried, err = n.buried(ctx, peerID(n.Name()))
 		return err
 	})
 	if err != nil {
@@ -126,7 +128,7 @@ func (n *Node) enter(ctx context.Context) error {
 		return err
 	}
 	if buried && id.Member {
-		return n.leave(ctx)
+		return n.leave()
 	}
 	if err := n.openTombstones(ctx); err != nil {
 		return err
@@ -141,16 +143,67 @@ func (n *Node) enter(ctx context.Context) error {
 	return id.write(n.cfg.Node.DataDir)
 }
 
-// leave makes the data folder refuse to start again, and returns ErrRemoved. The
-// others may have counted the node again already, so it takes itself out.
-func (n *Node) leave(ctx context.Context) error {
+// leave makes the data folder refuse to start again, and returns ErrRemoved.
+func (n *Node) leave() error {
 	n.log.Error("an operator removed this node from the cluster while it was away")
 	id, err := readIdentity(n.cfg.Node.DataDir)
 	if err == nil {
 		id.Removed = true
 		err = id.write(n.cfg.Node.DataDir)
 	}
-	ctx, cancel := context.WithTimeout(ctx, removeTry)
-	defer cancel()
-	return errors.Join(ErrRemoved, err, n.expel(ctx, peerID(n.Name())))
+	return errors.Join(ErrRemoved, err)
+}
+
+// watchTombstones takes out again, until ctx ends, members that were removed once
+// and are not linked: the servers count a node again that comes back, if only to
+// find its tombstone. Only the leader of the cluster does so.
+func (n *Node) watchTombstones(ctx context.Context) {
+	t := time.NewTicker(buryEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			n.buryAgain(ctx)
+		}
+	}
+}
+
+func (n *Node) buryAgain(ctx context.Context) {
+	for _, peer := range n.srv.absent() {
+		try, cancel := context.WithTimeout(ctx, removeTry)
+		buried, err := n.buried(try, peer)
+		if err == nil && buried {
+			err = n.expel(try, peer)
+		}
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			n.log.Warn("look for removed nodes; trying again", "err", err)
+		}
+	}
+}
+
+// absent are the peer ids of the members that there is no link to, on the node
+// that leads the cluster; none on others.
+func (e *embedded) absent() []string {
+	srv := e.running()
+	if srv == nil {
+		return nil
+	}
+	z, err := srv.Jsz(nil)
+	if err != nil || z.Meta == nil || z.Meta.Leader != e.cfg.Node.Name {
+		return nil
+	}
+	linked := map[string]bool{}
+	for _, name := range e.peers() {
+		linked[peerID(name)] = true
+	}
+	var ids []string
+	for _, p := range z.Meta.Replicas {
+		if !linked[p.Peer] {
+			ids = append(ids, p.Peer)
+		}
+	}
+	return ids
 }

@@ -65,6 +65,27 @@ func (a *Admin) nodeHere(context.Context, struct{}) node {
 type nodeList struct {
 	page[node]
 	jetstream.Tally
+	// Groups is who leads the stream, the buckets and the members ("meta"), and
+	// who has a copy. A standalone node has none.
+	Groups []jetstream.Group `json:"groups,omitempty"`
+	// Missing names the members that did not answer.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// missing are the members that are not among those that answered.
+func (l *nodeList) missing() []string {
+	var names []string
+	for _, g := range l.Groups {
+		if g.Name != jetstream.GroupMeta {
+			continue
+		}
+		for _, r := range g.Replicas {
+			if !slices.ContainsFunc(l.Items, func(n node) bool { return n.Name == r.Node }) {
+				names = append(names, r.Node)
+			}
+		}
+	}
+	return names
 }
 
 func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) error {
@@ -72,11 +93,12 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) erro
 	if err != nil {
 		return err
 	}
-	list := nodeList{page[node]{Items: []node{}}, tally}
+	list := nodeList{page: page[node]{Items: []node{}}, Tally: tally, Groups: a.deps.Node.Groups(r.Context())}
 	for _, s := range said {
 		list.Items = append(list.Items, s.Answer)
 	}
 	slices.SortFunc(list.Items, func(x, y node) int { return strings.Compare(x.Name, y.Name) })
+	list.Missing = list.missing()
 	return answer(w, http.StatusOK, list)
 }
 

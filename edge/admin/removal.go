@@ -25,5 +25,5 @@ func (a *Admin) removeNode(w http.ResponseWriter, r *http.Request, name string) 
 		return problem.New(problem.StoreUnavailable, "no majority of the members is alive, which has to agree; start enough of them first")
 	}
 	a.log.Warn("remove a node", "removed", name, "err", err)
-	return problem.New(problem.StoreUnavailable, "the cluster does not agree at the moment; it is unknown whether the node was removed: try again").Retry(time.Second)
+	return problem.New(problem.StoreUnavailable, "the cluster does not agree; it is unknown whether the node was removed").Retry(time.Second)
 }

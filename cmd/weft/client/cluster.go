@@ -47,6 +47,9 @@ type ReplicaStatus struct {
 	Lag     uint64 `json:"lag"` // changes that it is behind
 }
 
+// groupMeta is the group of all members.
+const groupMeta = "meta"
+
 // copies is how many copies a cluster has of everything.
 const copies = 3
 
@@ -83,7 +86,13 @@ func (n *Nodes) Problems() []string {
 			say("nobody leads %s", g.Name)
 			continue
 		}
-		if len(g.Replicas) < copies {
+		if g.Name == groupMeta {
+			for _, i := range n.Items {
+				if !slices.ContainsFunc(g.Replicas, func(r ReplicaStatus) bool { return r.Node == i.Name }) {
+					say("%s is not a member yet", i.Name)
+				}
+			}
+		} else if len(g.Replicas) < copies {
 			say("%s has %d copies, not %d", g.Name, len(g.Replicas), copies)
 		}
 		for _, r := range g.Replicas {
