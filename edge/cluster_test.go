@@ -212,6 +212,7 @@ func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
 			// What may be subscribed is judged by the connection's token.
 			{open.Connection, s.token("ann", map[string]any{"extra": "b"}), `{"subscribe":["topic.extra.b"]}`, 403, problem.Forbidden},
 			{session.NewID(), ann, `{"subscribe":["topic.hotel.1"]}`, 404, problem.NotFound},
+			{strings.Repeat("x", 10_000), ann, `{"subscribe":["topic.hotel.1"]}`, 404, problem.NotFound},
 		} {
 			if status, body := s.patch(w.connection, w.token, w.body); status != w.status || !strings.Contains(body, `"code":"`+string(w.code)+`"`) {
 				t.Errorf("%s through %s: %d %s, want %d %s", w.body, s.node.Name(), status, body, w.status, w.code)

@@ -24,6 +24,10 @@ const (
 	changeInFlight = 256
 )
 
+// maxConnection bounds the id of a connection that other nodes are asked for; ours
+// are shorter.
+const maxConnection = 64
+
 // travelTime is how much longer than a change itself its answer is waited for.
 const travelTime = time.Second
 
@@ -105,6 +109,9 @@ func (e *Edge) changeHere(ctx context.Context, c *remoteChange) ([]string, error
 func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, error) {
 	if e.find(c.Connection) != nil {
 		return e.changeHere(ctx, c)
+	}
+	if len(c.Connection) > maxConnection {
+		return nil, noConnection()
 	}
 	node := e.deps.Node
 	said, tally, err := peers.AskUntil(ctx, node, questionHolds, c.Connection, func(has bool) bool { return has })
