@@ -55,12 +55,13 @@ fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and 
 bench: build ## benchmarks, those of the whole street included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
 
-# The load command prints ratios to two plain servers, which it runs in turn with
-# Weft. QUICK=1: two minutes instead of an hour; ONLY=regexp: some scenarios.
+# The load command runs two plain servers in turn with Weft and prints ratios.
+# QUICK=1: two minutes instead of 70; ONLY=regexp: some scenarios; SETTLE=135s:
+# the quick form waits as long as the full one before it reads memory.
 bench-edge: build ## what connections and deliveries cost, beside plain servers (QUICK=1: two minutes)
 	@go build -o bin/load ./test/load
 	@go build -o bin/baseline ./test/load/baseline
-	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)')
+	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE))
 
 docs: ## write the reference of all keys into README.md
 	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update

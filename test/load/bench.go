@@ -113,7 +113,7 @@ func benchCommand(ctx context.Context, args []string) error {
 // run runs all scenarios and prints the table.
 func (b *bench) run(ctx context.Context, args []string) error {
 	machine := fmt.Sprintf("%s, %d cores, %s/%s, %s", meter.Machine(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	b.say("%s", machine)
+	b.say("%s; load average before the run %s", machine, meter.Load())
 	for b.round = 1; b.round <= b.rounds; b.round++ {
 		for _, s := range scenarios {
 			if s.once && b.round > 1 || s.full && b.quick && b.only.String() == "" || !b.only.MatchString(s.name) {

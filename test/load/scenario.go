@@ -24,8 +24,8 @@ var scenarios = []scenario{
 	{name: "unicast", run: (*bench).unicast},
 	{name: "idle sse", run: func(b *bench, ctx context.Context) error { return b.idleWeft(ctx, crowd.SSE) }},
 	{name: "idle websocket", run: func(b *bench, ctx context.Context) error { return b.idleWeft(ctx, crowd.WebSocket) }},
-	{name: "idle baseline", once: true, run: (*bench).idleBaseline},
-	{name: "tls fan-out", run: (*bench).secureFanOuts},
+	{name: "idle baseline", once: true, full: true, run: (*bench).idleBaseline},
+	{name: "tls fan-out", full: true, run: (*bench).secureFanOuts},
 	{name: "tls idle", once: true, full: true, run: (*bench).secureIdle},
 	{name: "growth", once: true, full: true, run: (*bench).growth},
 }

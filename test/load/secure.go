@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"weft/test/load/crowd"
 )
@@ -37,20 +39,28 @@ func (b *bench) secureFanOuts(ctx context.Context) error {
 	return nil
 }
 
-// secureIdle measures idle connections over TLS and streams over HTTP/2.
+// secureIdle measures idle connections over TLS and streams over HTTP/2. The three
+// servers settle at the same time: only their memory is of interest.
 func (b *bench) secureIdle(ctx context.Context) error {
-	for _, name := range []string{"sse", "websocket", "h2"} {
+	names := []string{"sse", "websocket", "h2"}
+	runs, errs := make([]idle, len(names)), make([]error, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
 		s, err := startWeft(ctx, b.weft, weftOptions{tls: b.cert})
 		if err != nil {
-			return err
+			errs[i] = err
+			break
 		}
-		r, err := b.stay(ctx, s, protected(s)[name], b.scale.tls)
-		s.end()
-		if err != nil {
-			return err
-		}
-		b.keep(b.results.weft, "tls idle "+name+" bytes", r.Bytes, s.name, r)
-		b.count(r.Report)
+		defer s.end()
+		all.Go(func() { runs[i], errs[i] = b.stay(ctx, s, protected(s)[name], b.scale.tls) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i, name := range names {
+		b.keep(b.results.weft, "tls idle "+name+" bytes", runs[i].Bytes, "weft", runs[i])
+		b.count(runs[i].Report)
 	}
 	return nil
 }

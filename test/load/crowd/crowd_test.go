@@ -99,7 +99,7 @@ func TestFramesAreTakenOffWhereverTheStreamIsCut(t *testing.T) {
 		"\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x70" + long
 	for _, size := range []int{1, 2, 3, 7, 128, 4096, len(stream)} {
 		var f frames
-		got := map[byte]string{}
+		got := map[byte][]byte{}
 		ends := 0
 		for rest := []byte(stream); len(rest) > 0; {
 			b := rest[:min(size, len(rest))]
@@ -109,7 +109,7 @@ func TestFramesAreTakenOffWhereverTheStreamIsCut(t *testing.T) {
 					t.Fatal(err)
 				}
 				if p.ok {
-					got[p.op] += string(p.data)
+					got[p.op] = append(got[p.op], p.data...)
 					if p.end {
 						ends++
 					}
@@ -119,7 +119,7 @@ func TestFramesAreTakenOffWhereverTheStreamIsCut(t *testing.T) {
 				}
 			}
 		}
-		if got[1] != "hello"+medium+long || got[opPing] != "hi" || ends != 5 {
+		if string(got[1]) != "hello"+medium+long || string(got[opPing]) != "hi" || ends != 5 {
 			t.Errorf("in pieces of %d: %d bytes of text, pings %q, %d frames", size, len(got[1]), got[opPing], ends)
 		}
 	}

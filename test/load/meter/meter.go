@@ -139,3 +139,14 @@ func Machine() string {
 	}
 	return model
 }
+
+// Load is the load average of the last minute, as /proc/loadavg tells it; "unknown"
+// when it does not.
+func Load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
+}
