@@ -48,12 +48,19 @@ type node struct {
 	Connections int       `json:"connections"`
 	// Linked names the other nodes that there is a link to.
 	Linked []string `json:"linked,omitempty"`
+	// Staleness is how old the node's copy of the blacklist may be; nil before
+	// it is known.
+	Staleness *float64 `json:"blacklist_staleness_seconds,omitempty"`
 }
 
 func (a *Admin) nodeHere(context.Context, struct{}) node {
 	n := node{
 		Name: a.deps.Node.Name(), Ready: true, Version: a.deps.Version, Started: a.deps.Node.Started().UTC().Truncate(time.Second),
 		Connections: a.deps.Sessions.Len(), Linked: a.deps.Node.Peers(),
+	}
+	if age, ok := a.deps.Node.Blacklist().Staleness(); ok {
+		seconds := age.Round(time.Millisecond).Seconds()
+		n.Staleness = &seconds
 	}
 	if err := a.deps.Ready(); err != nil {
 		n.Ready, n.Reason = false, err.Error()
