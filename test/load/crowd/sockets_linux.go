@@ -64,7 +64,7 @@ func newSockets(c *Crowd) (kind, error) {
 		w := &worker{
 			shard: &shard{crowd: c}, target: c.cfg.Target, epoll: epoll, buf: make([]byte, readSize),
 			server: &syscall.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().As4()},
-			local:  server.Addr().IsLoopback(), source: 1,
+			local:  server.Addr().IsLoopback(), source: 2, // those of 127.0.0.1 are left to publishers
 			first: i, step: c.cfg.Workers, most: max(1, c.cfg.Connecting/c.cfg.Workers),
 		}
 		c.shards = append(c.shards, w.shard)
@@ -178,7 +178,7 @@ func (w *worker) dial(c *socket) error {
 }
 
 func (w *worker) begin(c *socket, fd int) error {
-	if w.local && w.source > 1 {
+	if w.local {
 		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1)
 		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, w.source}}); err != nil {
 			return os.NewSyscallError("bind", err)
