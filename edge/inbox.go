@@ -36,8 +36,6 @@ type inbox struct {
 // add appends what was received.
 func (b *inbox) add(received []byte) { b.got = append(b.got, received...) }
 
-// partial reports whether a message or frame has begun and not ended.
-func (b *inbox) partial() bool { return len(b.got) > 0 }
 
 // A frameHead is what stands before a frame's payload.
 type frameHead struct {
