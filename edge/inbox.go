@@ -36,7 +36,6 @@ type inbox struct {
 // add appends what was received.
 func (b *inbox) add(received []byte) { b.got = append(b.got, received...) }
 
-
 // A frameHead is what stands before a frame's payload.
 type frameHead struct {
 	opcode byte
