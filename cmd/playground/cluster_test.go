@@ -26,7 +26,7 @@ func counted(name string) string {
 func card(node, rest string) string { return ".seat[data-node=" + node + "] " + rest }
 
 // The demonstration, with the real binary, a real load balancer and a real
-// browser: a node with users is killed, and started again, while events flow.
+// browser: the leader is killed, and started again, while events flow.
 func TestWhoeverFollowsTheClusterMissesNothing(t *testing.T) {
 	p, err := open(t.Context(), options{wish: anyPort, members: anyMembers()}, slog.New(slog.NewTextHandler(t.Output(), nil)), t.Output())
 	if err != nil {
@@ -42,18 +42,19 @@ func TestWhoeverFollowsTheClusterMissesNothing(t *testing.T) {
 
 	b.open("http://" + p.addrs.Page)
 	b.await("all are connected", `document.querySelectorAll(".seat .rider").length === 4`)
-	b.awaitFor(patience, "events flow", counted("received")+` > 20`)
+	b.awaitFor(patience, "events flow and a node leads", counted("received")+` > 20 && !document.getElementById("kill-leader").disabled`)
 
-	victim := b.eval(`document.querySelector(".seat:has(.rider)").dataset.node`)
+	victim := b.eval(`document.querySelector(".seat[data-leader=true]").dataset.node`)
 	others := `.seat:not([data-node=` + victim + `])`
-	b.click(card(victim, "[data-do=kill]"))
+	b.click("#kill-leader")
 	b.await("it is down", `document.querySelector(".seat[data-node=`+victim+`]").dataset.health === "down"`)
 	if how := b.eval(`document.querySelector("` + card(victim, ".why") + `").textContent`); how != "signal: killed" {
 		t.Errorf("%s is down by %q", victim, how)
 	}
 	b.awaitFor(patience, "all are elsewhere", `document.querySelectorAll("`+others+` .rider").length === 4`)
+	b.awaitFor(patience, "another leads", `document.querySelector("`+others+`[data-leader=true]") !== null`)
 	b.click(card(victim, "[data-do=start]"))
-	b.awaitFor(patience, "it is back", `document.querySelectorAll(".seat[data-health=ready]").length === 3`)
+	b.awaitFor(patience, "it is ready again", `document.querySelectorAll(".seat[data-health=ready]").length === 3`)
 
 	b.click("#flow") // hold
 	b.awaitFor(patience, "all that was sent is here", `document.getElementById("flow").dataset.on === "false" && `+
