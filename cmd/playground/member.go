@@ -111,6 +111,13 @@ func (m *member) running() *node {
 	return m.node
 }
 
+// answers is whether the process can be asked something.
+func (m *member) answers() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state == stateUp || m.state == stateStopping
+}
+
 // awaitReady blocks until the member's node is ready.
 func (m *member) awaitReady(ctx context.Context) error {
 	n := m.running()

@@ -14,10 +14,15 @@ import (
 func clusterPage(t *testing.T, nodes string) *page {
 	t.Helper()
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/_weft/v1/nodes" {
+		switch r.URL.Path {
+		case "/_weft/v1/nodes":
+			_, _ = w.Write([]byte(nodes))
+		case "/readyz":
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte("not ready: waits for two more\n"))
+		default:
 			t.Errorf("asked for %s", r.URL)
 		}
-		_, _ = w.Write([]byte(nodes))
 	}))
 	t.Cleanup(admin.Close)
 	n1 := newMember(memberAddresses{Name: "n1", Admin: admin.Listener.Addr().String()}, fakeNode(t, "exec sleep 60"), "n1.yaml", t.Output())
@@ -59,6 +64,14 @@ func TestThePageIsToldHowTheNodesAre(t *testing.T) {
 	}
 	if !got.Flow.On || len(got.Flow.Lanes) != 3 {
 		t.Errorf("flow: %+v", got.Flow)
+	}
+}
+
+func TestANodeThatTheOthersDoNotHearSpeaksForItself(t *testing.T) {
+	p := clusterPage(t, `{"items":[{"name":"n2","ready":true}]}`)
+	p.cluster.roster.ask(t.Context(), 0)
+	if n1 := p.cluster.seats()[0]; !n1.Answers || n1.Ready || n1.Reason != "waits for two more" {
+		t.Errorf("n1: %+v", n1)
 	}
 }
 

@@ -7,15 +7,19 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
 	// askEvery is how often the nodes are asked how they are, askFor how long one
-	// of them may take to answer. What hangs is passed over.
+	// of them may take to answer before the next one is asked. While nobody leads
+	// they take two seconds.
 	askEvery = 500 * time.Millisecond
-	askFor   = time.Second
+	askFor   = 3 * time.Second
+	// askItselfFor is for a node that is asked about itself only.
+	askItselfFor = 500 * time.Millisecond
 	// maxAnswer bounds an answer, in bytes.
 	maxAnswer = 1 << 20
 	// eventStream is the store of events, whose leader passes them on.
@@ -93,7 +97,7 @@ func (r *roster) ask(ctx context.Context, first int) int {
 	answered := first
 	for i := range r.members {
 		n := (first + i) % len(r.members)
-		if r.members[n].running() == nil {
+		if !r.members[n].answers() {
 			continue
 		}
 		var err error
@@ -102,29 +106,65 @@ func (r *roster) ask(ctx context.Context, first int) int {
 			break
 		}
 	}
+	for _, m := range r.members {
+		if _, known := report.node(m.Name); known || !m.answers() {
+			continue
+		}
+		if n, err := r.askItself(ctx, m); err == nil {
+			report.Items = append(report.Items, n)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = report
 	return answered
 }
 
+// askItself asks a node that the others do not hear, such as one that has just
+// been started, what it waits for.
+func (r *roster) askItself(ctx context.Context, m *member) (nodeReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, askItselfFor)
+	defer cancel()
+	status, body, err := r.get(ctx, m.Admin, "/readyz")
+	if err != nil {
+		return nodeReport{}, err
+	}
+	why := strings.TrimPrefix(strings.TrimSpace(string(body)), "not ready: ")
+	if status == http.StatusOK {
+		why = ""
+	}
+	return nodeReport{Name: m.Name, Ready: status == http.StatusOK, Reason: why}, nil
+}
+
+// askOne asks a node about all.
 func (r *roster) askOne(ctx context.Context, admin string) (report clusterReport, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/_weft/v1/nodes", nil)
+	status, body, err := r.get(ctx, admin, "/_weft/v1/nodes")
 	if err != nil {
-		return report, fmt.Errorf("make request: %w", err)
+		return report, err
 	}
-	resp, err := r.http.Do(req)
-	if err != nil {
-		return report, fmt.Errorf("ask for nodes: %w", err)
+	if status != http.StatusOK {
+		return report, fmt.Errorf("ask for nodes: status %d", status)
 	}
-	defer func() { _ = resp.Body.Close() }() // read to its end or of no interest
-	if resp.StatusCode != http.StatusOK {
-		return report, fmt.Errorf("ask for nodes: %s", resp.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&report); err != nil {
+	if err := json.Unmarshal(body, &report); err != nil {
 		return clusterReport{}, fmt.Errorf("read nodes: %w", err)
 	}
 	return report, nil
+}
+
+func (r *roster) get(ctx context.Context, admin, path string) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+path, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("make request: %w", err)
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("ask node: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end or of no interest
+	if body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+		return 0, nil, fmt.Errorf("read answer: %w", err)
+	}
+	return resp.StatusCode, body, nil
 }
 
 // report is the newest answer.

@@ -95,7 +95,7 @@ function changes(before, after, timeline) {
     if (was.state !== node.state) {
       note(`${node.name} is ${node.state}${node.how ? `: ${node.how}` : ""}`);
       timeline.mark(`${node.name} ${node.state}`);
-    } else if (node.state === "up" && node.answers && was.ready !== node.ready) {
+    } else if (node.state === "up" && node.answers && was.answers && was.ready !== node.ready) {
       note(node.ready ? `${node.name} is ready` : `${node.name} is not ready: ${node.reason}`);
       if (node.ready) timeline.mark(`${node.name} ready`);
     }
