@@ -41,13 +41,13 @@ func TestWhoeverFollowsTheClusterMissesNothing(t *testing.T) {
 	const patience = 40 * time.Second
 
 	b.open("http://" + p.addrs.Page)
-	b.await("all are connected", `document.querySelectorAll(".seat .rider").length === 4`)
+	b.awaitFor(patience, "all are connected", `document.querySelectorAll(".seat .rider").length === 4`)
 	b.awaitFor(patience, "events flow and a node leads", counted("received")+` > 20 && !document.getElementById("kill-leader").disabled`)
 
 	victim := b.eval(`document.querySelector(".seat[data-leader=true]").dataset.node`)
 	others := `.seat:not([data-node=` + victim + `])`
 	b.click("#kill-leader")
-	b.await("it is down", `document.querySelector(".seat[data-node=`+victim+`]").dataset.health === "down"`)
+	b.awaitFor(patience, "it is down", `document.querySelector(".seat[data-node=`+victim+`]").dataset.health === "down"`)
 	if how := b.eval(`document.querySelector("` + card(victim, ".why") + `").textContent`); how != "signal: killed" {
 		t.Errorf("%s is down by %q", victim, how)
 	}
