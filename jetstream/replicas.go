@@ -5,14 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	js "github.com/nats-io/nats.go/jetstream"
 )
 
 // GroupMeta is the name of the group that agrees on members, streams and
@@ -34,8 +32,7 @@ type Group struct {
 
 // A Replica is a copy on one node, as the leader of its group sees it.
 type Replica struct {
-	// Node is its name, or its peer id as long as nobody has met it since the
-	// others started.
+	// Node is its name, or its peer id when the name is not known.
 	Node string `json:"node"`
 	// Current is set when the copy was seen lately and has all that the leader has.
 	Current bool `json:"current"`
@@ -78,11 +75,7 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 		if err != nil {
 			return &Group{Name: name}
 		}
-		g := newGroup(name, meta.Leader)
-		for _, p := range meta.Replicas {
-			g.add(p.Name, p.Peer, p.Current, p.Offline, p.Lag)
-		}
-		return g
+		return n.newGroup(ctx, name, meta.Leader, meta.Replicas)
 	case bucketBlacklist, bucketRoutes, bucketNodes:
 		g := n.streamGroup(ctx, "KV_"+name)
 		if g != nil {
@@ -94,35 +87,43 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 }
 
 func (n *Node) streamGroup(ctx context.Context, name string) *Group {
-	stream, err := n.js.Stream(ctx, name)
-	if errors.Is(err, js.ErrStreamNotFound) {
-		return nil
+	var resp struct {
+		Error   *apiError           `json:"error"`
+		Cluster *server.ClusterInfo `json:"cluster"`
 	}
-	if err != nil || stream.CachedInfo().Cluster == nil {
+	m, err := n.conn.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+name, nil)
+	if err != nil || json.Unmarshal(m.Data, &resp) != nil {
 		return &Group{Name: name}
 	}
-	c := stream.CachedInfo().Cluster
-	g := newGroup(name, c.Leader)
-	for _, p := range c.Replicas {
-		g.add(p.Name, "", p.Current, p.Offline, p.Lag)
+	switch {
+	case resp.Error != nil && resp.Error.ErrCode == errCodeNoStream:
+		return nil
+	case resp.Error != nil || resp.Cluster == nil:
+		return &Group{Name: name}
 	}
-	return g
+	return n.newGroup(ctx, name, resp.Cluster.Leader, resp.Cluster.Replicas)
 }
 
-func newGroup(name, leader string) *Group {
+// newGroup makes a group of its leader and the others. Of a peer that nobody has
+// met since the others started the server knows no name; its tombstone has it.
+func (n *Node) newGroup(ctx context.Context, name, leader string, others []*server.PeerInfo) *Group {
 	g := &Group{Name: name, Leader: leader}
-	if leader != "" {
-		g.Replicas = []Replica{{Node: leader, Current: true}}
+	if leader == "" {
+		return g
 	}
-	return g
-}
-
-func (g *Group) add(name, peer string, current, offline bool, lag uint64) {
-	if peer != "" && peer != peerID(name) {
-		name = peer // what the server gives for a name says that it knows none
+	g.Replicas = []Replica{{Node: leader, Current: true}}
+	for _, p := range others {
+		r := Replica{Node: p.Name, Current: p.Current && !p.Offline, Offline: p.Offline, Lag: p.Lag}
+		if peerID(r.Node) != p.Peer {
+			r.Node = p.Peer
+			if t, err := n.tombstone(ctx, p.Peer); err == nil && t.Node != "" {
+				r.Node = t.Node
+			}
+		}
+		g.Replicas = append(g.Replicas, r)
 	}
-	g.Replicas = append(g.Replicas, Replica{Node: name, Current: current && !offline, Offline: offline, Lag: lag})
 	slices.SortFunc(g.Replicas, func(a, b Replica) int { return cmp.Compare(a.Node, b.Node) })
+	return g
 }
 
 // meta asks the leader of the meta group for its members; nobody else answers.

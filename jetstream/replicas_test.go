@@ -36,6 +36,26 @@ func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 	}
 }
 
+func TestAMemberThatNobodyHasMetSinceTheStartHasItsName(t *testing.T) {
+	configs := clusterConfigs(t, 3, 3)
+	nodes := openCluster(t, configs)
+	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
+	for _, n := range nodes {
+		n.Close()
+	}
+	nodes = openCluster(t, configs[:2])
+	for _, name := range []string{"meta", "EVENTS"} {
+		waitFor(t, func() bool {
+			for _, g := range nodes[0].Groups(t.Context()) {
+				if g.Name == name && len(g.Replicas) == 3 {
+					return g.Replicas[2].Node == "n3" && g.Replicas[2].Offline
+				}
+			}
+			return false
+		})
+	}
+}
+
 func TestAStandaloneNodeHasNoGroups(t *testing.T) {
 	if groups := open(t, testConfig(t)).Groups(t.Context()); groups != nil {
 		t.Errorf("%+v", groups)

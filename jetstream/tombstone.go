@@ -23,7 +23,8 @@ const (
 	buryEvery = 2 * time.Second
 )
 
-// A tombstone says of a node, under its peer id, whether it was removed.
+// A tombstone says of every node that was let in, under its peer id, what its
+// name is and whether it was removed.
 type tombstone struct {
 	Node    string    `json:"node"`
 	Removed bool      `json:"removed"`
@@ -74,16 +75,22 @@ func (n *Node) bury(ctx context.Context, peer string, t tombstone) error {
 	}
 }
 
-// buried asks the bucket's leader, since a copy of the node's own may be old,
-// whether a peer was removed.
+// buried reports whether a peer was removed.
 func (n *Node) buried(ctx context.Context, peer string) (bool, error) {
+	t, err := n.tombstone(ctx, peer)
+	return t.Removed, err
+}
+
+// tombstone asks the bucket's leader, since a copy of the node's own may be old.
+// Without one it is empty.
+func (n *Node) tombstone(ctx context.Context, peer string) (t tombstone, err error) {
 	req, err := json.Marshal(leaderQuery{LastFor: "$KV." + bucketNodes + "." + peer})
 	if err != nil {
-		return false, err
+		return t, err
 	}
 	m, err := n.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+bucketNodes, req)
 	if err != nil {
-		return false, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
+		return t, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
 	}
 	var resp struct {
 		Error   *apiError `json:"error"`
@@ -92,20 +99,19 @@ func (n *Node) buried(ctx context.Context, peer string) (bool, error) {
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(m.Data, &resp); err != nil {
-		return false, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
+		return t, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
 	}
 	switch {
 	case resp.Error == nil:
 	case resp.Error.ErrCode == errCodeNoMessage || resp.Error.ErrCode == errCodeNoStream:
-		return false, nil
+		return t, nil
 	default:
-		return false, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, resp.Error)
+		return t, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, resp.Error)
 	}
-	var t tombstone
 	if err := json.Unmarshal(resp.Message.Data, &t); err != nil {
-		return false, fmt.Errorf("read tombstone: %w", err)
+		return t, fmt.Errorf("read tombstone: %w", err)
 	}
-	return t.Removed, nil
+	return t, nil
 }
 
 // enter finds out whether the node may be in the cluster. One that was removed
@@ -135,6 +141,8 @@ func (n *Node) enter(ctx context.Context) error {
 	}
 	if buried {
 		n.log.Info("a node of this name was removed; this one joins as a new member")
+	}
+	if !id.Member {
 		if err := n.bury(ctx, peerID(n.Name()), tombstone{Node: n.Name()}); err != nil {
 			return err
 		}

@@ -164,9 +164,7 @@ Its data folder is of no more use: the node refuses to start on it. With an empt
 one it joins as a new member, under the same name not before five minutes have
 passed.
 
-A node that is alive is not removed: stop it first. NODE is a name, or a peer id
-as weft cluster status shows it for a node that nobody has met since the others
-started.`,
+A node that is alive is not removed: stop it first.`,
 		Example: "  weft cluster remove n2",
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
