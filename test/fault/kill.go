@@ -6,12 +6,29 @@ import (
 	"time"
 )
 
-// downFor is how long a node stays away after a kill: longer than an election.
+// downFor is how long a node stays away after a kill.
 const downFor = 2 * time.Second
 
-// kill ends any node with SIGKILL, the stream's leader as often as others.
-var kill = Fault{Name: "kill -9", Brief: 2, Apply: func(ctx context.Context, c *Cluster) error {
-	i := rand.IntN(len(c.Nodes))
+// killLeader ends the node that leads the stream with SIGKILL: the others must agree
+// on a new one.
+var killLeader = Fault{Name: "kill -9 of the leader", Apply: func(ctx context.Context, c *Cluster) error {
+	i, err := c.leader(ctx)
+	if err != nil {
+		return err
+	}
+	return c.kill(ctx, i)
+}}
+
+// killOther ends one that does not lead.
+var killOther = Fault{Name: "kill -9 of another", Apply: func(ctx context.Context, c *Cluster) error {
+	i, err := c.leader(ctx)
+	if err != nil {
+		return err
+	}
+	return c.kill(ctx, (i+1+rand.IntN(len(c.Nodes)-1))%len(c.Nodes))
+}}
+
+func (c *Cluster) kill(ctx context.Context, i int) error {
 	c.Log("kill n%d", i+1)
 	c.Nodes[i].Kill()
 	if err := Pause(ctx, downFor); err != nil {
@@ -19,4 +36,4 @@ var kill = Fault{Name: "kill -9", Brief: 2, Apply: func(ctx context.Context, c *
 	}
 	c.Nodes[i].Launch()
 	return nil
-}}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +28,15 @@ var paused = Fault{Name: "paused node", Apply: func(ctx context.Context, c *Clus
 	if err := Pause(ctx, pausedFor); err != nil {
 		return err
 	}
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	asking.Go(func() { late.Run(ctx) })
+	// Its first question is there before the node knows that time has passed.
+	if err := Pause(ctx, 50*time.Millisecond); err != nil {
+		return err
+	}
 	c.Log("n%d goes on", i+1)
 	if err := c.Nodes[i].Process().Signal(syscall.SIGCONT); err != nil {
 		return err
@@ -37,10 +47,17 @@ var paused = Fault{Name: "paused node", Apply: func(ctx context.Context, c *Clus
 // A latecomer is a device that has been away since before the pause, and asks the
 // node that was paused first of all, then another one.
 type latecomer struct {
-	habits follow.Habits
-	last   int // the number of the last event that it has
-	here   *device
+	*follow.Follower
+	last int // the number of the last event that it had
+	here *device
 }
+
+const (
+	// questions is how often it asks the node that was paused, pollWait how long it
+	// waits for an answer that has events.
+	questions = 8
+	pollWait  = 30 * time.Millisecond
+)
 
 // latecomer makes one of a busy user's device: what that has now, it has.
 func (l *Load) latecomer(first, then string) *latecomer {
@@ -49,41 +66,34 @@ func (l *Load) latecomer(first, then string) *latecomer {
 	seen := d.Seen()
 	last := seen[len(seen)-1]
 	asked := 0
-	return &latecomer{last: last.N, here: d, habits: follow.Habits{
-		From: last.ID, Token: u.token, Transports: []client.Transport{client.Poll},
-		Random: rand.New(rand.NewPCG(1, 1)), Away: upTo(20 * time.Millisecond), Life: upTo(300 * time.Millisecond),
+	return &latecomer{last: last.N, here: d, Follower: follow.New(follow.Habits{
+		From: last.ID, Token: u.token, Transports: []client.Transport{client.Poll}, Wait: pollWait,
+		Random: rand.New(rand.NewPCG(1, 1)), Away: upTo(20 * time.Millisecond), Life: upTo(400 * time.Millisecond),
 		Origin: func() string {
-			if asked++; asked <= 10 {
+			if asked++; asked <= questions {
 				return first
 			}
 			return then
 		},
-	}}
+	})}
 }
 
-// check lets it ask until it has what its user's other device has, and looks whether
-// that is everything.
+// check waits until it has what its user's other device has, and looks whether that is
+// everything.
 func (l *latecomer) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, catchUp)
-	defer cancel()
-	f := follow.New(l.habits)
-	asking, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() { defer close(ended); f.Run(asking) }()
-	defer func() { stop(); <-ended }()
-	if err := Pause(ctx, 5*time.Second); err != nil { // it turns to the other node meanwhile
+	if err := Pause(ctx, 4*time.Second); err != nil { // it turns to the other node meanwhile
 		return err
 	}
 	present := l.here.Seen()
 	until := present[len(present)-1].N
-	if err := f.AwaitNumber(ctx, until); err != nil {
+	if err := l.AwaitNumber(ctx, until); err != nil {
 		return fmt.Errorf("a device that asks a node that was paused: %w", err)
 	}
 	var want []int
 	for n := l.last + 1; n <= until; n++ {
 		want = append(want, n)
 	}
-	seen := f.Seen()
+	seen := l.Seen()
 	seen = seen[:slices.IndexFunc(seen, func(e follow.Entry) bool { return e.N == until })+1]
 	if t := follow.Count(follow.Numbers(seen), want); !t.Faultless() || t.Resets > 0 {
 		return fmt.Errorf("a device that asks a node that was paused: %+v %q", t, follow.Explain(seen, want))

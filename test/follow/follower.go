@@ -5,6 +5,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,6 +61,8 @@ type Habits struct {
 	// Origin says where to connect, each time anew: http://host:port.
 	Origin func() string
 	Token  string
+	// Wait is what a poll asks for at most, 0 for two seconds.
+	Wait time.Duration
 	// From is the id to begin with, empty for a new device.
 	From string
 	// Transports are those that it picks one of, at random, for each connection.
@@ -146,7 +149,7 @@ func (f *Follower) follow(ctx context.Context, kind client.Transport) (retry tim
 	target := client.Target{URL: f.habits.Origin(), Token: f.habits.Token, LastID: f.LastID(),
 		LastIDInQuery: f.habits.Random.IntN(2) == 0}
 	if kind == client.Poll {
-		target.Query = url.Values{"wait": {"2s"}}
+		target.Query = url.Values{"wait": {cmp.Or(f.habits.Wait, 2*time.Second).String()}}
 	}
 	alive := func() {}
 	if f.habits.Patience > 0 {
