@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -19,7 +20,7 @@ const (
 	// pass, so that every reset is a false one.
 	kept = 20_000
 	// readyLimit bounds how long a node may take until it is ready again.
-	readyLimit = 90 * time.Second
+	readyLimit = 60 * time.Second
 )
 
 // A Cluster is what faults are done to: three nodes, a broker, and the way to the
@@ -85,48 +86,53 @@ func logger(t *testing.T) func(string, ...any) {
 	}
 }
 
-// readiness keeps a paused node from holding up whoever asks.
-var readiness = &http.Client{Timeout: 500 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+// asker keeps a paused node from holding up whoever asks.
+var asker = &http.Client{Timeout: 500 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // Ready reports whether node i says that it is ready.
-func (c *Cluster) Ready(ctx context.Context, i int) bool {
+func (c *Cluster) Ready(ctx context.Context, i int) bool { return c.readiness(ctx, i) == nil }
+
+// readiness is nil when node i is ready, else what it says instead.
+func (c *Cluster) readiness(ctx context.Context, i int) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Nodes[i].AdminURL()+"/readyz", nil)
 	if err != nil {
-		return false
+		return err
 	}
-	answer, err := readiness.Do(req)
+	answer, err := asker.Do(req)
 	if err != nil {
-		return false
+		return err
 	}
-	answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	why, _ := io.ReadAll(answer.Body)
+	return fmt.Errorf("status %d: %s", answer.StatusCode, why)
 }
 
 // AwaitReady waits until all nodes are ready.
 func (c *Cluster) AwaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
-	defer cancel()
 	var waiting sync.WaitGroup
 	errs := make([]error, len(c.Nodes))
 	for i := range c.Nodes {
 		waiting.Go(func() { errs[i] = c.awaitReady(ctx, i) })
 	}
 	waiting.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c *Cluster) awaitReady(ctx context.Context, i int) error {
-	for !c.Ready(ctx, i) {
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	for {
+		why := c.readiness(ctx, i)
+		if why == nil {
+			return nil
+		}
 		if Pause(ctx, 50*time.Millisecond) != nil {
-			return fmt.Errorf("node n%d is not ready after %v", i+1, readyLimit)
+			return fmt.Errorf("n%d is not ready after %v: %w", i+1, readyLimit, why)
 		}
 	}
-	return nil
 }
 
 // Pause waits; it fails when the context ends first.
