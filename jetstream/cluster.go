@@ -141,13 +141,43 @@ func expand(ctx context.Context, seeds []string) []string {
 	return slices.Compact(addrs)
 }
 
-// routes are the addresses that the server is started with. It takes their
-// number for the number of members of a new cluster, so there are at least
-// cluster.size; one that is there twice does no harm.
+// routes are the addresses that the server is started with. For a new cluster it
+// takes their number for the number of members, and waits for all of them: so
+// there are exactly cluster.size, first those that were met. One that is there
+// twice does no harm.
+//
+// A node that was in a cluster before is given the names of the seeds, too,
+// which the server looks up for each try: when all nodes start at once, and each
+// finds only itself behind a name, they must not stay alone.
 func (e *embedded) routes(ctx context.Context) []string {
 	addrs := expand(ctx, e.cfg.Cluster.Seeds)
+	if e.formed {
+		addrs = append(addrs, e.cfg.Cluster.Seeds...)
+		slices.Sort(addrs)
+		return slices.Compact(addrs)
+	}
+	addrs = append(slices.Clone(e.met), slices.DeleteFunc(addrs, func(a string) bool { return slices.Contains(e.met, a) })...)
 	for i := 0; len(addrs) > 0 && len(addrs) < e.cfg.Cluster.Size; i++ {
 		addrs = append(addrs, addrs[i])
+	}
+	return addrs[:min(len(addrs), e.cfg.Cluster.Size)]
+}
+
+// reached are the addresses of nodes that this one has called.
+func (e *embedded) reached() []string {
+	srv := e.running()
+	if srv == nil {
+		return nil
+	}
+	z, err := srv.Routez(nil)
+	if err != nil {
+		return nil
+	}
+	var addrs []string
+	for _, r := range z.Routes {
+		if r.DidSolicit {
+			addrs = append(addrs, net.JoinHostPort(r.IP, strconv.Itoa(r.Port)))
+		}
 	}
 	return addrs
 }
@@ -177,7 +207,7 @@ func (n *Node) meet(ctx context.Context) error {
 	var addrs []string
 	said := 0
 	for {
-		if now := n.srv.routes(ctx); n.srv.running() == nil || !slices.Equal(now, addrs) {
+		if now := expand(ctx, n.cfg.Cluster.Seeds); n.srv.running() == nil || !slices.Equal(now, addrs) {
 			n.srv.stop()
 			addrs = now
 			if err := n.srv.startBare(addrs); err != nil {
@@ -186,6 +216,7 @@ func (n *Node) meet(ctx context.Context) error {
 		}
 		met := len(n.srv.peers()) + 1
 		if met >= n.cfg.Cluster.Size {
+			n.srv.met = n.srv.reached()
 			n.log.Info("the nodes have met; forming the cluster", "nodes", met)
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -147,5 +148,47 @@ func TestALeaderThatHasYetToMeetTheOthersIsAskedAgain(t *testing.T) {
 	})
 	if err != nil || tries != 3 {
 		t.Errorf("after %d tries: %v", tries, err)
+	}
+}
+
+// Each name stands for all its addresses, one that is not known yet is kept, and
+// a node that was in a cluster before goes on asking for the names.
+func TestSeedsStandForAllTheirAddresses(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Cluster = &ClusterConfig{Seeds: []string{"localhost:6222", "not-there.invalid:6222", "127.0.0.1:6222"}}
+	cfg.Cluster.Complete()
+	e := newEmbedded(cfg, logTo(t))
+	got := e.routes(t.Context())
+	if !slices.Contains(got, "127.0.0.1:6222") || !slices.Contains(got, "not-there.invalid:6222") {
+		t.Errorf("routes %v", got)
+	}
+	if slices.Contains(got, "localhost:6222") {
+		t.Errorf("routes %v hold a name besides its addresses: a new cluster would count it", got)
+	}
+	e.met = []string{"10.0.0.7:6222", "127.0.0.1:6222"}
+	if got := e.routes(t.Context()); len(got) != cfg.Cluster.Size || got[0] != e.met[0] || got[1] != e.met[1] {
+		t.Errorf("routes %v, want cluster.size of them and those that were met", got)
+	}
+	e.formed = true
+	if got := e.routes(t.Context()); !slices.Contains(got, "localhost:6222") || !slices.Contains(got, "127.0.0.1:6222") {
+		t.Errorf("routes %v of a node that comes back", got)
+	}
+}
+
+// A seed that is unknown at first, and a node's own address among the seeds, are
+// no obstacle.
+func TestAClusterFormsWithASeedThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	configs := clusterConfigs(t, 3, 3)
+	for i := range configs {
+		configs[i].Cluster.Seeds = append([]string{"not-there.invalid:6222"}, configs[i].Cluster.Seeds...)
+	}
+	nodes := openCluster(t, configs)
+	for _, n := range nodes {
+		waitFor(t, func() bool { return n.Ready() == nil })
+	}
+	nodes[0].Close()
+	if _, err := nodes[1].Publish(t.Context(), Event{Subject: "user.ann", ID: "1"}); err != nil {
+		t.Errorf("with two of three: %v", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +41,9 @@ type membership struct {
 	expelled chan error
 }
 
+// metaFolder is where the server keeps who the members are, in the data folder.
+const metaFolder = "jetstream/" + accountSystem + "/_js_/_meta_"
+
 // form makes the node part of a cluster the first time.
 func (n *Node) form(ctx context.Context) error {
 	if n.cfg.Cluster == nil {
@@ -46,6 +51,8 @@ func (n *Node) form(ctx context.Context) error {
 	}
 	id, err := readIdentity(n.cfg.Node.DataDir)
 	if err != nil || id.Formed {
+		_, lost := os.Stat(filepath.Join(n.cfg.Node.DataDir, metaFolder))
+		n.srv.formed = lost == nil
 		return err
 	}
 	if err := n.meet(ctx); err != nil {

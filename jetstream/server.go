@@ -46,6 +46,8 @@ type embedded struct {
 	log      *slog.Logger
 	password string // of nodeUser and systemUser, made at boot, never leaves the process
 	faults   *linkFaults
+	formed   bool     // the node was in a cluster before it was started
+	met      []string // addresses of the nodes that it forms a cluster with
 	links    *linkTLS // from the first start on; nil without cluster.tls
 
 	mu   sync.Mutex

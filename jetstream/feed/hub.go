@@ -84,6 +84,7 @@ func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub
 	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed),
 		copies: make(chan *nats.Msg, liveBuffer), tickOut: subject.Out + "tick." + node.Token()}
 	h.state.ask, h.position.ask = node.State, node.Position
+	h.ticks.made = time.Now()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	node.HandleFollows(h.follows)
 	return h

@@ -19,10 +19,11 @@ const (
 
 // ticks is what a node knows of how far it has read.
 type ticks struct {
+	made      time.Time     // the wall clock may jump; the time since then does not
 	floor     atomic.Uint64 // the last safe tick
 	last      atomic.Uint64 // the newest tick read
 	high      atomic.Uint64 // the highest sequence read
-	when      atomic.Int64  // of the newest tick, Unix nanoseconds
+	when      atomic.Int64  // of the newest tick, nanoseconds since made; 0: none
 	epoch     atomic.Uint64 // counts what may have lost copies
 	rereading atomic.Bool
 }
@@ -31,7 +32,7 @@ func (t *ticks) disturb() { t.epoch.Add(1) }
 
 func (t *ticks) seen(seq uint64) {
 	t.last.Store(seq)
-	t.when.Store(time.Now().UnixNano())
+	t.when.Store(int64(time.Since(t.made)) + 1)
 }
 
 // passed is called by the one reader only.
@@ -46,7 +47,7 @@ func (t *ticks) age() time.Duration {
 	if w == 0 {
 		return time.Duration(1<<63 - 1)
 	}
-	return time.Since(time.Unix(0, w))
+	return time.Since(t.made) - time.Duration(w)
 }
 
 // safe is the sequence up to which everything has been handed on.
