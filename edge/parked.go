@@ -47,10 +47,15 @@ func (p *parked) prepare(e *Edge, v *visit, spelling *session.Spelling, counts *
 	p.holders.Store(2)
 }
 
-// begin hands the connection over to the poller. client is p or what p is part
-// of, head what is sent before all else, early what was received already. It
-// must be called once; when it fails the connection is closed.
-func (p *parked) begin(conn net.Conn, client netpoll.Client, head, early []byte) {
+// headWait is how long the head of an answer may wait for weft.open, which then
+// goes out with it in one packet.
+const headWait = 5 * time.Millisecond
+
+// begin hands the connection over to the poller and follows what the visit asks
+// for. client is p or what p is part of, head what is sent before all else, early
+// what was received already. It must be called once; when it fails the connection
+// is closed.
+func (p *parked) begin(v *visit, conn net.Conn, client netpoll.Client, head, early []byte) {
 	p.q.Put(head)
 	c, err := p.edge.poller.Take(conn, early, client)
 	if err != nil {
@@ -59,9 +64,14 @@ func (p *parked) begin(conn net.Conn, client netpoll.Client, head, early []byte)
 		return
 	}
 	p.conn.Store(c)
-	c.Wake(false)
 	if p.s.Ended() { // while there was nobody to hurry
+		c.Wake(false)
 		c.Hurry(graceKeep)
+	}
+	late := time.AfterFunc(headWait, func() { c.Wake(false) })
+	defer late.Stop()
+	if err := p.edge.follow(v, p.s); err != nil {
+		p.s.End(session.NotReady)
 	}
 }
 

@@ -50,10 +50,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 	conn.SetReadLimit(maxMessage)
 	p.inbox.conn, p.inbox.feed = conn, &h.feed
 	p.hear()
-	p.begin(h.conn, p, h.head, h.early)
-	if err := t.follow(v, p.s); err != nil {
-		p.s.End(session.NotReady)
-	}
+	p.begin(v, h.conn, p, h.head, h.early)
 }
 
 // A handshake lets gorilla/websocket make its answer without the connection,

@@ -197,8 +197,5 @@ func (t *sse) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	sseFields(w.Header(), v.r)
-	p.begin(conn, p, append(responseHead("200 OK", w.Header()), wire.Retry(retry)...), early)
-	if err := t.follow(v, p.s); err != nil {
-		p.s.End(session.NotReady)
-	}
+	p.begin(v, conn, p, append(responseHead("200 OK", w.Header()), wire.Retry(retry)...), early)
 }

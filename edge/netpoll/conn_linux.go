@@ -113,10 +113,11 @@ func (c *Conn) work() {
 	if c.gone {
 		return
 	}
-	if why&writable != 0 {
-		c.blocked = false
+	wanted := why&pending != 0
+	if why&writable != 0 && c.blocked {
+		c.blocked, wanted = false, true
 	}
-	if !c.blocked && !c.closing {
+	if wanted && !c.blocked && !c.closing {
 		c.write()
 	}
 	if !c.gone && why&hurried != 0 {
