@@ -30,9 +30,9 @@ type Cluster struct {
 	// Balancer is the way of clients to the nodes.
 	Balancer *stage.Balancer
 	Kafka    *stage.Kafka
-	// Disk is the small one that holds the data folder of the last node; nil where
-	// mounting is not permitted.
-	Disk *stage.Disk
+	// Disks are the small ones that hold the nodes' data folders; none where mounting
+	// is not permitted.
+	Disks []*stage.Disk
 	// Token mints a token for a user.
 	Token func(user string) string
 	// Load runs all the while.
@@ -53,11 +53,6 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	if err := stage.CreateTopic(ctx, c.Kafka.Address, topicName, partitions); err != nil {
 		t.Fatal(err)
 	}
-	if c.Disk, err = stage.NewDisk(t, diskBytes); errors.Is(err, stage.ErrNoMount) {
-		t.Logf("WARNING: no disk is filled: %v", err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
 	settings := stage.Config{
 		"node.min_free":          floorBytes,
 		"cluster.isolated_for":   "5s",
@@ -66,8 +61,8 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 		"events.max_bytes":       "256MiB",
 		"auth.publish":           []any{"user.*"},
 	}.Kafka(c.Kafka.Address, stage.Source{"topic": topicName, "to": []string{"user.{/user}"}, "type": "load.{/source}", "start": "oldest"})
-	if c.Disk != nil {
-		settings["node.data_dir"] = stage.PerNode{nil, nil, c.Disk.Path + "/data"}
+	if folders := c.mount(t); folders != nil {
+		settings["node.data_dir"] = folders
 	}
 	start := stage.StartCluster
 	if stage.HasNetwork() {
@@ -76,6 +71,24 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	c.Nodes = start(t, ctx, settings)
 	c.Balancer = stage.StartBalancer(t, ctx, c.Nodes)
 	return c
+}
+
+// mount gives each node a small disk and returns where on it its data folder is.
+func (c *Cluster) mount(t *testing.T) (folders stage.PerNode) {
+	t.Helper()
+	for range stage.ClusterSize {
+		disk, err := stage.NewDisk(t, diskBytes)
+		if errors.Is(err, stage.ErrNoMount) {
+			t.Logf("WARNING: no disk is filled: %v", err)
+			return nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Disks = append(c.Disks, disk)
+		folders = append(folders, disk.Path+"/data")
+	}
+	return folders
 }
 
 func logger(t *testing.T) func(string, ...any) {

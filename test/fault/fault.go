@@ -39,7 +39,7 @@ type Fault struct {
 
 // faults are all faults, in the order in which a plain test does them.
 func faults() []Fault {
-	return []Fault{nothing, killLeader, killOther, rollingRestart, twoDown, brokerRestart, rebalanceStorm, paused, diskFull, laggingRestart}
+	return []Fault{nothing, killLeader, killOther, rollingRestart, twoDown, brokerRestart, rebalanceStorm, paused, leaderDiskFull, otherDiskFull, laggingRestart}
 }
 
 // nothing is the row to compare with: what the machine itself costs.
