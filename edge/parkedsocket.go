@@ -37,7 +37,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer p.drop()
-	h := &handshake{ResponseWriter: w}
+	h := &handshake{ResponseWriter: w, feed: &feeder{}}
 	conn, err := upgrader.Upgrade(h, v.r, nil)
 	if err != nil {
 		p.Closed(err)
@@ -48,7 +48,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 	}
 	h.feed.write = p.q.Finish // gorilla writes only what is wrong with the protocol
 	conn.SetReadLimit(maxMessage)
-	p.inbox.conn, p.inbox.feed = conn, &h.feed
+	p.inbox.conn, p.inbox.feed = conn, h.feed
 	p.hear()
 	p.begin(v, h.conn, p, h.head, h.early)
 }
@@ -57,7 +57,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 // which the poller will have.
 type handshake struct {
 	http.ResponseWriter
-	feed  feeder
+	feed  *feeder // by itself, since the connection keeps it and nothing else of this
 	conn  net.Conn
 	early []byte // what the client sent after its request
 	head  []byte // the answer
@@ -69,7 +69,7 @@ func (h *handshake) Hijack() (_ net.Conn, _ *bufio.ReadWriter, err error) {
 		return nil, nil, err
 	}
 	h.feed.write = func(b []byte) { h.head = append(h.head, b...) }
-	return &h.feed, bufio.NewReadWriter(bufio.NewReaderSize(&h.feed, 16), bufio.NewWriterSize(&h.feed, 16)), nil
+	return h.feed, bufio.NewReadWriter(bufio.NewReaderSize(h.feed, 16), bufio.NewWriterSize(h.feed, 16)), nil
 }
 
 // Receive implements netpoll.Client.
