@@ -27,16 +27,18 @@ const (
 
 // membership is what a node knows of its place in the cluster.
 type membership struct {
-	mu      sync.Mutex
-	peers   []string  // names of the nodes that there is a link to
-	known   int       // members of the cluster, this one included
-	linked  int       // of these: those there is a link to, this one included
-	since   time.Time // since when there are links to a majority; zero: there are none
-	cut     time.Time // since when there are not; zero: there are
-	current bool      // the local replicas have caught up since the start
-	stale   string    // what has not
-	ill     time.Time // since when they are not current any more; zero: they are
-	entered bool      // the cluster counts the node; asked again after a cut
+	mu    sync.Mutex
+	peers []string // names of the nodes that there is a link to
+	// relinked is when the newest of these links was made.
+	relinked time.Time
+	known    int       // members of the cluster, this one included
+	linked   int       // of these: those there is a link to, this one included
+	since    time.Time // since when there are links to a majority; zero: there are none
+	cut      time.Time // since when there are not; zero: there are
+	current  bool      // the local replicas have caught up since the start
+	stale    string    // what has not
+	ill      time.Time // since when they are not current any more; zero: they are
+	entered  bool      // the cluster counts the node; asked again after a cut
 	// expelled gets the error of Run once, when the node was removed.
 	expelled chan error
 }
@@ -90,7 +92,9 @@ func (n *Node) lookAround(ctx context.Context) {
 	linked, known := len(peers)+1, n.srv.members(n.cfg.Cluster.Size)
 	m := &n.members
 	m.mu.Lock()
-	n.logLinks(m.peers, peers)
+	if n.logLinks(m.peers, peers) {
+		m.relinked = time.Now()
+	}
 	m.peers, m.linked, m.known = peers, linked, known
 	majority := linked > known/2
 	now := time.Now()
@@ -176,11 +180,12 @@ func (e *embedded) hasStore() bool {
 	return srv != nil && srv.JetStreamEnabled()
 }
 
-// logLinks says which links are new or gone.
-func (n *Node) logLinks(before, now []string) {
+// logLinks says which links are new or gone, and reports whether any is new.
+func (n *Node) logLinks(before, now []string) (some bool) {
 	for _, name := range now {
 		if !slices.Contains(before, name) {
 			n.log.Info("linked to a node", "node", name)
+			some = true
 		}
 	}
 	for _, name := range before {
@@ -188,6 +193,7 @@ func (n *Node) logLinks(before, now []string) {
 			n.log.Warn("the link to a node is gone", "node", name)
 		}
 	}
+	return some
 }
 
 // members is the size of the cluster as its members agree, at least min.
@@ -263,6 +269,13 @@ func (m *membership) ready(because string) error {
 		return errors.New(m.stale)
 	}
 	return nil
+}
+
+// Relinked returns when the newest link to another node was made; zero: never.
+func (n *Node) Relinked() time.Time {
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	return n.members.relinked
 }
 
 // linkedFor is for how long there have been links to a majority, 0 when there

@@ -174,7 +174,7 @@ func (n *Node) headHere(ctx context.Context, subject string) (uint64, error) {
 }
 
 // Position stores a message of no meaning and returns its sequence: all that any
-// node has acknowledged before the call has a lower one. Head, Next and State are
+// node has acknowledged before the call has a lower one. Head and State are
 // answered also by a leader that is cut off from the others, which have another
 // one meanwhile; Position takes a majority. It fails with ErrUnavailable: try
 // again.
@@ -184,9 +184,14 @@ func (n *Node) Position(ctx context.Context) (uint64, error) {
 }
 
 // Next asks the leader for the first sequence from on that is stored under
-// subject, which may have wildcards; 0 means that there is none.
+// subject, which may have wildcards; 0 means that there is none, which in a
+// cluster takes a majority. It fails with ErrUnavailable: try again.
 func (n *Node) Next(ctx context.Context, subject string, from uint64) (uint64, error) {
-	return n.askLeader(ctx, leaderQuery{NextFor: subject, Seq: max(from, 1)})
+	seq, err := n.askLeader(ctx, leaderQuery{NextFor: subject, Seq: max(from, 1)})
+	if err == nil && seq == 0 && n.cfg.Cluster != nil {
+		err = n.proveAbsence(ctx, subject, max(from, 1))
+	}
+	return seq, err
 }
 
 // A leaderQuery is a request for one message, which only the leader answers.

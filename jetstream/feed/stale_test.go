@@ -9,9 +9,12 @@ import (
 	"weft/jetstream"
 )
 
+var errNotAsked = errors.New("not asked")
+
 // A leader whose majority is gone goes on answering for a while. What it has not
-// heard of may be stored elsewhere, so it takes no cursor for one of the future.
-func TestALeaderThatIsCutOffJudgesNoCursor(t *testing.T) {
+// heard of may be stored elsewhere, so it takes no cursor for one of the future, and
+// nothing for gone.
+func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	members := openCluster(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
@@ -38,6 +41,17 @@ func TestALeaderThatIsCutOffJudgesNoCursor(t *testing.T) {
 	if reset, err := join(20 * time.Second); reset != ReasonUnknown || err != nil {
 		t.Fatalf("with a majority: reset %q, %v; want %q", reset, err, ReasonUnknown)
 	}
+	next := func() (seq uint64, err error) {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		for err = errNotAsked; err != nil && ctx.Err() == nil; {
+			seq, err = leader.node.Next(ctx, "user.nobody", 1)
+		}
+		return seq, err
+	}
+	if seq, err := next(); seq != 0 || err != nil {
+		t.Fatalf("with a majority the next message of a subject without any is %d, %v", seq, err)
+	}
 	for _, m := range members {
 		if m.cfg.Node.Name != st.Leader {
 			m.stop()
@@ -45,5 +59,8 @@ func TestALeaderThatIsCutOffJudgesNoCursor(t *testing.T) {
 	}
 	if reset, err := join(3 * time.Second); reset != "" || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("without a majority: reset %q, %v; want none before it is back", reset, err)
+	}
+	if seq, err := next(); err == nil {
+		t.Fatalf("without a majority the next message of a subject is %d", seq)
 	}
 }

@@ -13,6 +13,9 @@ const (
 	startEvery = 10 * time.Millisecond // until the first one is safe
 	stateTry   = 2 * time.Second
 	stallAfter = time.Second
+	// relinkSettle is how long after a link was made a leader that was cut off may
+	// go on answering, until it hears of the one that there is meanwhile.
+	relinkSettle = 2 * time.Second
 	// markEvery is the longest time between two marks.
 	markEvery = time.Minute
 )
@@ -68,7 +71,7 @@ func (h *Hub) tick() {
 	every := min(markEvery, h.node.Limits().MaxAge/20)
 	var marked, stalled time.Time
 	var before view
-	known := false
+	known, settling := false, false
 	for {
 		term := h.node.Term()
 		mark := ""
@@ -78,6 +81,11 @@ func (h *Hub) tick() {
 		if err := h.node.Tick(mark); err != nil {
 			marked = time.Time{} // it was not sent
 		}
+		settled := time.Since(h.node.Relinked()) > relinkSettle
+		if settled && settling {
+			h.ticks.disturb() // what feeds were told when they were opened may be old
+		}
+		settling = !settled
 		tick, epoch := h.ticks.last.Load(), h.ticks.epoch.Load()
 		st, err := h.state.fresh(h.ctx)
 		if h.ctx.Err() != nil {
@@ -94,6 +102,7 @@ func (h *Hub) tick() {
 				now = before // it is looked at again when the other is done
 			case now != before:
 				h.startReread(st)
+			case settling && h.safe() > 0: // it stays where the next re-read begins
 			case tick > h.safe() && tick <= st.Last && !rereading && h.ticks.epoch.Load() == epoch:
 				h.ticks.floor.Store(tick)
 				h.metrics.floor.Set(float64(tick))
