@@ -55,7 +55,7 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	}
 	settings := stage.Config{
 		"node.min_free":          floorBytes,
-		"cluster.isolated_for":   "5s",
+		"cluster.isolated_for":   isolatedFor.String(),
 		"public.drain_delay":     "1s", // two of the balancer's checks
 		"events.max_per_subject": kept,
 		"events.max_bytes":       "256MiB",
@@ -105,7 +105,11 @@ var asker = &http.Client{Timeout: 500 * time.Millisecond, Transport: &http.Trans
 // Ready reports whether node i says that it is ready.
 func (c *Cluster) Ready(ctx context.Context, i int) bool { return c.readiness(ctx, i) == nil }
 
-// readiness is nil when node i is ready, else what it says instead.
+// errNotReady is the error of a node that says itself that it is not ready.
+var errNotReady = errors.New("not ready")
+
+// readiness is nil when node i is ready, else what it says instead: errNotReady, or
+// nothing.
 func (c *Cluster) readiness(ctx context.Context, i int) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Nodes[i].AdminURL()+"/readyz", nil)
 	if err != nil {
@@ -120,7 +124,7 @@ func (c *Cluster) readiness(ctx context.Context, i int) error {
 		return nil
 	}
 	why, _ := io.ReadAll(answer.Body)
-	return fmt.Errorf("status %d: %s", answer.StatusCode, why)
+	return fmt.Errorf("%w: status %d: %s", errNotReady, answer.StatusCode, why)
 }
 
 // AwaitReady waits until all nodes are ready.

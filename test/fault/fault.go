@@ -16,7 +16,10 @@ package fault
 
 import (
 	"context"
+	"os"
 	"time"
+
+	"weft/test/stage"
 )
 
 // A Fault is something that happens to a cluster.
@@ -37,9 +40,14 @@ type Fault struct {
 	Check func(*Round) error
 }
 
+// atLength says that the faults are done for as long as asked, not only briefly.
+func atLength() bool { return os.Getenv("WEFT_FAULT") != "" }
+
 // faults are all faults, in the order in which a plain test does them.
 func faults() []Fault {
-	return []Fault{nothing, killLeader, killOther, rollingRestart, twoDown, brokerRestart, rebalanceStorm, paused, leaderDiskFull, otherDiskFull, laggingRestart}
+	return []Fault{nothing, killLeader, killOther, rollingRestart, twoDown, brokerRestart, rebalanceStorm, paused,
+		leaderDiskFull, otherDiskFull, laggingRestart,
+		cut(stage.Both), cut(stage.In), cut(stage.Out), shortCuts, offline, crowdReturns}
 }
 
 // nothing is the row to compare with: what the machine itself costs.

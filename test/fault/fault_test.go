@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 // that come up at random until the time is over.
 type plan struct {
 	faults []Fault
+	notRun []string  // those that cannot be done here
 	until  time.Time // zero: each fault Brief times
 }
 
@@ -36,6 +37,7 @@ func planned(t *testing.T) plan {
 		impossible := f.Network && !stage.HasNetwork()
 		if impossible {
 			t.Logf("WARNING: not run: %s: no private network", f.Name)
+			p.notRun = append(p.notRun, f.Name)
 		}
 		return impossible
 	})
@@ -73,7 +75,7 @@ func TestNoFaultLosesDoublesOrReordersAnEvent(t *testing.T) {
 	defer cancel()
 	c := StartCluster(t, ctx)
 	StartLoad(t, ctx, c)
-	var report Report
+	report := Report{NotRun: p.notRun}
 	defer func() { t.Logf("\n%s", &report) }()
 	for f := range p.next {
 		r, err := c.Play(ctx, f)

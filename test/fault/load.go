@@ -59,7 +59,7 @@ func StartLoad(t *testing.T, ctx context.Context, c *Cluster) *Load {
 	t.Helper()
 	l := &Load{log: c.Log}
 	c.Load = l
-	overNATS, err := newNATS(c)
+	overNATS, err := newNATS(c.Nodes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,9 +28,9 @@ type overNATS struct {
 // ackTry bounds the wait for one acknowledgement.
 const ackTry = 2 * time.Second
 
-func newNATS(c *Cluster) (*overNATS, error) {
+func newNATS(nodes []*stage.Node) (*overNATS, error) {
 	o := &overNATS{lost: make(chan struct{})}
-	for _, n := range c.Nodes {
+	for _, n := range nodes {
 		conn, err := dial(n, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
 			nats.ReconnectBufSize(-1), nats.PingInterval(5*time.Second),
 			nats.DisconnectErrHandler(func(*nats.Conn, error) { o.disconnected() }))

@@ -12,6 +12,9 @@ import (
 
 // A Report sums up rounds by fault.
 type Report struct {
+	// NotRun are faults that could not be done for want of a private network.
+	NotRun []string
+
 	names  []string
 	rounds map[string][]*Round
 }
@@ -52,6 +55,9 @@ func (r *Report) String() string {
 			seconds(ready, 0.5), seconds(ready, 1))
 	}
 	w.Flush()
+	if len(r.NotRun) > 0 {
+		fmt.Fprintf(&b, "NOT RUN, because there is no private network: %s\n", strings.Join(r.NotRun, ", "))
+	}
 	return b.String()
 }
 
