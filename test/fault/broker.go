@@ -20,7 +20,7 @@ var brokerRestart = Fault{Name: "broker restart", Apply: func(ctx context.Contex
 
 const (
 	// storm is how long strangers join and leave the group.
-	storm = 8 * time.Second
+	storm = 6 * time.Second
 	// stay is the most that one stays. What it is assigned meanwhile waits.
 	stay = 1500 * time.Millisecond
 )

@@ -49,7 +49,7 @@ func cut(d stage.Direction) Fault {
 // shortCuts cut nodes off one after the other for so long that some cuts are noticed
 // and others are not, and clients stay where they are: a leader that is cut off takes
 // itself for one until it hears otherwise.
-var shortCuts = Fault{Name: "short cuts", Network: true, Apply: func(ctx context.Context, c *Cluster) error {
+var shortCuts = Fault{Name: "short cuts", Long: true, Network: true, Apply: func(ctx context.Context, c *Cluster) error {
 	for range 2 {
 		i := c.victim(ctx)
 		d, held := directions[rand.IntN(len(directions))], rand.N(linksLost+isolatedFor)
@@ -71,7 +71,7 @@ var shortCuts = Fault{Name: "short cuts", Network: true, Apply: func(ctx context
 
 // offline takes a node off the network altogether: clients, balancer and Kafka do not
 // reach it either.
-var offline = Fault{Name: "off the network", Network: true, Apply: func(ctx context.Context, c *Cluster) error {
+var offline = Fault{Name: "off the network", Long: true, Network: true, Apply: func(ctx context.Context, c *Cluster) error {
 	i := c.victim(ctx)
 	d := directions[rand.IntN(len(directions))]
 	c.Log("take n%d off the network, %v", i+1, d)

@@ -11,7 +11,7 @@ const (
 	// floorBytes what must stay free of it.
 	diskBytes  = 640 << 20
 	floorBytes = "16MiB"
-	fullFor    = 8 * time.Second
+	fullFor    = 6 * time.Second
 )
 
 // leaderDiskFull fills the disk of the node that leads the stream to the last byte, and
@@ -26,7 +26,7 @@ var leaderDiskFull = Fault{Name: "leader's disk full", Apply: func(ctx context.C
 
 // otherDiskFull fills that of one that does not lead, to below the floor at which it
 // refuses events.
-var otherDiskFull = Fault{Name: "another's disk full", Apply: func(ctx context.Context, c *Cluster) error {
+var otherDiskFull = Fault{Name: "another's disk full", Long: true, Apply: func(ctx context.Context, c *Cluster) error {
 	i, err := c.leader(ctx)
 	if err != nil {
 		return err

@@ -28,6 +28,8 @@ type Fault struct {
 	Name string
 	// Brief is how often a plain test does it, 0 for once.
 	Brief int
+	// Long says that a plain test does not do it: it is a variant of one that it does.
+	Long bool
 	// Network says that it takes nodes in networks of their own.
 	Network bool
 	// Apply does it and undoes it; who calls waits until all nodes are ready.

@@ -26,12 +26,16 @@ type plan struct {
 
 func planned(t *testing.T) plan {
 	p := plan{faults: faults()}
-	if only := os.Getenv("WEFT_FAULT_ONLY"); only != "" {
+	only := os.Getenv("WEFT_FAULT_ONLY")
+	switch {
+	case only != "":
 		names := strings.Split(only, ",")
 		p.faults = slices.DeleteFunc(p.faults, func(f Fault) bool { return !slices.Contains(names, f.Name) })
 		if len(p.faults) != len(names) {
 			t.Fatalf("WEFT_FAULT_ONLY=%s names a fault that there is not", only)
 		}
+	case !atLength():
+		p.faults = slices.DeleteFunc(p.faults, func(f Fault) bool { return f.Long })
 	}
 	p.faults = slices.DeleteFunc(p.faults, func(f Fault) bool {
 		impossible := f.Network && !stage.HasNetwork()

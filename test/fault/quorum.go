@@ -9,7 +9,7 @@ import (
 )
 
 // downTogether is how long two nodes are away at once.
-const downTogether = 8 * time.Second
+const downTogether = 6 * time.Second
 
 // twoDown kills two of three nodes. The third one must refuse what it cannot store,
 // and say so rather than be silent.

@@ -13,7 +13,7 @@ const (
 	// catchUp bounds how long devices may take to see the last of what was accepted.
 	catchUp = 60 * time.Second
 	// before and after are how long the load runs undisturbed around a fault.
-	before, after = time.Second, 2 * time.Second
+	before, after = time.Second, time.Second
 )
 
 // A Round is one fault and what it did to the load.
