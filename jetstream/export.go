@@ -61,7 +61,7 @@ func (n *Node) exportBucket(ctx context.Context, bucket string, fn func(Entry) e
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	c, err := consume(ctx, n.js, "KV_"+bucket, js.OrderedConsumerConfig{DeliverPolicy: js.DeliverLastPerSubjectPolicy})
+	c, err := consume(ctx, n.js, "KV_"+bucket, js.ConsumerConfig{DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

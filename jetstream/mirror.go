@@ -21,8 +21,11 @@ func (n *Node) openBlacklist(ctx context.Context) error {
 // mirror keeps the entries as they are in the bucket until ctx ends. It calls
 // ready whenever all that was there has been loaded.
 func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, ready func()) {
+	told := false
+	followed := func() { told = false; ready() }
 	for ctx.Err() == nil {
-		if err := b.follow(ctx, store, ready); err != nil && ctx.Err() == nil {
+		if err := b.follow(ctx, store, followed); err != nil && ctx.Err() == nil && !told {
+			told = true
 			b.log.Warn("blacklist is not being followed; trying again", "err", err)
 		}
 		select {
@@ -43,7 +46,7 @@ func (b *Blacklist) follow(ctx context.Context, store js.JetStream, ready func()
 		return fmt.Errorf("follow blacklist: %w", err)
 	}
 	upTo := b.begin(stream.CachedInfo().Created)
-	c, err := consume(ctx, store, streamBlacklist, js.OrderedConsumerConfig{
+	c, err := consume(ctx, store, streamBlacklist, js.ConsumerConfig{
 		DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return fmt.Errorf("follow blacklist: %w", err)

@@ -145,6 +145,7 @@ func TestAReplayThatIsOvertakenByTheLimitIsToldOnce(t *testing.T) {
 	c, r := follow(t, h, "", "user.ann")
 	r.Close()
 	publish(t, h, "user.ann", 1, 3)
+	h.waitFloor(t) // else the feed, which lingers, might bring them live
 	g, _ := followGated(t, h, c.lastID(), "user.ann")
 	publish(t, h, "user.ann", 4, 500)
 	close(g.let)

@@ -13,22 +13,23 @@ import (
 	"weft/jetstream/subject"
 )
 
-// consume feeds a wildcard: one ordered consumer for all who follow it, which
+// consume feeds a wildcard: one consumer for all who follow it, which
 // also brings the node's ticks, so that its position is known while nothing
 // matches. A wildcard never becomes a subscription on the delivery copies:
 // it would make every user look online.
 //
 // A consumer may stand still without an error: an event without a payload that
 // has a header Status looks to the client library like a word of the server, and
-// in a stream that was made anew the library waits for the old position. Ticks
+// in a stream that was made anew it waits for the old position. Ticks
 // tell that. What follows is then read as history, and the consumer made anew.
 func (f *feed) consume(ctx context.Context) {
 	f.mu.Lock()
 	f.cursor = f.hub.safe()
 	f.mu.Unlock()
-	first := true
+	first, told := true, false
 	for ctx.Err() == nil {
 		err := f.consumeOn(ctx, func() {
+			told = false
 			if first {
 				first = false
 				f.mu.Lock()
@@ -42,14 +43,20 @@ func (f *feed) consume(ctx context.Context) {
 		}
 		if !errors.Is(err, errBehind) {
 			f.hub.metrics.retries.Inc()
-			f.hub.log.Warn("a wildcard is not being followed; trying again", "subject", f.subject, "err", err)
-			pause(ctx, time.Second)
+			if !told {
+				told = true
+				f.hub.log.Warn("a wildcard is not being followed; trying again", "subject", f.subject, "err", err)
+			}
+			pause(ctx, consumerPause)
 		}
 		if !first && !f.readOn(ctx) {
 			return
 		}
 	}
 }
+
+// consumerPause is the pause before a consumer is made anew that has failed.
+const consumerPause = 100 * time.Millisecond
 
 // consumeOn hands on what comes after the cursor, until the consumer fails or
 // stands still.
@@ -62,7 +69,7 @@ func (f *feed) consumeOn(ctx context.Context, started func()) error {
 	f.mu.Unlock()
 	limit := uint64(f.hub.node.Limits().MaxPerSubject)
 	tick := f.hub.tickOut[len(subject.Out):]
-	c, err := f.hub.node.Consume(ctx, js.OrderedConsumerConfig{
+	c, err := f.hub.node.Consume(ctx, js.ConsumerConfig{
 		FilterSubjects: []string{f.subject, tick, tick + ".*"},
 		DeliverPolicy:  js.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
