@@ -49,7 +49,7 @@ func atLength() bool { return os.Getenv("WEFT_FAULT") != "" }
 func faults() []Fault {
 	return []Fault{nothing, killLeader, killOther, rollingRestart, twoDown, brokerRestart, rebalanceStorm, paused,
 		leaderDiskFull, otherDiskFull, laggingRestart,
-		cut(stage.Both), cut(stage.In), cut(stage.Out), shortCuts, offline, crowdReturns}
+		cut(stage.Both), cut(stage.In), cut(stage.Out), shortCuts, offline, longAway, crowdReturns, wrongClock}
 }
 
 // nothing is the row to compare with: what the machine itself costs.

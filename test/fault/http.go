@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -15,7 +16,8 @@ import (
 type overHTTP struct {
 	called string
 	origin func() string
-	token  string // empty where the listener trusts everybody
+	token  string      // empty where the listener trusts everybody
+	header http.Header // of each post, nil for none but the usual
 	client *http.Client
 	ledger ledger
 }
@@ -76,6 +78,7 @@ func (h *overHTTP) post(ctx context.Context, user string, n int) (status int, an
 	if err != nil {
 		return 0, nil, err
 	}
+	maps.Copy(req.Header, h.header)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", fmt.Sprintf("%s/%d", user, n))
 	if h.token != "" {

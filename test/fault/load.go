@@ -117,6 +117,12 @@ func (l *Load) addUser(ctx context.Context, c *Cluster, s source, i int) {
 	l.users = append(l.users, u)
 }
 
+// device is one of a user that a fault brings along, by way of the balancer.
+func (c *Cluster) device(user string, transports []client.Transport) *follow.Follower {
+	return follow.New(follow.Habits{Origin: c.Balancer.URL, Token: c.Token(user), Transports: transports,
+		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Away: upTo(200 * time.Millisecond), Patience: 40 * time.Second})
+}
+
 func upTo(most time.Duration) func(*rand.Rand) time.Duration {
 	return func(r *rand.Rand) time.Duration { return most/10 + time.Duration(r.Int64N(int64(most))) }
 }

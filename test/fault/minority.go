@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,8 +51,7 @@ type minority struct {
 func watchMinority(ctx context.Context, c *Cluster, at int) (*minority, error) {
 	m := &minority{c: c, at: at, user: fmt.Sprintf("minority-%d", minorities.Add(1))}
 	token := c.Token(m.user)
-	m.device = follow.New(follow.Habits{Origin: c.Balancer.URL, Token: token, Transports: []client.Transport{client.SSE},
-		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Away: upTo(200 * time.Millisecond), Patience: 40 * time.Second})
+	m.device = c.device(m.user, []client.Transport{client.SSE})
 	ctx, m.stop = context.WithCancel(ctx)
 	m.running.Go(func() { m.device.Run(ctx) })
 	err := m.device.AwaitID(ctx)

@@ -71,16 +71,20 @@ func (p *Place) name() string { return fmt.Sprintf("place%d", p.number) }
 func (p *Place) link() string { return fmt.Sprintf("link%d", p.number) }
 
 // open makes namespace and link. The ends have no addresses of a common network:
-// each side knows the other one's only.
+// each side knows the other one's only, and for good, so that during a cut nobody
+// finds out that there is no neighbour and tells.
 func (p *Place) open() error {
 	there := "-n " + p.name()
+	mac := func(end int) string { return fmt.Sprintf("02:00:00:00:%02x:%02x", end, p.number) }
 	return ip("netns add "+p.name(),
-		"link add "+p.link()+" type veth peer name eth0 netns "+p.name(),
+		"link add "+p.link()+" address "+mac(1)+" type veth peer name eth0 address "+mac(2)+" netns "+p.name(),
 		"link set "+p.link()+" up",
 		"route add "+p.Address+"/32 dev "+p.link()+" src "+home,
 		there+" link set lo up",
 		there+" addr add "+p.Address+"/32 dev eth0",
 		there+" link set eth0 up",
+		"neigh add "+p.Address+" lladdr "+mac(2)+" dev "+p.link()+" nud permanent",
+		there+" neigh add "+home+" lladdr "+mac(1)+" dev eth0 nud permanent",
 		there+" route add "+home+"/32 dev eth0",
 		there+" route add default via "+home+" src "+p.Address,
 		there+" rule add pref 100 lookup local", there+" rule del pref 0")
