@@ -240,3 +240,16 @@ func caseModeNone(t *testing.T, s *stack, kind string) {
 	id := s.store("user.ann=40x=2Eorg", "", []byte(`1`))
 	c.next().want(t, kind, id, "", `1`)
 }
+
+func TestWhoIsSentAwayStaysWhenTheReasonIsGone(t *testing.T) {
+	s := newStack(t, nil)
+	for range 4 {
+		s.connect(nameSSE, visitor{token: s.token("ann", nil)}).opened()
+	}
+	asked := 0
+	s.edge.dismiss(t.Context(), session.Isolated, 0, func() bool { asked++; return asked <= 3 })
+	s.eventually("three have left", func() bool { return s.edge.Connections() == 1 })
+	if asked != 4 {
+		t.Errorf("the reason was looked at %d times, want before each of the four", asked)
+	}
+}

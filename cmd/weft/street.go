@@ -65,6 +65,9 @@ const openLimit = 5 * time.Minute
 // to go.
 const drainGrace = 5 * time.Second
 
+// handOverGrace is added to jetstream.PatienceToStop for the elections.
+const handOverGrace = 5 * time.Second
+
 // openStreet opens everything; stop ends the process as a signal would. What
 // was opened is closed again when it fails.
 func openStreet(ctx context.Context, cfg *config.Config, log *slog.Logger, stop func()) (*street, error) {
@@ -202,7 +205,9 @@ func (s *street) sayGoodbye() {
 	if err := s.edge.Drain(leaving); err != nil {
 		s.log.Warn("not all clients left by themselves", "err", err)
 	}
-	if err := s.node.HandOver(context.Background()); err != nil { // it takes its own time, which is bounded
+	handing, cancel := context.WithTimeout(context.Background(), jetstream.PatienceToStop+handOverGrace)
+	defer cancel()
+	if err := s.node.HandOver(handing); err != nil {
 		s.log.Warn("not all leadership was handed over", "err", err)
 	}
 }
