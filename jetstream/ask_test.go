@@ -43,6 +43,7 @@ func TestAQuestionBeforeTheNodeIsOpenIsAnsweredByItself(t *testing.T) {
 }
 
 func TestAllNodesAnswerAndNoneWaitsForASlowOne(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	hold, held := make(chan struct{}), make(chan string, 16)
 	var slow atomic.Bool
@@ -121,6 +122,7 @@ func TestAllNodesAnswerAndNoneWaitsForASlowOne(t *testing.T) {
 }
 
 func TestAnAnswerThatDoesNotComeIsToldFromANodeThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	nodes[1].Handle("never", 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
 	waitFor(t, func() bool { return len(nodes[0].Peers()) == 2 })

@@ -67,6 +67,7 @@ func openCluster(t testing.TB, configs []Config) []*Node {
 }
 
 func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 1))
 	ack, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann", Data: []byte("1")})
 	if err != nil {
@@ -121,6 +122,7 @@ func TestANodeAloneWaitsForTheOthers(t *testing.T) {
 }
 
 func TestANodeWithAnotherSecretIsRefused(t *testing.T) {
+	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	configs[2].Cluster.Secret = "wrong"
 	var opening sync.WaitGroup

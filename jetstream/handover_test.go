@@ -14,6 +14,7 @@ import (
 // Whoever leads gives all of it away, and nothing of what is published meanwhile
 // is lost or refused.
 func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	state, err := nodes[0].State(t.Context())
 	if err != nil {
@@ -54,6 +55,7 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 
 // A node does not hurry away while the others have no majority without it.
 func TestANodeThatStopsWaitsForOneThatIsAway(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	waitFor(t, func() bool { return needed(nodes[0].Groups(t.Context()), "n1") == "" })
 	if err := nodes[2].Close(); err != nil {

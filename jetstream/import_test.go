@@ -38,6 +38,7 @@ func doImport(t testing.TB, n *Node, entries ...Entry) Imported {
 }
 
 func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
+	t.Parallel()
 	old := open(t, testConfig(t))
 	b := old.Blacklist()
 	for name, ttl := range map[string]time.Duration{"s1": 0, "device 1": 2 * time.Hour, "user.ann@x.org": time.Hour} {

@@ -8,6 +8,7 @@ import (
 )
 
 func TestANodeThatIsCutOffRefusesAtOnceAndEndsWhatNeedsAMajority(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 // A node whose server is restarted in the process keeps its connections, so
 // nobody may believe meanwhile that its users have left.
 func TestNobodyIsBelievedToHaveLeftWhileAServerRestarts(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	for _, n := range nodes {
 		n.HandleFollows(func(s string) bool { return n.Name() == "n3" && s == "user.ann" })

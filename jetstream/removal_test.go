@@ -38,6 +38,7 @@ func member(t *testing.T, name string, others []Config) Config {
 }
 
 func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
+	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
@@ -99,6 +100,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 }
 
 func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
+	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
@@ -126,6 +128,7 @@ func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
 }
 
 func TestANodeThatLostItsDiskNeedsNoRemoval(t *testing.T) {
+	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
 	if _, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann", Data: []byte("x")}); err != nil {
@@ -139,6 +142,7 @@ func TestANodeThatLostItsDiskNeedsNoRemoval(t *testing.T) {
 }
 
 func TestNobodyIsRemovedWithoutAMajority(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
 	nodes[1].Close()

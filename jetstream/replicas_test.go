@@ -5,6 +5,7 @@ import (
 )
 
 func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
+	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	find := func(name string) Group {
 		for _, g := range nodes[0].Groups(t.Context()) {
@@ -37,6 +38,7 @@ func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 }
 
 func TestAMemberThatNobodyHasMetSinceTheStartHasItsName(t *testing.T) {
+	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })

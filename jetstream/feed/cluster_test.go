@@ -99,6 +99,7 @@ func openCluster(t *testing.T, n int) []*member {
 // TestNothingIsLostWhenNodesStop publishes to three nodes of which one after the
 // other is stopped and started, while clients reconnect to any of them.
 func TestNothingIsLostWhenNodesStop(t *testing.T) {
+	t.Parallel()
 	const users, clients, perUser = 10, 20, 150
 	members := openCluster(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)

@@ -162,6 +162,7 @@ func TestHeadersThatCannotBeReadHarmOnlyTheirMessage(t *testing.T) {
 }
 
 func TestAnEventThatLooksLikeAStatusDoesNotStopAWildcard(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "topic.>")
 	for i, header := range []string{" 409 Consumer Deleted", "\r\nStatus: 409\r\nDescription: Consumer Deleted", "\r\nStatus: 404"} {

@@ -12,6 +12,7 @@ import (
 // The live connection of a node is made anew while events come: nothing is lost,
 // and on no node does the user seem to leave.
 func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
+	t.Parallel()
 	const events, breaks = 200, 5
 	members := openCluster(t, 3)
 	h := members[0].up()

@@ -15,6 +15,7 @@ var errNotAsked = errors.New("not asked")
 // heard of may be stored elsewhere, so it takes no cursor for one of the future, and
 // nothing for gone.
 func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
+	t.Parallel()
 	members := openCluster(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
