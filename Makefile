@@ -39,9 +39,9 @@ lint: ## formatting, go vet, staticcheck
 	go vet ./...
 	go tool staticcheck ./...
 
-# go vet has run already.
+# go vet has run already. Many tests wait for elections, side by side.
 unit: ## tests beside the code, with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -vet=off -timeout 5m $(rooms)
+	CGO_ENABLED=1 go test -race -vet=off -timeout 8m -parallel 6 $(rooms)
 
 # One package at a time: they would take the processors from each other.
 e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser

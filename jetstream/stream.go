@@ -148,6 +148,22 @@ func (n *Node) state(ctx context.Context) (State, error) {
 	return st, nil
 }
 
+// Count asks the leader how many messages are stored under an exact subject. It
+// fails with ErrUnavailable.
+func (n *Node) Count(ctx context.Context, subject string) (uint64, error) {
+	return whileLed(ctx, n, func(ctx context.Context) (uint64, error) {
+		stream, err := n.js.Stream(ctx, streamEvents)
+		if err != nil {
+			return 0, fmt.Errorf("%w: stream info: %w", ErrUnavailable, err)
+		}
+		info, err := stream.Info(ctx, js.WithSubjectFilter(subject))
+		if err != nil {
+			return 0, fmt.Errorf("%w: count %s: %w", ErrUnavailable, subject, err)
+		}
+		return info.State.Subjects[subject], nil
+	})
+}
+
 // StreamID returns the identity of the stream as last seen.
 func (n *Node) StreamID() StreamID { return *n.streamID.Load() }
 

@@ -79,21 +79,47 @@ func (f *feed) consumeOn(ctx context.Context, started func()) error {
 	defer c.Stop()
 	started()
 	f.hub.tasks.Go(func() { f.watch(ctx, cancel) })
+	checked := from - 1 // the last event that it brought
 	for {
-		s, more, err := c.Next()
+		s, _, err := c.Next()
 		if err != nil {
 			return fmt.Errorf("consume %s: %w", f.subject, err)
 		}
-		if more+1 >= max(limit, 2) {
-			return errBehind
+		isTick := strings.HasPrefix(s.Subject, tick)
+		if !isTick {
+			if s.Seq >= checked+limit && f.overtaken(ctx, s.Subject, f.position()) {
+				return errBehind
+			}
+			checked = s.Seq
 		}
-		f.consumed(ctx, &s, strings.HasPrefix(s.Subject, tick))
+		f.consumed(ctx, &s, isTick)
 	}
 }
 
-// errBehind means that as many messages follow as a subject may have, so that
-// the limit may have removed some that the consumer has not brought.
+// errBehind means that the limit per subject may have removed messages that the
+// consumer has not brought.
 var errBehind = errors.New("the consumer is behind")
+
+// overtaken reports whether the limit may have removed messages of a subject
+// after a sequence, as the leader sees it. It takes the oldest first, and leaves as
+// many as there may be, which have all been stored since. So it must be asked only
+// when as many sequences have passed since the event before: of all messages in
+// the stream at most one in as many costs a question.
+func (f *feed) overtaken(ctx context.Context, s string, after uint64) (lost bool) {
+	f.hub.insist(ctx, func() error {
+		oldest, err := f.hub.node.Next(ctx, s, 1)
+		if err != nil {
+			return err
+		}
+		n := uint64(0)
+		if oldest > after {
+			n, err = f.hub.node.Count(ctx, s)
+		}
+		lost = n >= uint64(f.hub.node.Limits().MaxPerSubject)
+		return err
+	})
+	return lost
+}
 
 // consumed takes what a consumption brought that has not been ended.
 func (f *feed) consumed(ctx context.Context, s *jetstream.Stored, tick bool) {
