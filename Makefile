@@ -47,8 +47,8 @@ unit: ## tests beside the code, with the race detector (needs a C compiler)
 e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 1 -timeout 15m ./test/...
 
-# WEFT_FAULT_ONLY=kill -9,… does some of the faults only, WEFT_FAULT_STRICT=1 holds
-# silences to what an idle machine allows.
+# WEFT_FAULT_ONLY="cut in,paused node" does some of the faults only, WEFT_FAULT_STRICT=1
+# holds silences to what an idle machine allows.
 fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and a table
 	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_FAULT=$${WEFT_FAULT:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/fault
 

@@ -52,6 +52,9 @@ func (c *Cluster) Play(ctx context.Context, f Fault) (*Round, error) {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	r.Took = time.Since(began)
+	if err := c.awaitCopies(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
 	if err := Pause(ctx, after); err != nil {
 		return nil, err
 	}
