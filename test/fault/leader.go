@@ -62,10 +62,15 @@ func (c *Cluster) leader(ctx context.Context) (int, error) {
 	return 0, fmt.Errorf("ask who leads: nobody does: %+v", groups)
 }
 
+// copiesLimit bounds how long a copy may take to follow again. That of a leader that was
+// cut off goes back one entry at a time until the new leader has made a snapshot, which
+// it does every two to three minutes.
+const copiesLimit = 4 * time.Minute
+
 // awaitCopies waits until every group has a leader and all of its copies follow: then
 // any node may be lost.
 func (c *Cluster) awaitCopies(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	ctx, cancel := context.WithTimeout(ctx, copiesLimit)
 	defer cancel()
 	for {
 		groups, err := c.groups(ctx, 0)
@@ -76,7 +81,7 @@ func (c *Cluster) awaitCopies(ctx context.Context) error {
 			return nil
 		}
 		if Pause(ctx, 100*time.Millisecond) != nil {
-			return fmt.Errorf("copies are behind after %v: %w", readyLimit, err)
+			return fmt.Errorf("copies are behind after %v: %w", copiesLimit, err)
 		}
 	}
 }
