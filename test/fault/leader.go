@@ -63,8 +63,8 @@ func (c *Cluster) leader(ctx context.Context) (int, error) {
 }
 
 // copiesLimit bounds how long a copy may take to follow again. That of a leader that was
-// cut off goes back one entry at a time until the new leader has made a snapshot, which
-// it does every two to three minutes.
+// cut off goes back one entry at a time, about one per second, unless the new leader
+// makes a snapshot meanwhile (nats-server, compactInterval in jetstream_cluster.go).
 const copiesLimit = 4 * time.Minute
 
 // awaitCopies waits until every group has a leader and all of its copies follow: then
