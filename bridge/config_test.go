@@ -35,7 +35,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"kafka.brokers":                func(c *Config) { c.Kafka.Brokers = nil },
 		"kafka.brokers[1]":             func(c *Config) { c.Kafka.Brokers[1] = "localhost" },
 		"kafka.heartbeat":              func(c *Config) { c.Kafka.Heartbeat = time.Millisecond },
-		"kafka.session_timeout":        func(c *Config) { c.Kafka.SessionTimeout = time.Second },
+		"kafka.session_timeout":        func(c *Config) { c.Kafka.SessionTimeout = c.Kafka.Heartbeat },
 		"kafka.window":                 func(c *Config) { c.Kafka.Window = 0 },
 		"kafka.tls":                    func(c *Config) { c.Kafka.TLS = &jetstream.TLSFiles{Cert: "x"} },
 		"kafka.sasl.mechanism":         func(c *Config) { c.Kafka.SASL = &SASL{Mechanism: "x", User: "u", Password: "p"} },

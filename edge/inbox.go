@@ -30,7 +30,8 @@ type inbox struct {
 	feed *feeder
 
 	got     []byte
-	scanned int // bytes of got that are whole data frames of an incomplete message
+	scanned int    // bytes of got that are whole data frames of an incomplete message
+	payload uint64 // bytes of these without their heads
 }
 
 // add appends what was received.
@@ -87,7 +88,8 @@ func (b *inbox) next() (d delivery, ok bool, err error) {
 		if !ok {
 			return d, false, nil
 		}
-		if !h.sound || uint64(b.scanned)+h.body > maxMessage {
+		// Of many tiny frames the heads are most.
+		if !h.sound || b.payload+h.body > maxMessage || b.scanned > 2*maxMessage {
 			_, _, err := b.read(len(b.got)) // which fails
 			if err == nil {
 				err = errMessage
@@ -107,6 +109,7 @@ func (b *inbox) next() (d delivery, ok bool, err error) {
 			return delivery{control: h.opcode, message: payload}, true, nil
 		}
 		b.scanned += end
+		b.payload += h.body
 		if !h.final {
 			continue
 		}
@@ -124,7 +127,7 @@ func (b *inbox) read(n int) (int, []byte, error) {
 	kind, message, err := b.conn.ReadMessage()
 	b.feed.from = nil
 	b.cut(0, n)
-	b.scanned = 0
+	b.scanned, b.payload = 0, 0
 	return kind, message, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"golang.org/x/time/rate"
 
 	"weft/edge/netpoll"
@@ -89,6 +90,7 @@ func (p *parkedSocket) advance() (d delivery, ok bool) {
 	for {
 		d, ok, err := p.inbox.next()
 		if err != nil {
+			p.q.Finish(wire.Close(websocket.CloseMessageTooBig, "")) // unless gorilla has said what is wrong
 			p.s.End(session.Left)
 			p.inbox.got = nil
 			return d, false

@@ -56,6 +56,7 @@ func Check(id *auth.Identity, subjects []string) error {
 func (s *Session) Apply(ctx context.Context, c Change, rekey func(*Session, *auth.Identity) error) ([]string, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	s.attaching(ctx)
 	s.mu.Lock()
 	id, before, reader, ended := s.identity, s.asked, s.reader, s.ended
 	s.mu.Unlock()

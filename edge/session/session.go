@@ -80,6 +80,8 @@ type Session struct {
 	identity *auth.Identity
 	asked    []string // subjects beyond the identity's own
 	reader   Reader
+	settled  bool            // a Reader was attached, or will not be
+	waiting  []chan struct{} // for that
 	ended    bool
 	cause    Cause
 
@@ -145,6 +147,32 @@ func (s *Session) Attach(r Reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reader = r
+	s.settleLocked()
+}
+
+func (s *Session) settleLocked() {
+	s.settled = true
+	for _, w := range s.waiting {
+		close(w)
+	}
+	s.waiting = nil
+}
+
+// attaching waits until the session follows something, has ended, or ctx ends: a
+// client may ask for a change as soon as it has heard weft.open.
+func (s *Session) attaching(ctx context.Context) {
+	s.mu.Lock()
+	if s.settled {
+		s.mu.Unlock()
+		return
+	}
+	settled := make(chan struct{})
+	s.waiting = append(s.waiting, settled)
+	s.mu.Unlock()
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	}
 }
 
 // Detach lets go of what the session follows. It may be called twice.
@@ -201,6 +229,7 @@ func (s *Session) End(c Cause) bool {
 		return false
 	}
 	s.ended, s.cause = true, c
+	s.settleLocked()
 	s.mu.Unlock()
 	s.out.End(c)
 	close(s.done)
