@@ -41,11 +41,11 @@ lint: ## formatting, go vet, staticcheck
 
 # go vet has run already. Many tests wait for elections, side by side.
 unit: ## tests beside the code, with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -vet=off -timeout 8m -parallel 6 $(rooms)
+	CGO_ENABLED=1 go test -race -vet=off -timeout 8m -p 3 -parallel 6 $(rooms)
 
-# One package at a time: they would take the processors from each other.
+# Two packages at a time: both wait most of the time.
 e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 1 -timeout 15m ./test/...
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 2 -timeout 15m ./test/...
 
 # WEFT_FAULT_ONLY="cut in,paused node" does some of the faults only, WEFT_FAULT_STRICT=1
 # holds silences to what an idle machine allows.

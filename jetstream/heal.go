@@ -21,8 +21,14 @@ const (
 // Tick sends a message of no meaning through the stream, which every node uses
 // to know how far it has read: a delivery copy comes back on out.tick.<node>.
 // With a mark, it goes to a subject of its own and so stays until age or size
-// removes it. Tick does not wait.
+// removes it. Tick does not wait. It fails with ErrIsolated on a node that is cut
+// off: if that node leads the stream, each tick would be an entry in its log that
+// nobody agrees to, and that must be taken back one by one when it meets the
+// others again.
 func (n *Node) Tick(mark string) error {
+	if n.cutOff() > 0 {
+		return ErrIsolated
+	}
 	s := "tick." + n.Token()
 	if mark != "" {
 		s += "." + mark

@@ -39,7 +39,7 @@ func newWrongClock() Fault {
 				return err
 			}
 			defer publishers.close()
-			if err := c.kill(ctx, c.victim(ctx)); err != nil {
+			if err := c.kill(ctx, c.victim(ctx, false)); err != nil {
 				return err
 			}
 			found = publishers.finish()

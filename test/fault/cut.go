@@ -27,7 +27,7 @@ func cut(d stage.Direction) Fault {
 		Network: true,
 		Apply: func(ctx context.Context, c *Cluster) error {
 			found = nil
-			i := c.victim(ctx)
+			i := c.victim(ctx, d == stage.Both)
 			m, err := watchMinority(ctx, c, i)
 			if err != nil {
 				return err
@@ -51,7 +51,7 @@ func cut(d stage.Direction) Fault {
 // itself for one until it hears otherwise.
 var shortCuts = Fault{Name: "short cuts", Long: true, Network: true, Apply: func(ctx context.Context, c *Cluster) error {
 	for range 2 {
-		i := c.victim(ctx)
+		i := c.victim(ctx, false)
 		d, held := directions[rand.IntN(len(directions))], rand.N(linksLost+isolatedFor)
 		c.Log("cut n%d off from the others, %v, for %v", i+1, d, held.Round(time.Millisecond))
 		if err := c.Nodes[i].Place.Cut(d, stage.Peers); err != nil {
@@ -72,7 +72,7 @@ var shortCuts = Fault{Name: "short cuts", Long: true, Network: true, Apply: func
 // offline takes a node off the network altogether: clients, balancer and Kafka do not
 // reach it either.
 var offline = Fault{Name: "off the network", Long: true, Network: true, Apply: func(ctx context.Context, c *Cluster) error {
-	i := c.victim(ctx)
+	i := c.victim(ctx, false)
 	d := directions[rand.IntN(len(directions))]
 	c.Log("take n%d off the network, %v", i+1, d)
 	place := c.Nodes[i].Place
@@ -83,10 +83,18 @@ var offline = Fault{Name: "off the network", Long: true, Network: true, Apply: f
 	return Pause(ctx, 4*isolatedFor)
 }}
 
-// victim is the stream's leader as often as not, if anybody leads.
-func (c *Cluster) victim(ctx context.Context) int {
-	if i, err := c.leader(ctx); err == nil && rand.IntN(2) == 0 {
-		return i
+// victim is the stream's leader as often as not, if anybody leads. In a plain test
+// it is the leader when that is asked for, and else another node.
+func (c *Cluster) victim(ctx context.Context, leader bool) int {
+	led, err := c.leader(ctx)
+	if atLength() {
+		leader = rand.IntN(2) == 0
+	}
+	switch {
+	case err == nil && leader:
+		return led
+	case err == nil:
+		return (led + 1 + rand.IntN(len(c.Nodes)-1)) % len(c.Nodes)
 	}
 	return rand.IntN(len(c.Nodes))
 }

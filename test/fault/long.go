@@ -13,7 +13,7 @@ import (
 const (
 	// longCut is how long a plain test cuts a node off for the others to go far ahead
 	// of it. WEFT_FAULT_CUT says another time, 10m for example.
-	longCut = 20 * time.Second
+	longCut = 15 * time.Second
 	// memoryBound is the most that a node may hold in memory while it catches up.
 	memoryBound = 400 << 20
 )
@@ -35,7 +35,7 @@ func newLongAway() Fault {
 				}
 			}
 			watched = watchMemory(ctx, c)
-			i := c.victim(ctx)
+			i := c.victim(ctx, false)
 			place := c.Nodes[i].Place
 			c.Log("cut n%d off from the others for %v", i+1, held)
 			if err := place.Cut(stage.Both, stage.Peers); err != nil {
