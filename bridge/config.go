@@ -83,7 +83,7 @@ func Default() Config {
 		Kafka: KafkaConfig{
 			Name:           "kafka",
 			Group:          "weft",
-			Heartbeat:      250 * time.Millisecond,
+			Heartbeat:      200 * time.Millisecond,
 			SessionTimeout: 6 * time.Second,
 			Window:         1024,
 		},

@@ -80,7 +80,8 @@ func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sa
 	// A claim that hangs on the store when it is revoked holds the partition up
 	// for this long, no longer.
 	g.Rebalance.Timeout = k.SessionTimeout
-	g.Rebalance.Retry.Backoff = 250 * time.Millisecond
+	// While members join one after the other, each waits for this between tries.
+	g.Rebalance.Retry.Backoff, g.Rebalance.Retry.Max = 50*time.Millisecond, 20
 	return c
 }
 
