@@ -110,15 +110,8 @@ func parseCommand(message []byte) (command, error) {
 
 // readMessages obeys a client's messages until the connection ends.
 func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *session.Queue) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := during(context.Background(), s)
 	defer cancel()
-	go func() {
-		select {
-		case <-s.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	// Each keep-alive asks for a pong; who misses three is gone.
 	patience := 3 * t.cfg.Public.Keepalive
 	extend := func() {

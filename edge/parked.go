@@ -30,6 +30,7 @@ type parked struct {
 	conn    atomic.Pointer[netpoll.Conn]
 	holders atomic.Int32
 	release func() // gives the place back that the limits counted
+	head    []byte // goes first, whatever becomes of what is queued
 	chatter int
 }
 
@@ -52,11 +53,9 @@ func (p *parked) prepare(e *Edge, v *visit, spelling *session.Spelling, counts *
 const headWait = 5 * time.Millisecond
 
 // begin hands the connection over to the poller and follows what the visit asks
-// for. client is p or what p is part of, head what is sent before all else, early
-// what was received already. It must be called once; when it fails the connection
-// is closed.
-func (p *parked) begin(v *visit, conn net.Conn, client netpoll.Client, head, early []byte) {
-	p.q.Put(head)
+// for. client is p or what p is part of, early what was received already; the head
+// must be set. It must be called once; when it fails the connection is closed.
+func (p *parked) begin(v *visit, conn net.Conn, client netpoll.Client, early []byte) {
 	c, err := p.edge.poller.Take(conn, early, client)
 	if err != nil {
 		_ = conn.Close()
@@ -98,7 +97,13 @@ func (p *parked) Hurry(c session.Cause) {
 }
 
 // Take implements netpoll.Client.
-func (p *parked) Take() ([][]byte, bool) { return p.q.Take() }
+func (p *parked) Take() ([][]byte, bool) {
+	frames, last := p.q.Take()
+	if p.head != nil {
+		frames, p.head = append([][]byte{p.head}, frames...), nil
+	}
+	return frames, last
+}
 
 // Wrote implements netpoll.Client.
 func (p *parked) Wrote(n int) {
@@ -144,9 +149,9 @@ func buffered(r *bufio.Reader) []byte {
 
 // responseHead spells the head of an answer that ends with its connection (RFC
 // 9112, section 6.3).
-func responseHead(status string, h http.Header) []byte {
+func responseHead(h http.Header) []byte {
 	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 " + status + "\r\nDate: ")
+	b.WriteString("HTTP/1.1 200 OK\r\nDate: ")
 	b.WriteString(time.Now().UTC().Format(http.TimeFormat))
 	b.WriteString("\r\n")
 	_ = h.Write(&b)

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bufio"
-	"context"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -51,7 +50,8 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 	conn.SetReadLimit(maxMessage)
 	p.inbox.conn, p.inbox.feed = conn, h.feed
 	p.hear()
-	p.begin(v, h.conn, p, h.head, h.early)
+	p.head = h.head
+	p.begin(v, h.conn, p, h.early)
 }
 
 // A handshake lets gorilla/websocket make its answer without the connection,
@@ -116,15 +116,8 @@ func (p *parkedSocket) advance() (d delivery, ok bool) {
 // read when it is done.
 func (p *parkedSocket) obeyAll(d delivery) {
 	defer p.drop()
-	ctx, cancel := context.WithCancel(p.edge.inner)
+	ctx, cancel := during(p.edge.inner, p.s)
 	defer cancel()
-	go func() {
-		select {
-		case <-p.s.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	if p.pace == nil {
 		p.pace = rate.NewLimiter(commandRate, commandBurst)
 	}

@@ -197,5 +197,6 @@ func (t *sse) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	sseFields(w.Header(), v.r)
-	p.begin(v, conn, p, append(responseHead("200 OK", w.Header()), wire.Retry(retry)...), early)
+	p.head = append(responseHead(w.Header()), wire.Retry(retry)...)
+	p.begin(v, conn, p, early)
 }
