@@ -163,8 +163,8 @@ func (e *embedded) routes(ctx context.Context) []string {
 	return addrs[:min(len(addrs), e.cfg.Cluster.Size)]
 }
 
-// reached are the addresses of nodes that this one has called.
-func (e *embedded) reached() []string {
+// routez are the links to other nodes; none while the server does not run.
+func (e *embedded) routez() []*server.RouteInfo {
 	srv := e.running()
 	if srv == nil {
 		return nil
@@ -173,8 +173,13 @@ func (e *embedded) reached() []string {
 	if err != nil {
 		return nil
 	}
+	return z.Routes
+}
+
+// reached are the addresses of nodes that this one has called.
+func (e *embedded) reached() []string {
 	var addrs []string
-	for _, r := range z.Routes {
+	for _, r := range e.routez() {
 		if r.DidSolicit {
 			addrs = append(addrs, net.JoinHostPort(r.IP, strconv.Itoa(r.Port)))
 		}
@@ -184,16 +189,8 @@ func (e *embedded) reached() []string {
 
 // peers are the names of the nodes that there is a link to.
 func (e *embedded) peers() []string {
-	srv := e.running()
-	if srv == nil {
-		return nil
-	}
-	z, err := srv.Routez(nil)
-	if err != nil {
-		return nil
-	}
 	var names []string
-	for _, r := range z.Routes {
+	for _, r := range e.routez() {
 		names = append(names, r.RemoteName)
 	}
 	slices.Sort(names)

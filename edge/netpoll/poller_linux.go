@@ -216,19 +216,6 @@ func (p *Poller) forget(c *Conn) {
 	}
 }
 
-// Len is how many connections are open.
-func (p *Poller) Len() int {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	n := 0
-	for _, c := range p.conns {
-		if c != nil {
-			n++
-		}
-	}
-	return n
-}
-
 // end takes no more connections and lets the workers close what there is.
 func (p *Poller) end() {
 	p.mu.Lock()

@@ -114,8 +114,10 @@ func start(t *testing.T, cfg Config) *Poller {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n := p.Len(); n != 0 {
-			t.Errorf("%d connections are left", n)
+		for _, c := range p.conns {
+			if c != nil {
+				t.Error("a connection is left")
+			}
 		}
 	})
 	return p

@@ -28,9 +28,6 @@ func (*Poller) Close() error { return nil }
 // Take returns ErrNotTCP: the caller keeps the connection.
 func (*Poller) Take(net.Conn, []byte, Client) (*Conn, error) { return nil, ErrNotTCP }
 
-// Len is 0.
-func (*Poller) Len() int { return 0 }
-
 // A Conn does not exist on this system.
 type Conn struct{}
 
