@@ -70,7 +70,7 @@ func (f *feed) open(ctx context.Context) {
 		return
 	}
 	var floor, head uint64
-	if !f.hub.insist(ctx, func() (err error) {
+	if f.hub.insist(ctx, func() (err error) {
 		if f.subscription() == nil {
 			sub, err := f.hub.live.ChanSubscribe(f.key, f.hub.copies)
 			if err != nil {
@@ -86,7 +86,7 @@ func (f *feed) open(ctx context.Context) {
 		floor = f.hub.safe()
 		head, err = f.hub.node.Head(ctx, f.subject)
 		return err
-	}) {
+	}) != nil {
 		if sub := f.subscription(); sub != nil {
 			_ = sub.Unsubscribe() // it was dropped while it opened
 		}
@@ -205,10 +205,10 @@ func (f *feed) readOn(ctx context.Context) bool {
 	for {
 		from := f.position()
 		var past history
-		if !f.hub.insist(ctx, func() (err error) {
+		if f.hub.insist(ctx, func() (err error) {
 			past, err = f.hub.history(ctx, f.subject, from, &t)
 			return err
-		}) {
+		}) != nil {
 			return false
 		}
 		f.mu.Lock()
@@ -248,10 +248,10 @@ func (f *feed) bridge(ctx context.Context) {
 		return // what came meanwhile is read now
 	}
 	var next uint64
-	if !f.hub.insist(ctx, func() (err error) {
+	if f.hub.insist(ctx, func() (err error) {
 		next, err = f.hub.node.Next(ctx, f.subject, from+1)
 		return err
-	}) {
+	}) != nil {
 		return
 	}
 	if next != 0 && next < until {
@@ -325,17 +325,21 @@ func (f *feed) detach(l *link) {
 	f.hub.release(f)
 }
 
-// insist calls f until it succeeds; it reports false when ctx ended first.
-func (h *Hub) insist(ctx context.Context, f func() error) bool {
+// insist calls f until it succeeds. It fails only when ctx ends first, with its
+// cause, or when the hub is closed.
+func (h *Hub) insist(ctx context.Context, f func() error) error {
 	for wait := lagPause; ctx.Err() == nil; wait = min(2*wait, time.Second) {
+		if h.ctx.Err() != nil {
+			return errClosed
+		}
 		err := f()
 		if err == nil {
-			return true
+			return nil
 		}
 		h.metrics.retries.Inc()
 		pause(ctx, wait)
 	}
-	return false
+	return context.Cause(ctx)
 }
 
 func pause(ctx context.Context, d time.Duration) {

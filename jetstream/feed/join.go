@@ -20,8 +20,8 @@ type join struct {
 // join attaches the reader to subjects, each once, and finds out which of them
 // can be gone on from the cursor. The links take no part in the reader's events
 // before begin.
-func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (j *join, err error) {
-	j = &join{now: r.hub.safe()}
+func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ *join, err error) {
+	j := &join{now: r.hub.safe()}
 	if j.from, j.reason, err = r.hub.parse(ctx, lastID); err != nil {
 		return nil, err
 	}
@@ -81,13 +81,13 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, re
 		// noticed does not know, so a majority is asked.
 		var st jetstream.State
 		var last uint64
-		if !h.insist(ctx, func() (err error) {
+		if err := h.insist(ctx, func() (err error) {
 			if st, err = h.state.fresh(ctx); err == nil {
 				last, err = h.position.fresh(ctx)
 			}
 			return err
-		}) {
-			return nil, "", context.Cause(ctx)
+		}); err != nil {
+			return nil, "", err
 		}
 		if st.ID != parsed.Stream {
 			return nil, ReasonRecreated, nil
@@ -119,11 +119,11 @@ func (r *Reader) place(ctx context.Context, j *join, l *link) error {
 	}
 	r.hub.metrics.replays.Inc()
 	var past history
-	if !r.hub.insist(ctx, func() (err error) {
+	if err := r.hub.insist(ctx, func() (err error) {
 		past, err = r.past(ctx, l, l.pos)
 		return err
-	}) {
-		return context.Cause(ctx)
+	}); err != nil {
+		return err
 	}
 	if past.gone {
 		l.pos, l.tally = max(l.start, past.head), tally{}

@@ -71,10 +71,10 @@ func (r *Reader) nextPart(ctx context.Context, l *link) (past history, _ error) 
 	if err != nil {
 		return past, err
 	}
-	if !r.hub.insist(ctx, func() (err error) {
+	if r.hub.insist(ctx, func() (err error) {
 		past, err = r.past(ctx, l, pos)
 		return err
-	}) {
+	}) != nil {
 		return past, errGone
 	}
 	return past, nil
@@ -122,10 +122,10 @@ func (r *Reader) finish(ctx context.Context, l *link) (bool, error) {
 		}
 		r.mu.Unlock()
 		var next uint64
-		if !r.hub.insist(ctx, func() (err error) {
+		if r.hub.insist(ctx, func() (err error) {
 			next, err = r.hub.node.Next(ctx, l.feed.subject, pos+1)
 			return err
-		}) {
+		}) != nil {
 			return true, errGone
 		}
 		if next != 0 && next <= target {

@@ -45,10 +45,10 @@ func (h *Hub) startReread(st jetstream.State) {
 func (h *Hub) reread(from, to uint64) (n int, whole bool) {
 	for from <= to && h.ctx.Err() == nil {
 		var b jetstream.Batch
-		if !h.insist(h.ctx, func() (err error) {
+		if h.insist(h.ctx, func() (err error) {
 			b, err = h.node.Read(h.ctx, ">", from, jetstream.MaxBatch, readBytes)
 			return err
-		}) {
+		}) != nil {
 			return n, true
 		}
 		if uint64(n+len(b.Messages))+b.Pending > maxReread {
@@ -67,10 +67,10 @@ func (h *Hub) reread(from, to uint64) (n int, whole bool) {
 		}
 		// The replica that answered may lag behind the leader.
 		var next uint64
-		if !h.insist(h.ctx, func() (err error) {
+		if h.insist(h.ctx, func() (err error) {
 			next, err = h.node.Next(h.ctx, ">", from)
 			return err
-		}) || next == 0 || next > to {
+		}) != nil || next == 0 || next > to {
 			return n, true
 		}
 		pause(h.ctx, lagPause)

@@ -106,7 +106,7 @@ var errBehind = errors.New("the consumer is behind")
 // when as many sequences have passed since the event before: of all messages in
 // the stream at most one in as many costs a question.
 func (f *feed) overtaken(ctx context.Context, s string, after uint64) (lost bool) {
-	f.hub.insist(ctx, func() error {
+	_ = f.hub.insist(ctx, func() error { // when it fails nobody is left to be told
 		oldest, err := f.hub.node.Next(ctx, s, 1)
 		if err != nil {
 			return err
