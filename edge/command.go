@@ -112,13 +112,17 @@ func parseCommand(message []byte) (command, error) {
 func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *session.Queue) {
 	ctx, cancel := during(context.Background(), s)
 	defer cancel()
-	// Each keep-alive asks for a pong; who misses three is gone.
+	// Each keep-alive asks for a pong: who misses three is gone, and so is who
+	// takes as long for one message.
 	patience := 3 * t.cfg.Public.Keepalive
+	midway := false
 	extend := func() {
 		select {
 		case <-s.Done(): // the deadline of the farewell holds
 		default:
-			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			if !midway {
+				_ = conn.SetReadDeadline(time.Now().Add(patience))
+			}
 		}
 	}
 	conn.SetReadLimit(maxMessage)
@@ -134,10 +138,17 @@ func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *se
 	pace := rate.NewLimiter(commandRate, commandBurst)
 	for {
 		extend()
-		kind, message, err := conn.ReadMessage()
+		kind, r, err := conn.NextReader()
 		if err != nil {
 			return
 		}
+		extend()
+		midway = true
+		message, err := io.ReadAll(r)
+		if err != nil {
+			return
+		}
+		midway = false
 		if ctx.Err() != nil || pace.Wait(ctx) != nil {
 			continue // the end was told; only the answer to our close frame counts
 		}

@@ -24,18 +24,26 @@ var errMessage = errors.New("the message is shorter than its frames say")
 // waiting for it. It only finds where frames end, and takes out control frames,
 // which may stand between those of a message (RFC 6455, section 5.4);
 // gorilla/websocket is fed each message as soon as it is whole, or what is there
-// when it breaks the protocol. It holds what has come of a message, no more.
+// when it breaks the protocol. It holds what has come of a message, no more, and
+// what a byte costs does not depend on how the client cuts it.
 type inbox struct {
 	conn *websocket.Conn
 	feed *feeder
 
-	got     []byte
-	scanned int    // bytes of got that are whole data frames of an incomplete message
-	payload uint64 // bytes of these without their heads
+	got     []byte // what is no whole frame yet
+	cut     bool   // got is the end of a longer slice
+	parts   []byte // whole data frames of an incomplete message
+	payload int    // bytes of these without their heads
 }
 
 // add appends what was received.
 func (b *inbox) add(received []byte) { b.got = append(b.got, received...) }
+
+// midway reports whether some but not all frames of a message are there.
+func (b *inbox) midway() bool { return len(b.parts) > 0 }
+
+// clear forgets what is there.
+func (b *inbox) clear() { b.got, b.cut, b.parts, b.payload = nil, false, nil, 0 }
 
 // A frameHead is what stands before a frame's payload.
 type frameHead struct {
@@ -80,40 +88,46 @@ type delivery struct {
 }
 
 // next returns the next message or control frame; false when nothing is whole.
-// An error means that the connection cannot go on; gorilla has said why.
+// An error means that the connection cannot go on, and next must not be called
+// again; gorilla has said why.
 func (b *inbox) next() (d delivery, ok bool, err error) {
 	for {
-		rest := b.got[b.scanned:]
-		h, ok := parseHead(rest)
+		h, ok := parseHead(b.got)
 		if !ok {
+			b.settle()
 			return d, false, nil
 		}
 		// Of many tiny frames the heads are most.
-		if !h.sound || b.payload+h.body > maxMessage || b.scanned > 2*maxMessage {
-			_, _, err := b.read(len(b.got)) // which fails
+		if !h.sound || h.body > uint64(maxMessage-b.payload) || len(b.parts) > 2*maxMessage {
+			_, _, err := b.read(append(b.parts, b.got...)) // which fails
 			if err == nil {
 				err = errMessage
 			}
 			return d, false, err
 		}
 		end := h.size + int(h.body)
-		if len(rest) < end {
+		if len(b.got) < end {
+			b.settle()
 			return d, false, nil
 		}
-		if h.opcode >= opClose {
-			payload := bytes.Clone(rest[h.size:end])
-			for i, mask := 0, rest[h.size-4:h.size]; i < len(payload); i++ {
+		frame := b.got[:end]
+		b.got, b.cut = b.got[end:], true
+		switch {
+		case h.opcode >= opClose:
+			payload := bytes.Clone(frame[h.size:])
+			for i, mask := 0, frame[h.size-4:h.size]; i < len(payload); i++ {
 				payload[i] ^= mask[i%4]
 			}
-			b.cut(b.scanned, b.scanned+end)
 			return delivery{control: h.opcode, message: payload}, true, nil
-		}
-		b.scanned += end
-		b.payload += h.body
-		if !h.final {
+		case !h.final:
+			b.parts = append(b.parts, frame...)
+			b.payload += int(h.body)
 			continue
+		case b.midway():
+			frame = append(b.parts, frame...)
+			b.parts, b.payload = nil, 0
 		}
-		kind, message, err := b.read(b.scanned)
+		kind, message, err := b.read(frame)
 		if err != nil {
 			return d, false, err
 		}
@@ -121,25 +135,24 @@ func (b *inbox) next() (d delivery, ok bool, err error) {
 	}
 }
 
-// read feeds the first n bytes to gorilla as one message and takes them out.
-func (b *inbox) read(n int) (int, []byte, error) {
-	b.feed.from = b.got[:n]
+// read feeds frames to gorilla as one message.
+func (b *inbox) read(frames []byte) (int, []byte, error) {
+	b.feed.from = frames
 	kind, message, err := b.conn.ReadMessage()
 	b.feed.from = nil
-	b.cut(0, n)
-	b.scanned, b.payload = 0, 0
 	return kind, message, err
 }
 
-// cut takes bytes out. An empty inbox holds no memory.
-func (b *inbox) cut(from, to int) {
-	left := len(b.got) - (to - from)
-	if left == 0 {
+// settle is called when more has to come: what is left is little as a rule, and
+// must not keep alive what went before. An empty inbox holds no memory.
+func (b *inbox) settle() {
+	switch {
+	case len(b.got) == 0:
 		b.got = nil
-		return
+	case b.cut:
+		b.got = bytes.Clone(b.got)
 	}
-	// What is left is little as a rule; it must not keep a large message alive.
-	b.got = append(append(make([]byte, 0, left), b.got[:from]...), b.got[to:]...)
+	b.cut = false
 }
 
 // A feeder is the net.Conn that gorilla/websocket sees: it reads what it is

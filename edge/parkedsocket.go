@@ -75,6 +75,9 @@ func (h *handshake) Hijack() (_ net.Conn, _ *bufio.ReadWriter, err error) {
 
 // Receive implements netpoll.Client.
 func (p *parkedSocket) Receive(b []byte) netpoll.Verdict {
+	if p.s.Ended() {
+		return netpoll.Go // nothing counts any more but that the client closes
+	}
 	p.inbox.add(b)
 	d, ok := p.advance()
 	if !ok {
@@ -92,13 +95,15 @@ func (p *parkedSocket) advance() (d delivery, ok bool) {
 		if err != nil {
 			p.q.Finish(wire.Close(websocket.CloseMessageTooBig, "")) // unless gorilla has said what is wrong
 			p.s.End(session.Left)
-			p.inbox.got = nil
+			p.inbox.clear()
 			return d, false
 		}
 		if !ok {
 			return d, false
 		}
-		p.hear()
+		if !p.inbox.midway() { // a pong must not keep an unfinished message alive
+			p.hear()
+		}
 		switch d.control {
 		case 0:
 			return d, true
@@ -108,6 +113,8 @@ func (p *parkedSocket) advance() (d delivery, ok bool) {
 			}
 		case opClose:
 			p.s.End(session.Left)
+			p.inbox.clear()
+			return d, false
 		}
 	}
 }

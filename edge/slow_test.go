@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -87,6 +88,51 @@ func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
 	if d := time.Since(begin); d > time.Second {
 		t.Errorf("cut after %v", d)
 	}
+}
+
+func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *testing.T) {
+	for _, p := range paths[:2] {
+		t.Run(p.name, func(t *testing.T) {
+			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Keepalive = 100 * time.Millisecond })
+			lively, lying := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents), s.dialRaw(nameWebSocket, s.token("bob", nil), pathEvents)
+			s.eventually("connected", func() bool { return s.edge.Connections() == 2 })
+			_, err := lying.Write(clientFrame(opText, []byte(`{"never":`)))
+			s.must(err)
+			pong := []byte{final | opPong, 0x80, 0, 0, 0, 0}
+			s.eventually("who does not finish is let go", func() bool {
+				_, _ = lying.Write(pong)
+				_, err := lively.Write(pong)
+				s.must(err)
+				return s.edge.Connections() == 1
+			})
+			ended := s.metric("weft_edge_endings_total", "transport", nameWebSocket)
+			if _, err := lively.Write(pong); err != nil || ended != 1 || s.edge.Connections() != 1 {
+				t.Errorf("%v; %v ended, want the other one to stay", err, ended)
+			}
+		})
+	}
+}
+
+// What a client says after it broke the protocol is not read into anything, also
+// while it does not take the answer.
+func TestAStalledClientThatBreaksTheProtocolIsHeardOnce(t *testing.T) {
+	s := newStack(t, func(c *Config, js *jetstream.Config) {
+		c.Public.QueueBytes = 64 << 20
+		c.Public.WriteTimeout = 2 * time.Second
+		js.Events.MaxPerSubject = 1000
+	})
+	conn := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents)
+	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
+	for range 100 { // more than the kernel's buffers take
+		s.store("user.ann", "", make([]byte, 100<<10))
+	}
+	nonsense := bytes.Repeat([]byte{0xff}, 64<<10)
+	for range 1000 {
+		if _, err := conn.Write(nonsense); err != nil {
+			break // cut, which is as good
+		}
+	}
+	s.eventually("cut", func() bool { return s.edge.Connections() == 0 })
 }
 
 func TestALongHistoryIsPacedByItsReader(t *testing.T) {

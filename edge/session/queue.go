@@ -13,19 +13,23 @@ import (
 // few.
 const crowd = 256
 
+// frameCost is what a frame takes beside its own bytes, in bytes: a client can
+// make very many tiny ones wait for it, such as pongs.
+const frameCost = 48
+
 // slack is by how much Weft's own frames may exceed a queue's limit.
 const slack = 64 << 10
 
-// A Queue is the Outbox of a connection that stays open. It is bounded in
-// bytes, what is being written included; when it is empty it takes one frame of
-// any size. It holds references to frames that are shared by many connections.
+// A Queue is the Outbox of a connection that stays open. It is bounded in bytes
+// of memory, what is being written included; when it is empty it takes one frame
+// of any size. It holds references to frames that are shared by many connections.
 type Queue struct {
 	spelling *Spelling
 	writer   Writer
 
 	mu      sync.Mutex
 	frames  [][]byte
-	pending int // bytes in frames
+	pending int // bytes in frames, with frameCost for each
 	writing int // bytes that the writer has taken
 	granted int // frames of a replay that may exceed the limit
 	room    chan struct{}
@@ -153,7 +157,7 @@ func (q *Queue) Put(frame []byte) bool { return q.put(slack, nil, frame) }
 func (q *Queue) put(extra int, head, rest []byte) bool { return q.add(extra, head, rest, false) }
 
 func (q *Queue) add(extra int, head, rest []byte, bulk bool) bool {
-	n := len(head) + len(rest)
+	n := len(head) + len(rest) + frameCost
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended {

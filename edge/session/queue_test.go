@@ -80,6 +80,17 @@ func TestWhatIsBeingWrittenCounts(t *testing.T) {
 	}
 }
 
+func TestTinyFramesCountWithTheMemoryTheyTake(t *testing.T) {
+	const limit = 1 << 20
+	q, n := testQueue(limit), 0
+	for n < limit && q.Put([]byte("po")) {
+		n++
+	}
+	if header := 24; n*header > limit+slack {
+		t.Errorf("%d frames fit into %d bytes", n, limit)
+	}
+}
+
 func TestAFarewellFollowsWhatIsQueuedUnlessItIsCut(t *testing.T) {
 	for _, c := range []struct {
 		cause Cause
