@@ -55,7 +55,7 @@ type Event struct {
 	Type string
 	// Header holds further headers: CloudEvents attributes as ce-<name>,
 	// content-type, traceparent. Names are sent as they are written here.
-	// Nats-* is refused.
+	// Nats-* is refused. Events may share one: it is only read.
 	Header map[string]string
 	// Data is the payload, passed on byte for byte.
 	Data []byte

@@ -1,13 +1,12 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -108,6 +107,12 @@ func (n *Node) publishOnce(ctx context.Context, m *nats.Msg, repeatable bool) (A
 
 // parseAck reads the stream's answer to a publish.
 func (n *Node) parseAck(data []byte) (Ack, error) {
+	if rest, ok := bytes.CutPrefix(data, freshAck); ok { // by far the most
+		rest, _ = bytes.CutSuffix(rest, []byte("}"))
+		if seq, err := strconv.ParseUint(string(rest), 10, 64); err == nil && seq > 0 {
+			return Ack{Seq: seq, Cursor: n.CursorAt(seq)}, nil
+		}
+	}
 	var resp struct {
 		Error     *apiError `json:"error"`
 		Stream    string    `json:"stream"`
@@ -126,6 +131,10 @@ func (n *Node) parseAck(data []byte) (Ack, error) {
 	return Ack{Seq: resp.Seq, Cursor: n.CursorAt(resp.Seq), Duplicate: resp.Duplicate}, nil
 }
 
+// freshAck begins the acknowledgement of an event that is no duplicate; its
+// sequence and a brace follow.
+var freshAck = []byte(`{"stream":"` + streamEvents + `","seq":`)
+
 // refusal sorts an error answer: what the store will never take, and what may
 // pass.
 func refusal(e *apiError) error {
@@ -136,49 +145,6 @@ func refusal(e *apiError) error {
 		return fmt.Errorf("%w: %w", ErrDiskFull, e)
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, e)
-}
-
-// PublishAll stores several events, all in flight at once, in their order.
-// acks[i] and errs[i] belong to events[i]. When one is not stored, a later one
-// of the same subject may be.
-func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs []error) {
-	acks, errs = make([]Ack, len(events)), make([]error, len(events))
-	if len(events) == 1 {
-		acks[0], errs[0] = n.Publish(ctx, events[0])
-		return acks, errs
-	}
-	if err := n.opened(); err != nil {
-		for i := range errs {
-			errs[i] = err
-		}
-		return acks, errs
-	}
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
-	defer cancel()
-	todo := make([]int, 0, len(events))
-	for i := range events {
-		if errs[i] = events[i].Check(); errs[i] == nil {
-			todo = append(todo, i)
-		}
-	}
-	for len(todo) > 0 {
-		n.publishRound(ctx, events, todo, acks, errs)
-		again := todo[:0]
-		for _, i := range todo {
-			if e := errs[i]; errors.Is(e, nats.ErrNoResponders) || events[i].ID != "" && errors.Is(e, ErrUnavailable) {
-				again = append(again, i)
-			}
-		}
-		if todo = again; len(todo) == 0 || n.cutOff() > 0 {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return acks, errs
-		case <-time.After(publishPause):
-		}
-	}
-	return acks, errs
 }
 
 // opened is ErrUnavailable while the node is being opened, and while it is cut
@@ -192,52 +158,4 @@ func (n *Node) opened() error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, ErrIsolated)
 	}
 	return nil
-}
-
-// publishRound sends the events of todo and gathers their answers.
-func (n *Node) publishRound(ctx context.Context, events []Event, todo []int, acks []Ack, errs []error) {
-	if n.disk.full() {
-		for _, i := range todo {
-			errs[i] = ErrDiskFull
-		}
-		return
-	}
-	led := n.Term().Done()
-	reply, answers, done := n.replies.expect(len(todo))
-	defer done()
-	waiting := make(map[int]bool, len(todo))
-	for _, i := range todo {
-		m := message(&events[i])
-		m.Reply = reply + "." + strconv.Itoa(i)
-		errs[i] = fmt.Errorf("%w: no acknowledgement", ErrUnavailable)
-		if err := n.conn.PublishMsg(m); err != nil {
-			errs[i] = fmt.Errorf("%w: %w", ErrUnavailable, err)
-			continue
-		}
-		waiting[i] = true
-	}
-	timer := time.NewTimer(publishTry)
-	defer timer.Stop()
-	for len(waiting) > 0 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			return
-		case <-led: // what can be sent again is
-			led = nil
-			maps.DeleteFunc(waiting, func(i int, _ bool) bool { return events[i].ID != "" })
-		case m := <-answers:
-			i, err := strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
-			if err != nil || !waiting[i] {
-				continue
-			}
-			delete(waiting, i)
-			if len(m.Data) == 0 && first(m.Header, statusHeader) != "" {
-				errs[i] = fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrNoResponders)
-				continue
-			}
-			acks[i], errs[i] = n.parseAck(m.Data)
-		}
-	}
 }

@@ -1,0 +1,156 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// publishWindow is how many events of one PublishAll are in flight at most: what
+// can overtake an event that must be sent again, and what one publisher takes of
+// the stream's queue of 10,000.
+const publishWindow = 256
+
+// errUnsent means that an event surely was not stored.
+var errUnsent = fmt.Errorf("%w: not sent", ErrUnavailable)
+
+// A batch is the events of one PublishAll.
+type batch struct {
+	node   *Node
+	events []Event
+	acks   []Ack
+	errs   []error
+}
+
+// PublishAll stores several events in their order, 256 of them in flight. acks[i]
+// and errs[i], which is as of Publish, belong to events[i]. When the store does
+// not take one, no more is sent until that one, if it can be sent again, is taken:
+// only what was in flight just then may come before it. An event that is refused
+// for good holds nothing up.
+func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs []error) {
+	b := batch{node: n, events: events, acks: make([]Ack, len(events)), errs: make([]error, len(events))}
+	if len(events) == 1 {
+		b.acks[0], b.errs[0] = n.Publish(ctx, events[0])
+		return b.acks, b.errs
+	}
+	if err := n.opened(); err != nil {
+		for i := range b.errs {
+			b.errs[i] = err
+		}
+		return b.acks, b.errs
+	}
+	todo := make([]int, 0, len(events))
+	for i := range events {
+		if b.errs[i] = events[i].Check(); b.errs[i] == nil {
+			todo = append(todo, i)
+		}
+	}
+	b.publish(ctx, todo)
+	return b.acks, b.errs
+}
+
+// publish sends the events of todo, again and again as far as that is safe.
+func (b *batch) publish(ctx context.Context, todo []int) {
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	for window := publishWindow; ; window = 1 {
+		b.round(ctx, todo, window)
+		again := todo[:0]
+		for _, i := range todo {
+			err := b.errs[i]
+			if errors.Is(err, errUnsent) || errors.Is(err, nats.ErrNoResponders) || b.events[i].ID != "" && errors.Is(err, ErrUnavailable) {
+				again = append(again, i)
+			}
+		}
+		if todo = again; len(todo) == 0 || b.node.cutOff() > 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(publishPause):
+		}
+	}
+}
+
+// round sends the events of todo once, until the first that is not taken, and
+// gathers the answers. It begins with a window of its own, until one is stored.
+func (b *batch) round(ctx context.Context, todo []int, window int) {
+	full := b.node.disk.full()
+	for _, i := range todo {
+		if b.errs[i] = errUnsent; full {
+			b.errs[i] = ErrDiskFull
+		}
+	}
+	if full {
+		return
+	}
+	led := b.node.Term().Done()
+	reply, answers, done := b.node.replies.expect(len(todo))
+	defer done()
+	timer := time.NewTimer(publishTry)
+	defer timer.Stop()
+	flying := make(map[int]bool, min(len(todo), publishWindow))
+	for {
+		for len(todo) > 0 && len(flying) < window {
+			i := todo[0]
+			if err := b.send(i, reply); err != nil {
+				b.errs[i], todo = err, nil
+				break
+			}
+			flying[i], todo = true, todo[1:]
+		}
+		if len(flying) == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-led: // what can be sent again is, to who leads now
+			led, todo = nil, nil
+			for i := range flying {
+				if b.events[i].ID != "" {
+					delete(flying, i)
+				}
+			}
+		case m := <-answers:
+			i, err := strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
+			if err != nil || !flying[i] {
+				continue
+			}
+			delete(flying, i)
+			timer.Reset(publishTry)
+			if b.answered(i, m); errors.Is(b.errs[i], ErrUnavailable) {
+				todo = nil
+			} else {
+				window = publishWindow
+			}
+		}
+	}
+}
+
+// send sends one event; the answer to it says which one.
+func (b *batch) send(i int, reply string) error {
+	m := message(&b.events[i])
+	m.Reply = reply + "." + strconv.Itoa(i)
+	b.errs[i] = fmt.Errorf("%w: no acknowledgement", ErrUnavailable)
+	if err := b.node.conn.PublishMsg(m); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+func (b *batch) answered(i int, m *nats.Msg) {
+	if len(m.Data) == 0 && first(m.Header, statusHeader) != "" {
+		b.errs[i] = fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrNoResponders)
+		return
+	}
+	b.acks[i], b.errs[i] = b.node.parseAck(m.Data)
+}
