@@ -37,6 +37,9 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 	if id.User == "" {
 		return problem.New(problem.TokenMissing, "publishing needs a token")
 	}
+	if !id.Publishes() { // its body need not be read
+		return problem.New(problem.Forbidden, "the token does not allow to publish")
+	}
 	return e.accept(w, r, id.User, id.MayPublish)
 }
 

@@ -45,6 +45,9 @@ func (id *Identity) MayPublish(s string) bool {
 	return subject.Check(s) == nil && covered(id.publish, s)
 }
 
+// Publishes reports whether there is anything that the identity may publish to.
+func (id *Identity) Publishes() bool { return len(id.publish) > 0 }
+
 func covered(patterns []string, s string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return subject.Match(p, s) })
 }

@@ -113,7 +113,7 @@ func Of(err error) *Problem {
 		if status >= 400 && status <= 599 {
 			p.Status = status
 		}
-		if p.Status == http.StatusServiceUnavailable {
+		if p.Status == http.StatusServiceUnavailable || p.Code == Limit {
 			p.RetryAfter = time.Second
 		}
 		return p
