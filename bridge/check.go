@@ -26,6 +26,8 @@ func (c *Config) Check() []error {
 	}
 	if c.Ingest.BodyLimit < 1<<10 || c.Ingest.BodyLimit > 64<<20 {
 		bad("ingest.body_limit", "%v is not between 1KiB and 64MiB", c.Ingest.BodyLimit)
+	} else if c.Ingest.BodiesLimit < c.Ingest.BodyLimit {
+		bad("ingest.bodies_limit", "%v is below ingest.body_limit, %v", c.Ingest.BodiesLimit, c.Ingest.BodyLimit)
 	}
 	c.Kafka.check(bad)
 	return errs

@@ -18,6 +18,9 @@ type IngestConfig struct {
 	// BodyLimit is the greatest request body. One event is at most 1 MiB; more
 	// is for batches and for structured events, whose data is only a part.
 	BodyLimit jetstream.Bytes `yaml:"body_limit"`
+	// BodiesLimit bounds the request bodies that are held at once, until their
+	// events are stored. What is beyond is refused with 429.
+	BodiesLimit jetstream.Bytes `yaml:"bodies_limit"`
 }
 
 // KafkaConfig is the section kafka. Without sources there is no consumer.
@@ -87,6 +90,6 @@ func Default() Config {
 			SessionTimeout: 6 * time.Second,
 			Window:         1024,
 		},
-		Ingest: IngestConfig{BodyLimit: 4 << 20},
+		Ingest: IngestConfig{BodyLimit: 4 << 20, BodiesLimit: 64 << 20},
 	}
 }

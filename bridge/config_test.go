@@ -30,6 +30,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 	source := func(f func(*Source)) func(*Config) { return func(c *Config) { f(&c.Kafka.Sources[0]) } }
 	for key, spoil := range map[string]func(*Config){
 		"ingest.body_limit":            func(c *Config) { c.Ingest.BodyLimit = 10 },
+		"ingest.bodies_limit":          func(c *Config) { c.Ingest.BodiesLimit = c.Ingest.BodyLimit - 1 },
 		"kafka.name":                   func(c *Config) { c.Kafka.Name = "" },
 		"kafka.group":                  func(c *Config) { c.Kafka.Group = "" },
 		"kafka.brokers":                func(c *Config) { c.Kafka.Brokers = nil },

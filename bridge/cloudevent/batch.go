@@ -1,33 +1,29 @@
 package cloudevent
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"weft/bridge/pointer"
 )
 
 // Split returns the events of a batch as they are written, each a part of doc.
-// It fails beyond most events.
-func Split(doc []byte, most int) ([][]byte, error) {
-	if !pointer.Valid(doc) {
-		return nil, fmt.Errorf("%w: %w", ErrEvent, pointer.ErrJSON)
+// The whole batch is checked to be JSON, once; that each is an event is for Read
+// to say. It fails beyond most events.
+func Split(doc []byte, most int) ([]pointer.Document, error) {
+	batch, err := pointer.Parse(doc)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(doc))
-	if open, err := dec.Token(); err != nil || open != json.Delim('[') {
+	list, ok := batch.Elements()
+	if !ok {
 		return nil, fmt.Errorf("%w: a batch is a JSON list", ErrEvent)
 	}
-	var events [][]byte
-	for dec.More() {
+	var events []pointer.Document
+	for event := range list {
 		if len(events) == most {
 			return nil, fmt.Errorf("%w: more than %d events in a batch", ErrEvent, most)
 		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return nil, fmt.Errorf("%w: event %d: %w", ErrEvent, len(events), err)
-		}
-		events = append(events, raw)
+		events = append(events, event)
 	}
 	return events, nil
 }

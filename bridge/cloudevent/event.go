@@ -52,10 +52,17 @@ func Paths() []string { return append([]string(nil), paths...) }
 
 // Structured reads a structured event.
 func Structured(doc []byte) (Attributes, error) {
-	found := make([][]byte, len(paths))
-	if err := structured.Find(doc, found); err != nil {
+	d, err := pointer.Parse(doc)
+	if err != nil {
 		return Attributes{}, fmt.Errorf("%w: %w", ErrEvent, err)
 	}
+	return Read(d)
+}
+
+// Read is Structured for a document that is known to be valid JSON.
+func Read(doc pointer.Document) (Attributes, error) {
+	found := make([][]byte, len(paths))
+	structured.FindIn(doc, found)
 	return FromPaths(found)
 }
 

@@ -17,12 +17,17 @@
 // Nothing of a request is stored before all of it has been checked and
 // permitted. When the store fails in the middle of a batch, a part may be
 // stored: the answer is 503, and the same request again completes it.
+//
+// A body is looked through once to see that it is JSON and once for the
+// attributes, what is stored is a part of it, and the body of an event in binary
+// form is not looked at. The bodies of all requests together are bounded: what
+// is beyond is refused with 429 (limit). A request that comes slowly holds no
+// more than what has come.
 package ingest
 
 import (
 	"context"
 	"net/http"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -42,6 +47,7 @@ type Store interface {
 type Ingest struct {
 	cfg    bridge.IngestConfig
 	store  Store
+	budget budget
 	events *prometheus.CounterVec
 }
 
@@ -51,6 +57,7 @@ func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Inges
 		Name: "weft_ingest_events_total",
 		Help: "Events published by HTTP and WebSocket; outcome is stored, duplicate, or the code of what went wrong.",
 	}, []string{"outcome"})}
+	i.budget.free.Store(int64(cfg.BodiesLimit))
 	reg.MustRegister(i.events)
 	return i
 }
@@ -59,53 +66,52 @@ func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Inges
 // stored. publisher is the token's user or admin; may is asked for each subject
 // before anything is stored. Every error is a *Problem, but for ctx's.
 func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher string, may func(subject string) bool) ([]string, error) {
-	events, err := i.read(r, publisher)
+	b := body{budget: &i.budget}
+	defer b.release()
+	events, err := i.read(r, &b, publisher, may)
 	if err != nil {
 		return nil, i.failed(err)
 	}
-	return i.publish(ctx, events, may)
+	return i.publish(ctx, events)
 }
 
 // AcceptEvent is Accept for one event for one subject; typ is its type, "" for
 // none. It has no message id, so that sending it again stores it again. The same
 // checks apply.
 func (i *Ingest) AcceptEvent(ctx context.Context, publisher string, may func(subject string) bool, subject, typ string, data []byte) (string, error) {
-	e := jetstream.Event{Subject: subject, Type: typ, Data: data}
-	ids, err := i.publish(ctx, []jetstream.Event{e}, may)
+	m := message{query: query{subjects: []string{subject}, kind: typ}, publisher: publisher, may: may}
+	if err := m.raw(data); err != nil {
+		return "", i.failed(err)
+	}
+	ids, err := i.publish(ctx, m.events)
 	if err != nil {
 		return "", err
 	}
 	return ids[0], nil
 }
 
-func (i *Ingest) publish(ctx context.Context, events []jetstream.Event, may func(string) bool) ([]string, error) {
-	for n := range events {
-		if err := events[n].Check(); err != nil {
-			return nil, i.failed(at(n, len(events), refused(err)))
-		}
-	}
-	for n := range events {
-		if !may(events[n].Subject) {
-			return nil, i.failed(at(n, len(events), problem(http.StatusForbidden, "forbidden", "the token does not allow to publish there")))
-		}
-	}
+// publish stores events that have been checked.
+func (i *Ingest) publish(ctx context.Context, events []jetstream.Event) ([]string, error) {
 	acks, errs := i.store.PublishAll(ctx, events)
 	ids := make([]string, len(events))
+	var fresh, duplicates int
 	var worst *Problem
 	for n := range events {
-		if errs[n] != nil {
+		switch {
+		case errs[n] != nil:
 			if p := stored(errs[n]); worst == nil || p.status > worst.status {
 				worst = p
 			}
 			continue
+		case acks[n].Duplicate:
+			duplicates++
+		default:
+			fresh++
 		}
 		ids[n] = acks[n].Cursor
-		if acks[n].Duplicate {
-			i.events.WithLabelValues("duplicate").Inc()
-		} else {
-			i.events.WithLabelValues("stored").Inc()
-		}
 	}
+	i.events.WithLabelValues("stored").Add(float64(fresh))
+	i.events.WithLabelValues("duplicate").Add(float64(duplicates))
 	if worst != nil {
 		return nil, i.failed(worst)
 	}
@@ -117,12 +123,4 @@ func (i *Ingest) failed(err error) error {
 		i.events.WithLabelValues(p.code).Inc()
 	}
 	return err
-}
-
-// at says which event of several is meant.
-func at(n, of int, p *Problem) *Problem {
-	if of > 1 {
-		p.detail = "event " + strconv.Itoa(n) + ": " + p.detail
-	}
-	return p
 }

@@ -35,8 +35,10 @@ func open(t *testing.T) (*Ingest, *jetstream.Node) {
 			t.Error(err)
 		}
 	})
-	return New(bridge.IngestConfig{BodyLimit: 2 << 20}, n, prometheus.NewRegistry()), n
+	return New(config, n, prometheus.NewRegistry()), n
 }
+
+var config = bridge.IngestConfig{BodyLimit: 2 << 20, BodiesLimit: 4 << 20}
 
 func all(string) bool { return true }
 
@@ -190,7 +192,7 @@ func TestProblems(t *testing.T) {
 		"binary, newline":   {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s", "ce-id", "a%0D%0ANats-Msg-Id: x"), 422, "bad_event"},
 		"large header":      {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s", "ce-id", strings.Repeat("x", 40<<10)), 413, "too_large"},
 	} {
-		i := New(bridge.IngestConfig{BodyLimit: 2 << 20}, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
+		i := New(config, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
 		_, err := i.Accept(t.Context(), c.request, "pub", all)
 		expect(t, name, err, c.status, c.code)
 	}
@@ -219,14 +221,14 @@ func TestNothingIsStoredWhenOneSubjectIsForbidden(t *testing.T) {
 
 func TestStoreErrorsAreTranslated(t *testing.T) {
 	for code, cause := range map[string]error{"disk_full": jetstream.ErrDiskFull, "store_unavailable": jetstream.ErrUnavailable} {
-		i := New(bridge.IngestConfig{BodyLimit: 1 << 20}, broken{cause}, prometheus.NewRegistry())
+		i := New(config, broken{cause}, prometheus.NewRegistry())
 		_, err := i.Accept(t.Context(), post("?user=a&user=b", "x"), "pub", all)
 		expect(t, code, err, 503, code)
 		if !errors.Is(err, cause) {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
-	i := New(bridge.IngestConfig{BodyLimit: 1 << 20}, broken{errors.New("secret internals")}, prometheus.NewRegistry())
+	i := New(config, broken{errors.New("secret internals")}, prometheus.NewRegistry())
 	_, err := i.Accept(t.Context(), post("?user=a", "x"), "pub", all)
 	expect(t, "unknown", err, 503, "store_unavailable")
 	if _, _, detail := err.(*Problem).Problem(); strings.Contains(detail, "secret") {
@@ -258,7 +260,7 @@ type cut struct{}
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestBodyThatBreaksOff(t *testing.T) {
-	i := New(bridge.IngestConfig{BodyLimit: 1 << 20}, broken{errors.New("asked")}, prometheus.NewRegistry())
+	i := New(config, broken{errors.New("asked")}, prometheus.NewRegistry())
 	r := httptest.NewRequest("POST", "/?user=a", cut{})
 	_, err := i.Accept(t.Context(), r, "pub", all)
 	expect(t, "cut", err, 400, "bad_request")

@@ -2,12 +2,12 @@ package ingest
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"strconv"
 
 	"weft/bridge"
 	"weft/bridge/cloudevent"
+	"weft/bridge/pointer"
 	"weft/jetstream"
 	"weft/jetstream/subject"
 )
@@ -16,13 +16,14 @@ import (
 type message struct {
 	query
 	publisher string
-	header    map[string]string // of all events
+	may       func(subject string) bool
+	header    map[string]string // of all events, which share it
 	events    []jetstream.Event
 }
 
 // raw takes a body that is no CloudEvent.
 func (m *message) raw(body []byte) error {
-	return m.add(jetstream.Event{Type: m.kind, Header: m.header, Data: body}, cloudevent.Attributes{})
+	return m.add(jetstream.Event{Type: m.kind, Data: body}, cloudevent.Attributes{})
 }
 
 // structured takes one structured CloudEvent.
@@ -31,9 +32,8 @@ func (m *message) structured(body []byte) error {
 	if err != nil {
 		return badEvent(err)
 	}
-	h := maps.Clone(m.header)
-	h[jetstream.HeaderContentType] = cloudevent.TypeStructured
-	return m.add(jetstream.Event{Type: a.Type, Header: h, Data: body}, a)
+	m.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
+	return m.add(jetstream.Event{Type: a.Type, Data: body}, a)
 }
 
 // batch takes a list of structured CloudEvents.
@@ -45,15 +45,23 @@ func (m *message) batch(body []byte) error {
 	if len(docs) == 0 {
 		return problem(http.StatusUnprocessableEntity, "bad_event", "the batch is empty")
 	}
+	m.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
+	m.events = make([]jetstream.Event, 0, len(docs))
 	for n, doc := range docs {
-		if err := m.structured(doc); err != nil {
-			if p, ok := err.(*Problem); ok {
-				return at(n, len(docs)+1, p)
-			}
-			return err
+		if err := m.entry(doc); err != nil {
+			return at(n, err)
 		}
 	}
 	return nil
+}
+
+// entry takes one event of a batch.
+func (m *message) entry(doc pointer.Document) error {
+	a, err := cloudevent.Read(doc)
+	if err != nil {
+		return badEvent(err)
+	}
+	return m.add(jetstream.Event{Type: a.Type, Data: doc.Raw()}, a)
 }
 
 // binary takes a CloudEvent whose attributes are in the headers.
@@ -66,16 +74,23 @@ func (m *message) binary(headers http.Header, body []byte) error {
 	if err != nil {
 		return badEvent(err)
 	}
-	h := maps.Clone(m.header)
-	bridge.CarryAttributes(h, x)
-	return m.add(jetstream.Event{Type: a.Type, Header: h, Data: body}, a)
+	bridge.CarryAttributes(m.header, x)
+	return m.add(jetstream.Event{Type: a.Type, Data: body}, a)
 }
 
 func badEvent(err error) *Problem {
 	return problem(http.StatusUnprocessableEntity, "bad_event", err.Error())
 }
 
-// add enters e once for each of its addressees.
+// at says which event of a batch err is about.
+func at(n int, err error) error {
+	if p, ok := err.(*Problem); ok {
+		p.detail = "event " + strconv.Itoa(n) + ": " + p.detail
+	}
+	return err
+}
+
+// add enters e once for each of its addressees, if it may be stored there.
 func (m *message) add(e jetstream.Event, a cloudevent.Attributes) error {
 	var subjects []string
 	if a.User != "" {
@@ -103,12 +118,17 @@ func (m *message) add(e jetstream.Event, a cloudevent.Attributes) error {
 		return problem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("more than %d events in one request", maxEvents))
 	}
 	for _, s := range subjects {
-		copied := e
-		copied.Subject = s
+		e.Subject, e.Header = s, m.header
 		if a.ID != "" {
-			copied.ID = jetstream.MsgID("c", m.publisher, a.Source+"#"+a.ID, s)
+			e.ID = jetstream.MsgID("c", m.publisher, a.Source+"#"+a.ID, s)
 		}
-		m.events = append(m.events, copied)
+		if err := e.Check(); err != nil {
+			return refused(err)
+		}
+		if !m.may(s) {
+			return problem(http.StatusForbidden, "forbidden", "the token does not allow to publish there")
+		}
+		m.events = append(m.events, e)
 	}
 	return nil
 }

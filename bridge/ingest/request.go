@@ -1,12 +1,9 @@
 package ingest
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"weft/bridge"
 	"weft/bridge/cloudevent"
@@ -24,7 +21,7 @@ type query struct {
 }
 
 // read makes the events of a request.
-func (i *Ingest) read(r *http.Request, publisher string) ([]jetstream.Event, error) {
+func (i *Ingest) read(r *http.Request, b *body, publisher string, may func(string) bool) ([]jetstream.Event, error) {
 	q, err := readQuery(r.URL)
 	if err != nil {
 		return nil, err
@@ -36,25 +33,25 @@ func (i *Ingest) read(r *http.Request, publisher string) ([]jetstream.Event, err
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type", "the body must not be compressed")
 	}
-	body, err := i.body(r)
+	data, err := b.read(r, int64(i.cfg.BodyLimit))
 	if err != nil {
 		return nil, err
 	}
 	contentType := r.Header.Get("Content-Type")
 	header := map[string]string{}
 	bridge.CarryOn(header, jetstream.HeaderTraceparent, r.Header.Get("Traceparent"))
-	m := &message{query: q, publisher: publisher, header: header}
+	m := &message{query: q, publisher: publisher, may: may, header: header}
 	switch cloudevent.FormOf(contentType, cloudevent.HasHTTP(r.Header)) {
 	case cloudevent.InBody:
-		err = m.structured(body)
+		err = m.structured(data)
 	case cloudevent.Batch:
-		err = m.batch(body)
+		err = m.batch(data)
 	case cloudevent.Binary:
 		bridge.CarryOn(header, jetstream.HeaderContentType, contentType)
-		err = m.binary(r.Header, body)
+		err = m.binary(r.Header, data)
 	case cloudevent.None:
 		bridge.CarryOn(header, jetstream.HeaderContentType, contentType)
-		err = m.raw(body)
+		err = m.raw(data)
 	case cloudevent.Unknown:
 		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type",
 			"of the formats of CloudEvents only JSON is known: "+cloudevent.TypeStructured+" and "+cloudevent.TypeBatch)
@@ -93,27 +90,6 @@ func readQuery(u *url.URL) (query, error) {
 	}
 	q.subjects = distinct(q.subjects)
 	return q, nil
-}
-
-// body reads the body within the limit.
-func (i *Ingest) body(r *http.Request) ([]byte, error) {
-	limit := int64(i.cfg.BodyLimit)
-	tooLarge := problem(http.StatusRequestEntityTooLarge, "too_large", "the body is over "+strconv.FormatInt(limit, 10)+" bytes")
-	if r.ContentLength > limit {
-		return nil, tooLarge
-	}
-	if r.Body == nil {
-		return []byte{}, nil
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over), err == nil && int64(len(body)) > limit:
-		return nil, tooLarge
-	case err != nil:
-		return nil, problem(http.StatusBadRequest, "bad_request", "the body could not be read to its end")
-	}
-	return body, nil
 }
 
 func distinct(list []string) []string {

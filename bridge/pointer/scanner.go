@@ -1,5 +1,7 @@
 package pointer
 
+import "bytes"
+
 // scanner walks a document that is known to be valid, so that it need not look
 // at what it skips more closely than to find its end.
 type scanner struct {
@@ -122,6 +124,10 @@ func (s *scanner) forget(n *node) {
 // text reads a string with its quotes and reports whether it holds escapes.
 func (s *scanner) text() (raw []byte, escaped bool) {
 	start := s.pos
+	if end := start + 1 + bytes.IndexByte(s.doc[start+1:], '"'); bytes.IndexByte(s.doc[start:end], '\\') < 0 { // by far the most
+		s.pos = end + 1
+		return s.doc[start:s.pos], false
+	}
 	for s.pos++; ; s.pos++ {
 		switch s.doc[s.pos] {
 		case '\\':

@@ -9,12 +9,10 @@
 package pointer
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 var (
@@ -103,15 +101,19 @@ func (s *Set) Len() int { return s.size }
 // into found, which must be as long as the set; nil where there is none. It
 // fails with ErrJSON.
 func (s *Set) Find(doc []byte, found [][]byte) error {
-	clear(found)
-	if !Valid(doc) {
-		return ErrJSON
+	d, err := Parse(doc)
+	if err != nil {
+		clear(found)
+		return err
 	}
-	sc := scanner{doc: doc, found: found}
-	sc.space()
-	sc.value(&s.root)
+	s.FindIn(d, found)
 	return nil
 }
 
-// Valid reports whether doc is valid UTF-8 and one valid JSON value.
-func Valid(doc []byte) bool { return utf8.Valid(doc) && json.Valid(doc) }
+// FindIn is Find for a document that is known to be valid.
+func (s *Set) FindIn(d Document, found [][]byte) {
+	clear(found)
+	sc := scanner{doc: d.raw, found: found}
+	sc.space()
+	sc.value(&s.root)
+}

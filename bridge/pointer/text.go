@@ -40,23 +40,14 @@ func Texts(raw []byte) ([]string, error) {
 		return []string{t}, nil
 	}
 	var out []string
-	for s := (&scanner{doc: raw, pos: 1}); ; {
-		s.space()
-		switch s.doc[s.pos] {
-		case ']':
-			return out, nil
-		case ',':
-			s.pos++
-			continue
-		}
-		start := s.pos
-		s.skip()
-		t, err := Text(raw[start:s.pos])
+	for e := range elements(raw) {
+		t, err := Text(e)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, t)
 	}
+	return out, nil
 }
 
 // unquote reads a JSON string. encoding/json turns half a surrogate pair into

@@ -1,0 +1,63 @@
+package pointer
+
+import (
+	"encoding/json"
+	"iter"
+	"unicode/utf8"
+)
+
+// A Document is a JSON document, or a part of one, that is known to be valid and
+// need not be looked at again for that.
+type Document struct{ raw []byte }
+
+// Parse checks doc, which the Document keeps. It fails with ErrJSON.
+func Parse(doc []byte) (Document, error) {
+	if !Valid(doc) {
+		return Document{}, ErrJSON
+	}
+	return Document{doc}, nil
+}
+
+// Valid reports whether doc is valid UTF-8 and one valid JSON value.
+func Valid(doc []byte) bool { return utf8.Valid(doc) && json.Valid(doc) }
+
+// Raw returns the document as it is written.
+func (d Document) Raw() []byte { return d.raw }
+
+// Elements returns the elements of a list, parts of d; ok is false when d is
+// none.
+func (d Document) Elements() (list iter.Seq[Document], ok bool) {
+	s := scanner{doc: d.raw}
+	s.space()
+	if s.doc[s.pos] != '[' {
+		return nil, false
+	}
+	return func(yield func(Document) bool) {
+		for raw := range elements(d.raw[s.pos:]) {
+			if !yield(Document{raw}) {
+				return
+			}
+		}
+	}, true
+}
+
+// elements walks over a list, which begins with the first byte of raw.
+func elements(raw []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for s := (&scanner{doc: raw, pos: 1}); ; {
+			s.space()
+			switch s.doc[s.pos] {
+			case ']':
+				return
+			case ',':
+				s.pos++
+				continue
+			}
+			start := s.pos
+			s.skip()
+			if !yield(raw[start:s.pos:s.pos]) {
+				return
+			}
+		}
+	}
+}
