@@ -34,9 +34,10 @@ type KafkaConfig struct {
 	Sources []Source `yaml:"sources"`
 	// ReadCommitted leaves out records of transactions that were aborted.
 	ReadCommitted bool `yaml:"read_committed"`
-	// Heartbeat and SessionTimeout of the group. A join interrupts all members
-	// for about one heartbeat; a member that dies is missed for SessionTimeout,
-	// whose lower limit at a broker is 6 s unless its operator says otherwise.
+	// Heartbeat and SessionTimeout of the group. By a heartbeat members learn
+	// that one has left or joined: a partition that moves is silent for one or
+	// two of them. A member that dies is missed for SessionTimeout, whose lower
+	// limit at a broker is 6 s unless its operator says otherwise.
 	Heartbeat      time.Duration `yaml:"heartbeat"`
 	SessionTimeout time.Duration `yaml:"session_timeout"`
 	// Window is how many events of a partition are on their way to the store.
@@ -86,7 +87,7 @@ func Default() Config {
 		Kafka: KafkaConfig{
 			Name:           "kafka",
 			Group:          "weft",
-			Heartbeat:      200 * time.Millisecond,
+			Heartbeat:      100 * time.Millisecond,
 			SessionTimeout: 6 * time.Second,
 			Window:         1024,
 		},

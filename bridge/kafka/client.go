@@ -22,6 +22,10 @@ const (
 	commitInterval = 250 * time.Millisecond
 	// fetchBytes is asked for per partition and request: it bounds memory.
 	fetchBytes = 256 << 10
+	// A partition that another broker leads now is looked for after a pause that
+	// begins with the first and doubles up to the second.
+	retryLeaderFirst = 50 * time.Millisecond
+	retryLeaderMost  = 2 * time.Second
 	// deadLetterBytes is the greatest dead letter that is tried; the broker has
 	// the last word.
 	deadLetterBytes = 64 << 20
@@ -65,6 +69,9 @@ func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sa
 	c.Consumer.Fetch.Default = fetchBytes
 	// A claim that ends waits for the fetch that is under way.
 	c.Consumer.MaxWaitTime = 100 * time.Millisecond
+	c.Consumer.Retry.BackoffFunc = func(retries int) time.Duration {
+		return min(retryLeaderFirst<<min(retries-1, 10), retryLeaderMost)
+	}
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	if start == bridge.StartNewest {
 		c.Consumer.Offsets.Initial = sarama.OffsetNewest
@@ -82,6 +89,13 @@ func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sa
 	g.Rebalance.Timeout = k.SessionTimeout
 	// While members join one after the other, each waits for this between tries.
 	g.Rebalance.Retry.Backoff, g.Rebalance.Retry.Max = 50*time.Millisecond, 20
+	return c
+}
+
+// fetchConfig is for the connections over which a member fetches; see lanes.
+func fetchConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
+	c := clientConfig(k, tlsConfig)
+	c.Metadata.RefreshFrequency = 0
 	return c
 }
 

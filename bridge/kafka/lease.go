@@ -12,6 +12,10 @@ import (
 	"weft/bridge"
 )
 
+// leaseBeats is how many heartbeats of a lease there are in its time, unless
+// those of the group are as rare.
+const leaseBeats = 12
+
 // errSessionLost is the cause with which a session ends whose lease ran out.
 var errSessionLost = errors.New("the Kafka group session has expired")
 

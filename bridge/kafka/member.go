@@ -90,7 +90,12 @@ func (m *member) connected(ctx context.Context) error {
 		return err
 	}
 	defer beats.Close()
-	group, err := sarama.NewConsumerGroupFromClient(k.Group, client)
+	fetches, err := connect(ctx, k.Brokers, fetchConfig(k, m.tls))
+	if err != nil {
+		return err
+	}
+	defer fetches.Close()
+	group, err := sarama.NewConsumerGroupFromClient(k.Group, &lanes{Client: client, fetches: fetches})
 	if err != nil {
 		return err
 	}

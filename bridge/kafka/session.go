@@ -24,7 +24,7 @@ type session struct {
 // Setup implements sarama.ConsumerGroupHandler.
 func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
 	k := &s.opts.Kafka
-	s.lease = newLease(k.SessionTimeout, k.Heartbeat, heartbeats(k, s.beats, sess), func() {
+	s.lease = newLease(k.SessionTimeout, max(k.Heartbeat, k.SessionTimeout/leaseBeats), heartbeats(k, s.beats, sess), func() {
 		s.trouble.report("keep the group session", errSessionLost)
 		s.end(errSessionLost)
 	})
