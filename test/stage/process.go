@@ -191,6 +191,12 @@ func (p *Process) RSS() (int64, error) {
 	return 0, fmt.Errorf("no VmRSS in the status of %s", p.name)
 }
 
+// Files is how many descriptors the process has open.
+func (p *Process) Files() (int, error) {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	return len(open), err
+}
+
 // CPU is the processor time, user and system, that the process has used. The
 // kernel counts it in ticks of 10 ms (proc(5), fields 14 and 15 of stat).
 func (p *Process) CPU() (time.Duration, error) {
