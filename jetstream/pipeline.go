@@ -18,8 +18,10 @@ const (
 	DefaultWindow = 1024
 	// stallAfter is the silence after which a pipeline begins to repair.
 	stallAfter = time.Second
-	// repairPause is the pause between two tries to store the oldest event.
-	repairPause = 100 * time.Millisecond
+	// repairPause is the first pause between two tries to store the oldest event,
+	// each later one is longer by as much. A new leader takes events a moment
+	// after it has said that it leads.
+	repairPause = 20 * time.Millisecond
 )
 
 // ErrAbandoned is returned by a Pipeline that sends nothing more.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // marks records what a pipeline told.
@@ -191,6 +193,33 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkNumbers(t, stored(t, n, "user.ann"), 10)
+}
+
+func TestAPipelineRepairsOnceWhenTheLeaderChangesMeanwhile(t *testing.T) {
+	n := open(t, testConfig(t))
+	var m marks
+	p := openPipeline(t, n, m.config(512))
+	n.disk.low.Store(true)
+	for i := range 500 {
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.leader.change()
+	n.disk.low.Store(false)
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var repairs dto.Metric
+	if err := n.metrics.repairs.Write(&repairs); err != nil {
+		t.Fatal(err)
+	}
+	if times := repairs.Counter.GetValue(); times != 1 {
+		t.Errorf("%v repairs", times)
+	}
+	if m.last != 499 {
+		t.Errorf("told %d, want 499", m.last)
+	}
 }
 
 func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {

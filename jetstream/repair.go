@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -17,7 +18,7 @@ func (p *Pipeline) watch() {
 		case <-p.ctx.Done():
 			return
 		case <-p.broken:
-			p.repair()
+			term = p.repair()
 		case <-term.Done(): // it may have taken answers with it
 			term = p.node.Term()
 			p.mu.Lock()
@@ -36,8 +37,9 @@ func (p *Pipeline) watch() {
 }
 
 // repair stores the oldest event, alone, however often it takes, and then sends
-// the rest. After a long silence it looks first what is stored already.
-func (p *Pipeline) repair() {
+// the rest. After a long silence it looks first what is stored already. It
+// returns the term in which the rest was sent.
+func (p *Pipeline) repair() (term context.Context) {
 	started := time.Now()
 	var logged, long bool
 	for tries := 1; p.ctx.Err() == nil; tries++ {
@@ -60,10 +62,11 @@ func (p *Pipeline) repair() {
 		}
 		pause.Stop()
 	}
+	term = p.node.Term()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx.Err() != nil {
-		return
+		return term
 	}
 	if logged {
 		p.node.log.Info("store takes events again", "after", time.Since(started).Round(time.Millisecond))
@@ -75,6 +78,7 @@ func (p *Pipeline) repair() {
 			p.sendLocked(n, s)
 		}
 	}
+	return term
 }
 
 // outlasted reports whether the stream may have forgotten the ids of what is in
