@@ -52,6 +52,16 @@ func (d *deadline) write() {
 	}
 }
 
+// rest is called when all is written: over HTTP/2 a deadline that passes ends a
+// stream also when nothing is being written.
+func (d *deadline) rest() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last.IsZero() {
+		_ = d.set(time.Time{})
+	}
+}
+
 // hurry is called when the session has ended.
 func (d *deadline) hurry(c session.Cause) {
 	d.mu.Lock()

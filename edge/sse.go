@@ -162,10 +162,11 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	send := func(frames [][]byte) error {
 		n, err := writeFrames(w, frames, limit)
 		t.counts.bytes.Add(float64(n))
-		if err != nil {
-			return err
+		if err == nil {
+			err = rc.Flush()
 		}
-		return rc.Flush()
+		limit.rest()
+		return err
 	}
 	sseHead(w, v.r)
 	if err := send([][]byte{wire.Retry(retry)}); err != nil {

@@ -104,3 +104,20 @@ func TestTLSServesHTTP2AndWebSocket(t *testing.T) {
 		}
 	}
 }
+
+func TestAQuietStreamOverHTTP2Stays(t *testing.T) {
+	s := newStackOn(t, paths[2], func(c *Config, _ *jetstream.Config) {
+		c.Public.Keepalive, c.Public.WriteTimeout = time.Minute, 100*time.Millisecond
+	})
+	quiet := s.connect(nameSSE, visitor{token: s.token("ann", nil)})
+	quiet.opened()
+	// What is waited for must not happen.
+	select {
+	case h, more := <-quiet.heard:
+		t.Fatalf("heard %+v, %v", h, more)
+	case <-time.After(500 * time.Millisecond):
+	}
+	if id, h := s.store("user.ann", "", []byte(`1`)), quiet.next(); h.id != id {
+		t.Errorf("heard %+v, want %s", h, id)
+	}
+}
