@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -111,6 +112,45 @@ func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *t
 			}
 		})
 	}
+}
+
+// deafConn is a connection of which nothing is read once it is stopped.
+type deafConn struct {
+	net.Conn
+	stopped, closed chan struct{}
+}
+
+func (c *deafConn) Read(p []byte) (int, error) {
+	select {
+	case <-c.stopped:
+		<-c.closed
+		return 0, net.ErrClosed
+	default:
+		return c.Conn.Read(p)
+	}
+}
+
+func TestAClientOfHTTP2ThatStopsReadingIsCut(t *testing.T) {
+	s := newStackOn(t, paths[2], func(c *Config, js *jetstream.Config) {
+		c.Public.WriteTimeout = time.Second
+		js.Events.MaxPerSubject = 1000
+	})
+	deaf := &deafConn{stopped: make(chan struct{}), closed: make(chan struct{})}
+	defer close(deaf.closed)
+	s.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		deaf.Conn = conn
+		return deaf, err
+	}
+	const streams = 8 // each has a window of its own
+	for range streams {
+		s.connect(nameSSE, visitor{token: s.token("ann", nil)}).opened()
+	}
+	close(deaf.stopped)
+	for range 200 { // more than the kernel holds for a connection
+		s.store("user.ann", "", make([]byte, 100<<10))
+	}
+	s.eventually("cut", func() bool { return s.edge.Connections() == 0 })
 }
 
 // What a client says after it broke the protocol is not read into anything, also
