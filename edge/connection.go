@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"weft/edge/auth"
 	"weft/edge/problem"
@@ -58,9 +57,6 @@ func (e *Edge) patchConnection(w http.ResponseWriter, r *http.Request, connectio
 	caller, err := e.identify(r, r.URL.Query().Get("user"))
 	if err != nil {
 		return err
-	}
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
-		e.log.Debug("set read deadline", "err", err)
 	}
 	var c change
 	if err := decodeStrict(http.MaxBytesReader(w, r.Body, maxChange), &c); err != nil {

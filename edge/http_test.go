@@ -210,6 +210,15 @@ func TestPublishingOverHTTP(t *testing.T) {
 	}
 }
 
+func TestATokenThatMayPublishNothingIsRefusedBeforeItsBodyIsRead(t *testing.T) {
+	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Auth.Publish = nil })
+	// The ingest of these tests would say bad_event.
+	resp, body := s.do("POST", pathEvents+"?subject=nowhere", s.token("ann", nil), `"hi"`)
+	if resp.StatusCode != 403 || !strings.Contains(body, `"code":"forbidden"`) {
+		t.Errorf("answers %d %s", resp.StatusCode, body)
+	}
+}
+
 func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
 	s := newStack(t, nil)
 	for _, w := range []struct {

@@ -5,13 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"weft/edge/problem"
 )
-
-// bodyTime bounds how long a request's body may take to arrive.
-const bodyTime = 30 * time.Second
 
 // Ingest takes events that come by HTTP or WebSocket and returns after they
 // are stored. An error that has a method Problem() (status int, code, detail
@@ -45,9 +41,6 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 
 // accept hands a request's events to the ingest and answers 202.
 func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher string, may func(string) bool) error {
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
-		e.log.Debug("set read deadline", "err", err)
-	}
 	ids, err := e.deps.Ingest.Accept(r.Context(), r, publisher, may)
 	if err != nil {
 		if p := problem.Of(err); p.Code == problem.Internal {

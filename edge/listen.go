@@ -16,6 +16,8 @@ const (
 	headerTime = 10 * time.Second
 	// idleTime is how long an unused connection is kept.
 	idleTime = 2 * time.Minute
+	// bodyTime bounds how long a request's body may take to arrive.
+	bodyTime = 30 * time.Second
 	// maxHead bounds a request's head in bytes: a token and a long cursor fit.
 	maxHead = 32 << 10
 )
@@ -29,7 +31,7 @@ type listener struct {
 }
 
 // listen opens addr. There is no time limit on answers: streams bound each of
-// their writes, and handlers that read a body bound that.
+// their writes.
 func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
 	lc := net.ListenConfig{Control: vanished}
 	socket, err := lc.Listen(e.inner, "tcp", addr)
@@ -41,7 +43,7 @@ func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // behind a proxy
 	return &listener{key: key, socket: socket, server: &http.Server{
-		Handler:           h,
+		Handler:           timed(h, bodyTime),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHead,
@@ -52,6 +54,19 @@ func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
 		ErrorLog:    slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return e.inner },
 	}}, nil
+}
+
+// timed bounds how long the body of a request may take to arrive, also of one
+// that h refuses unread: the server reads what is left before it answers. A
+// handler that takes long bodies sets a read deadline of its own.
+func timed(h http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 { // -1: unknown
+			// The writers of net/http all have read deadlines.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // secure loads the certificate.

@@ -1,14 +1,18 @@
 package cloudevent
 
 import (
+	"errors"
 	"fmt"
 
 	"weft/bridge/pointer"
 )
 
+// ErrMany is returned by Split for a batch of more events than are wanted.
+var ErrMany = errors.New("too many events in a batch")
+
 // Split returns the events of a batch as they are written, each a part of doc.
 // The whole batch is checked to be JSON, once; that each is an event is for Read
-// to say. It fails beyond most events.
+// to say. Beyond most events it fails with ErrMany.
 func Split(doc []byte, most int) ([]pointer.Document, error) {
 	batch, err := pointer.Parse(doc)
 	if err != nil {
@@ -21,7 +25,7 @@ func Split(doc []byte, most int) ([]pointer.Document, error) {
 	var events []pointer.Document
 	for event := range list {
 		if len(events) == most {
-			return nil, fmt.Errorf("%w: more than %d events in a batch", ErrEvent, most)
+			return nil, ErrMany
 		}
 		events = append(events, event)
 	}

@@ -73,7 +73,10 @@ func TestSplitKeepsBytes(t *testing.T) {
 	if err != nil || len(events) != 2 || string(events[0].Raw()) != `{"a": 1e3 }` || string(events[1].Raw()) != `{"b":"\u0041"}` {
 		t.Errorf("%q, %v", events, err)
 	}
-	for _, doc := range []string{"", "{}", "[1,2,3]", "[1]]", "[\"\xff\"]", "null"} {
+	if events, err := Split([]byte("[1,2,3]"), 2); !errors.Is(err, ErrMany) {
+		t.Errorf("%q, %v", events, err)
+	}
+	for _, doc := range []string{"", "{}", "[1]]", "[\"\xff\"]", "null"} {
 		if events, err := Split([]byte(doc), 2); !errors.Is(err, ErrEvent) {
 			t.Errorf("%q: %q, %v", doc, events, err)
 		}

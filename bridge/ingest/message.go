@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -39,10 +40,12 @@ func (m *message) structured(body []byte) error {
 // batch takes a list of structured CloudEvents.
 func (m *message) batch(body []byte) error {
 	docs, err := cloudevent.Split(body, maxEvents)
-	if err != nil {
+	switch {
+	case errors.Is(err, cloudevent.ErrMany):
+		return tooMany()
+	case err != nil:
 		return badEvent(err)
-	}
-	if len(docs) == 0 {
+	case len(docs) == 0:
 		return problem(http.StatusUnprocessableEntity, "bad_event", "the batch is empty")
 	}
 	m.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
@@ -82,6 +85,10 @@ func badEvent(err error) *Problem {
 	return problem(http.StatusUnprocessableEntity, "bad_event", err.Error())
 }
 
+func tooMany() *Problem {
+	return problem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("more than %d events in one request", maxEvents))
+}
+
 // at says which event of a batch err is about.
 func at(n int, err error) error {
 	if p, ok := err.(*Problem); ok {
@@ -115,7 +122,7 @@ func (m *message) add(e jetstream.Event, a cloudevent.Attributes) error {
 			"nobody is named whom the event is for: give ?user= or ?subject=, or a CloudEvent the attribute user or topic")
 	}
 	if len(m.events)+len(subjects) > maxEvents {
-		return problem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("more than %d events in one request", maxEvents))
+		return tooMany()
 	}
 	for _, s := range subjects {
 		e.Subject, e.Header = s, m.header

@@ -28,6 +28,7 @@ func TestWhatAClientSees(t *testing.T) {
 		{fmt.Errorf("wrapped: %w", New(TokenMissing, "a token is needed")), 401, `"code":"token_missing"`, ""},
 		{told{422, "bad_event"}, 422, `"detail":"shown","code":"bad_event"`, ""},
 		{told{0, "store_unavailable"}, 503, `"code":"store_unavailable"`, "1"},
+		{told{429, "limit"}, 429, `"code":"limit"`, "1"},
 		{told{200, "made_up"}, 500, `"code":"internal"`, ""},
 		{errors.New("inner"), 500, `"code":"internal"`, ""},
 		{New("made_up", "x"), 500, `"code":"internal"`, ""},
