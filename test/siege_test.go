@@ -48,8 +48,10 @@ const (
 	// keepalive and queueBytes are those of a node under siege.
 	keepalive  = time.Second
 	queueBytes = 256 << 10
-	// aClient is how much memory of each hostile client would be found.
-	aClient = 16 << 10
+	// varying and aClient are by how many bytes the heap may grow, in all and with
+	// each hostile client: pools and tables.
+	varying = 1 << 20
+	aClient = 4 << 10
 	// spare is by how much goroutines and descriptors may vary: the node's own,
 	// and those of its publishers and operators.
 	spare = 12
@@ -191,7 +193,7 @@ func (s *siege) over() {
 	s.settled("the hostile clients hold no connection, goroutine or descriptor", func(f footprint) bool {
 		return f.connections == len(s.calm) && f.goroutines <= s.before.goroutines+spare && f.files <= s.before.files+spare
 	})
-	bound := s.before.heap + s.hostile*aClient + s.cached
+	bound := s.before.heap + varying + s.hostile*aClient + s.cached
 	var heap int
 	eventually(s.t, 30*time.Second, "the hostile clients hold no memory", func() bool {
 		heap = s.heap()
