@@ -122,7 +122,7 @@ func attackUnfinished(s *siege) {
 // attackPings: pongs that are not read fill a queue and no more.
 func attackPings(s *siege) {
 	socket := s.follow(client.WebSocket, "")
-	pings := bytes.Repeat(frame(final|opPing, nil), 4<<10)
+	pings := bytes.Repeat(frame(final|opPing, make([]byte, 64)), 1<<10)
 	plain := s.deaf(s.dials(40, socket))
 	within := s.deaf(s.dials(10, socket))
 	s.connected(len(plain) + len(within))
