@@ -118,13 +118,17 @@ func (e *Edge) Open(context.Context) error {
 			return err
 		}
 	}
-	public, err := listen("public.listen", e.cfg.Public.Listen, e.gate.protect(http.HandlerFunc(e.servePublic)), e)
+	visitors := e.gate.protect(http.HandlerFunc(e.servePublic))
+	public, err := listen("public.listen", e.cfg.Public.Listen, visitors, e)
 	if err != nil {
 		return err
 	}
 	e.keep(public)
 	if err := public.secure(e.cfg.Public.TLS); err != nil {
 		return errors.Join(err, e.Close())
+	}
+	if !public.tls {
+		public.front = newFront(e, public.socket, visitors)
 	}
 	operators, err := listen("admin.listen", e.cfg.Admin.Listen, e.admin, e)
 	if err != nil {

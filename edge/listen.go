@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -26,6 +27,7 @@ const (
 type listener struct {
 	key    string // of the configuration
 	socket net.Listener
+	front  *front // nil: net/http takes all connections
 	server *http.Server
 	tls    bool
 }
@@ -33,7 +35,7 @@ type listener struct {
 // listen opens addr. There is no time limit on answers: streams bound each of
 // their writes.
 func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
-	lc := net.ListenConfig{Control: vanished}
+	lc := net.ListenConfig{Control: socketOptions, KeepAlive: keepAlive}
 	socket, err := lc.Listen(e.inner, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (%s): %w", addr, key, err)
@@ -85,11 +87,25 @@ func (l *listener) secure(files *TLSFiles) error {
 
 // serve returns nil when the listener was closed.
 func (l *listener) serve() error {
-	serve := l.server.Serve
+	socket, serve := l.socket, l.server.Serve
+	var taking sync.WaitGroup
+	var failed error
+	if l.front != nil {
+		socket = l.front
+		taking.Go(func() {
+			failed = l.front.run()
+			_ = l.front.Close()
+		})
+	}
 	if l.tls {
 		serve = func(s net.Listener) error { return l.server.ServeTLS(s, "", "") }
 	}
-	if err := serve(l.socket); !errors.Is(err, http.ErrServerClosed) {
+	err := serve(socket)
+	taking.Wait()
+	switch {
+	case failed != nil:
+		return fmt.Errorf("serve %s: %w", l.key, failed)
+	case !errors.Is(err, http.ErrServerClosed):
 		return fmt.Errorf("serve %s: %w", l.key, err)
 	}
 	return nil

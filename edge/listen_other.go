@@ -4,5 +4,8 @@ package edge
 
 import "syscall"
 
-// vanished does nothing here: keep-alive writes notice peers that are gone.
-func vanished(_, _ string, _ syscall.RawConn) error { return nil }
+// keepAlive of net.ListenConfig: Go's default.
+const keepAlive = 0
+
+// socketOptions does nothing here: keep-alive writes notice peers that are gone.
+func socketOptions(_, _ string, _ syscall.RawConn) error { return nil }

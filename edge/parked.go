@@ -53,12 +53,11 @@ func (p *parked) prepare(e *Edge, v *visit, spelling *session.Spelling, counts *
 const headWait = 5 * time.Millisecond
 
 // begin hands the connection over to the poller and follows what the visit asks
-// for. client is p or what p is part of, early what was received already; the head
-// must be set. It must be called once; when it fails the connection is closed.
-func (p *parked) begin(v *visit, conn net.Conn, client netpoll.Client, early []byte) {
-	c, err := p.edge.poller.Take(conn, early, client)
+// for. client is p or what p is part of; the head must be set. It must be called
+// once; when it fails the connection is closed.
+func (p *parked) begin(v *visit, h hold, client netpoll.Client) {
+	c, err := h.give(p.edge.poller, client)
 	if err != nil {
-		_ = conn.Close()
 		client.Closed(err)
 		return
 	}
@@ -130,31 +129,55 @@ func (p *parked) Closed(err error) {
 	p.drop()
 }
 
-// hijack takes a request's connection from net/http, and what was read from it
-// beyond the request.
-func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+// A hold is what a request came over, to be given to the poller: a connection
+// that net/http had, or an answer of the front, where the poller has it already.
+type hold struct {
+	answer *answer
+	conn   net.Conn
+	early  []byte // what the client sent after its request
+}
+
+// take takes the connection of a request.
+func take(w http.ResponseWriter) (hold, error) {
+	if a, ok := w.(*answer); ok {
+		a.taken = true
+		return hold{answer: a}, nil
+	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, err
+		return hold{}, err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	return conn, buffered(rw.Reader), nil
+	return hold{conn: conn, early: buffered(rw.Reader)}, nil
+}
+
+// give gives the connection to the poller. When that fails it is closed.
+func (h hold) give(p *netpoll.Poller, client netpoll.Client) (*netpoll.Conn, error) {
+	if h.answer != nil {
+		return h.answer.become(client), nil
+	}
+	conn, early := h.conn, h.early
+	if b, ok := conn.(*begun); ok { // net/http has read what it began with
+		conn, early = b.Conn, append(early, b.read...)
+	}
+	c, err := p.Take(conn, early, client)
+	if err != nil {
+		_ = conn.Close()
+	}
+	return c, err
+}
+
+// drop closes the connection of a request that failed.
+func (h hold) drop() {
+	if h.answer != nil {
+		h.answer.become(&letter{}).Wake(false)
+	} else if h.conn != nil {
+		_ = h.conn.Close()
+	}
 }
 
 // buffered is a copy of what r has read ahead.
 func buffered(r *bufio.Reader) []byte {
 	b, _ := r.Peek(r.Buffered())
 	return bytes.Clone(b)
-}
-
-// responseHead spells the head of an answer that ends with its connection (RFC
-// 9112, section 6.3).
-func responseHead(h http.Header) []byte {
-	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 200 OK\r\nDate: ")
-	b.WriteString(time.Now().UTC().Format(http.TimeFormat))
-	b.WriteString("\r\n")
-	_ = h.Write(&b)
-	b.WriteString("\r\n")
-	return b.Bytes()
 }

@@ -41,9 +41,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 	conn, err := upgrader.Upgrade(h, v.r, nil)
 	if err != nil {
 		p.Closed(err)
-		if h.conn != nil {
-			_ = h.conn.Close()
-		}
+		h.hold.drop()
 		return
 	}
 	h.feed.write = p.q.Finish // gorilla writes only what is wrong with the protocol
@@ -51,22 +49,21 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 	p.inbox.conn, p.inbox.feed = conn, h.feed
 	p.hear()
 	p.head = h.head
-	p.begin(v, h.conn, p, h.early)
+	p.begin(v, h.hold, p)
 }
 
 // A handshake lets gorilla/websocket make its answer without the connection,
 // which the poller will have.
 type handshake struct {
 	http.ResponseWriter
-	feed  *feeder // by itself, since the connection keeps it and nothing else of this
-	conn  net.Conn
-	early []byte // what the client sent after its request
-	head  []byte // the answer
+	feed *feeder // by itself, since the connection keeps it and nothing else of this
+	hold hold
+	head []byte // the answer
 }
 
 // Hijack implements http.Hijacker.
 func (h *handshake) Hijack() (_ net.Conn, _ *bufio.ReadWriter, err error) {
-	if h.conn, h.early, err = hijack(h.ResponseWriter); err != nil {
+	if h.hold, err = take(h.ResponseWriter); err != nil {
 		return nil, nil, err
 	}
 	h.feed.write = func(b []byte) { h.head = append(h.head, b...) }

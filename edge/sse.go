@@ -191,13 +191,13 @@ func (t *sse) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer p.drop()
-	conn, early, err := hijack(w)
+	h, err := take(w)
 	if err != nil {
 		t.log.Error("take a connection over", "err", err)
 		p.Closed(err)
 		return
 	}
 	sseFields(w.Header(), v.r)
-	p.head = append(responseHead(w.Header()), wire.Retry(retry)...)
-	p.begin(v, conn, p, early)
+	p.head = append(responseHead(http.StatusOK, w.Header()), wire.Retry(retry)...)
+	p.begin(v, h, p)
 }

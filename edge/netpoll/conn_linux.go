@@ -16,14 +16,17 @@ const (
 	pending                    // the client has something to write
 	resumed                    // the client wants to receive again
 	hurried                    // a deadline was set
+	left                       // the peer sends nothing more
+	turned                     // the connection changes hands
 	failed                     // it could not be watched
 	ended                      // the poller ends
 	queued                     // it is in the worker's queue
 	bulky                      // it is in the worker's queue of large fan-outs
 )
 
-// A Conn is a connection that a Poller holds. Wake, Resume and Hurry may be
-// called concurrently and never block; the rest is for its worker alone.
+// A Conn is a connection that a Poller holds. Wake, Resume, Hurry, Become and
+// Release may be called concurrently and never block; Patience is for its Client
+// when it is being called, the rest for its worker.
 type Conn struct {
 	client     Client
 	worker     *worker
@@ -31,6 +34,7 @@ type Conn struct {
 	generation int32
 	why        atomic.Uint32
 	deadline   atomic.Int64 // wall clock in nanoseconds; 0: none
+	turn       atomic.Pointer[turn]
 
 	rest    [][]byte // taken and not yet written
 	taken   int      // bytes of what was taken
@@ -38,7 +42,9 @@ type Conn struct {
 	last    bool     // the connection ends after rest
 	paused  bool     // the client does not want to receive
 	unread  bool     // there is something to receive
+	left    bool     // the peer sends nothing more after what is unread
 	blocked bool     // the kernel takes no more at the moment
+	outward bool     // readiness to write is asked for, too
 	closing bool     // the last frame was written; the peer may read it
 	gone    bool
 	watched bool  // in the worker's list of those with a time limit
@@ -90,6 +96,9 @@ func (c *Conn) enqueue(what, queue flags) {
 // work does what there is to do.
 func (c *Conn) work() {
 	why := c.why.Swap(0)
+	if why&turned != 0 {
+		c.change()
+	}
 	if c.gone {
 		return
 	}
@@ -103,6 +112,9 @@ func (c *Conn) work() {
 	}
 	if why&readable != 0 {
 		c.unread = true
+	}
+	if why&left != 0 {
+		c.left = true
 	}
 	if why&resumed != 0 {
 		c.paused = false
@@ -126,7 +138,8 @@ func (c *Conn) work() {
 }
 
 // read receives what is there. It is edge-triggered: until nothing is left, or
-// the client wants no more.
+// the client wants no more. A short read has brought all there was; what comes
+// later is reported, but for an end that was there with the bytes.
 func (c *Conn) read() {
 	if b := c.early; len(b) > 0 {
 		c.early = nil
@@ -153,8 +166,10 @@ func (c *Conn) read() {
 		if !c.closing && !c.receive(buf[:n]) {
 			return
 		}
-		// Also after a short read: an end that was there with the bytes is not
-		// reported again.
+		if n < len(buf) && !c.left {
+			c.unread = false
+			return
+		}
 		if turns == 8 { // let others have their turn
 			c.call(readable)
 			return
@@ -207,6 +222,7 @@ func (c *Conn) write() {
 		case err == syscall.EAGAIN:
 			c.blocked = true
 			c.stall()
+			c.askForRoom()
 			return
 		case err != nil:
 			c.finish(err)
@@ -216,6 +232,18 @@ func (c *Conn) write() {
 			c.wrote += n
 			c.drop(n)
 		}
+	}
+}
+
+// askForRoom makes the kernel report when it takes something again: most
+// connections are never full and need not hear of it.
+func (c *Conn) askForRoom() {
+	if c.outward {
+		return
+	}
+	c.outward = true
+	if err := c.worker.poller.control(c, syscall.EPOLL_CTL_MOD, inward|syscall.EPOLLOUT); err != nil {
+		c.finish(err)
 	}
 }
 

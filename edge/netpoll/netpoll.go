@@ -47,6 +47,13 @@ type Client interface {
 	Closed(err error)
 }
 
+// A Leaver is a Client that may leave something that was received to the next
+// one; Rest is called once, when the connection changes hands.
+type Leaver interface {
+	Client
+	Rest() []byte
+}
+
 // A Verdict says how to go on after something was received.
 type Verdict int
 

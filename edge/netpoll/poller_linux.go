@@ -18,10 +18,9 @@ const Supported = true
 // number.
 const epollET = 1 << 31
 
-// interest is asked for once per connection. Being edge-triggered it costs no
-// further call: readiness to write is reported when a full buffer has room
-// again.
-const interest = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
+// inward is what is asked for of every connection. Being edge-triggered it costs
+// no further call.
+const inward = syscall.EPOLLIN | syscall.EPOLLRDHUP | epollET
 
 // A Poller holds connections. Its methods may be called concurrently.
 type Poller struct {
@@ -30,7 +29,9 @@ type Poller struct {
 	next    atomic.Uint32
 
 	epoll   *os.File // waits in the runtime's own poller, not in a thread
+	raw     syscall.RawConn
 	closing atomic.Bool
+	over    chan struct{} // closed when the workers are done
 
 	mu     sync.RWMutex
 	conns  []*Conn // by file descriptor
@@ -42,7 +43,7 @@ func New(cfg Config) *Poller {
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Poller{cfg: cfg}
+	p := &Poller{cfg: cfg, over: make(chan struct{})}
 	for range cfg.Workers {
 		p.workers = append(p.workers, newWorker(p))
 	}
@@ -59,6 +60,9 @@ func (p *Poller) Open() error {
 		return errors.Join(fmt.Errorf("make epoll set: %w", err), syscall.Close(fd))
 	}
 	p.epoll = os.NewFile(uintptr(fd), "epoll")
+	if p.raw, err = p.epoll.SyscallConn(); err != nil {
+		return fmt.Errorf("use epoll set: %w", err)
+	}
 	return nil
 }
 
@@ -72,6 +76,7 @@ func (p *Poller) Run() error {
 	err := p.wait()
 	p.end()
 	working.Wait()
+	close(p.over)
 	if p.closing.Load() {
 		return nil
 	}
@@ -88,14 +93,10 @@ func (p *Poller) Close() error {
 
 // wait hands what epoll reports to the workers until the set is closed.
 func (p *Poller) wait() error {
-	raw, err := p.epoll.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("use epoll set: %w", err)
-	}
 	events := make([]syscall.EpollEvent, 256)
 	for {
 		n, failed := 0, error(nil)
-		err := raw.Read(func(fd uintptr) bool {
+		err := p.raw.Read(func(fd uintptr) bool {
 			n, failed = syscall.EpollWait(int(fd), events, 0)
 			if failed == syscall.EINTR {
 				failed = nil
@@ -113,6 +114,9 @@ func (p *Poller) wait() error {
 			var what flags
 			if ev.Events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 				what |= readable
+			}
+			if ev.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+				what |= left
 			}
 			if ev.Events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 				what |= writable
@@ -145,11 +149,26 @@ func (p *Poller) Take(conn net.Conn, early []byte, client Client) (*Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	generation := p.next.Add(1)
-	c := &Conn{
-		client: client, fd: int32(fd), generation: int32(generation),
-		worker: p.workers[int(generation)%len(p.workers)], early: early,
+	c, err := p.hold(fd)
+	if err != nil {
+		return nil, err
 	}
+	c.client, c.early = client, early
+	// From now on there are two descriptors of one connection; the first one
+	// goes, and with it what the runtime keeps of it.
+	_ = tcp.Close()
+	p.watch(c)
+	if len(early) > 0 {
+		c.call(readable)
+	}
+	return c, nil
+}
+
+// hold enters a descriptor, which is closed when that fails. Its connection has
+// no client yet and must not be called.
+func (p *Poller) hold(fd int) (*Conn, error) {
+	generation := p.next.Add(1)
+	c := &Conn{fd: int32(fd), generation: int32(generation), worker: p.workers[int(generation)%len(p.workers)]}
 	p.mu.Lock()
 	if p.closed || p.epoll == nil {
 		p.mu.Unlock()
@@ -160,27 +179,21 @@ func (p *Poller) Take(conn net.Conn, early []byte, client Client) (*Conn, error)
 	}
 	p.conns[fd] = c
 	p.mu.Unlock()
-	// From now on there are two descriptors of one connection; the first one
-	// goes, and with it what the runtime keeps of it.
-	_ = tcp.Close()
-	if err := p.watch(c); err != nil {
-		c.call(failed)
-	}
-	if len(early) > 0 {
-		c.call(readable)
-	}
 	return c, nil
 }
 
-func (p *Poller) watch(c *Conn) error {
-	raw, err := p.epoll.SyscallConn()
-	if err != nil {
-		return err
+// watch makes the kernel report what happens to c.
+func (p *Poller) watch(c *Conn) {
+	if err := p.control(c, syscall.EPOLL_CTL_ADD, inward); err != nil {
+		c.call(failed)
 	}
+}
+
+func (p *Poller) control(c *Conn, op int, events uint32) error {
 	var failed error
-	err = raw.Control(func(epfd uintptr) {
-		ev := syscall.EpollEvent{Events: uint32(interest), Fd: c.fd, Pad: c.generation}
-		failed = syscall.EpollCtl(int(epfd), syscall.EPOLL_CTL_ADD, int(c.fd), &ev)
+	err := p.raw.Control(func(epfd uintptr) {
+		ev := syscall.EpollEvent{Events: events, Fd: c.fd, Pad: c.generation}
+		failed = syscall.EpollCtl(int(epfd), op, int(c.fd), &ev)
 	})
 	return errors.Join(err, failed)
 }

@@ -4,6 +4,7 @@ package netpoll
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -28,6 +29,14 @@ func (*Poller) Close() error { return nil }
 // Take returns ErrNotTCP: the caller keeps the connection.
 func (*Poller) Take(net.Conn, []byte, Client) (*Conn, error) { return nil, ErrNotTCP }
 
+// Accept returns ErrNotTCP.
+func (*Poller) Accept(*net.TCPListener, <-chan struct{}, time.Duration, func(*Conn, netip.AddrPort) Client) error {
+	return ErrNotTCP
+}
+
+// Done returns nil.
+func (*Poller) Done() <-chan struct{} { return nil }
+
 // A Conn does not exist on this system.
 type Conn struct{}
 
@@ -39,3 +48,12 @@ func (*Conn) Resume() {}
 
 // Hurry does nothing.
 func (*Conn) Hurry(time.Duration) {}
+
+// Become does nothing.
+func (*Conn) Become(Client) {}
+
+// Release does nothing.
+func (*Conn) Release(func(net.Conn, []byte, error)) {}
+
+// Patience does nothing.
+func (*Conn) Patience(time.Duration) {}

@@ -1,0 +1,183 @@
+package edge
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"weft/edge/netpoll"
+)
+
+// A front stands before net/http on the public listener. Connections wait in the
+// poller for their first request. One for a stream of events is served from
+// there, so that a connection that stays never has a goroutine, buffers and a
+// descriptor of its own in net/http; all others are handed on, together with what
+// they have sent. It is the net.Listener of these.
+type front struct {
+	edge    *Edge
+	socket  *net.TCPListener
+	handler http.Handler
+	others  chan net.Conn
+	done    chan struct{}
+	once    sync.Once
+}
+
+// newFront returns nil when the poller cannot take connections of socket.
+func newFront(e *Edge, socket net.Listener, h http.Handler) *front {
+	tcp, ok := socket.(*net.TCPListener)
+	if !ok || e.poller == nil {
+		return nil
+	}
+	return &front{edge: e, socket: tcp, handler: h, others: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// run takes connections until the front is closed.
+func (f *front) run() error {
+	return f.edge.poller.Accept(f.socket, f.done, headerTime, func(c *netpoll.Conn, peer netip.AddrPort) netpoll.Client {
+		return &arrival{front: f, conn: c, peer: peer}
+	})
+}
+
+// Accept implements net.Listener.
+func (f *front) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.others:
+		return c, nil
+	case <-f.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr implements net.Listener.
+func (f *front) Addr() net.Addr { return f.socket.Addr() }
+
+// Close implements net.Listener. It may be called again.
+func (f *front) Close() (err error) {
+	f.once.Do(func() {
+		close(f.done)
+		err = f.socket.Close()
+	})
+	return err
+}
+
+// hand hands a connection to net/http, with what was read from it.
+func (f *front) hand(conn net.Conn, read []byte) {
+	select {
+	case f.others <- &begun{Conn: conn, read: read}:
+	case <-f.done:
+		_ = conn.Close()
+	}
+}
+
+// An arrival is a connection whose first request has not been answered. It
+// is the poller's client until then; what it holds is bounded.
+type arrival struct {
+	front *front
+	conn  *netpoll.Conn
+	peer  netip.AddrPort
+	got   []byte // received and not read yet
+	asked bool   // the head has been read
+}
+
+// What a request for events begins with; the next byte ends the path.
+var eventsLine = []byte("GET " + pathEvents)
+
+// Receive implements netpoll.Client.
+func (a *arrival) Receive(b []byte) netpoll.Verdict {
+	if a.asked {
+		if len(a.got)+len(b) > maxChatter {
+			return netpoll.Drop
+		}
+		a.got = append(a.got, b...)
+		return netpoll.Go
+	}
+	seen := len(a.got)
+	a.got = append(a.got, b...)
+	n := min(len(a.got), len(eventsLine))
+	if !bytes.Equal(a.got[:n], eventsLine[:n]) || len(a.got) > n && a.got[n] != ' ' && a.got[n] != '?' {
+		a.leave(nil)
+		return netpoll.Go
+	}
+	end := headEnd(a.got, max(0, seen-2))
+	if end < 0 {
+		if len(a.got) > maxHead {
+			a.leave(nil) // net/http says what is wrong
+		}
+		return netpoll.Go
+	}
+	a.asked = true
+	a.conn.Patience(0)
+	head := a.got[:end:end]
+	a.got = a.got[end:]
+	go a.serve(head)
+	return netpoll.Go
+}
+
+// headEnd returns where a request's head ends: behind an empty line (RFC 9112,
+// section 2.2); -1 when it does not. It looks from a position on.
+func headEnd(b []byte, from int) int {
+	for {
+		i := bytes.IndexByte(b[from:], '\n')
+		if i < 0 {
+			return -1
+		}
+		from += i + 1
+		switch rest := b[from:]; {
+		case len(rest) > 0 && rest[0] == '\n':
+			return from + 1
+		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
+			return from + 2
+		}
+	}
+}
+
+// leave hands the connection to net/http: the head that was taken out of what it
+// sent, and the rest.
+func (a *arrival) leave(head []byte) {
+	a.asked = true // what comes meanwhile is kept
+	a.conn.Release(func(conn net.Conn, rest []byte, err error) {
+		if err != nil {
+			if conn != nil {
+				_ = conn.Close()
+			}
+			return
+		}
+		go a.front.hand(conn, append(head, rest...))
+	})
+}
+
+// Take implements netpoll.Client. What is said is said by the next client.
+func (*arrival) Take() ([][]byte, bool) { return nil, false }
+
+// Wrote implements netpoll.Client.
+func (*arrival) Wrote(int) {}
+
+// Rest implements netpoll.Leaver.
+func (a *arrival) Rest() []byte {
+	rest := a.got
+	a.got = nil
+	return rest
+}
+
+// Closed implements netpoll.Client.
+func (*arrival) Closed(error) {}
+
+// A begun connection is one from which something was read.
+type begun struct {
+	net.Conn
+	read []byte
+}
+
+// Read implements net.Conn.
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.read) == 0 {
+		return b.Conn.Read(p)
+	}
+	n := copy(p, b.read)
+	if b.read = b.read[n:]; len(b.read) == 0 {
+		b.read = nil
+	}
+	return n, nil
+}

@@ -1,0 +1,87 @@
+package netpoll
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+// acceptPause is how long accepting rests when the system has no means for one
+// more connection.
+const acceptPause = 50 * time.Millisecond
+
+// Accept takes over all connections that come in until done is closed; it returns
+// nil then. l stays open. arrive is called for each with its peer's address and returns its
+// client, with which the poller has the given patience; it must not block.
+// Options of a connection are those of the listening socket, from which it
+// inherits them.
+func (p *Poller) Accept(l *net.TCPListener, done <-chan struct{}, patience time.Duration, arrive func(c *Conn, peer netip.AddrPort) Client) error {
+	f, err := l.File() // another descriptor: one can wait for it in the runtime's poller
+	if err != nil {
+		return fmt.Errorf("accept connections: %w", err)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("accept connections: %w", errors.Join(err, f.Close()))
+	}
+	closed := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+		case <-ended:
+		}
+		closed <- f.Close()
+	}()
+	err = p.accept(raw, patience, arrive)
+	close(ended)
+	return errors.Join(err, <-closed)
+}
+
+func (p *Poller) accept(raw syscall.RawConn, patience time.Duration, arrive func(c *Conn, peer netip.AddrPort) Client) error {
+	for {
+		fd, peer := -1, syscall.Sockaddr(nil)
+		var failed error
+		err := raw.Read(func(from uintptr) bool {
+			fd, peer, failed = syscall.Accept4(int(from), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+			return failed != syscall.EAGAIN
+		})
+		switch {
+		case errors.Is(err, os.ErrClosed):
+			return nil
+		case err != nil:
+			return fmt.Errorf("accept connections: %w", err)
+		case failed == syscall.EMFILE || failed == syscall.ENFILE || failed == syscall.ENOBUFS || failed == syscall.ENOMEM:
+			time.Sleep(acceptPause)
+			continue
+		case failed != nil: // that one connection has failed, see accept(2)
+			continue
+		}
+		c, err := p.hold(fd)
+		if err != nil {
+			if errors.Is(err, ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		c.client = arrive(c, address(peer))
+		c.limit = time.Now().Add(patience).UnixNano()
+		p.watch(c)
+		c.call(hurried)
+	}
+}
+
+// address is a peer's; the zero AddrPort when it has none.
+func address(peer syscall.Sockaddr) netip.AddrPort {
+	switch a := peer.(type) {
+	case *syscall.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *syscall.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,81 @@
+package netpoll
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Done is closed when the poller has ended: nothing is called any more.
+func (p *Poller) Done() <-chan struct{} { return p.over }
+
+// A turn is what a connection changes hands with: to another client, or out of
+// the poller.
+type turn struct {
+	to      Client
+	release func(conn net.Conn, rest []byte, err error)
+}
+
+// Become gives the connection to another client, which first receives what the
+// one before has left over. That one hears nothing more. If the connection is
+// closed already, the new one is told io.EOF. It must not be called again, nor
+// Release, before the new client was called.
+func (c *Conn) Become(next Client) {
+	c.turn.Store(&turn{to: next})
+	c.call(turned)
+}
+
+// Release takes the connection out of the poller: f gets it, and what its client
+// has left over, or an error when it is closed already. The client hears nothing
+// more. f must not block.
+func (c *Conn) Release(f func(conn net.Conn, rest []byte, err error)) {
+	c.turn.Store(&turn{release: f})
+	c.call(turned)
+}
+
+// Patience gives the connection up after d unless another client has it by then;
+// 0 waits forever. It is for a client that is being called.
+func (c *Conn) Patience(d time.Duration) {
+	if d == 0 {
+		c.limit = 0
+		return
+	}
+	c.limit, c.wrote = time.Now().Add(d).UnixNano(), 0
+	c.watch()
+}
+
+// change makes the connection change hands.
+func (c *Conn) change() {
+	t := c.turn.Swap(nil)
+	var rest []byte
+	if l, ok := c.client.(Leaver); ok && !c.gone {
+		rest = l.Rest()
+	}
+	switch {
+	case t.release != nil && c.gone:
+		t.release(nil, nil, io.EOF)
+	case t.release != nil:
+		conn, err := c.out()
+		t.release(conn, rest, err)
+	case c.gone:
+		t.to.Closed(io.EOF)
+	default:
+		c.client, c.limit = t.to, 0
+		if len(rest) > 0 {
+			c.early, c.unread = rest, true
+		}
+	}
+}
+
+// out makes a net.Conn of the connection, which the poller forgets.
+func (c *Conn) out() (net.Conn, error) {
+	c.gone, c.client = true, nil
+	c.worker.poller.forget(c)
+	_ = c.worker.poller.control(c, syscall.EPOLL_CTL_DEL, 0)
+	f := os.NewFile(uintptr(c.fd), "tcp")
+	conn, err := net.FileConn(f) // which duplicates the descriptor
+	_ = f.Close()
+	return conn, err
+}
