@@ -110,7 +110,7 @@ func parseCommand(message []byte) (command, error) {
 
 // readMessages obeys a client's messages until the connection ends.
 func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *session.Queue) {
-	ctx, cancel := during(context.Background(), s)
+	ctx, cancel := s.Within(context.Background())
 	defer cancel()
 	// Each keep-alive asks for a pong: who misses three is gone, and so is who
 	// takes as long for one message.

@@ -215,27 +215,11 @@ func (e *Edge) leave(s *session.Session) {
 func (e *Edge) follow(v *visit, s *session.Session) error {
 	defer v.joined()
 	ctx, cancel := context.WithTimeout(v.r.Context(), followTime)
-	defer cancel()
-	ctx, over := during(ctx, s)
-	defer over()
+	defer s.AtEnd(cancel)()
 	reader, err := e.deps.Hub.Follow(ctx, s.Wanted(), v.query.lastID, s)
 	if err != nil {
 		return err
 	}
 	s.Attach(reader)
 	return nil
-}
-
-// during returns a context that ends with ctx and with the session. cancel must
-// be called.
-func during(ctx context.Context, s *session.Session) (_ context.Context, cancel context.CancelFunc) {
-	ctx, cancel = context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-s.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
 }

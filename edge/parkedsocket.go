@@ -120,7 +120,7 @@ func (p *parkedSocket) advance() (d delivery, ok bool) {
 // read when it is done.
 func (p *parkedSocket) obeyAll(d delivery) {
 	defer p.drop()
-	ctx, cancel := during(p.edge.inner, p.s)
+	ctx, cancel := p.s.Within(p.edge.inner)
 	defer cancel()
 	if p.pace == nil {
 		p.pace = rate.NewLimiter(commandRate, commandBurst)

@@ -129,48 +129,13 @@ func (b *Batch) finish(h nats.Header, before uint64, unreadable int) error {
 	}
 }
 
-// Head asks the leader for the newest sequence of an exact subject; 0 means
-// that nothing is stored under it.
+// Head is Heads of one subject.
 func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
-	if n.cfg.Cluster == nil {
-		return n.headHere(ctx, subject)
-	}
-	return n.askLeader(ctx, leaderQuery{LastFor: subject})
-}
-
-// headHere is Head on a standalone node, whose only copy answers a direct get at
-// half the cost (ADR-31 of NATS).
-func (n *Node) headHere(ctx context.Context, subject string) (uint64, error) {
-	release, err := n.reads.acquire(ctx)
+	heads, err := n.Heads(ctx, []string{subject})
 	if err != nil {
 		return 0, err
 	}
-	defer release()
-	reply, answers, done := n.replies.expect(1)
-	defer done()
-	if err := n.conn.PublishRequest(directGet+"."+subject, reply, nil); err != nil {
-		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, subject, err)
-	}
-	timer := time.NewTimer(readTry)
-	defer timer.Stop()
-	select {
-	case m := <-answers:
-		switch status := first(m.Header, statusHeader); {
-		case status == statusNotFound:
-			return 0, nil
-		case last(m.Header, "Nats-Sequence") == "" && status != "":
-			return 0, fmt.Errorf("%w: head of %s: status %q", ErrUnavailable, subject, status)
-		}
-		s, err := ParseStored(m)
-		if err != nil { // its headers cannot be read; the leader's answer has the sequence beside them
-			return n.askLeaderOnce(ctx, leaderQuery{LastFor: subject})
-		}
-		return s.Seq, nil
-	case <-timer.C:
-		return 0, fmt.Errorf("%w: no answer about the head of %s", ErrUnavailable, subject)
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
+	return heads[0], nil
 }
 
 // Position stores a message of no meaning and returns its sequence: all that any

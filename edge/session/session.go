@@ -72,7 +72,6 @@ type Session struct {
 	out       Outbox
 	delivered func()
 	alive     func() bool
-	done      chan struct{}
 
 	changing sync.Mutex // held by one Change at a time
 
@@ -84,6 +83,9 @@ type Session struct {
 	waiting  []chan struct{} // for that
 	ended    bool
 	cause    Cause
+	told     bool          // the outbox was
+	done     chan struct{} // nil until somebody waits
+	atEnd    []*func()
 
 	entry entry    // of the Wheel
 	links [2]links // of the Registry
@@ -112,7 +114,7 @@ func New(c Config) *Session {
 	c.About.Agent = c.About.Agent[:min(len(c.About.Agent), maxAgent)]
 	return &Session{
 		about: c.About, identity: c.Identity, asked: c.Asked, filter: c.Filter,
-		out: c.Outbox, delivered: c.Delivered, alive: c.Alive, done: make(chan struct{}),
+		out: c.Outbox, delivered: c.Delivered, alive: c.Alive,
 	}
 }
 
@@ -232,8 +234,47 @@ func (s *Session) End(c Cause) bool {
 	s.settleLocked()
 	s.mu.Unlock()
 	s.out.End(c)
-	close(s.done)
+	s.mu.Lock()
+	s.told = true
+	if s.done != nil {
+		close(s.done)
+	}
+	atEnd := s.atEnd
+	s.atEnd = nil
+	s.mu.Unlock()
+	for _, end := range atEnd {
+		(*end)()
+	}
 	return true
+}
+
+// Within returns a context that ends with parent, with the session and with
+// cancel, which must be called.
+func (s *Session) Within(parent context.Context) (ctx context.Context, cancel context.CancelFunc) {
+	ctx, end := context.WithCancel(parent)
+	return ctx, s.AtEnd(end)
+}
+
+// AtEnd calls end, which must not block and may be called more than once, when
+// the session ends, or at once if it has. The function that it returns calls end,
+// too, and must be called.
+func (s *Session) AtEnd(end func()) (cancel func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told {
+		end()
+		return end
+	}
+	s.atEnd = append(s.atEnd, &end)
+	return func() {
+		s.mu.Lock()
+		s.atEnd = slices.DeleteFunc(s.atEnd, func(f *func()) bool { return f == &end })
+		if len(s.atEnd) == 0 {
+			s.atEnd = nil
+		}
+		s.mu.Unlock()
+		end()
+	}
 }
 
 // Ended reports whether the session has ended.
@@ -243,8 +284,18 @@ func (s *Session) Ended() bool {
 	return s.ended
 }
 
-// Done is closed when the session has ended.
-func (s *Session) Done() <-chan struct{} { return s.done }
+// Done is closed when the session has ended and its Outbox was told.
+func (s *Session) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		s.done = make(chan struct{})
+		if s.told {
+			close(s.done)
+		}
+	}
+	return s.done
+}
 
 // Cause is why the session ended; Left while it has not.
 func (s *Session) Cause() Cause {

@@ -62,45 +62,6 @@ func (f *feed) subscription() *nats.Subscription {
 	return f.sub
 }
 
-// open subscribes and finds out where the subject stands. It goes on trying
-// until it succeeds or the feed is dropped.
-func (f *feed) open(ctx context.Context) {
-	if f.wild {
-		f.consume(ctx)
-		return
-	}
-	var floor, head uint64
-	if f.hub.insist(ctx, func() (err error) {
-		if f.subscription() == nil {
-			sub, err := f.hub.live.ChanSubscribe(f.key, f.hub.copies)
-			if err != nil {
-				return err
-			}
-			f.mu.Lock()
-			f.sub = sub
-			f.mu.Unlock()
-		}
-		if err := f.hub.flush(ctx); err != nil {
-			return err
-		}
-		floor = f.hub.safe()
-		head, err = f.hub.node.Head(ctx, f.subject)
-		return err
-	}) != nil {
-		if sub := f.subscription(); sub != nil {
-			_ = sub.Unsubscribe() // it was dropped while it opened
-		}
-		return
-	}
-	f.mu.Lock()
-	f.cursor, f.last = max(head, floor), head
-	f.mu.Unlock()
-	if !f.settle() {
-		f.work(f.catchUp)
-	}
-	close(f.opened)
-}
-
 // copy takes a delivery copy. It is called by the hub's reader only.
 func (f *feed) copy(m *Message) {
 	f.mu.Lock()

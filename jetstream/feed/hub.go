@@ -68,6 +68,7 @@ type Hub struct {
 	patterns int
 	closed   bool
 
+	openings  openings
 	ticks     ticks
 	state     question[jetstream.State]
 	position  question[uint64]
@@ -287,7 +288,7 @@ func (h *Hub) acquire(ctx context.Context, s string) (*feed, error) {
 			h.patterns++
 		}
 		h.metrics.feeds.Inc()
-		f.work(f.open)
+		h.open(f)
 	}
 	f.users++
 	if f.leaving != nil {

@@ -48,3 +48,10 @@ func (l *life) end() {
 		l.cancel()
 	}
 }
+
+// over reports whether it has ended.
+func (l *life) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
+}

@@ -1,0 +1,105 @@
+package feed
+
+import (
+	"slices"
+	"sync"
+
+	"weft/jetstream"
+)
+
+// openings are the feeds that are to be brought to life. What gathers while some
+// are being opened is opened together: the server is asked once whether it knows
+// the subscriptions, and all questions to the store go out at once.
+type openings struct {
+	mu      sync.Mutex
+	waiting []*feed
+	running bool
+}
+
+// open begins to open a feed. It does not block.
+func (h *Hub) open(f *feed) {
+	if f.wild {
+		f.work(f.consume)
+		return
+	}
+	o := &h.openings
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting = append(o.waiting, f)
+	if !o.running {
+		o.running = true
+		h.tasks.Go(h.openWaiting)
+	}
+}
+
+// openWaiting opens feeds until none waits.
+func (h *Hub) openWaiting() {
+	o := &h.openings
+	for {
+		o.mu.Lock()
+		n := min(len(o.waiting), jetstream.MaxHeads)
+		if n == 0 {
+			o.waiting, o.running = nil, false
+			o.mu.Unlock()
+			return
+		}
+		some := slices.Clone(o.waiting[:n])
+		o.waiting = slices.Delete(o.waiting, 0, n)
+		o.mu.Unlock()
+		h.openSome(some)
+	}
+}
+
+// openSome subscribes and finds out where the subjects stand. It goes on trying
+// until it succeeds or the hub is closed; feeds that are dropped meanwhile are left
+// out.
+func (h *Hub) openSome(feeds []*feed) {
+	var floor uint64
+	var heads []uint64
+	err := h.insist(h.ctx, func() (err error) {
+		feeds = slices.DeleteFunc(feeds, (*feed).dropped)
+		subjects := make([]string, len(feeds))
+		for i, f := range feeds {
+			subjects[i] = f.subject
+			if err := f.subscribe(); err != nil {
+				return err
+			}
+		}
+		if err := h.flush(h.ctx); err != nil {
+			return err
+		}
+		floor = h.safe()
+		heads, err = h.node.Heads(h.ctx, subjects)
+		return err
+	})
+	if err != nil {
+		return // the connection takes its subscriptions with it
+	}
+	for i, f := range feeds {
+		f.begin(heads[i], floor)
+	}
+}
+
+func (f *feed) dropped() bool { return f.life.over() }
+
+// subscribe makes the delivery copies come, unless they do or the feed was
+// dropped.
+func (f *feed) subscribe() (err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sub == nil && !f.dropped() {
+		f.sub, err = f.hub.live.ChanSubscribe(f.key, f.hub.copies)
+	}
+	return err
+}
+
+// begin makes the feed live for the first time.
+func (f *feed) begin(head, floor uint64) {
+	f.mu.Lock()
+	f.cursor, f.last = max(head, floor), head
+	f.mu.Unlock()
+	if !f.settle() {
+		f.work(f.catchUp)
+	}
+	close(f.opened)
+}
