@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,7 +59,7 @@ func newAdmission(delayed prometheus.Counter) *admission {
 func (a *admission) enter(ctx context.Context) (joined func(), err error) {
 	select {
 	case a.slots <- struct{}{}:
-		return sync.OnceFunc(a.joined), nil
+		return (&joining{a: a}).joined, nil
 	default:
 	}
 	a.crowded()
@@ -72,11 +73,23 @@ func (a *admission) enter(ctx context.Context) (joined func(), err error) {
 	defer patience.Stop()
 	select {
 	case a.slots <- struct{}{}:
-		return sync.OnceFunc(a.joined), nil
+		return (&joining{a: a}).joined, nil
 	case <-patience.C:
 		return nil, a.later()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+}
+
+// A joining is a client on its way.
+type joining struct {
+	a    *admission
+	over atomic.Bool
+}
+
+func (j *joining) joined() {
+	if !j.over.Swap(true) {
+		j.a.joined()
 	}
 }
 

@@ -195,7 +195,7 @@ func (w *answer) finish() {
 	w.WriteHeader(http.StatusOK)
 	w.header.Set("Connection", "close")
 	w.header.Set("Content-Length", strconv.Itoa(w.body.Len()))
-	w.become(&letter{[][]byte{responseHead(w.status, w.header), w.body.Bytes()}})
+	w.become(&letter{[][]byte{responseHead(w.status, w.header, ""), w.body.Bytes()}})
 	w.arrival.conn.Wake(false)
 	w.arrival.conn.Hurry(graceKeep)
 }
@@ -215,18 +215,28 @@ func (*letter) Receive([]byte) netpoll.Verdict { return netpoll.Go }
 // Closed implements netpoll.Client.
 func (*letter) Closed(error) {}
 
+// oneLine keeps a value from ending its field.
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+
 // responseHead spells the head of an answer that ends with its connection (RFC
-// 9112, section 6.3).
-func responseHead(status int, h http.Header) []byte {
-	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 ")
-	b.WriteString(strconv.Itoa(status))
-	b.WriteByte(' ')
-	b.WriteString(http.StatusText(status))
-	b.WriteString("\r\nDate: ")
-	b.WriteString(time.Now().UTC().Format(http.TimeFormat))
-	b.WriteString("\r\n")
-	_ = h.Write(&b)
-	b.WriteString("\r\n")
-	return b.Bytes()
+// 9112, section 6.3): the fields of h and others, which are whole lines.
+func responseHead(status int, h http.Header, others string) []byte {
+	b := make([]byte, 0, 384)
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(status)...)
+	b = append(b, "\r\nDate: "...)
+	b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
+	b = append(b, "\r\n"...)
+	for name, values := range h {
+		for _, v := range values {
+			b = append(b, name...)
+			b = append(b, ": "...)
+			b = append(b, oneLine.Replace(v)...)
+			b = append(b, "\r\n"...)
+		}
+	}
+	b = append(b, others...)
+	return append(b, "\r\n"...)
 }

@@ -21,6 +21,7 @@ type front struct {
 	handler http.Handler
 	others  chan net.Conn
 	done    chan struct{}
+	crew    *crew
 	once    sync.Once
 }
 
@@ -30,7 +31,8 @@ func newFront(e *Edge, socket net.Listener, h http.Handler) *front {
 	if !ok || e.poller == nil {
 		return nil
 	}
-	return &front{edge: e, socket: tcp, handler: h, others: make(chan net.Conn), done: make(chan struct{})}
+	done := make(chan struct{})
+	return &front{edge: e, socket: tcp, handler: h, others: make(chan net.Conn), done: done, crew: newCrew(done)}
 }
 
 // run takes connections until the front is closed.
@@ -111,7 +113,7 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 	a.conn.Patience(0)
 	head := a.got[:end:end]
 	a.got = a.got[end:]
-	go a.serve(head)
+	a.front.crew.run(func() { a.serve(head) })
 	return netpoll.Go
 }
 

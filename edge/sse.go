@@ -88,21 +88,32 @@ func sseFormat(frame bool) wire.Format {
 	return wire.SSE
 }
 
-func sseHead(w http.ResponseWriter, r *http.Request) {
-	sseFields(w.Header(), r)
-	w.WriteHeader(http.StatusOK)
+// sseFields stand in the head of an answer. The last one: who comes back is to
+// ask the load balancer, not this node. Over HTTP/2 it would end the other
+// streams, too.
+var sseFields = [][2]string{
+	{"Content-Type", "text/event-stream"},
+	{"Cache-Control", "no-cache, no-store"},
+	{"X-Accel-Buffering", "no"},
+	{"X-Content-Type-Options", "nosniff"},
+	{"Connection", "close"},
 }
 
-func sseFields(h http.Header, r *http.Request) {
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-store")
-	h.Set("X-Accel-Buffering", "no")
-	h.Set("X-Content-Type-Options", "nosniff")
-	if r.ProtoMajor == 1 {
-		// Who comes back is to ask the load balancer, not this node. Over HTTP/2
-		// it would end the other streams, too.
-		h.Set("Connection", "close")
+// sseFieldLines are the fields as HTTP/1.1 has them.
+var sseFieldLines = func() (lines string) {
+	for _, f := range sseFields {
+		lines += f[0] + ": " + f[1] + "\r\n"
 	}
+	return lines
+}()
+
+func sseHead(w http.ResponseWriter, r *http.Request) {
+	for _, f := range sseFields {
+		if r.ProtoMajor == 1 || f[0] != "Connection" {
+			w.Header().Set(f[0], f[1])
+		}
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
 // sseClosing spells the farewell. Who is sent elsewhere, or must wait, is told
@@ -197,7 +208,6 @@ func (t *sse) park(w http.ResponseWriter, v *visit) {
 		p.Closed(err)
 		return
 	}
-	sseFields(w.Header(), v.r)
-	p.head = append(responseHead(http.StatusOK, w.Header()), wire.Retry(retry)...)
+	p.head = append(responseHead(http.StatusOK, w.Header(), sseFieldLines), wire.Retry(retry)...)
 	p.begin(v, h, p)
 }

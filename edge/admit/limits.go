@@ -109,15 +109,27 @@ func (l *Limiter) Acquire(addr netip.Addr, user string) (release func(), err err
 	if l.limits.PerAddress > 0 {
 		l.addresses[addr]++
 	}
-	return sync.OnceFunc(func() { l.release(addr, user) }), nil
+	return (&place{l: l, addr: addr, user: user}).release, nil
 }
 
-func (l *Limiter) release(addr netip.Addr, user string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.total--
-	less(l.users, user)
-	less(l.addresses, addr)
+// A place is what Acquire gave; guarded by the limiter's mu.
+type place struct {
+	l        *Limiter
+	addr     netip.Addr
+	user     string
+	released bool
+}
+
+func (p *place) release() {
+	p.l.mu.Lock()
+	defer p.l.mu.Unlock()
+	if p.released {
+		return
+	}
+	p.released = true
+	p.l.total--
+	less(p.l.users, p.user)
+	less(p.l.addresses, p.addr)
 }
 
 func (l *Limiter) refuse(limit string, after time.Duration) error {

@@ -68,14 +68,25 @@ func NewQueue(spelling *Spelling, writer Writer) *Queue {
 
 // Opened implements Outbox: the first frame of a connection is weft.open.
 func (q *Queue) Opened(s *Session, o feed.Opened) {
-	data, _ := json.Marshal(struct {
-		Connection string   `json:"connection"`
-		Node       string   `json:"node"`
-		User       string   `json:"user,omitempty"`
-		Subjects   []string `json:"subjects"`
-		Resume     string   `json:"resume"`
-	}{s.about.ID, s.about.Node, s.Identity().User, o.Subjects, o.Resume})
-	q.put(slack, nil, q.spelling.Format.Control(o.ID, wire.TypeOpen, data))
+	data := make([]byte, 0, 192)
+	member := func(name, value string) {
+		data = append(data, name...)
+		data = wire.AppendString(data, value)
+	}
+	member(`{"connection":`, s.about.ID)
+	member(`,"node":`, s.about.Node)
+	if user := s.Identity().User; user != "" {
+		member(`,"user":`, user)
+	}
+	data = append(data, `,"subjects":[`...)
+	for i, sub := range o.Subjects {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = wire.AppendString(data, sub)
+	}
+	member(`],"resume":`, o.Resume)
+	q.put(slack, nil, q.spelling.Format.Control(o.ID, wire.TypeOpen, append(data, '}')))
 }
 
 // Reset implements Outbox.

@@ -33,10 +33,10 @@ func appendHead(dst []byte, id string) []byte {
 // appendTail writes what follows the id: the same for every connection.
 func appendTail(dst []byte, m *feed.Message) []byte {
 	dst = append(dst, `,"subject":`...)
-	dst = appendString(dst, m.Subject)
+	dst = AppendString(dst, m.Subject)
 	if typ := eventType(m); typ != "" {
 		dst = append(dst, `,"type":`...)
-		dst = appendString(dst, typ)
+		dst = AppendString(dst, typ)
 	}
 	switch {
 	case !utf8.Valid(m.Data):
@@ -48,7 +48,7 @@ func appendTail(dst []byte, m *feed.Message) []byte {
 		dst = appendLine(dst, m.Data)
 	default:
 		dst = append(dst, `,"data":`...)
-		dst = appendString(dst, string(m.Data))
+		dst = AppendString(dst, string(m.Data))
 	}
 	return append(dst, '}')
 }
@@ -66,14 +66,30 @@ func appendLine(dst, data []byte) []byte {
 	return out.Bytes()
 }
 
-// appendString writes s as a JSON string. Bytes that are not UTF-8 become
+// AppendString writes s as a JSON string. Bytes that are not UTF-8 become
 // U+FFFD.
-func appendString(dst []byte, s string) []byte {
+func AppendString(dst []byte, s string) []byte {
+	if plain(s) {
+		dst = append(dst, '"')
+		dst = append(dst, s...)
+		return append(dst, '"')
+	}
 	quoted, err := json.Marshal(s)
 	if err != nil {
 		return append(dst, `""`...)
 	}
 	return append(dst, quoted...)
+}
+
+// plain reports whether s stands in JSON as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c >= 0x7f, c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		}
+	}
+	return true
 }
 
 // eventType returns m's type, or "" when it could break a frame or pass for one
