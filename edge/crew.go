@@ -1,7 +1,13 @@
 package edge
 
-// crewSize is how many goroutines of a crew may wait for work.
-const crewSize = 16
+import "time"
+
+const (
+	// crewSize is how many goroutines of a crew may wait for work, and crewWait
+	// for how long.
+	crewSize = 16
+	crewWait = time.Second
+)
 
 // A crew is goroutines that serve short requests one after the other: their
 // stacks have grown already, which costs a fresh goroutine as much as the parsing
@@ -26,6 +32,8 @@ func (c *crew) run(f func()) {
 }
 
 func (c *crew) serve(f func()) {
+	patience := time.NewTimer(crewWait)
+	defer patience.Stop()
 	for {
 		f()
 		select {
@@ -33,9 +41,13 @@ func (c *crew) serve(f func()) {
 		default:
 			return
 		}
+		patience.Reset(crewWait)
 		select {
 		case f = <-c.work:
 			<-c.idle
+		case <-patience.C:
+			<-c.idle
+			return
 		case <-c.done:
 			return
 		}
