@@ -154,18 +154,18 @@ func (w *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	w.taken = true
 	type released struct {
-		conn net.Conn
+		conn *net.TCPConn
 		rest []byte
 		err  error
 	}
 	out := make(chan released, 1)
-	w.arrival.conn.Release(func(conn net.Conn, rest []byte, err error) { out <- released{conn, rest, err} })
+	w.arrival.conn.Release(func(conn *net.TCPConn, rest []byte, err error) { out <- released{conn, rest, err} })
 	select {
 	case c := <-out:
 		if c.err != nil {
 			return nil, nil, c.err
 		}
-		conn := &begun{Conn: c.conn, read: c.rest}
+		conn := &begun{TCPConn: c.conn, read: c.rest}
 		return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 	case <-w.arrival.front.edge.poller.Done():
 		return nil, nil, errLeft

@@ -65,9 +65,9 @@ func (f *front) Close() (err error) {
 }
 
 // hand hands a connection to net/http, with what was read from it.
-func (f *front) hand(conn net.Conn, read []byte) {
+func (f *front) hand(conn *net.TCPConn, read []byte) {
 	select {
-	case f.others <- &begun{Conn: conn, read: read}:
+	case f.others <- &begun{TCPConn: conn, read: read}:
 	case <-f.done:
 		_ = conn.Close()
 	}
@@ -89,10 +89,10 @@ var eventsLine = []byte("GET " + pathEvents)
 // Receive implements netpoll.Client.
 func (a *arrival) Receive(b []byte) netpoll.Verdict {
 	if a.asked {
-		if len(a.got)+len(b) > maxChatter {
-			return netpoll.Drop
-		}
 		a.got = append(a.got, b...)
+		if len(a.got) > maxChatter {
+			return netpoll.Pause // until somebody wants it
+		}
 		return netpoll.Go
 	}
 	seen := len(a.got)
@@ -100,12 +100,13 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 	n := min(len(a.got), len(eventsLine))
 	if !bytes.Equal(a.got[:n], eventsLine[:n]) || len(a.got) > n && a.got[n] != ' ' && a.got[n] != '?' {
 		a.leave(nil)
-		return netpoll.Go
+		return netpoll.Pause
 	}
 	end := headEnd(a.got, max(0, seen-2))
 	if end < 0 {
 		if len(a.got) > maxHead {
 			a.leave(nil) // net/http says what is wrong
+			return netpoll.Pause
 		}
 		return netpoll.Go
 	}
@@ -139,14 +140,10 @@ func headEnd(b []byte, from int) int {
 // sent, and the rest.
 func (a *arrival) leave(head []byte) {
 	a.asked = true // what comes meanwhile is kept
-	a.conn.Release(func(conn net.Conn, rest []byte, err error) {
-		if err != nil {
-			if conn != nil {
-				_ = conn.Close()
-			}
-			return
+	a.conn.Release(func(conn *net.TCPConn, rest []byte, err error) {
+		if err == nil {
+			go a.front.hand(conn, append(head, rest...))
 		}
-		go a.front.hand(conn, append(head, rest...))
 	})
 }
 
@@ -168,14 +165,14 @@ func (*arrival) Closed(error) {}
 
 // A begun connection is one from which something was read.
 type begun struct {
-	net.Conn
+	*net.TCPConn
 	read []byte
 }
 
 // Read implements net.Conn.
 func (b *begun) Read(p []byte) (int, error) {
 	if len(b.read) == 0 {
-		return b.Conn.Read(p)
+		return b.TCPConn.Read(p)
 	}
 	n := copy(p, b.read)
 	if b.read = b.read[n:]; len(b.read) == 0 {

@@ -158,7 +158,7 @@ func (h hold) give(p *netpoll.Poller, client netpoll.Client) (*netpoll.Conn, err
 	}
 	conn, early := h.conn, h.early
 	if b, ok := conn.(*begun); ok { // net/http has read what it began with
-		conn, early = b.Conn, append(early, b.read...)
+		conn, early = b.TCPConn, append(early, b.read...)
 	}
 	c, err := p.Take(conn, early, client)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
 )
@@ -14,8 +13,8 @@ import (
 // more connection.
 const acceptPause = 50 * time.Millisecond
 
-// Accept takes over all connections that come in until done is closed; it returns
-// nil then. l stays open. arrive is called for each with its peer's address and returns its
+// Accept takes over all connections that come in until done is closed, and returns
+// nil then; l stays open. arrive is called for each with its peer's address and returns its
 // client, with which the poller has the given patience; it must not block.
 // Options of a connection are those of the listening socket, from which it
 // inherits them.
@@ -39,9 +38,15 @@ func (p *Poller) Accept(l *net.TCPListener, done <-chan struct{}, patience time.
 	}()
 	err = p.accept(raw, patience, arrive)
 	close(ended)
-	return errors.Join(err, <-closed)
+	select {
+	case <-done:
+		return <-closed
+	default:
+		return errors.Join(err, <-closed)
+	}
 }
 
+// accept goes on until it fails, if only because raw was closed.
 func (p *Poller) accept(raw syscall.RawConn, patience time.Duration, arrive func(c *Conn, peer netip.AddrPort) Client) error {
 	for {
 		fd, peer := -1, syscall.Sockaddr(nil)
@@ -51,8 +56,6 @@ func (p *Poller) accept(raw syscall.RawConn, patience time.Duration, arrive func
 			return failed != syscall.EAGAIN
 		})
 		switch {
-		case errors.Is(err, os.ErrClosed):
-			return nil
 		case err != nil:
 			return fmt.Errorf("accept connections: %w", err)
 		case failed == syscall.EMFILE || failed == syscall.ENFILE || failed == syscall.ENOBUFS || failed == syscall.ENOMEM:
@@ -61,15 +64,12 @@ func (p *Poller) accept(raw syscall.RawConn, patience time.Duration, arrive func
 		case failed != nil: // that one connection has failed, see accept(2)
 			continue
 		}
-		c, err := p.hold(fd)
-		if err != nil {
-			if errors.Is(err, ErrClosed) {
-				return nil
-			}
-			return err
-		}
+		c := p.conn(fd)
 		c.client = arrive(c, address(peer))
 		c.limit = time.Now().Add(patience).UnixNano()
+		if err := p.hold(c); err != nil {
+			return err
+		}
 		p.watch(c)
 		c.call(hurried)
 	}

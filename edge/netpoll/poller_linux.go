@@ -149,11 +149,11 @@ func (p *Poller) Take(conn net.Conn, early []byte, client Client) (*Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.hold(fd)
-	if err != nil {
+	c := p.conn(fd)
+	c.client, c.early = client, early
+	if err := p.hold(c); err != nil {
 		return nil, err
 	}
-	c.client, c.early = client, early
 	// From now on there are two descriptors of one connection; the first one
 	// goes, and with it what the runtime keeps of it.
 	_ = tcp.Close()
@@ -164,22 +164,24 @@ func (p *Poller) Take(conn net.Conn, early []byte, client Client) (*Conn, error)
 	return c, nil
 }
 
-// hold enters a descriptor, which is closed when that fails. Its connection has
-// no client yet and must not be called.
-func (p *Poller) hold(fd int) (*Conn, error) {
+// conn makes a connection of a descriptor; it has no client yet.
+func (p *Poller) conn(fd int) *Conn {
 	generation := p.next.Add(1)
-	c := &Conn{fd: int32(fd), generation: int32(generation), worker: p.workers[int(generation)%len(p.workers)]}
+	return &Conn{fd: int32(fd), generation: int32(generation), worker: p.workers[int(generation)%len(p.workers)]}
+}
+
+// hold enters a connection. When that fails it is closed.
+func (p *Poller) hold(c *Conn) error {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.closed || p.epoll == nil {
-		p.mu.Unlock()
-		return nil, errors.Join(ErrClosed, syscall.Close(fd))
+		return errors.Join(ErrClosed, syscall.Close(int(c.fd)))
 	}
-	for fd >= len(p.conns) {
+	for int(c.fd) >= len(p.conns) {
 		p.conns = append(p.conns, make([]*Conn, max(64, len(p.conns)))...)
 	}
-	p.conns[fd] = c
-	p.mu.Unlock()
-	return c, nil
+	p.conns[c.fd] = c
+	return nil
 }
 
 // watch makes the kernel report what happens to c.

@@ -53,7 +53,7 @@ func (*Conn) Hurry(time.Duration) {}
 func (*Conn) Become(Client) {}
 
 // Release does nothing.
-func (*Conn) Release(func(net.Conn, []byte, error)) {}
+func (*Conn) Release(func(*net.TCPConn, []byte, error)) {}
 
 // Patience does nothing.
 func (*Conn) Patience(time.Duration) {}

@@ -15,7 +15,7 @@ func (p *Poller) Done() <-chan struct{} { return p.over }
 // the poller.
 type turn struct {
 	to      Client
-	release func(conn net.Conn, rest []byte, err error)
+	release func(conn *net.TCPConn, rest []byte, err error)
 }
 
 // Become gives the connection to another client, which first receives what the
@@ -30,7 +30,7 @@ func (c *Conn) Become(next Client) {
 // Release takes the connection out of the poller: f gets it, and what its client
 // has left over, or an error when it is closed already. The client hears nothing
 // more. f must not block.
-func (c *Conn) Release(f func(conn net.Conn, rest []byte, err error)) {
+func (c *Conn) Release(f func(conn *net.TCPConn, rest []byte, err error)) {
 	c.turn.Store(&turn{release: f})
 	c.call(turned)
 }
@@ -62,20 +62,22 @@ func (c *Conn) change() {
 	case c.gone:
 		t.to.Closed(io.EOF)
 	default:
-		c.client, c.limit = t.to, 0
-		if len(rest) > 0 {
-			c.early, c.unread = rest, true
-		}
+		c.client, c.limit, c.paused = t.to, 0, false
+		c.early = rest
+		c.unread = c.unread || len(rest) > 0
 	}
 }
 
-// out makes a net.Conn of the connection, which the poller forgets.
-func (c *Conn) out() (net.Conn, error) {
+// out makes a TCPConn of the connection, which the poller forgets.
+func (c *Conn) out() (*net.TCPConn, error) {
 	c.gone, c.client = true, nil
 	c.worker.poller.forget(c)
 	_ = c.worker.poller.control(c, syscall.EPOLL_CTL_DEL, 0)
 	f := os.NewFile(uintptr(c.fd), "tcp")
 	conn, err := net.FileConn(f) // which duplicates the descriptor
 	_ = f.Close()
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
 }

@@ -1,0 +1,183 @@
+package netpoll
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// leaver is a side that leaves what it has received to the next one.
+type leaver struct{ *side }
+
+func (l leaver) Rest() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.received.Bytes()
+}
+
+// listen makes a poller take connections until the test ends, each with the
+// client that is next in the channel.
+func listen(t *testing.T, p *Poller, patience time.Duration, clients <-chan Client) (dial func() *net.TCPConn, conns <-chan *Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived, done, ended := make(chan *Conn, 8), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- p.Accept(ln.(*net.TCPListener), done, patience, func(c *Conn, peer netip.AddrPort) Client {
+			if peer.Addr() != netip.MustParseAddr("127.0.0.1") || peer.Port() == 0 {
+				t.Errorf("the peer's address is %v", peer)
+			}
+			arrived <- c
+			return <-clients
+		})
+	}()
+	t.Cleanup(func() {
+		close(done)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		ln.Close()
+	})
+	return func() *net.TCPConn {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn.(*net.TCPConn)
+	}, arrived
+}
+
+func TestAConnectionThatCameInChangesHands(t *testing.T) {
+	p := start(t, Config{})
+	first, second := leaver{newSide()}, newSide()
+	clients := make(chan Client, 1)
+	clients <- first
+	dial, conns := listen(t, p, 10*time.Second, clients)
+	peer := dial()
+	if _, err := peer.Write([]byte("hello ")); err != nil {
+		t.Fatal(err)
+	}
+	first.awaitReceived(t, 6)
+	c := <-conns
+	second.say(false, []byte("welcome"))
+	c.Become(second)
+	c.Wake(false)
+	if got := second.awaitReceived(t, 6); got != "hello " {
+		t.Errorf("the next client received %q", got)
+	}
+	got := make([]byte, 7)
+	if _, err := io.ReadFull(peer, got); err != nil || string(got) != "welcome" {
+		t.Errorf("the peer read %q, %v", got, err)
+	}
+	if _, err := peer.Write([]byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	if got := second.awaitReceived(t, 11); got != "hello again" {
+		t.Errorf("the next client received %q", got)
+	}
+	peer.Close()
+	if err := second.awaitClosed(t); !errors.Is(err, io.EOF) {
+		t.Errorf("closed with %v, want EOF", err)
+	}
+	select {
+	case err := <-first.closed:
+		t.Errorf("the first client was told %v", err)
+	default:
+	}
+}
+
+func TestAConnectionThatIsReleasedGoesOnWithoutThePoller(t *testing.T) {
+	p := start(t, Config{})
+	first := leaver{newSide()}
+	clients := make(chan Client, 1)
+	clients <- first
+	dial, conns := listen(t, p, 300*time.Millisecond, clients)
+	peer := dial()
+	if _, err := peer.Write([]byte("some")); err != nil {
+		t.Fatal(err)
+	}
+	first.awaitReceived(t, 4)
+	type released struct {
+		conn *net.TCPConn
+		rest []byte
+		err  error
+	}
+	out := make(chan released, 1)
+	(<-conns).Release(func(conn *net.TCPConn, rest []byte, err error) { out <- released{conn, rest, err} })
+	r := <-out
+	if r.err != nil || string(r.rest) != "some" {
+		t.Fatalf("released with %q, %v", r.rest, r.err)
+	}
+	defer r.conn.Close()
+	time.Sleep(500 * time.Millisecond) // its patience is over, and nobody else's concern
+	if _, err := peer.Write([]byte("thing")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(r.conn, got); err != nil || string(got) != "thing" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+func TestAConnectionThatSaysNothingIsGivenUp(t *testing.T) {
+	p := start(t, Config{})
+	silent, waiting := newSide(), &patient{side: newSide(), conn: make(chan *Conn, 1)}
+	clients := make(chan Client, 2)
+	clients <- silent
+	clients <- waiting
+	dial, conns := listen(t, p, 200*time.Millisecond, clients)
+	dial()
+	<-conns
+	peer := dial()
+	waiting.conn <- <-conns
+	if _, err := peer.Write([]byte("wait for me")); err != nil {
+		t.Fatal(err)
+	}
+	if err := silent.awaitClosed(t); !errors.Is(err, ErrSlow) {
+		t.Errorf("closed with %v, want ErrSlow", err)
+	}
+	select {
+	case err := <-waiting.closed:
+		t.Errorf("who was granted patience was closed with %v", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+}
+
+// patient waits for its peer forever once that has said something.
+type patient struct {
+	*side
+	conn chan *Conn
+}
+
+func (p *patient) Receive(b []byte) Verdict {
+	(<-p.conn).Patience(0)
+	return p.side.Receive(b)
+}
+
+func TestAConnectionThatIsClosedChangesHandsNoMore(t *testing.T) {
+	p := start(t, Config{})
+	first, next := newSide(), newSide()
+	clients := make(chan Client, 1)
+	clients <- first
+	dial, conns := listen(t, p, 10*time.Second, clients)
+	dial().Close()
+	if err := first.awaitClosed(t); !errors.Is(err, io.EOF) {
+		t.Fatalf("closed with %v, want EOF", err)
+	}
+	c := <-conns
+	c.Become(next)
+	if err := next.awaitClosed(t); !errors.Is(err, io.EOF) {
+		t.Errorf("the next client was told %v, want EOF", err)
+	}
+	out := make(chan error, 1)
+	c.Release(func(conn *net.TCPConn, _ []byte, err error) { out <- err })
+	if err := <-out; !errors.Is(err, io.EOF) {
+		t.Errorf("released with %v, want EOF", err)
+	}
+}
