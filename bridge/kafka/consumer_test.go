@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -258,6 +259,30 @@ func TestKafkaMayBeAbsentAtStartAndIsSaidOnce(t *testing.T) {
 	}
 	if !r.Joined() || r.log.count("joined the Kafka consumer group") != 1 {
 		t.Error("the end of the trouble was not told")
+	}
+}
+
+func TestAMemberComesBackAsTheOneItWas(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, "orders"))
+	p := newProducer(t, b)
+	store := newMemory()
+	r := start(t, options(b, func(k *bridge.KafkaConfig) { k.SessionTimeout = time.Minute }), store)
+	produce(t, p, order("ann", 0))
+	eventually(t, "it works", func() bool { return store.count() == 1 })
+	before := b.GroupInfo("weft").Members[0].MemberID
+
+	var away atomic.Bool
+	away.Store(true)
+	b.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		return nil, io.EOF, away.Load()
+	})
+	eventually(t, "the trouble is told", func() bool { return r.log.count(`doing="connect to Kafka"`) > 0 })
+	away.Store(false)
+	produce(t, p, order("ann", 1))
+	eventually(t, "the next record is stored", func() bool { return store.count() == 2 })
+	if m := b.GroupInfo("weft").Members; len(m) != 1 || m[0].MemberID != before {
+		t.Errorf("members %+v, want only %s", m, before)
 	}
 }
 

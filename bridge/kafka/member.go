@@ -19,6 +19,11 @@ const (
 	lookForTopics = 5 * time.Second
 	// leaveWait bounds leaving the group.
 	leaveWait = 2 * time.Second
+	// comeBack is for how long a member whose brokers are away tries to come back
+	// as the one it was. A group that returns with them waits for the members it
+	// had; a new one in the place of one that has gone would wait until the other
+	// is missed.
+	comeBack = time.Minute
 	// settled is how long a session must have lasted for the patience to begin anew.
 	settled = 10 * time.Second
 )
@@ -77,7 +82,8 @@ func (m *member) run(ctx context.Context) {
 	}
 }
 
-// connected consumes over one client until something fails or ctx ends.
+// connected consumes over one client, as one member, until something fails for
+// longer or ctx ends.
 func (m *member) connected(ctx context.Context) error {
 	k := &m.opts.Kafka
 	client, err := connect(ctx, k.Brokers, groupConfig(k, m.tls, m.start))
@@ -118,9 +124,16 @@ func (m *member) connected(ctx context.Context) error {
 		case <-time.After(leaveWait):
 		}
 	}()
+	var there time.Time // the last time that the group was
 	for ctx.Err() == nil {
-		if err := m.consume(ctx, group, client, beats); err != nil {
+		err := m.consume(ctx, group, client, beats)
+		switch {
+		case err == nil, ctx.Err() != nil:
+			there = time.Now()
+		case time.Since(there) > comeBack, errors.Is(err, errSessionLost), isAuthentication(err):
 			return err
+		default:
+			m.trouble.report("connect to Kafka", err)
 		}
 		pause(ctx, retryFirst)
 	}
