@@ -94,7 +94,7 @@ func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
 func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *testing.T) {
 	for _, p := range paths[:2] {
 		t.Run(p.name, func(t *testing.T) {
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Keepalive = 100 * time.Millisecond })
+			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Keepalive = 500 * time.Millisecond })
 			lively, lying := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents), s.dialRaw(nameWebSocket, s.token("bob", nil), pathEvents)
 			s.eventually("connected", func() bool { return s.edge.Connections() == 2 })
 			_, err := lying.Write(clientFrame(opText, []byte(`{"never":`)))

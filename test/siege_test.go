@@ -22,22 +22,23 @@ import (
 // or memory once they have been found out, and meanwhile nobody else waits.
 func TestHostileClientsHoldNothing(t *testing.T) {
 	for _, scene := range []struct {
-		name   string
-		attack func(*siege)
+		name      string
+		attack    func(*siege)
+		keepalive time.Duration
 	}{
-		{"requests that come a byte at a time", attackSlowRequests},
-		{"giant heads", attackGiantHeads},
-		{"pipelined requests", attackPipelines},
-		{"half-closed connections", attackHalfClosed},
-		{"resets", attackResets},
-		{"readers that do not read", attackZeroWindows},
-		{"frames that break the protocol", attackBadFrames},
-		{"messages that are never finished", attackUnfinished},
-		{"pings whose pongs are not read", attackPings},
+		{"requests that come a byte at a time", attackSlowRequests, keepalive},
+		{"giant heads", attackGiantHeads, keepalive},
+		{"pipelined requests", attackPipelines, keepalive},
+		{"half-closed connections", attackHalfClosed, keepalive},
+		{"resets", attackResets, keepalive},
+		{"readers that do not read", attackZeroWindows, time.Minute},
+		{"frames that break the protocol", attackBadFrames, keepalive},
+		{"messages that are never finished", attackUnfinished, keepalive},
+		{"pings whose pongs are not read", attackPings, keepalive},
 	} {
 		t.Run(strings.ReplaceAll(scene.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			s := besiege(t)
+			s := besiege(t, scene.keepalive)
 			scene.attack(s)
 			s.over()
 		})
@@ -45,7 +46,8 @@ func TestHostileClientsHoldNothing(t *testing.T) {
 }
 
 const (
-	// keepalive and queueBytes are those of a node under siege.
+	// keepalive and queueBytes are those of a node under siege, unless who does not
+	// answer is to be cut for something else.
 	keepalive  = time.Second
 	queueBytes = 256 << 10
 	// varying and aClient are by how many bytes the heap may grow, in all and with
@@ -83,7 +85,7 @@ type footprint struct {
 
 // besiege starts a node and its well-behaved clients, which get events until the
 // end.
-func besiege(t *testing.T) *siege {
+func besiege(t *testing.T, keepalive time.Duration) *siege {
 	s := &siege{t: t, token: stage.Token(t, "eve", nil)}
 	s.node = stage.StartNode(t, stage.Settings(t.TempDir()).
 		With("public.keepalive", keepalive.String()).
@@ -202,7 +204,7 @@ func (s *siege) over() {
 	s.calmDown()
 	s.t.Logf("%d clients; heap %d KiB before, %d after; %d events for the others, the slowest took %v",
 		s.hostile, s.before.heap>>10, heap>>10, s.sent, s.worst.Round(time.Millisecond))
-	if s.worst > 2*time.Second {
+	if s.worst > 3*time.Second {
 		s.t.Errorf("an event for a well-behaved client took %v", s.worst)
 	}
 	for _, r := range s.calm {

@@ -188,7 +188,7 @@ func attackZeroWindows(s *siege) {
 	streams := s.deaf(s.dials(100, s.follow(client.SSE, "")))
 	sockets := s.deaf(s.dials(100, s.follow(client.WebSocket, "")))
 	s.connected(len(streams) + len(sockets))
-	s.cached = 4 * 8 << 20 // blocks of the stream's file
+	s.cached = 64 << 20 // blocks of the stream's file, and what its answers are pooled in
 	var ids []string
 	payload := bytes.Repeat([]byte("x"), 64<<10)
 	slow := func() int { return int(metric(s.t, s.node, `weft_edge_endings_total\{[^}]*"slow"[^}]*\}`)) }
