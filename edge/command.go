@@ -112,8 +112,8 @@ func parseCommand(message []byte) (command, error) {
 func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *session.Queue) {
 	ctx, cancel := s.Within(context.Background())
 	defer cancel()
-	// Each keep-alive asks for a pong: who misses three is gone, and so is who
-	// takes as long for one message.
+	// Who says nothing for three keep-alives, though pongs were asked for, is gone,
+	// and so is who takes as long for one message.
 	patience := 3 * t.cfg.Public.Keepalive
 	midway := false
 	extend := func() {

@@ -140,8 +140,8 @@ func (p *parkedSocket) obeyAll(d delivery) {
 
 func (p *parkedSocket) hear() { p.heard.Store(time.Now().Unix()) }
 
-// alive is asked at each keep-alive, which asks for a pong: who misses three is
-// gone, and so is who takes as long for one message.
+// alive is asked at each keep-alive: who has said nothing for three, though pongs
+// were asked for, is gone, and so is who takes as long for one message.
 func (p *parkedSocket) alive() bool {
 	patience := 3 * p.edge.cfg.Public.Keepalive
 	return time.Since(time.Unix(p.heard.Load(), 0)) <= patience+time.Second

@@ -34,6 +34,7 @@ type Queue struct {
 	granted int // frames of a replay that may exceed the limit
 	room    chan struct{}
 	ended   bool
+	asked   bool          // the last keep-alive asked for a pong
 	skipped *feed.Message // newest event that was filtered, since the last id
 	skipID  string
 }
@@ -110,9 +111,12 @@ func (q *Queue) Skipped(m *feed.Message, id string) {
 }
 
 // Keepalive implements Outbox. A connection that has something to write needs
-// none; over WebSocket it is still asked for a pong.
+// none; over WebSocket it is still asked for a pong, by every other keep-alive:
+// an answer costs as much as the keep-alive.
 func (q *Queue) Keepalive(id string) {
 	q.mu.Lock()
+	q.asked = !q.asked
+	ask := q.asked && q.spelling.Format == wire.WebSocket
 	busy := q.pending+q.writing > 0
 	if !busy {
 		if id == "" && q.skipped != nil {
@@ -125,8 +129,8 @@ func (q *Queue) Keepalive(id string) {
 	q.mu.Unlock()
 	switch {
 	case !busy:
-		q.put(slack, nil, q.spelling.Keepalives.Frame(q.spelling.Format, id))
-	case q.spelling.Format == wire.WebSocket:
+		q.put(slack, nil, q.spelling.Keepalives.Frame(q.spelling.Format, id, ask))
+	case ask:
 		q.put(slack, nil, wire.Ping())
 	}
 }

@@ -10,6 +10,7 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 	"sync/atomic"
 
 	"weft/jetstream/feed"
@@ -69,20 +70,23 @@ type Keepalives struct {
 type keepalive struct {
 	id    string
 	frame []byte
+	asks  []byte // the frame and a ping
 }
 
 // Frame returns the keep-alive in format f that moves the cursor to id, or
-// leaves it where it is when id is "". Over WebSocket a ping follows it.
-func (k *Keepalives) Frame(f Format, id string) []byte {
-	if last := k.last[f].Load(); last != nil && last.id == id {
-		return last.frame
+// leaves it where it is when id is "". With ask, which is for WebSocket, a ping
+// follows it.
+func (k *Keepalives) Frame(f Format, id string, ask bool) []byte {
+	last := k.last[f].Load()
+	if last == nil || last.id != id {
+		frame := f.Control(id, TypeKeepalive, nil)
+		last = &keepalive{id: id, frame: frame, asks: slices.Concat(frame, Ping())}
+		k.last[f].Store(last)
 	}
-	made := &keepalive{id: id, frame: f.Control(id, TypeKeepalive, nil)}
-	if f == WebSocket {
-		made.frame = append(made.frame, Ping()...)
+	if ask {
+		return last.asks
 	}
-	k.last[f].Store(made)
-	return made.frame
+	return last.frame
 }
 
 func controlJSON(id, typ string, data []byte) []byte {

@@ -166,14 +166,14 @@ func TestControlFramesAreBounded(t *testing.T) {
 
 func TestKeepalivesAreShared(t *testing.T) {
 	var k Keepalives
-	a, b, c := k.Frame(SSE, "x"), k.Frame(SSE, "x"), k.Frame(SSE, "y")
+	a, b, c := k.Frame(SSE, "x", false), k.Frame(SSE, "x", false), k.Frame(SSE, "y", false)
 	if &a[0] != &b[0] || string(a) != "id: x\nevent: weft.keepalive\ndata:\n\n" || string(c) != "id: y\nevent: weft.keepalive\ndata:\n\n" {
 		t.Errorf("frames %q, %q, %q", a, b, c)
 	}
-	if plain := string(k.Frame(SSE, "")); plain != "event: weft.keepalive\ndata:\n\n" {
+	if plain := string(k.Frame(SSE, "", false)); plain != "event: weft.keepalive\ndata:\n\n" {
 		t.Errorf("plain frame %q", plain)
 	}
-	message := k.Frame(WebSocket, "x")
+	message := k.Frame(WebSocket, "x", true)
 	if body := string(messageBody(message[:len(message)-2])); body != `{"id":"x","type":"weft.keepalive"}` || !bytes.HasSuffix(message, Ping()) {
 		t.Errorf("over WebSocket %q", message)
 	}
