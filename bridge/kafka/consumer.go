@@ -17,7 +17,10 @@
 // records, applies the rule and fills a pipeline of the store. A lease, kept by
 // heartbeats of its own, says whether the broker still knows the member: a
 // member that has been cut off or paused for longer than the session time-out
-// sends nothing more, even before the client library has noticed.
+// sends nothing more, even before the client library has noticed. Joins, fetches
+// and the heartbeats of the lease have connections of their own, since a broker
+// answers one request of a connection after the other: while members join or
+// leave, partitions that do not move are read on.
 package kafka
 
 import (
