@@ -42,6 +42,9 @@ func (b *inbox) add(received []byte) { b.got = append(b.got, received...) }
 // midway reports whether some but not all frames of a message are there.
 func (b *inbox) midway() bool { return len(b.parts) > 0 }
 
+// empty reports whether nothing is there that waits for more.
+func (b *inbox) empty() bool { return len(b.got) == 0 && !b.midway() }
+
 // clear forgets what is there.
 func (b *inbox) clear() { b.got, b.cut, b.parts, b.payload = nil, false, nil, 0 }
 

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
+
+	"weft/edge/session"
 )
 
 // An upgrade is a ResponseWriter whose connection is a feeder.
@@ -138,6 +140,30 @@ func TestALengthBeyondAllEndsTheConnectionAtOnce(t *testing.T) {
 		b.add(append(head, 0, 0, 0, 0))
 		if _, _, err := b.next(); err == nil {
 			t.Errorf("a frame of %d bytes is waited for", length)
+		}
+	}
+}
+
+func TestAMessageHasItsTimeFromItsFirstByte(t *testing.T) {
+	b, _ := testInbox(t)
+	p := &parkedSocket{inbox: *b}
+	p.s = session.New(session.Config{Outbox: session.NewQueue(&session.Spelling{}, nil)})
+	first, pong := clientFrame(opText, []byte("{")), []byte{final | opPong, 0x80, 0, 0, 0, 0}
+	for _, c := range []struct {
+		what  string
+		sent  []byte
+		heard bool
+	}{
+		{"the beginning of a message", first[:3], true},
+		{"more of its frame", first[3:5], false},
+		{"the rest of its frame", first[5:], false},
+		{"a pong in between", pong, false},
+		{"the beginning of its second frame", first[:3], false},
+	} {
+		p.heard.Store(1)
+		p.Receive(c.sent)
+		if heard := p.heard.Load() != 1; heard != c.heard {
+			t.Errorf("%s begins the time anew: %v", c.what, heard)
 		}
 	}
 }

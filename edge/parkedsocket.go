@@ -75,6 +75,9 @@ func (p *parkedSocket) Receive(b []byte) netpoll.Verdict {
 	if p.s.Ended() {
 		return netpoll.Go // nothing counts any more but that the client closes
 	}
+	if p.inbox.empty() { // what begins now has all the time
+		p.hear()
+	}
 	p.inbox.add(b)
 	d, ok := p.advance()
 	if !ok {
