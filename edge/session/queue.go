@@ -17,6 +17,10 @@ const crowd = 256
 // make very many tiny ones wait for it, such as pongs.
 const frameCost = 48
 
+// little is the part of its limit up to which a queue is as good as empty: a
+// keep-alive that is on its way must not make the next large event too much.
+const little = 256
+
 // slack is by how much Weft's own frames may exceed a queue's limit.
 const slack = 64 << 10
 
@@ -178,7 +182,7 @@ func (q *Queue) add(extra int, head, rest []byte, bulk bool) bool {
 	if q.ended {
 		return true // dropped: the client has been told where it stands
 	}
-	if used := q.pending + q.writing; used > 0 && used+n > q.spelling.Limit+extra {
+	if used := q.pending + q.writing; used > q.spelling.Limit/little && used+n > q.spelling.Limit+extra {
 		if extra > 0 || q.granted == 0 {
 			return false
 		}

@@ -63,6 +63,17 @@ func TestAnEmptyQueueTakesOneFrameOfAnySize(t *testing.T) {
 	}
 }
 
+func TestAKeepaliveOnItsWayLeavesRoomForOneFrameOfAnySize(t *testing.T) {
+	q := testQueue(64 << 10)
+	q.Keepalive("id")
+	if !q.Event(message(1, 100<<10), "") {
+		t.Fatal("refused")
+	}
+	if q.Event(message(2, 1), "") {
+		t.Error("a second event is taken beyond the limit")
+	}
+}
+
 func TestWhatIsBeingWrittenCounts(t *testing.T) {
 	q := testQueue(1000)
 	q.Event(message(1, 900), "")
