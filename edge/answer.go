@@ -26,7 +26,7 @@ func (a *arrival) serve(head []byte) {
 		a.leave(head)
 		return
 	}
-	w := &answer{arrival: a, header: make(http.Header)}
+	w := &answer{arrival: a, header: make(http.Header), last: r.Close}
 	defer func() {
 		if p := recover(); p != nil {
 			a.front.edge.log.Error("serve a request for events: panic", "panic", p, "stack", string(debug.Stack()))
@@ -34,13 +34,15 @@ func (a *arrival) serve(head []byte) {
 		}
 	}()
 	a.front.handler.ServeHTTP(w, r)
-	w.finish()
+	if !w.later {
+		w.finish()
+	}
 }
 
 var heads = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 
-// read returns the request if it asks for a stream and is so plain that nothing
-// could be understood in two ways; else nil.
+// read returns the request if it is so plain that nothing could be understood in
+// two ways; else nil.
 func (a *arrival) read(head []byte) *http.Request {
 	if !plainHead(head) {
 		return nil
@@ -48,7 +50,7 @@ func (a *arrival) read(head []byte) *http.Request {
 	in := heads.Get().(*bufio.Reader)
 	in.Reset(bytes.NewReader(head))
 	r, err := http.ReadRequest(in)
-	if err != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Body != http.NoBody || r.Host == "" || !a.front.edge.stays(r) {
+	if err != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Body != http.NoBody || r.Host == "" {
 		return nil
 	}
 	in.Reset(nil)
@@ -106,26 +108,17 @@ func token(b []byte) bool {
 	return len(b) > 0
 }
 
-// stays reports whether a request for events is for a connection that stays open
-// until one of the sides ends it.
-func (e *Edge) stays(r *http.Request) bool {
-	for _, t := range e.list {
-		if t.speaks(r) {
-			return t.name() != namePoll
-		}
-	}
-	return false
-}
-
 // An answer is the http.ResponseWriter of a request that the front serves. It
-// either goes out whole, as the last one of its connection, or the connection
-// is taken over.
+// either goes out whole, or the connection is taken over.
 type answer struct {
 	arrival *arrival
 	header  http.Header
 	status  int
 	body    bytes.Buffer
+	last    bool // the client wants no further one on the connection
 	taken   bool
+	later   bool   // it is not finished when the handler returns
+	sent    func() // called when the answer is sent, or cannot be; may be nil
 }
 
 // Header implements http.ResponseWriter.
@@ -175,15 +168,14 @@ func (w *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // become gives the connection to a client of the poller.
 func (w *answer) become(client netpoll.Client) *netpoll.Conn {
 	w.taken = true
-	w.arrival.conn.Become(client)
+	w.arrival.conn.Become(client, 0)
 	return w.arrival.conn
 }
 
 // abort closes the connection unless it was taken over.
 func (w *answer) abort() {
 	if !w.taken {
-		w.become(&letter{})
-		w.arrival.conn.Wake(false)
+		w.become(&reply{last: true}).Wake(false)
 	}
 }
 
@@ -193,33 +185,79 @@ func (w *answer) finish() {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	w.header.Set("Connection", "close")
+	last := w.last || w.header.Get("Connection") == "close"
+	if last {
+		w.header.Set("Connection", "close")
+	}
 	w.header.Set("Content-Length", strconv.Itoa(w.body.Len()))
-	w.become(&letter{[][]byte{responseHead(w.status, w.header, ""), w.body.Bytes()}})
-	w.arrival.conn.Wake(false)
-	w.arrival.conn.Hurry(graceKeep)
+	frames := [][]byte{responseHead(w.status, w.header, ""), w.body.Bytes()}
+	conn := w.become(&reply{arrival: w.arrival, frames: frames, last: last, sent: w.sent})
+	conn.Wake(false)
+	if w.arrival.front.edge.draining.Load() {
+		conn.Hurry(graceKeep)
+	}
 }
 
-// A letter is the netpoll.Client that sends something and ends.
-type letter struct{ frames [][]byte }
+// A reply is the netpoll.Client that sends an answer. After the last one it
+// closes the connection; else that waits for the next request.
+type reply struct {
+	spill
+	arrival *arrival
+	frames  [][]byte
+	last    bool
+	sent    func()
+}
 
 // Take implements netpoll.Client.
-func (l *letter) Take() ([][]byte, bool) { return l.frames, true }
+func (l *reply) Take() ([][]byte, bool) {
+	frames := l.frames
+	l.frames = nil
+	return frames, l.last
+}
 
 // Wrote implements netpoll.Client.
-func (*letter) Wrote(int) {}
+func (l *reply) Wrote(int) {
+	if !l.last {
+		l.arrival.anew()
+		l.over()
+	}
+}
 
-// Receive implements netpoll.Client.
-func (*letter) Receive([]byte) netpoll.Verdict { return netpoll.Go }
+// over tells that nothing more is to be sent.
+func (l *reply) over() {
+	if l.sent != nil {
+		l.sent()
+		l.sent = nil
+	}
+}
 
 // Closed implements netpoll.Client.
-func (*letter) Closed(error) {}
+func (l *reply) Closed(error) { l.over() }
+
+// A spill is what a client sends before it is its turn. It is bounded: who
+// sends more waits.
+type spill struct{ got []byte }
+
+// Receive implements netpoll.Client.
+func (s *spill) Receive(b []byte) netpoll.Verdict {
+	s.got = append(s.got, b...)
+	if len(s.got) > maxChatter {
+		return netpoll.Pause
+	}
+	return netpoll.Go
+}
+
+// Rest implements netpoll.Leaver.
+func (s *spill) Rest() []byte {
+	rest := s.got
+	s.got = nil
+	return rest
+}
 
 // oneLine keeps a value from ending its field.
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
-// responseHead spells the head of an answer that ends with its connection (RFC
-// 9112, section 6.3): the fields of h and others, which are whole lines.
+// responseHead spells the head of an answer (RFC 9112, section 4): the fields of h and others, which are whole lines.
 func responseHead(status int, h http.Header, others string) []byte {
 	b := make([]byte, 0, 384)
 	b = append(b, "HTTP/1.1 "...)

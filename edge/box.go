@@ -19,14 +19,13 @@ const (
 // A box is the session.Outbox of a long poll: it gathers until it is full, and
 // what comes then is left for the next poll.
 type box struct {
-	ready chan struct{} // closed when the poll can be answered
-
 	mu     sync.Mutex
+	ready  func() // called once, when the poll can be answered; nil until somebody waits
 	got    harvest
 	bytes  int
 	caught bool
 	full   bool
-	told   bool // ready is closed
+	told   bool // there was something to answer
 }
 
 // harvest is what a box gathered.
@@ -40,7 +39,17 @@ type harvest struct {
 // polled is one event as JSON, in two pieces of which the second is shared.
 type polled struct{ head, rest []byte }
 
-func newBox() *box { return &box{ready: make(chan struct{})} }
+// await makes the box call ready, once, when the poll can be answered, or at once
+// if it can. ready must not block.
+func (b *box) await(ready func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.told {
+		ready()
+		return
+	}
+	b.ready = ready
+}
 
 // harvest returns what was gathered and closes the box.
 func (b *box) harvest() *harvest {
@@ -51,11 +60,14 @@ func (b *box) harvest() *harvest {
 	return &h
 }
 
-// tell closes ready when there is something to answer.
+// tell tells when there is something to answer.
 func (b *box) tell() {
-	if !b.told && (b.full || b.caught && (len(b.got.events) > 0 || b.got.reset)) {
-		b.told = true
-		close(b.ready)
+	if b.told || !b.full && (!b.caught || len(b.got.events) == 0 && !b.got.reset) {
+		return
+	}
+	b.told = true
+	if b.ready != nil {
+		b.ready()
 	}
 }
 
@@ -156,4 +168,5 @@ func (b *box) End(c session.Cause) {
 	if c.Ending().Cut {
 		b.got.events = nil
 	}
+	b.tell()
 }

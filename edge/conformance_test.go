@@ -20,10 +20,10 @@ type path struct {
 	set   func(t *testing.T, s *stack)
 }
 
-// paths are all of them. Polls are answered by net/http on each.
+// paths are all of them.
 var paths = []path{
 	{"parked", []string{nameSSE, nameWebSocket, namePoll}, func(*testing.T, *stack) {}},
-	{"goroutine", []string{nameSSE, nameWebSocket}, func(_ *testing.T, s *stack) { s.unparked = true }},
+	{"goroutine", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.unparked = true }},
 	// SSE comes over HTTP/2 then, WebSocket over HTTP/1.1.
 	{"tls", []string{nameSSE, nameWebSocket}, func(t *testing.T, s *stack) {
 		files, pool := certificate(t)

@@ -73,14 +73,20 @@ func (f *front) hand(conn *net.TCPConn, read []byte) {
 	}
 }
 
-// An arrival is a connection whose first request has not been answered. It
-// is the poller's client until then; what it holds is bounded.
+// An arrival is a connection whose next request has not been answered. It is the
+// poller's client until then; what it holds is bounded.
 type arrival struct {
 	front *front
 	conn  *netpoll.Conn
 	peer  netip.AddrPort
+	again bool   // it has been answered before
 	got   []byte // received and not read yet
 	asked bool   // the head has been read
+}
+
+// anew makes the connection wait for its next request.
+func (a *arrival) anew() {
+	a.conn.Become(&arrival{front: a.front, conn: a.conn, peer: a.peer, again: true}, idleTime)
 }
 
 // What a request for events begins with; the next byte ends the path.
@@ -96,6 +102,9 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 		return netpoll.Go
 	}
 	seen := len(a.got)
+	if seen == 0 && a.again {
+		a.conn.Patience(headerTime)
+	}
 	a.got = append(a.got, b...)
 	n := min(len(a.got), len(eventsLine))
 	if !bytes.Equal(a.got[:n], eventsLine[:n]) || len(a.got) > n && a.got[n] != ' ' && a.got[n] != '?' {

@@ -2,10 +2,12 @@ package edge
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -113,16 +115,64 @@ func (s *stack) storeOnceOpen(lines *bufio.Scanner, subject string) string {
 	return ""
 }
 
-func TestARefusalEndsItsConnection(t *testing.T) {
+// TestRequestsFollowEachOther on one connection, the next before the answer to
+// the one before, and each is answered by whoever it is for.
+func TestRequestsFollowEachOther(t *testing.T) {
 	s := newStack(t, nil)
-	_, in := s.raw("GET /_weft/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\nGET /more HTTP/1.1\r\n")
-	resp, err := http.ReadResponse(in, nil)
+	get := func(path, accept, token string) string {
+		return "GET " + path + " HTTP/1.1\r\nHost: a\r\nAccept: " + accept + "\r\nAuthorization: Bearer " + token + "\r\n\r\n"
+	}
+	token := s.token("ann", nil)
+	refused := get("/_weft/v1/events", "text/event-stream", "bad")
+	first := get("/_weft/v1/events", "application/json", token)
+	conn, in := s.raw(refused + first + refused + refused)
+	answer := func(status int, begins string) (body struct {
+		LastID string `json:"last_event_id"`
+		Events []struct{ Data json.RawMessage }
+	}) {
+		t.Helper()
+		resp, err := http.ReadResponse(in, nil)
+		s.must(err)
+		all, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != status || !strings.HasPrefix(string(all), begins) || resp.Close || fmt.Sprint(len(all)) != resp.Header.Get("Content-Length") {
+			t.Fatalf("%d, closes: %v, %v, %q: %v; want %d %s", resp.StatusCode, resp.Close, resp.Header, all, err, status, begins)
+		}
+		s.must(json.Unmarshal(all, &body))
+		return body
+	}
+	answer(401, `{"title"`)
+	place := answer(200, `{"events":[]`).LastID
+	answer(401, `{"title"`)
+	answer(401, `{"title"`)
+	for range 3 {
+		poll := get("/_weft/v1/events?wait=20s&last_event_id="+place, "application/json", token)
+		_, err := io.WriteString(conn, poll+refused)
+		s.must(err)
+		s.eventually("the poll waits", func() bool { return s.edge.Connections() == 1 })
+		s.store("user.ann", "", []byte(`{"n":1}`))
+		got := answer(200, `{"events":[{`)
+		if len(got.Events) != 1 || string(got.Events[0].Data) != `{"n":1}` {
+			t.Fatalf("got %+v", got)
+		}
+		place = got.LastID
+		answer(401, `{"title"`)
+	}
+	_, err := io.WriteString(conn, get("/_weft/v1/events?wait=20s&last_event_id="+place, "application/json", token))
 	s.must(err)
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 403 || !resp.Close || fmt.Sprint(len(body)) != resp.Header.Get("Content-Length") {
-		t.Errorf("%d, closes: %v, %v, %q: %v", resp.StatusCode, resp.Close, resp.Header, body, err)
+	s.eventually("the poll waits", func() bool { return s.edge.Connections() == 1 })
+	s.must(conn.Close())
+	s.eventually("who has left is forgotten", func() bool { return s.edge.Connections() == 0 })
+}
+
+func TestPollsWaitWithoutGoroutines(t *testing.T) {
+	s := newStack(t, nil)
+	token, polls := s.token("ann", nil), 200
+	place := s.connect(namePoll, visitor{token: token}).opened().id
+	s.eventually("nobody but the one", func() bool { return s.edge.Connections() <= 1 })
+	before := runtime.NumGoroutine()
+	for range polls {
+		s.raw("GET /_weft/v1/events?wait=30s&last_event_id=" + place + " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + token + "\r\n\r\n")
 	}
-	if n, err := in.ReadByte(); err != io.EOF {
-		t.Errorf("then came %q, %v", n, err)
-	}
+	s.eventually("all wait", func() bool { return s.edge.Connections() >= polls })
+	s.eventually("nearly no goroutines", func() bool { return runtime.NumGoroutine() < before+polls/4 })
 }

@@ -140,7 +140,6 @@ type hold struct {
 // take takes the connection of a request.
 func take(w http.ResponseWriter) (hold, error) {
 	if a, ok := w.(*answer); ok {
-		a.taken = true
 		return hold{answer: a}, nil
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
@@ -170,7 +169,7 @@ func (h hold) give(p *netpoll.Poller, client netpoll.Client) (*netpoll.Conn, err
 // drop closes the connection of a request that failed.
 func (h hold) drop() {
 	if h.answer != nil {
-		h.answer.become(&letter{}).Wake(false)
+		h.answer.abort()
 	} else if h.conn != nil {
 		_ = h.conn.Close()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"weft/edge/problem"
@@ -34,57 +35,113 @@ func (t *poll) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 }
 
 func (t *poll) serve(w http.ResponseWriter, v *visit) {
-	defer v.release()
-	box := newBox()
-	s := v.session(box, t.counts, nil)
-	if err := t.enter(s); err != nil {
+	p := &waiting{t: t, v: v, w: w, box: &box{}}
+	p.s = v.session(p.box, t.counts, nil)
+	if err := t.enter(p.s); err != nil {
+		v.release()
 		t.refuse(w, v.r, problem.Of(err))
 		return
 	}
-	got, cause := t.gather(v, s, box)
-	if code := cause.Ending().Code; code != "" {
-		p := problem.New(code, cause.Ending().Detail)
-		if back := comeBack(cause); back > 0 {
-			p = p.Retry(back)
-		}
-		problem.Write(w, p)
-		return
+	if err := t.follow(v, p.s); err != nil {
+		p.s.End(session.NotReady)
 	}
-	t.write(w, v.r, got, cause)
+	switch a, ok := w.(*answer); {
+	case v.query.lastID == "": // its cursor is the answer
+		p.answer()
+	case ok:
+		p.park(a)
+	default:
+		p.wait()
+		p.answer()
+	}
 }
 
-// gather follows until there is something to answer with, or nothing more to
-// wait for. The session has been left when it returns: whoever has read the
-// answer is not connected any more.
-func (t *poll) gather(v *visit, s *session.Session, box *box) (*harvest, session.Cause) {
-	defer t.leave(s)
-	if err := t.follow(v, s); err != nil {
-		s.End(session.NotReady)
-	} else if v.query.lastID != "" { // else its cursor is the answer
-		t.wait(v, s, box)
-	}
-	cause := session.Left
-	select {
-	case <-s.Done():
-		cause = s.Cause()
-	default:
-	}
-	return box.harvest(), cause // before leaving, which drops what is queued
+// A waiting poll holds its request until there is something to answer.
+type waiting struct {
+	t   *poll
+	v   *visit
+	w   http.ResponseWriter
+	box *box
+	s   *session.Session
 }
 
 // wait returns when the box has something, the time is up or the session ended.
-func (t *poll) wait(v *visit, s *session.Session, box *box) {
-	timer := time.NewTimer(v.query.wait)
+func (p *waiting) wait() {
+	ready := make(chan struct{})
+	p.box.await(func() { close(ready) })
+	timer := time.NewTimer(p.v.query.wait)
 	defer timer.Stop()
 	select {
-	case <-box.ready:
+	case <-ready:
 	case <-timer.C:
-		s.Beat() // the cursor moves although nothing came
-	case <-s.Done():
-	case <-v.r.Context().Done():
-		s.End(session.Left)
+		p.s.Beat() // the cursor moves although nothing came
+	case <-p.v.r.Context().Done():
+		p.s.End(session.Left)
 	}
 }
+
+// answer answers with what was gathered. The session has been left before: whoever
+// has read the answer is not connected any more.
+func (p *waiting) answer() {
+	got, cause := p.box.harvest(), p.s.Cause() // before leaving, which drops what is queued
+	if a, ok := p.w.(*answer); ok {
+		p.t.sessions.Add(1) // so that the edge stays until the answer is sent
+		a.sent = p.t.sessions.Done
+	}
+	p.t.leave(p.s)
+	p.v.release()
+	if code := cause.Ending().Code; code != "" {
+		told := problem.New(code, cause.Ending().Detail)
+		if back := comeBack(cause); back > 0 {
+			told = told.Retry(back)
+		}
+		problem.Write(p.w, told)
+		return
+	}
+	p.t.write(p.w, p.v.r, got, cause)
+}
+
+// park makes the poll wait without a goroutine.
+func (p *waiting) park(a *answer) {
+	a.later = true
+	held := &parkedPoll{waiting: p, a: a}
+	a.arrival.conn.Become(held, 0)
+	held.timer = time.AfterFunc(2*maxWait, func() { // not before it is known
+		p.s.Beat()
+		held.finish()
+	})
+	held.timer.Reset(p.v.query.wait)
+	p.box.await(held.finish)
+}
+
+// A parkedPoll is the netpoll.Client of a connection whose poll waits.
+type parkedPoll struct {
+	*waiting
+	spill
+	a     *answer
+	timer *time.Timer
+	done  atomic.Bool
+}
+
+// finish answers, the first time that it is called. It does not block.
+func (p *parkedPoll) finish() {
+	if !p.done.Swap(true) {
+		p.timer.Stop()
+		p.a.arrival.front.crew.run(func() {
+			p.answer()
+			p.a.finish()
+		})
+	}
+}
+
+// Take implements netpoll.Client.
+func (*parkedPoll) Take() ([][]byte, bool) { return nil, false }
+
+// Wrote implements netpoll.Client.
+func (*parkedPoll) Wrote(int) {}
+
+// Closed implements netpoll.Client.
+func (p *parkedPoll) Closed(error) { p.s.End(session.Left) }
 
 // write answers with what was gathered.
 func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause session.Cause) {

@@ -50,7 +50,7 @@ func (*Conn) Resume() {}
 func (*Conn) Hurry(time.Duration) {}
 
 // Become does nothing.
-func (*Conn) Become(Client) {}
+func (*Conn) Become(Client, time.Duration) {}
 
 // Release does nothing.
 func (*Conn) Release(func(*net.TCPConn, []byte, error)) {}

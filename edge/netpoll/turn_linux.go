@@ -14,16 +14,18 @@ func (p *Poller) Done() <-chan struct{} { return p.over }
 // A turn is what a connection changes hands with: to another client, or out of
 // the poller.
 type turn struct {
-	to      Client
-	release func(conn *net.TCPConn, rest []byte, err error)
+	to       Client
+	patience time.Duration
+	release  func(conn *net.TCPConn, rest []byte, err error)
 }
 
 // Become gives the connection to another client, which first receives what the
-// one before has left over. That one hears nothing more. If the connection is
+// one before has left over, and with which the poller has patience (0: forever).
+// The one before hears nothing more. If the connection is
 // closed already, the new one is told io.EOF. It must not be called again, nor
 // Release, before the new client was called.
-func (c *Conn) Become(next Client) {
-	c.turn.Store(&turn{to: next})
+func (c *Conn) Become(next Client, patience time.Duration) {
+	c.turn.Store(&turn{to: next, patience: patience})
 	c.call(turned)
 }
 
@@ -62,7 +64,8 @@ func (c *Conn) change() {
 	case c.gone:
 		t.to.Closed(io.EOF)
 	default:
-		c.client, c.limit, c.paused = t.to, 0, false
+		c.client, c.paused = t.to, false
+		c.Patience(t.patience)
 		c.early = rest
 		c.unread = c.unread || len(rest) > 0
 	}

@@ -66,7 +66,7 @@ func TestAConnectionThatCameInChangesHands(t *testing.T) {
 	first.awaitReceived(t, 6)
 	c := <-conns
 	second.say(false, []byte("welcome"))
-	c.Become(second)
+	c.Become(second, 0)
 	c.Wake(false)
 	if got := second.awaitReceived(t, 6); got != "hello " {
 		t.Errorf("the next client received %q", got)
@@ -171,7 +171,7 @@ func TestAConnectionThatIsClosedChangesHandsNoMore(t *testing.T) {
 		t.Fatalf("closed with %v, want EOF", err)
 	}
 	c := <-conns
-	c.Become(next)
+	c.Become(next, 0)
 	if err := next.awaitClosed(t); !errors.Is(err, io.EOF) {
 		t.Errorf("the next client was told %v, want EOF", err)
 	}
