@@ -112,11 +112,11 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 		return netpoll.Pause
 	}
 	end := headEnd(a.got, max(0, seen-2))
-	if end < 0 {
-		if len(a.got) > maxHead {
-			a.leave(nil) // net/http says what is wrong
-			return netpoll.Pause
-		}
+	switch {
+	case end > maxHead, end < 0 && len(a.got) > maxHead:
+		a.leave(nil) // net/http says what is wrong
+		return netpoll.Pause
+	case end < 0:
 		return netpoll.Go
 	}
 	a.asked = true

@@ -58,6 +58,7 @@ func TestRequestsInEveryForm(t *testing.T) {
 		"a folded field":          {[]string{stream + "A: b\r\n c\r\n\r\n"}, 200, "retry: 2000\n"},
 		"two lengths":             {[]string{stream + "Content-Length: 0\r\nContent-Length: 1\r\n\r\n"}, 400, "400 Bad Request"},
 		"a giant head":            {[]string{stream + "A: " + strings.Repeat("b", 64<<10) + "\r\n\r\n"}, 431, "431 Request Header Fields Too Large"},
+		"a large head":            {[]string{stream + "A: " + strings.Repeat("b", 40<<10) + "\r\n\r\n"}, 431, "431 Request Header Fields Too Large"},
 		"no token":                {[]string{"GET /_weft/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n"}, 403, `{"title"`},
 		"a poll":                  {[]string{strings.Replace(stream, "text/event-stream", "application/json", 1) + "\r\n"}, 200, `{"events":[]`},
 	} {
