@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"weft/edge/netpoll"
@@ -21,11 +20,12 @@ var errLeft = errors.New("the client has left")
 // serve answers the request for events with this head. What is not plain is
 // left to net/http.
 func (a *arrival) serve(head []byte) {
-	r := a.read(head)
+	r := readPlain(head)
 	if r == nil {
 		a.leave(head)
 		return
 	}
+	r.RemoteAddr = a.peer.String()
 	w := &answer{arrival: a, header: make(http.Header), last: r.Close}
 	defer func() {
 		if p := recover(); p != nil {
@@ -37,75 +37,6 @@ func (a *arrival) serve(head []byte) {
 	if !w.later {
 		w.finish()
 	}
-}
-
-var heads = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
-
-// read returns the request if it is so plain that nothing could be understood in
-// two ways; else nil.
-func (a *arrival) read(head []byte) *http.Request {
-	if !plainHead(head) {
-		return nil
-	}
-	in := heads.Get().(*bufio.Reader)
-	in.Reset(bytes.NewReader(head))
-	r, err := http.ReadRequest(in)
-	if err != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Body != http.NoBody || r.Host == "" {
-		return nil
-	}
-	in.Reset(nil)
-	heads.Put(in)
-	r.RemoteAddr = a.peer.String()
-	return r
-}
-
-// plainHead reports whether each line of a head is a whole field (RFC 9112,
-// section 5) of visible ASCII, none of them about a body or an expectation, and
-// one the host.
-func plainHead(head []byte) bool {
-	hosts := 0
-	_, rest, _ := bytes.Cut(head, []byte("\r\n"))
-	for {
-		line, more, ok := bytes.Cut(rest, []byte("\r\n"))
-		if !ok {
-			return false
-		}
-		if rest = more; len(line) == 0 {
-			return hosts == 1 && len(rest) == 0
-		}
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || !token(name) {
-			return false
-		}
-		for _, b := range value {
-			if b < ' ' && b != '\t' || b >= 0x7f {
-				return false
-			}
-		}
-		switch {
-		case bytes.EqualFold(name, []byte("Host")):
-			hosts++
-			if bytes.ContainsAny(value[1:], "/@\\,") {
-				return false
-			}
-		case bytes.EqualFold(name, []byte("Content-Length")), bytes.EqualFold(name, []byte("Transfer-Encoding")),
-			bytes.EqualFold(name, []byte("Expect")), bytes.EqualFold(name, []byte("Trailer")):
-			return false
-		}
-	}
-}
-
-// token reports whether b is a token (RFC 9110, section 5.6.2).
-func token(b []byte) bool {
-	for _, c := range b {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return len(b) > 0
 }
 
 // An answer is the http.ResponseWriter of a request that the front serves. It

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"weft/edge/problem"
@@ -39,7 +40,9 @@ func parseQuery(r *http.Request) (query, error) {
 			return q, problem.New(problem.BadRequest, name+" is there twice")
 		}
 	}
-	q.subjects = values["subject"]
+	for _, s := range values["subject"] {
+		q.subjects = append(q.subjects, strings.Clone(s)) // it outlives the request
+	}
 	if q.filter, err = session.ParseFilter(values["type"]); err != nil {
 		return q, err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -206,5 +207,35 @@ func TestIssuerAndAudienceAreChecked(t *testing.T) {
 			}
 			wantErr(t, err, ErrInvalid, token)
 		})
+	}
+}
+
+func TestAHeaderIsRememberedOnlyOfGoodTokens(t *testing.T) {
+	v := newVerifier(t, hmacConfig())
+	good := signHMAC(t, nil)
+	for i := range 3 * maxHeaders {
+		forged := sign(t, "HS256", []byte("another secret of thirty-two byte"), fmt.Sprint("kid", i), claims(nil))
+		if _, err := v.Verify(t.Context(), forged); err == nil {
+			t.Fatal("a forged token is accepted")
+		}
+	}
+	if n := len(v.headers.known); n != 0 {
+		t.Errorf("%d headers of forged tokens are remembered", n)
+	}
+	for range 2 {
+		if _, err := v.Verify(t.Context(), good); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(v.headers.known); n != 1 {
+		t.Errorf("%d headers are remembered, want 1", n)
+	}
+	// A known header vouches for nothing behind it.
+	forged := sign(t, "HS256", []byte("another secret of thirty-two byte"), "", claims(nil))
+	if strings.Split(forged, ".")[0] != strings.Split(good, ".")[0] {
+		t.Fatal("the headers differ")
+	}
+	if _, err := v.Verify(t.Context(), forged); err == nil {
+		t.Error("a forged token with a known header is accepted")
 	}
 }

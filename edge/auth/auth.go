@@ -45,6 +45,7 @@ type Verifier struct {
 	log     *slog.Logger
 	issuers []*issuer
 	grants  *grants
+	headers headers
 	// generation counts changes of the key material; a cached identity of an
 	// earlier generation is not used.
 	generation atomic.Uint64

@@ -72,7 +72,7 @@ func (v *Verifier) verify(token string, missing func(*jwks) bool) (*Identity, er
 	if v.ModeNone() || len(v.issuers) == 0 {
 		return nil, invalid("no token keys are configured")
 	}
-	t, err := parse(token)
+	t, err := v.headers.parse(token)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +93,7 @@ func (v *Verifier) verify(token string, missing func(*jwks) bool) (*Identity, er
 				continue
 			}
 			signed = true
+			v.headers.put(t.head, header{t.alg, t.kid})
 			id, err := v.accept(is, t)
 			if err == nil {
 				return id, nil

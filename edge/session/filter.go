@@ -33,7 +33,7 @@ func ParseFilter(patterns []string) (Filter, error) {
 		if wild {
 			f.prefix = append(f.prefix, head+".")
 		} else {
-			f.exact = append(f.exact, p)
+			f.exact = append(f.exact, strings.Clone(p)) // it outlives the request
 		}
 	}
 	return f, nil

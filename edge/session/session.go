@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,7 +112,8 @@ type Config struct {
 // New makes a session. It does nothing until it is added to a Registry and
 // follows something.
 func New(c Config) *Session {
-	c.About.Agent = c.About.Agent[:min(len(c.About.Agent), maxAgent)]
+	// Of the request nothing else is kept alive.
+	c.About.Agent = strings.Clone(c.About.Agent[:min(len(c.About.Agent), maxAgent)])
 	return &Session{
 		about: c.About, identity: c.Identity, asked: c.Asked, filter: c.Filter,
 		out: c.Outbox, delivered: c.Delivered, alive: c.Alive,

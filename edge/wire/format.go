@@ -9,7 +9,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"slices"
 	"sync/atomic"
 
@@ -90,13 +89,13 @@ func (k *Keepalives) Frame(f Format, id string, ask bool) []byte {
 }
 
 func controlJSON(id, typ string, data []byte) []byte {
-	frame, err := json.Marshal(struct {
-		ID   string          `json:"id,omitempty"`
-		Type string          `json:"type"`
-		Data json.RawMessage `json:"data,omitempty"`
-	}{id, typ, data})
-	if err != nil { // data is not JSON: a mistake of ours, which must not break the stream
-		return []byte(`{"type":"` + typ + `"}`)
+	dst := append(make([]byte, 0, len(id)+len(typ)+len(data)+32), '{')
+	if id != "" {
+		dst = append(AppendString(append(dst, `"id":`...), id), ',')
 	}
-	return frame
+	dst = AppendString(append(dst, `"type":`...), typ)
+	if len(data) > 0 {
+		dst = append(append(dst, `,"data":`...), data...)
+	}
+	return append(dst, '}')
 }
