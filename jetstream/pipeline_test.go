@@ -59,8 +59,14 @@ func numberedEvent(subject string, i int) Event {
 func stored(t *testing.T, n *Node, subject string) []string {
 	t.Helper()
 	var list []string
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	for from := uint64(1); ; {
-		b, err := n.Read(t.Context(), subject, from, MaxBatch, 1<<20)
+		b, err := n.Read(ctx, subject, from, MaxBatch, 1<<20)
+		if errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond) // the connection is on its way back
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func newEmbedded(cfg Config, log *slog.Logger) *embedded {
 // start runs a new server. It fails when a port is taken or the data folder
 // cannot be used.
 func (e *embedded) start(ctx context.Context) error {
-	opts, err := e.options()
+	opts, err := e.options(true)
 	if err != nil {
 		return err
 	}
@@ -76,25 +76,16 @@ func (e *embedded) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	acc, err := srv.LookupAccount(accountEvents)
-	if err == nil {
-		err = acc.EnableJetStream(nil, nil)
-	}
-	if err != nil {
-		stop(srv)
-		return fmt.Errorf("enable JetStream: %w", err)
-	}
 	e.adopt(srv)
 	return nil
 }
 
 // startBare runs a server without a store, which only meets others.
 func (e *embedded) startBare(routes []string) error {
-	opts, err := e.options()
+	opts, err := e.options(false)
 	if err != nil {
 		return err
 	}
-	opts.JetStream = false
 	if err := e.clusterOptions(opts, routes); err != nil {
 		return err
 	}
@@ -217,7 +208,8 @@ func (e *embedded) interest(subject string) bool {
 	return err == nil && acc.SubscriptionInterest(subject)
 }
 
-func (e *embedded) options() (*server.Options, error) {
+// options of a server, with or without a store.
+func (e *embedded) options(store bool) (*server.Options, error) {
 	host, port, err := net.SplitHostPort(e.cfg.Node.Listen)
 	if err != nil {
 		return nil, err
@@ -235,16 +227,19 @@ func (e *embedded) options() (*server.Options, error) {
 	if host == "" {
 		host = "0.0.0.0"
 	}
-	events, system := server.NewAccount(accountEvents), server.NewAccount(accountSystem)
 	opts := &server.Options{
 		ServerName: e.cfg.Node.Name, Host: host, Port: n,
 		NoSigs: true, NoLog: false, DisableJetStreamBanner: true,
-		Accounts: []*server.Account{events, system}, SystemAccount: accountSystem,
-		JetStream: true, StoreDir: e.cfg.Node.DataDir,
+		SystemAccount: accountSystem,
+		JetStream:     store, StoreDir: e.cfg.Node.DataDir,
 		JetStreamMaxMemory: 16 << 20,
 		JetStreamMaxStore:  maxStore,
 		MaxPayload:         maxPayload, MaxPending: clientPending,
 		WriteDeadline: 10 * time.Second,
+	}
+	events, system, err := configureAccounts(opts)
+	if err != nil {
+		return nil, err
 	}
 	opts.Users = append(opts.Users, &server.User{Username: nodeUser, Password: e.password, Account: events})
 	for _, u := range e.cfg.Node.Users {
