@@ -5,6 +5,10 @@
 // for, and takes events at the same URL by POST. The admin listener serves
 // health, metrics, the blacklist and what is connected.
 //
+// On Linux a plain connection waits for its request in a poller (front.go); one for
+// events is served from there, and while it lasts costs no goroutine (parked.go,
+// poll.go). All other requests, TLS and HTTP/2 are net/http's.
+//
 // A request for events is let in (enter.go) when the node is ready, the limits
 // allow it, and its token says whose it is and is not revoked. Its transport
 // then makes a session, which follows subjects, and writes what the session has
