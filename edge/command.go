@@ -112,9 +112,7 @@ func parseCommand(message []byte) (command, error) {
 func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *session.Queue) {
 	ctx, cancel := s.Within(context.Background())
 	defer cancel()
-	// Who says nothing for three keep-alives, though pongs were asked for, is gone,
-	// and so is who takes as long for one message.
-	patience := 3 * t.cfg.Public.Keepalive
+	patience := t.patience()
 	midway := false
 	extend := func() {
 		select {

@@ -143,9 +143,7 @@ func (p *parkedSocket) obeyAll(d delivery) {
 
 func (p *parkedSocket) hear() { p.heard.Store(time.Now().Unix()) }
 
-// alive is asked at each keep-alive: who has said nothing for three, though pongs
-// were asked for, is gone, and so is who takes as long for one message.
+// alive is asked at each keep-alive.
 func (p *parkedSocket) alive() bool {
-	patience := 3 * p.edge.cfg.Public.Keepalive
-	return time.Since(time.Unix(p.heard.Load(), 0)) <= patience+time.Second
+	return time.Since(time.Unix(p.heard.Load(), 0)) <= p.t.patience()
 }

@@ -33,6 +33,10 @@ func newWebSocket(e *Edge) *webSocket {
 	}}
 }
 
+// patience is how long a client may say nothing, or take for one message: four
+// keep-alives, of which two asked for a pong, and a second, in which it is counted.
+func (t *webSocket) patience() time.Duration { return 4*t.cfg.Public.Keepalive + time.Second }
+
 func (*webSocket) name() string { return nameWebSocket }
 
 func (*webSocket) speaks(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }

@@ -36,7 +36,7 @@ func openConnections(t *testing.T, n *stage.Node) (sum int) {
 }
 
 // Clients whose packets stop coming, with no end of their connections, are let go:
-// over WebSocket when they have missed three keep-alives, over SSE when the kernel
+// over WebSocket when they have missed four keep-alives, over SSE when the kernel
 // has had no acknowledgement for 30 seconds.
 func TestClientsThatVanishAreLetGo(t *testing.T) {
 	if !stage.HasNetwork() {
