@@ -31,6 +31,8 @@ type scale struct {
 	settle  time.Duration // before memory is read
 	flow    time.Duration // of each measured flow
 	spread  []int         // connections at which memory is read
+	nodes   []int         // of the clusters
+	topics  []int         // that a connection follows
 	payload int           // bytes
 }
 
@@ -41,12 +43,12 @@ var (
 	full = scale{
 		rounds: 3, idle: 10_000, small: 1000, large: 10_000, users: 1000, tls: 1000,
 		settle: fullSettle, flow: 10 * time.Second, spread: []int{1000, 5000, 10_000, 18_000},
-		payload: 128,
+		nodes: []int{1, 3, 5}, topics: []int{1, 4, 16, 64}, payload: 128,
 	}
 	quick = scale{
 		rounds: 1, idle: 2000, small: 1000, large: 2000, users: 1000, tls: 200,
 		settle: 20 * time.Second, flow: 2 * time.Second, spread: []int{500, 1000, 2000},
-		payload: 128, quick: true,
+		nodes: []int{1, 3}, topics: []int{1, 16}, payload: 128, quick: true,
 	}
 )
 

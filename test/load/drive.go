@@ -99,7 +99,7 @@ func (d *drive) run(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	s := &server{pid: d.pid, metrics: d.metrics}
+	s := &server{pids: []int{d.pid}, metrics: d.metrics}
 	if d.settle > 0 {
 		fmt.Printf("%d subscribers connect after %v of rest, then rest as long\n", d.n, d.settle)
 		r, err := measureIdle(ctx, s, c, d.n, d.settle)
@@ -118,7 +118,7 @@ func (d *drive) run(ctx context.Context) error {
 		return err
 	}
 	defer to.close()
-	f := flow{crowd: c, to: to, pid: d.pid, subjects: subjects, inFlight: d.inFlight, size: d.size}
+	f := flow{crowd: c, to: to, pids: s.pids, subjects: subjects, inFlight: d.inFlight, size: d.size}
 	result, err := f.measure(ctx, d.flow)
 	if err != nil {
 		return err

@@ -21,8 +21,9 @@ const warmUp = time.Second
 type flow struct {
 	crowd    *crowd.Crowd
 	to       publisher
-	pid      int // of the server
-	subjects int // taken in turn
+	pids     []int // of the server's processes
+	subjects int   // taken in turn
+	topics   int   // above 0: what is of the only subject goes to so many topics in turn
 	inFlight int
 	size     int // of a payload, bytes
 
@@ -79,7 +80,7 @@ func (f *flow) measure(ctx context.Context, d time.Duration) (cost, error) {
 	}
 	f.crowd.Begin()
 	c := cost{Events: -f.published, Deliveries: -f.crowd.Delivered()}
-	server, err := meter.CPU(f.pid)
+	server, err := meter.CPU(f.pids...)
 	if err != nil {
 		return cost{}, err
 	}
@@ -88,7 +89,7 @@ func (f *flow) measure(ctx context.Context, d time.Duration) (cost, error) {
 		return cost{}, err
 	}
 	c.Elapsed, c.Client = time.Since(began), meter.Own()-client
-	after, err := meter.CPU(f.pid)
+	after, err := meter.CPU(f.pids...)
 	if err != nil {
 		return cost{}, err
 	}
@@ -107,7 +108,7 @@ func (f *flow) run(ctx context.Context, d time.Duration) error {
 		f.sent[subject]++
 		m := crowd.Mark{Subject: subject, Number: f.sent[subject], Sent: crowd.Now()}
 		f.buf = m.Payload(f.buf[:0], f.size)
-		if err := f.to.publish(ctx, subject, f.buf); err != nil {
+		if err := f.to.publish(ctx, f.address(subject), f.buf); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 		f.published++
@@ -117,6 +118,14 @@ func (f *flow) run(ctx context.Context, d time.Duration) error {
 	}
 	_, err := f.await(ctx, 0)
 	return err
+}
+
+// address is what the publisher is told in place of {i}.
+func (f *flow) address(subject uint32) uint32 {
+	if f.topics > 0 {
+		return uint32(f.published % int64(f.topics))
+	}
+	return subject
 }
 
 // await waits until no more than n events are in flight. It is false when no

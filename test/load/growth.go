@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"weft/test/load/crowd"
 	"weft/test/load/plot"
@@ -20,6 +20,8 @@ func (b *bench) growth(ctx context.Context) error {
 		{"subscribers.png", b.growSubscribers},
 		{"users.png", b.growUsers},
 		{"connections-per-user.png", b.growConnections},
+		{"subjects.png", b.growSubjects},
+		{"nodes.png", b.growNodes},
 		{"memory.png", b.growMemory},
 	} {
 		chart, err := grow.chart(ctx)
@@ -77,7 +79,7 @@ func (b *bench) growSubscribers(ctx context.Context) (plot.Chart, error) {
 func (b *bench) growUsers(ctx context.Context) (plot.Chart, error) {
 	line := plot.Line{Name: "Weft"}
 	for n := 10; n <= b.large; n *= 10 {
-		if err := b.usersPoint(ctx, &line, n, 1, n, "users"); err != nil {
+		if err := b.usersPoint(ctx, &line, weftOptions{}, n, 1, n, "users"); err != nil {
 			return plot.Chart{}, err
 		}
 	}
@@ -91,7 +93,7 @@ func (b *bench) growUsers(ctx context.Context) (plot.Chart, error) {
 func (b *bench) growConnections(ctx context.Context) (plot.Chart, error) {
 	line := plot.Line{Name: "Weft"}
 	for _, each := range []int{1, 2, 5, 10, 20} {
-		if err := b.usersPoint(ctx, &line, max(2, b.users/each), each, each, "connections per user"); err != nil {
+		if err := b.usersPoint(ctx, &line, weftOptions{}, max(2, b.users/each), each, each, "connections per user"); err != nil {
 			return plot.Chart{}, err
 		}
 	}
@@ -101,8 +103,8 @@ func (b *bench) growConnections(ctx context.Context) (plot.Chart, error) {
 	}, nil
 }
 
-func (b *bench) usersPoint(ctx context.Context, line *plot.Line, users, each, x int, what string) error {
-	s, err := startWeft(ctx, b.weft, weftOptions{})
+func (b *bench) usersPoint(ctx context.Context, line *plot.Line, o weftOptions, users, each, x int, what string) error {
+	s, err := startWeft(ctx, b.weft, o)
 	if err != nil {
 		return err
 	}
@@ -116,58 +118,51 @@ func (b *bench) usersPoint(ctx context.Context, line *plot.Line, users, each, x 
 	return nil
 }
 
-// growMemory is the private memory of an idle connection by how many there are. How
-// far its values lie apart is a figure of the table, and so is what one more costs,
-// which does not hold what the first of all cost.
-func (b *bench) growMemory(ctx context.Context) (plot.Chart, error) {
+// growNodes is the cost of an event by the number of nodes, at all of them together:
+// each has its part of the users, the publisher talks to the first.
+func (b *bench) growNodes(ctx context.Context) (plot.Chart, error) {
 	line := plot.Line{Name: "Weft"}
-	s, err := startWeft(ctx, b.weft, weftOptions{})
-	if err != nil {
-		return plot.Chart{}, err
-	}
-	defer s.end()
-	c, err := crowd.New(crowd.Config{Target: s.sse, Ready: s.ready, Workers: workers})
-	if err != nil {
-		return plot.Chart{}, err
-	}
-	defer c.Close()
-	none, err := settled(ctx, s.pid, b.settle)
-	if err != nil {
-		return plot.Chart{}, err
-	}
-	var each, more []float64
-	for i, n := range b.spread {
-		if err := c.Grow(ctx, n); err != nil {
+	for _, n := range b.nodes {
+		if err := b.usersPoint(ctx, &line, weftOptions{nodes: n}, b.users, 1, n, "nodes"); err != nil {
 			return plot.Chart{}, err
 		}
-		all, err := settled(ctx, s.pid, b.settle)
-		if err != nil {
-			return plot.Chart{}, err
-		}
-		each = append(each, float64(all.private-none.private)/float64(n))
-		if i > 0 {
-			before := each[i-1] * float64(b.spread[i-1])
-			more = append(more, (each[i]*float64(n)-before)/float64(n-b.spread[i-1]))
-		}
-		b.point(&line, n, each[i], "connections", bytesEach(each[i]))
 	}
-	b.also(b.results.weft, "growth each", spread(each))
-	b.also(b.results.weft, "growth more", spread(more))
-	b.count(c.Report(func(uint32) uint32 { return 0 }))
 	return plot.Chart{
-		Title: "Private memory of an idle connection, SSE", Y: "bytes", X: "connections", Lines: []plot.Line{line},
+		Title: "Processor time of an event to one user, all nodes together", Y: "microseconds",
+		X: "nodes (1: one copy, else three)", Lines: []plot.Line{line},
 	}, nil
 }
 
-// spread is how far values lie apart, in per cent of the greatest.
-func spread(values []float64) float64 {
-	most := slices.Max(values)
-	return (most - slices.Min(values)) / most * 100
+// growSubjects is the cost of a delivery by how many topics each connection follows.
+// Events go to all of them in turn: cursors hold the more the more topics have news.
+func (b *bench) growSubjects(ctx context.Context) (plot.Chart, error) {
+	line := plot.Line{Name: "Weft"}
+	for _, n := range b.topics {
+		query := url.Values{}
+		for i := 1; i < n; i++ {
+			query.Add("subject", fmt.Sprintf("%s.%d", topic, i))
+		}
+		s, err := startWeft(ctx, b.weft, weftOptions{subscribe: topic + ".0", query: "?" + query.Encode()})
+		if err != nil {
+			return plot.Chart{}, err
+		}
+		c, err := b.flow(ctx, s, crowd.Config{Target: s.sse, Ready: s.ready}, b.small,
+			flow{subjects: 1, topics: n, inFlight: 8}, s.publish+"/"+topic+".{i}")
+		s.end()
+		if err != nil {
+			return plot.Chart{}, err
+		}
+		if n > 1 {
+			c.Report.Overtaken = 0 // order is promised within a topic, and numbers are of all
+		}
+		b.point(&line, n, c.PerDelivery(), "subjects", c)
+		b.count(c.Report)
+	}
+	return plot.Chart{
+		Title: fmt.Sprintf("Processor time of a delivery, %d subscribers, eight in flight", b.small), Y: "microseconds",
+		X: "subjects that a connection follows", Lines: []plot.Line{line},
+	}, nil
 }
-
-type bytesEach float64
-
-func (v bytesEach) String() string { return number(float64(v), 0, "B") + " each" }
 
 // point adds a point to a line and says what it came from.
 func (b *bench) point(l *plot.Line, x int, y float64, what string, from fmt.Stringer) {

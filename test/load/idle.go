@@ -33,12 +33,12 @@ func (r idle) String() string {
 // settles before and after, so that garbage of neither start nor handshakes
 // counts.
 func measureIdle(ctx context.Context, s *server, c *crowd.Crowd, n int, settle time.Duration) (idle, error) {
-	none, err := settled(ctx, s.pid, settle)
+	none, err := settled(ctx, s.pids, settle)
 	if err != nil {
 		return idle{}, err
 	}
 	var r idle
-	server, err := meter.CPU(s.pid)
+	server, err := meter.CPU(s.pids...)
 	if err != nil {
 		return idle{}, err
 	}
@@ -47,12 +47,12 @@ func measureIdle(ctx context.Context, s *server, c *crowd.Crowd, n int, settle t
 		return idle{}, err
 	}
 	r.Took, r.Client = time.Since(began), milliseconds(meter.Own()-client)*1000/float64(n)
-	after, err := meter.CPU(s.pid)
+	after, err := meter.CPU(s.pids...)
 	if err != nil {
 		return idle{}, err
 	}
 	r.Connect = milliseconds(after-server) * 1000 / float64(n)
-	all, err := settled(ctx, s.pid, settle)
+	all, err := settled(ctx, s.pids, settle)
 	if err != nil {
 		return idle{}, err
 	}
@@ -69,19 +69,19 @@ func measureIdle(ctx context.Context, s *server, c *crowd.Crowd, n int, settle t
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// rest is a process that has settled.
+// rest is processes that have settled.
 type rest struct {
 	private int64   // bytes
 	rate    float64 // processor time in ms per second
 }
 
 // settled waits for a while; the processor time is that of its end.
-func settled(ctx context.Context, pid int, settle time.Duration) (rest, error) {
+func settled(ctx context.Context, pids []int, settle time.Duration) (rest, error) {
 	window := max(keepalive, (settle*3/4)/keepalive*keepalive)
 	if err := sleep(ctx, settle-window); err != nil {
 		return rest{}, err
 	}
-	before, err := meter.CPU(pid)
+	before, err := meter.CPU(pids...)
 	if err != nil {
 		return rest{}, err
 	}
@@ -89,11 +89,11 @@ func settled(ctx context.Context, pid int, settle time.Duration) (rest, error) {
 	if err := sleep(ctx, window); err != nil {
 		return rest{}, err
 	}
-	after, err := meter.CPU(pid)
+	after, err := meter.CPU(pids...)
 	if err != nil {
 		return rest{}, err
 	}
-	private, err := meter.Private(pid)
+	private, err := meter.Private(pids...)
 	return rest{private, milliseconds(after-before) / time.Since(began).Seconds()}, err
 }
 

@@ -148,7 +148,7 @@ func (b *bench) flow(ctx context.Context, s *server, config crowd.Config, n int,
 		return cost{}, err
 	}
 	defer f.to.close()
-	f.crowd, f.pid, f.size = c, s.pid, b.payload
+	f.crowd, f.pids, f.size = c, s.pids, b.payload
 	return f.measure(ctx, b.scale.flow)
 }
 

@@ -19,16 +19,16 @@ import (
 	"weft/test/load/crowd"
 )
 
-// A server is a process under test.
+// A server is what is under test: a process, or those of a cluster.
 type server struct {
 	name      string
-	pid       int
+	pids      []int
 	sse       crowd.Target
 	websocket crowd.Target
 	ready     string // for SSE; and for WebSocket with weft
 	publish   string // a template, see openPublisher
 	metrics   string // URL; "" when there are none
-	end       func()
+	end       func() // of all processes; it removes their folders
 }
 
 // target is how subscribers reach the server over a transport.
@@ -45,6 +45,8 @@ type weftOptions struct {
 	subscribe string
 	// query is appended to the URL of the events.
 	query string
+	// nodes is how many form a cluster; at most 1: a standalone node.
+	nodes int
 	// tls, when set, is served with.
 	tls *certificate
 }

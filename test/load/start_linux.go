@@ -14,49 +14,61 @@ import (
 	"weft/test/stage"
 )
 
-// startLimit bounds how long a server may take to be ready.
-const startLimit = 30 * time.Second
+// startLimit bounds how long a process may take to be ready.
+const startLimit = time.Minute
 
-// startWeft starts a node on an empty data folder. Its end removes the folder.
+// startWeft starts a node, or a cluster, on empty data folders and waits until all
+// of it is ready.
 func startWeft(ctx context.Context, binary string, o weftOptions) (*server, error) {
 	dir, err := os.MkdirTemp("", "weft-load-")
 	if err != nil {
 		return nil, err
 	}
-	remove := func() { os.RemoveAll(dir) }
-	subscribe := o.subscribe
-	if subscribe == "" {
-		subscribe = "user.{/sub}"
-	}
-	config := fmt.Sprintf(`
-node: {name: load, data_dir: %q, listen: "127.0.0.1:0"}
-public: {listen: "127.0.0.1:0"%s}
-admin: {listen: "127.0.0.1:0"}
-auth:
-  issuers: [{keys: [{alg: HS256, secret: %q}]}]
-  subscribe: [%q]
-  allow: ["topic.>"]
-`, filepath.Join(dir, "data"), o.tlsKeys(), secret, subscribe)
-	file := filepath.Join(dir, "weft.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		remove()
+	s := &server{name: "weft", ready: "weft.open", end: func() { os.RemoveAll(dir) }}
+	if err := s.openWeft(ctx, binary, dir, o); err != nil {
+		s.end()
 		return nil, err
 	}
-	cmd := exec.Command(binary, "serve", "--config", file, "--log-format", "json")
-	cmd.Env = stage.Environment()
-	var ready struct{ Msg, Public, Admin, NATS string }
-	s, err := start(ctx, "weft", cmd, func(line string) bool {
-		return json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready"
-	})
+	return s, nil
+}
+
+func (s *server) openWeft(ctx context.Context, binary, dir string, o weftOptions) error {
+	n := max(1, o.nodes)
+	links, err := stage.FreeAddresses(n)
 	if err != nil {
-		remove()
-		return nil, err
+		return err
 	}
-	kill := s.end
-	s.end = func() { kill(); remove() }
-	s.sse = crowd.Target{
-		URL:    "http://" + ready.Public + "/_weft/v1/events" + o.query,
-		Header: []string{"Authorization: Bearer {token}"}, Token: minter(secret),
+	nodes := make([]*stage.Process, n)
+	for i := range nodes {
+		name := fmt.Sprintf("n%d", i+1)
+		config := o.config(name, filepath.Join(dir, name))
+		if n > 1 {
+			config += clusterKeys(links, i)
+		}
+		file := filepath.Join(dir, name+".yaml")
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			return err
+		}
+		cmd := exec.Command(binary, "serve", "--config", file, "--log-format", "json")
+		cmd.Env = stage.Environment()
+		if nodes[i], err = s.launch(cmd); err != nil {
+			return err
+		}
+	}
+	s.sse = crowd.Target{Header: []string{"Authorization: Bearer {token}"}, Token: minter(secret)}
+	for i, node := range nodes {
+		var ready struct{ Msg, Public, Admin, NATS string }
+		if err := s.await(ctx, node, func(line string) bool {
+			return json.Unmarshal([]byte(line), &ready) == nil && ready.Msg == "ready"
+		}); err != nil {
+			return err
+		}
+		s.sse.Hosts = append(s.sse.Hosts, ready.Public)
+		if i == 0 {
+			s.sse.URL = "http://" + ready.Public + "/_weft/v1/events" + o.query
+			s.publish = "nats://" + ready.NATS
+			s.metrics = "http://" + ready.Admin + "/metrics"
+		}
 	}
 	if o.tls != nil {
 		s.sse.URL = "https" + strings.TrimPrefix(s.sse.URL, "http")
@@ -64,28 +76,50 @@ auth:
 	}
 	s.websocket = s.sse
 	s.websocket.URL = "ws" + strings.TrimPrefix(s.sse.URL, "http")
-	s.ready = "weft.open"
-	s.publish = "nats://" + ready.NATS
-	s.metrics = "http://" + ready.Admin + "/metrics"
-	return s, nil
+	return nil
 }
 
-func (o weftOptions) tlsKeys() string {
-	if o.tls == nil {
-		return ""
+// config is that of a standalone node.
+func (o weftOptions) config(name, dir string) string {
+	subscribe, tls := o.subscribe, ""
+	if subscribe == "" {
+		subscribe = "user.{/sub}"
 	}
-	return fmt.Sprintf(", tls: {cert: %q, key: %q}", o.tls.cert, o.tls.key)
+	if o.tls != nil {
+		tls = fmt.Sprintf(", tls: {cert: %q, key: %q}", o.tls.cert, o.tls.key)
+	}
+	return fmt.Sprintf(`
+node: {name: %s, data_dir: %q, listen: "127.0.0.1:0"}
+public: {listen: "127.0.0.1:0"%s}
+admin: {listen: "127.0.0.1:0"}
+auth:
+  issuers: [{keys: [{alg: HS256, secret: %q}]}]
+  subscribe: [%q]
+  allow: ["topic.>"]
+`, name, dir, tls, secret, subscribe)
+}
+
+// clusterKeys makes it node i of a cluster whose nodes link at these addresses.
+func clusterKeys(links []string, i int) string {
+	return fmt.Sprintf(`
+cluster: {size: %d, listen: %q, seeds: ["%s"], secret: %q}
+`, len(links), links[i], strings.Join(links, `", "`), secret)
 }
 
 // startBaseline starts the plain server.
 func startBaseline(ctx context.Context, binary string) (*server, error) {
+	s := &server{name: "baseline", end: func() {}}
+	process, err := s.launch(exec.Command(binary))
+	if err != nil {
+		return nil, err
+	}
 	address := ""
-	s, err := start(ctx, "baseline", exec.Command(binary), func(line string) bool {
+	if err := s.await(ctx, process, func(line string) bool {
 		var ok bool
 		address, ok = strings.CutPrefix(line, "listening ")
 		return ok
-	})
-	if err != nil {
+	}); err != nil {
+		s.end()
 		return nil, err
 	}
 	s.sse = crowd.Target{URL: "http://" + address + "/sse"}
@@ -94,16 +128,24 @@ func startBaseline(ctx context.Context, binary string) (*server, error) {
 	return s, nil
 }
 
-func start(ctx context.Context, name string, cmd *exec.Cmd, ready func(line string) bool) (*server, error) {
-	process, err := stage.StartProcess(name, cmd)
+// launch starts a process, which ends with the server.
+func (s *server) launch(cmd *exec.Cmd) (*stage.Process, error) {
+	process, err := stage.StartProcess(s.name, cmd)
 	if err != nil {
 		return nil, err
 	}
+	before := s.end
+	s.end = func() { process.Kill(); before() }
+	s.pids = append(s.pids, cmd.Process.Pid)
+	return process, nil
+}
+
+// await waits for the line of output with which a process says that it is ready.
+func (s *server) await(ctx context.Context, process *stage.Process, ready func(line string) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	if _, err := process.AwaitLine(ctx, ready); err != nil {
-		process.Kill()
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return fmt.Errorf("start %s: %w", s.name, err)
 	}
-	return &server{name: name, pid: cmd.Process.Pid, end: process.Kill}, nil
+	return nil
 }

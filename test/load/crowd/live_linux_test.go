@@ -123,6 +123,38 @@ func TestCrowdsHearWhatIsSaidOverEveryProtocol(t *testing.T) {
 	}
 }
 
+func TestHostsAreAskedInTurn(t *testing.T) {
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			speakers := []*speaker{{say: []string{"ready"}}, {say: []string{"ready"}}, {say: []string{"ready"}}}
+			var target Target
+			var hosts []string
+			for _, s := range speakers {
+				target = speak(t, s, secure)
+				hosts = append(hosts, target.host(0))
+			}
+			target.Hosts = hosts
+			c, err := New(Config{Target: target, Ready: "ready", Workers: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := c.Grow(t.Context(), 8); err != nil {
+				t.Fatal(err)
+			}
+			for i, s := range speakers {
+				s.mu.Lock()
+				for n := range 8 {
+					if user := fmt.Sprintf("u%d", n); s.heard["Bearer for-"+user+" "+user] != (n%3 == i) {
+						t.Errorf("host %d was asked with %v", i, s.heard)
+					}
+				}
+				s.mu.Unlock()
+			}
+		})
+	}
+}
+
 func TestAConnectionThatEndsIsDropped(t *testing.T) {
 	for name, of := range map[string]func(Target) Target{
 		"SSE": func(t Target) Target { return t }, "WebSocket": webSocketOf,

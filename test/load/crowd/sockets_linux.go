@@ -28,11 +28,11 @@ type sockets struct {
 type worker struct {
 	*shard
 	target  Target
-	server  syscall.Sockaddr
-	local   bool // the server is on loopback: source addresses are ours to choose
-	source  byte // last byte of 127.0.0.x
-	first   int  // number of its first subscriber
-	step    int  // from one of its subscribers to the next
+	servers []syscall.Sockaddr // asked in turn
+	local   bool               // all are on loopback: source addresses are ours to choose
+	source  byte               // last byte of 127.0.0.x
+	first   int                // number of its first subscriber
+	step    int                // from one of its subscribers to the next
 	want    atomic.Int64
 	opening int // handshakes under way
 	most    int
@@ -50,9 +50,16 @@ type socket struct {
 }
 
 func newSockets(c *Crowd) (kind, error) {
-	server, err := netip.ParseAddrPort(c.cfg.Target.host())
-	if err != nil || !server.Addr().Is4() {
-		return nil, fmt.Errorf("plain connections need an IPv4 address and a port, not %q", c.cfg.Target.host())
+	var servers []syscall.Sockaddr
+	local := true
+	for i := range c.cfg.Target.hosts() {
+		host := c.cfg.Target.host(i)
+		server, err := netip.ParseAddrPort(host)
+		if err != nil || !server.Addr().Is4() {
+			return nil, fmt.Errorf("plain connections need an IPv4 address and a port, not %q", host)
+		}
+		servers = append(servers, &syscall.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().As4()})
+		local = local && server.Addr().IsLoopback()
 	}
 	s := &sockets{}
 	for i := range c.cfg.Workers {
@@ -63,8 +70,7 @@ func newSockets(c *Crowd) (kind, error) {
 		}
 		w := &worker{
 			shard: &shard{crowd: c}, target: c.cfg.Target, epoll: epoll, buf: make([]byte, readSize),
-			server: &syscall.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().As4()},
-			local:  server.Addr().IsLoopback(), source: 2, // those of 127.0.0.1 are left to publishers
+			servers: servers, local: local, source: 2, // those of 127.0.0.1 are left to publishers
 			first: i, step: c.cfg.Workers, most: max(1, c.cfg.Connecting/c.cfg.Workers),
 		}
 		c.shards = append(c.shards, w.shard)
@@ -184,7 +190,7 @@ func (w *worker) begin(c *socket, fd int) error {
 			return os.NewSyscallError("bind", err)
 		}
 	}
-	if err := syscall.Connect(fd, w.server); err != nil && !errors.Is(err, syscall.EINPROGRESS) {
+	if err := syscall.Connect(fd, w.servers[int(c.index)%len(w.servers)]); err != nil && !errors.Is(err, syscall.EINPROGRESS) {
 		return os.NewSyscallError("connect", err)
 	}
 	c.fd = fd

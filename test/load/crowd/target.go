@@ -14,6 +14,8 @@ import (
 type Target struct {
 	// URL begins with http, https, ws or wss. The host is taken as it is.
 	URL string
+	// Hosts, if any, are asked in turn in place of the URL's: host:port.
+	Hosts []string
 	// Header is lines of the form "Name: value".
 	Header []string
 	// HTTP2 asks for HTTP/2, which needs https.
@@ -32,7 +34,7 @@ func (t Target) Check() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("parse url: %w", err)
-	case u.Host == "" || strings.ContainsAny(t.host(), "{}"):
+	case u.Host == "" || strings.ContainsAny(t.host(0), "{}"):
 		return fmt.Errorf("url %q has no host, or a template as host", t.URL)
 	}
 	switch scheme, _, _ := strings.Cut(t.URL, ":"); scheme {
@@ -71,16 +73,35 @@ func (t Target) Protocol() Protocol {
 	return Plain
 }
 
-// host is host:port of the URL.
-func (t Target) host() string {
-	_, rest, _ := strings.Cut(t.URL, "://")
+// split cuts the URL into its scheme with "://", its host and what follows.
+func (t Target) split() (scheme, host, rest string) {
+	scheme, rest, _ = strings.Cut(t.URL, "://")
+	host = rest
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		rest = rest[:i]
+		host, rest = rest[:i], rest[i:]
+	} else {
+		rest = ""
 	}
-	if !strings.Contains(rest, ":") {
-		rest += ":80"
+	return scheme + "://", host, rest
+}
+
+// hosts are the hosts that subscribers ask in turn, one at least.
+func (t Target) hosts() []string {
+	if len(t.Hosts) > 0 {
+		return t.Hosts
 	}
-	return rest
+	_, host, _ := t.split()
+	return []string{host}
+}
+
+// host is host:port of the one that subscriber i asks.
+func (t Target) host(i int) string {
+	hosts := t.hosts()
+	host := hosts[i%len(hosts)]
+	if !strings.Contains(host, ":") {
+		host += ":80"
+	}
+	return host
 }
 
 // user is the name of subscriber i's user.
@@ -101,7 +122,11 @@ func (t Target) fill(i int) *strings.Replacer {
 }
 
 // url is where subscriber i asks.
-func (t Target) url(i int) string { return t.fill(i).Replace(t.URL) }
+func (t Target) url(i int) string {
+	scheme, _, rest := t.split()
+	hosts := t.hosts()
+	return scheme + hosts[i%len(hosts)] + t.fill(i).Replace(rest)
+}
 
 // header is what subscriber i asks with, beside what its transport needs.
 func (t Target) header(i int) http.Header {
@@ -119,16 +144,13 @@ func (t Target) header(i int) http.Header {
 // request is the head of subscriber i's request over plain HTTP/1.1.
 func (t Target) request(i int) []byte {
 	fill := t.fill(i)
-	_, rest, _ := strings.Cut(t.URL, "://")
-	path := "/"
-	if j := strings.IndexAny(rest, "/?"); j >= 0 {
-		path = fill.Replace(rest[j:])
-	}
-	if path[0] != '/' {
+	_, _, rest := t.split()
+	path := fill.Replace(rest)
+	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", path, t.host())
+	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", path, t.host(i))
 	if t.Transport() == WebSocket {
 		// The key is the example of RFC 6455, section 1.2: it only has to be there.
 		b.WriteString("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")

@@ -20,14 +20,22 @@ import (
 // that Go runs on (proc(5): sysconf(_SC_CLK_TCK)).
 const tick = 10 * time.Millisecond
 
-// CPU is the processor time, user and system, that a process has used, in steps
-// of 10 ms.
-func CPU(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read processor time: %w", err)
+// CPU is the processor time, user and system, that processes have used together,
+// in steps of 10 ms each.
+func CPU(pids ...int) (time.Duration, error) {
+	sum := time.Duration(0)
+	for _, pid := range pids {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, fmt.Errorf("read processor time: %w", err)
+		}
+		used, err := parseStat(string(stat))
+		if err != nil {
+			return 0, err
+		}
+		sum += used
 	}
-	return parseStat(string(stat))
+	return sum, nil
 }
 
 // Own is the processor time that this process has used, in steps of 10 ms; 0 when
@@ -58,15 +66,23 @@ func parseStat(stat string) (time.Duration, error) {
 	return sum, nil
 }
 
-// Private is the memory in bytes that would be free again if the process ended:
-// what it shares with no other, as its program's text on disk and the kernel's
+// Private is the memory in bytes that would be free again if the processes ended:
+// what each shares with no other, as its program's text on disk and the kernel's
 // socket buffers are not counted.
-func Private(pid int) (int64, error) {
-	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read private memory: %w", err)
+func Private(pids ...int) (int64, error) {
+	sum := int64(0)
+	for _, pid := range pids {
+		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			return 0, fmt.Errorf("read private memory: %w", err)
+		}
+		private, err := parseRollup(string(rollup))
+		if err != nil {
+			return 0, err
+		}
+		sum += private
 	}
-	return parseRollup(string(rollup))
+	return sum, nil
 }
 
 // parseRollup adds the private lines of /proc/<pid>/smaps_rollup.
