@@ -74,6 +74,7 @@ type Edge struct {
 	list      []transport
 
 	draining atomic.Bool
+	moved    atomic.Int64   // connections that have come, and those that have gone
 	sessions sync.WaitGroup // entered and not left
 	inner    context.Context
 	cancel   context.CancelFunc
@@ -164,6 +165,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serving.Go(func() { e.wheel.Run(ctx) })
+	serving.Go(func() { e.calmDown(ctx) })
 	if e.poller != nil {
 		serving.Go(func() {
 			if err := e.poller.Run(); err != nil {

@@ -187,6 +187,7 @@ func (e *Edge) enter(s *session.Session) error {
 		return err
 	}
 	e.wheel.Add(s)
+	e.moved.Add(1)
 	about := s.About()
 	e.metrics.connects.WithLabelValues(about.Transport).Inc()
 	e.metrics.connections.WithLabelValues(about.Transport).Inc()
@@ -200,6 +201,7 @@ func (e *Edge) leave(s *session.Session) {
 	s.End(session.Left)
 	s.Detach()
 	e.wheel.Remove(s)
+	e.moved.Add(1)
 	e.registry.Remove(s)
 	about, cause := s.About(), s.Cause()
 	e.metrics.connections.WithLabelValues(about.Transport).Dec()
