@@ -188,7 +188,8 @@ func (s *spill) Rest() []byte {
 // oneLine keeps a value from ending its field.
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 
-// responseHead spells the head of an answer (RFC 9112, section 4): the fields of h and others, which are whole lines.
+// responseHead spells the head of an answer (RFC 9112, section 4): the fields of h
+// and others, which are whole lines.
 func responseHead(status int, h http.Header, others string) []byte {
 	b := make([]byte, 0, 384)
 	b = append(b, "HTTP/1.1 "...)

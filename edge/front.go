@@ -76,12 +76,12 @@ func (f *front) hand(conn *net.TCPConn, read []byte) {
 // An arrival is a connection whose next request has not been answered. It is the
 // poller's client until then; what it holds is bounded.
 type arrival struct {
+	spill // received and not read yet
 	front *front
 	conn  *netpoll.Conn
 	peer  netip.AddrPort
-	again bool   // it has been answered before
-	got   []byte // received and not read yet
-	asked bool   // the head has been read
+	again bool // it has been answered before
+	asked bool // the head has been read
 }
 
 // anew makes the connection wait for its next request.
@@ -95,11 +95,7 @@ var eventsLine = []byte("GET " + pathEvents)
 // Receive implements netpoll.Client.
 func (a *arrival) Receive(b []byte) netpoll.Verdict {
 	if a.asked {
-		a.got = append(a.got, b...)
-		if len(a.got) > maxChatter {
-			return netpoll.Pause // until somebody wants it
-		}
-		return netpoll.Go
+		return a.spill.Receive(b)
 	}
 	seen := len(a.got)
 	if seen == 0 && a.again {
@@ -161,13 +157,6 @@ func (*arrival) Take() ([][]byte, bool) { return nil, false }
 
 // Wrote implements netpoll.Client.
 func (*arrival) Wrote(int) {}
-
-// Rest implements netpoll.Leaver.
-func (a *arrival) Rest() []byte {
-	rest := a.got
-	a.got = nil
-	return rest
-}
 
 // Closed implements netpoll.Client.
 func (*arrival) Closed(error) {}
