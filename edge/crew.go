@@ -3,9 +3,10 @@ package edge
 import "time"
 
 const (
-	// crewSize is how many goroutines of a crew may wait for work, and crewWait
-	// for how long.
-	crewSize = 16
+	// crewSize is how many goroutines of a crew may wait for work: as many as
+	// there are clients on their way to their subjects in a storm. crewWait is for
+	// how long they do.
+	crewSize = maxJoining
 	crewWait = time.Second
 )
 

@@ -129,15 +129,6 @@ func (b *Batch) finish(h nats.Header, before uint64, unreadable int) error {
 	}
 }
 
-// Head is Heads of one subject.
-func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
-	heads, err := n.Heads(ctx, []string{subject})
-	if err != nil {
-		return 0, err
-	}
-	return heads[0], nil
-}
-
 // Position stores a message of no meaning and returns its sequence: all that any
 // node has acknowledged before the call has a lower one. Head and State are
 // answered also by a leader that is cut off from the others, which have another

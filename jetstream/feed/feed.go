@@ -36,7 +36,7 @@ type feed struct {
 	sub     *nats.Subscription
 	live    bool   // false while it opens and while it catches up
 	cursor  uint64 // everything up to here has been handed on
-	last    uint64 // newest message known, 0 for none
+	last    uint64 // newest message that came since it was opened, 0 for none
 	target  uint64 // while it catches up: all up to here must have been read
 	waiting backlog
 	links   []*link

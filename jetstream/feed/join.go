@@ -118,6 +118,9 @@ func (r *Reader) place(ctx context.Context, j *join, l *link) error {
 		return nil // nothing came after it that this node knows of
 	}
 	r.hub.metrics.replays.Inc()
+	if err := r.aim(ctx, l); err != nil {
+		return err
+	}
 	var past history
 	if err := r.hub.insist(ctx, func() (err error) {
 		past, err = r.past(ctx, l, l.pos)
@@ -137,6 +140,18 @@ func (r *Reader) place(ctx context.Context, j *join, l *link) error {
 		l.tally = tally{} // it is read again: memory is bounded
 	}
 	return nil
+}
+
+// aim finds out up to where the history of a link must be read, if its feed does
+// not know: the replica that is read may lag.
+func (r *Reader) aim(ctx context.Context, l *link) error {
+	if l.feed.wild || l.target != 0 {
+		return nil
+	}
+	return r.hub.insist(ctx, func() (err error) {
+		l.target, err = r.hub.node.Head(ctx, l.feed.subject)
+		return err
+	})
 }
 
 // takeOver makes an exact subject go on where a wildcard of this connection has

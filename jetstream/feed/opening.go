@@ -3,13 +3,20 @@ package feed
 import (
 	"slices"
 	"sync"
+	"time"
+)
 
-	"weft/jetstream"
+const (
+	// maxOpening bounds how many feeds are opened together.
+	maxOpening = 128
+	// gather is the rest after some were opened, in which more can gather. The
+	// first one after a while does not wait.
+	gather = time.Millisecond
 )
 
 // openings are the feeds that are to be brought to life. What gathers while some
 // are being opened is opened together: the server is asked once whether it knows
-// the subscriptions, and all questions to the store go out at once.
+// the subscriptions, and the store once where it stands.
 type openings struct {
 	mu      sync.Mutex
 	waiting []*feed
@@ -37,7 +44,7 @@ func (h *Hub) openWaiting() {
 	o := &h.openings
 	for {
 		o.mu.Lock()
-		n := min(len(o.waiting), jetstream.MaxHeads)
+		n := min(len(o.waiting), maxOpening)
 		if n == 0 {
 			o.waiting, o.running = nil, false
 			o.mu.Unlock()
@@ -47,20 +54,20 @@ func (h *Hub) openWaiting() {
 		o.waiting = slices.Delete(o.waiting, 0, n)
 		o.mu.Unlock()
 		h.openSome(some)
+		pause(h.ctx, gather)
 	}
 }
 
-// openSome subscribes and finds out where the subjects stand. It goes on trying
-// until it succeeds or the hub is closed; feeds that are dropped meanwhile are left
-// out.
+// openSome subscribes and finds out where the stream stands: what is stored by
+// then is past for these feeds, all else comes as a delivery copy. Where the
+// subjects themselves stand only counts for who comes back (see Reader.aim). It
+// goes on trying until it succeeds or the hub is closed; feeds that are dropped
+// meanwhile are left out.
 func (h *Hub) openSome(feeds []*feed) {
-	var floor uint64
-	var heads []uint64
+	var floor, head uint64
 	err := h.insist(h.ctx, func() (err error) {
 		feeds = slices.DeleteFunc(feeds, (*feed).dropped)
-		subjects := make([]string, len(feeds))
-		for i, f := range feeds {
-			subjects[i] = f.subject
+		for _, f := range feeds {
 			if err := f.subscribe(); err != nil {
 				return err
 			}
@@ -69,14 +76,14 @@ func (h *Hub) openSome(feeds []*feed) {
 			return err
 		}
 		floor = h.safe()
-		heads, err = h.node.Heads(h.ctx, subjects)
+		head, err = h.node.Head(h.ctx, ">")
 		return err
 	})
 	if err != nil {
 		return // the connection takes its subscriptions with it
 	}
-	for i, f := range feeds {
-		f.begin(heads[i], floor)
+	for _, f := range feeds {
+		f.begin(max(head, floor))
 	}
 }
 
@@ -94,9 +101,9 @@ func (f *feed) subscribe() (err error) {
 }
 
 // begin makes the feed live for the first time.
-func (f *feed) begin(head, floor uint64) {
+func (f *feed) begin(cursor uint64) {
 	f.mu.Lock()
-	f.cursor, f.last = max(head, floor), head
+	f.cursor = cursor
 	f.mu.Unlock()
 	if !f.settle() {
 		f.work(f.catchUp)

@@ -132,6 +132,7 @@ func TestWhatDoesNotFitIntoAQueueDuringAReplayIsRead(t *testing.T) {
 	publish(t, h, "user.ann", 1, 3)
 	g, _ := followGated(t, h, c.lastID(), "user.ann")
 	publish(t, h, "user.ann", 4, 3*keepCount)
+	h.waitFloor(t) // the copies have come, and did not fit
 	close(g.let)
 	last := 3 + 3*keepCount
 	g.untilEvents(last)
@@ -148,6 +149,7 @@ func TestAReplayThatIsOvertakenByTheLimitIsToldOnce(t *testing.T) {
 	h.waitFloor(t) // else the feed, which lingers, might bring them live
 	g, _ := followGated(t, h, c.lastID(), "user.ann")
 	publish(t, h, "user.ann", 4, 500)
+	h.waitFloor(t) // else they might come live once history is read
 	close(g.let)
 	g.until("a reset", func() bool { return len(g.resets) > 0 })
 	g.until("the end of history", func() bool { return g.caught > 0 })
