@@ -19,14 +19,16 @@ var errLeft = errors.New("the client has left")
 
 // serve answers the request for events with this head. What is not plain is
 // left to net/http.
-func (a *arrival) serve(head []byte) {
-	r := readPlain(head)
+func (a *arrival) serve(head string) {
+	x := exchanges.Get().(*exchange)
+	r := x.readPlain(head)
 	if r == nil {
+		x.free()
 		a.leave(head)
 		return
 	}
 	r.RemoteAddr = a.peer.String()
-	w := &answer{arrival: a, header: make(http.Header), last: r.Close}
+	w := &answer{arrival: a, header: x.answer, last: r.Close}
 	defer func() {
 		if p := recover(); p != nil {
 			a.front.edge.log.Error("serve a request for events: panic", "panic", p, "stack", string(debug.Stack()))
@@ -36,6 +38,7 @@ func (a *arrival) serve(head []byte) {
 	a.front.handler.ServeHTTP(w, r)
 	if !w.later {
 		w.finish()
+		x.free()
 	}
 }
 

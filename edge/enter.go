@@ -213,11 +213,17 @@ func (e *Edge) leave(s *session.Session) {
 }
 
 // follow attaches a session to its subjects. It blocks until the client's place
-// is known, the session ends or the store stays away for too long.
-func (e *Edge) follow(v *visit, s *session.Session) error {
+// is known, the session ends or the store stays away for too long. When that
+// takes a moment late is called.
+func (e *Edge) follow(v *visit, s *session.Session, late func()) error {
 	defer v.joined()
-	ctx, cancel := context.WithTimeout(v.r.Context(), followTime)
+	ctx, cancel := context.WithCancel(v.r.Context())
 	defer s.AtEnd(cancel)()
+	patience := time.AfterFunc(headWait, func() {
+		late()
+		time.AfterFunc(followTime, cancel) // one timer is enough for most
+	})
+	defer patience.Stop()
 	reader, err := e.deps.Hub.Follow(ctx, s.Wanted(), v.query.lastID, s)
 	if err != nil {
 		return err

@@ -101,24 +101,27 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 	if seen == 0 && a.again {
 		a.conn.Patience(headerTime)
 	}
-	a.got = append(a.got, b...)
-	n := min(len(a.got), len(eventsLine))
-	if !bytes.Equal(a.got[:n], eventsLine[:n]) || len(a.got) > n && a.got[n] != ' ' && a.got[n] != '?' {
-		a.leave(nil)
-		return netpoll.Pause
+	all := b // which is the poller's
+	if seen > 0 {
+		a.got = append(a.got, b...)
+		all = a.got
 	}
-	end := headEnd(a.got, max(0, seen-2))
+	n := min(len(all), len(eventsLine))
+	end := headEnd(all, max(0, seen-2))
 	switch {
-	case end > maxHead, end < 0 && len(a.got) > maxHead:
-		a.leave(nil) // net/http says what is wrong
+	case !bytes.Equal(all[:n], eventsLine[:n]) || len(all) > n && all[n] != ' ' && all[n] != '?',
+		end > maxHead, end < 0 && len(all) > maxHead: // which net/http says
+		a.got = append(a.got[:0], all...)
+		a.leave("")
 		return netpoll.Pause
 	case end < 0:
+		a.got = append(a.got[:0], all...)
 		return netpoll.Go
 	}
 	a.asked = true
 	a.conn.Patience(0)
-	head := a.got[:end:end]
-	a.got = a.got[end:]
+	head := string(all[:end])
+	a.got = bytes.Clone(all[end:])
 	a.front.crew.run(func() { a.serve(head) })
 	return netpoll.Go
 }
@@ -143,11 +146,11 @@ func headEnd(b []byte, from int) int {
 
 // leave hands the connection to net/http: the head that was taken out of what it
 // sent, and the rest.
-func (a *arrival) leave(head []byte) {
+func (a *arrival) leave(head string) {
 	a.asked = true // what comes meanwhile is kept
 	a.conn.Release(func(conn *net.TCPConn, rest []byte, err error) {
 		if err == nil {
-			go a.front.hand(conn, append(head, rest...))
+			go a.front.hand(conn, append([]byte(head), rest...))
 		}
 	})
 }

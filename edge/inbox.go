@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"net"
-	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // Opcodes of RFC 6455, section 5.2.
@@ -17,8 +13,9 @@ const (
 	opPong  = 0xA
 )
 
-// errMessage is given to a reader that asks for more than the message it is fed.
-var errMessage = errors.New("the message is shorter than its frames say")
+// errUnsound is given for frames that are no message and that gorilla/websocket
+// has not said so of.
+var errUnsound = errors.New("the frames are no message")
 
 // An inbox puts a client's messages together from what comes in, without ever
 // waiting for it. It only finds where frames end, and takes out control frames,
@@ -27,9 +24,6 @@ var errMessage = errors.New("the message is shorter than its frames say")
 // when it breaks the protocol. It holds what has come of a message, no more, and
 // what a byte costs does not depend on how the client cuts it.
 type inbox struct {
-	conn *websocket.Conn
-	feed *feeder
-
 	got     []byte // what is no whole frame yet
 	cut     bool   // got is the end of a longer slice
 	parts   []byte // whole data frames of an incomplete message
@@ -91,7 +85,8 @@ type delivery struct {
 }
 
 // next returns the next message or control frame; false when nothing is whole.
-// An error means that the connection cannot go on, and next must not be called
+// An error means that the connection cannot go on; then message is the close frame
+// that says so to the client, or empty, and next must not be called
 // again; gorilla has said why.
 func (b *inbox) next() (d delivery, ok bool, err error) {
 	for {
@@ -102,10 +97,7 @@ func (b *inbox) next() (d delivery, ok bool, err error) {
 		}
 		// Of many tiny frames the heads are most.
 		if !h.sound || h.body > uint64(maxMessage-b.payload) || len(b.parts) > 2*maxMessage {
-			_, _, err := b.read(append(b.parts, b.got...)) // which fails
-			if err == nil {
-				err = errMessage
-			}
+			d.message, err = refuseMessage(append(b.parts, b.got...))
 			return d, false, err
 		}
 		end := h.size + int(h.body)
@@ -126,24 +118,15 @@ func (b *inbox) next() (d delivery, ok bool, err error) {
 			b.parts = append(b.parts, frame...)
 			b.payload += int(h.body)
 			continue
-		case b.midway():
+		}
+		size := b.payload + int(h.body)
+		if b.midway() {
 			frame = append(b.parts, frame...)
 			b.parts, b.payload = nil, 0
 		}
-		kind, message, err := b.read(frame)
-		if err != nil {
-			return d, false, err
-		}
-		return delivery{kind: kind, message: message}, true, nil
+		d.kind, d.message, err = readMessage(frame, size)
+		return d, err == nil, err
 	}
-}
-
-// read feeds frames to gorilla as one message.
-func (b *inbox) read(frames []byte) (int, []byte, error) {
-	b.feed.from = frames
-	kind, message, err := b.conn.ReadMessage()
-	b.feed.from = nil
-	return kind, message, err
 }
 
 // settle is called when more has to come: what is left is little as a rule, and
@@ -157,44 +140,3 @@ func (b *inbox) settle() {
 	}
 	b.cut = false
 }
-
-// A feeder is the net.Conn that gorilla/websocket sees: it reads what it is
-// given, never waits, and what it writes goes to the connection's queue.
-type feeder struct {
-	from  []byte
-	write func([]byte)
-}
-
-// Read implements net.Conn.
-func (f *feeder) Read(p []byte) (int, error) {
-	if len(f.from) == 0 {
-		return 0, errMessage
-	}
-	n := copy(p, f.from)
-	f.from = f.from[n:]
-	return n, nil
-}
-
-// Write implements net.Conn.
-func (f *feeder) Write(p []byte) (int, error) {
-	f.write(bytes.Clone(p))
-	return len(p), nil
-}
-
-// Close implements net.Conn; the connection is not its to close.
-func (*feeder) Close() error { return nil }
-
-// LocalAddr implements net.Conn.
-func (*feeder) LocalAddr() net.Addr { return nil }
-
-// RemoteAddr implements net.Conn.
-func (*feeder) RemoteAddr() net.Addr { return nil }
-
-// SetDeadline implements net.Conn.
-func (*feeder) SetDeadline(time.Time) error { return nil }
-
-// SetReadDeadline implements net.Conn.
-func (*feeder) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline implements net.Conn.
-func (*feeder) SetWriteDeadline(time.Time) error { return nil }

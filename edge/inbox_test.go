@@ -1,48 +1,15 @@
 package edge
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
-	"net"
-	"net/http"
-	"net/http/httptest"
+	"fmt"
 	"runtime"
+	"sync"
 	"testing"
 
 	"weft/edge/session"
 )
-
-// An upgrade is a ResponseWriter whose connection is a feeder.
-type upgrade struct {
-	*httptest.ResponseRecorder
-	feed *feeder
-}
-
-// Hijack implements http.Hijacker.
-func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return u.feed, bufio.NewReadWriter(bufio.NewReaderSize(u.feed, 16), bufio.NewWriterSize(u.feed, 16)), nil
-}
-
-// testInbox makes an inbox, and tells of what gorilla writes.
-func testInbox(t *testing.T) (*inbox, *bytes.Buffer) {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, pathEvents, nil)
-	for name, value := range map[string]string{
-		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-	} {
-		r.Header.Set(name, value)
-	}
-	written := &bytes.Buffer{}
-	u := &upgrade{httptest.NewRecorder(), &feeder{write: func([]byte) {}}}
-	conn, err := upgrader.Upgrade(u, r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.feed.write = func(b []byte) { written.Write(b) }
-	conn.SetReadLimit(maxMessage)
-	return &inbox{conn: conn, feed: u.feed}, written
-}
 
 // clientFrame spells a frame with a mask of zeros. first holds the opcode and
 // the bits beside it.
@@ -73,14 +40,14 @@ func TestAMessageIsPutTogetherHoweverItIsCut(t *testing.T) {
 	}
 	want := []string{"1", "2", "one, " + string(bytes.Repeat([]byte("x"), 300)) + " two", "three"}
 	for size := 1; size <= len(all); size++ {
-		b, written := testInbox(t)
+		b := &inbox{}
 		var got []string
 		for from := 0; from < len(all); from += size {
 			b.add(all[from:min(from+size, len(all))])
 			for {
 				d, ok, err := b.next()
 				if err != nil {
-					t.Fatalf("pieces of %d bytes: %v, %q", size, err, written)
+					t.Fatalf("pieces of %d bytes: %v, %q", size, err, d.message)
 				}
 				if !ok {
 					break
@@ -100,7 +67,7 @@ func TestAMessageIsPutTogetherHoweverItIsCut(t *testing.T) {
 // A worker serves many connections: none may have it copy a long unfinished
 // message for each of the control frames in between.
 func TestPingsWithinALongMessageAreCheap(t *testing.T) {
-	b, _ := testInbox(t)
+	b := &inbox{}
 	b.add(clientFrame(opText, make([]byte, 1<<20)))
 	if _, ok, err := b.next(); ok || err != nil {
 		t.Fatal(ok, err)
@@ -134,7 +101,7 @@ func TestPingsWithinALongMessageAreCheap(t *testing.T) {
 // 5.2): together with what came before, it must not seem small.
 func TestALengthBeyondAllEndsTheConnectionAtOnce(t *testing.T) {
 	for _, length := range []uint64{1 << 63, 1<<64 - 1, 1<<64 - 5, 1<<64 - 20, 1<<63 - 1, maxMessage} {
-		b, _ := testInbox(t)
+		b := &inbox{}
 		b.add(clientFrame(opText, make([]byte, 100)))
 		head := binary.BigEndian.AppendUint64([]byte{opContinuation, 0x80 | 127}, length)
 		b.add(append(head, 0, 0, 0, 0))
@@ -145,8 +112,7 @@ func TestALengthBeyondAllEndsTheConnectionAtOnce(t *testing.T) {
 }
 
 func TestAMessageHasItsTimeFromItsFirstByte(t *testing.T) {
-	b, _ := testInbox(t)
-	p := &parkedSocket{inbox: *b}
+	p := &parkedSocket{}
 	p.s = session.New(session.Config{Outbox: session.NewQueue(&session.Spelling{}, nil)})
 	first, pong := clientFrame(opText, []byte("{")), []byte{final | opPong, 0x80, 0, 0, 0, 0}
 	for _, c := range []struct {
@@ -166,4 +132,33 @@ func TestAMessageHasItsTimeFromItsFirstByte(t *testing.T) {
 			t.Errorf("%s begins the time anew: %v", c.what, heard)
 		}
 	}
+}
+
+// Readers of messages are shared: what one client sends, right or wrong, must not
+// show in what another one has sent.
+func TestMessagesOfManyClientsStayApart(t *testing.T) {
+	var clients sync.WaitGroup
+	for c := range 8 {
+		clients.Go(func() {
+			for i := range 500 {
+				want := fmt.Sprintf("client %d message %d", c, i)
+				b := &inbox{}
+				b.add(clientFrame(opText, []byte(want[:5])))
+				b.add(clientFrame(final|opContinuation, []byte(want[5:])))
+				if d, ok, err := b.next(); !ok || err != nil || string(d.message) != want {
+					t.Errorf("%q %v %v, want %q", d.message, ok, err, want)
+				}
+				wrong := []byte{final | 0x40 | opText, 0x80 | 2, 0, 0, 0, 0, 'n', 'o'} // with an extension's bit
+				if i%2 == 0 {
+					wrong = clientFrame(final|opContinuation, []byte("of nothing"))
+				}
+				b.add(wrong)
+				b.add(clientFrame(final|opText, []byte("more")))
+				if d, ok, err := b.next(); ok || err == nil || len(d.message) < 4 || d.message[2] != 1002>>8 || d.message[3] != 1002&0xff {
+					t.Errorf("%v %v after %q, answered with % x", ok, err, wrong, d.message)
+				}
+			}
+		})
+	}
+	clients.Wait()
 }

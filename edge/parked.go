@@ -66,9 +66,7 @@ func (p *parked) begin(v *visit, h hold, client netpoll.Client) {
 		c.Wake(false)
 		c.Hurry(graceKeep)
 	}
-	late := time.AfterFunc(headWait, func() { c.Wake(false) })
-	defer late.Stop()
-	if err := p.edge.follow(v, p.s); err != nil {
+	if err := p.edge.follow(v, p.s, func() { c.Wake(false) }); err != nil {
 		p.s.End(session.NotReady)
 	}
 }

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"bufio"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -37,37 +35,19 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer p.drop()
-	h := &handshake{ResponseWriter: w, feed: &feeder{}}
-	conn, err := upgrader.Upgrade(h, v.r, nil)
+	var h hold
+	head, err := shake(w, v.r, func() (err error) {
+		h, err = take(w)
+		return err
+	})
 	if err != nil {
 		p.Closed(err)
-		h.hold.drop()
+		h.drop()
 		return
 	}
-	h.feed.write = p.q.Finish // gorilla writes only what is wrong with the protocol
-	conn.SetReadLimit(maxMessage)
-	p.inbox.conn, p.inbox.feed = conn, h.feed
 	p.hear()
-	p.head = h.head
-	p.begin(v, h.hold, p)
-}
-
-// A handshake lets gorilla/websocket make its answer without the connection,
-// which the poller will have.
-type handshake struct {
-	http.ResponseWriter
-	feed *feeder // by itself, since the connection keeps it and nothing else of this
-	hold hold
-	head []byte // the answer
-}
-
-// Hijack implements http.Hijacker.
-func (h *handshake) Hijack() (_ net.Conn, _ *bufio.ReadWriter, err error) {
-	if h.hold, err = take(h.ResponseWriter); err != nil {
-		return nil, nil, err
-	}
-	h.feed.write = func(b []byte) { h.head = append(h.head, b...) }
-	return h.feed, bufio.NewReadWriter(bufio.NewReaderSize(h.feed, 16), bufio.NewWriterSize(h.feed, 16)), nil
+	p.head = head
+	p.begin(v, h, p)
 }
 
 // Receive implements netpoll.Client.
@@ -93,7 +73,10 @@ func (p *parkedSocket) advance() (d delivery, ok bool) {
 	for {
 		d, ok, err := p.inbox.next()
 		if err != nil {
-			p.q.Finish(wire.Close(websocket.CloseMessageTooBig, "")) // unless gorilla has said what is wrong
+			if d.message == nil {
+				d.message = wire.Close(websocket.CloseMessageTooBig, "")
+			}
+			p.q.Finish(d.message)
 			p.s.End(session.Left)
 			p.inbox.clear()
 			return d, false

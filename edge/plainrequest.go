@@ -4,27 +4,55 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 )
+
+// An exchange is the memory of a plain request and of the fields of its answer. It
+// is used again, for another client, as soon as the request is served.
+type exchange struct {
+	request http.Request
+	url     url.URL
+	header  http.Header // of the request
+	values  []string    // of its fields
+	answer  http.Header
+}
+
+var exchanges = sync.Pool{New: func() any { return &exchange{header: make(http.Header), answer: make(http.Header)} }}
+
+// free must be called when nobody uses the request any more.
+func (x *exchange) free() {
+	if cap(x.values) > 64 { // as nobody else has them
+		return
+	}
+	clear(x.header)
+	clear(x.values[:cap(x.values)])
+	clear(x.answer)
+	x.request, x.url = http.Request{}, url.URL{}
+	exchanges.Put(x)
+}
 
 // readPlain reads the head of a GET request for events over HTTP/1.1 that is so
 // plain that nothing could be understood in two ways; all other heads give nil and
 // are for net/http to judge. Plain is: each line a whole field (RFC 9112, section
 // 5) of visible ASCII, none of them about a body or an expectation, one the host.
-func readPlain(head []byte) *http.Request {
-	line, rest, ok := strings.Cut(string(head), "\r\n")
+func (x *exchange) readPlain(head string) *http.Request {
+	line, rest, ok := strings.Cut(head, "\r\n")
 	target, isPlain := strings.CutSuffix(strings.TrimPrefix(line, "GET "), " HTTP/1.1")
 	if !ok || !isPlain || !visible(target) {
 		return nil
 	}
-	u, err := url.ParseRequestURI(target)
-	if err != nil {
+	path, query, _ := strings.Cut(target, "?")
+	if path != pathEvents {
 		return nil
 	}
-	r := &http.Request{Method: http.MethodGet, URL: u, RequestURI: target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody}
-	fields := strings.Count(rest, "\n")
-	r.Header = make(http.Header, fields)
-	values := make([]string, 0, fields) // one allocation for all
+	x.url = url.URL{Path: path, RawQuery: query}
+	r := &x.request
+	*r = http.Request{Method: http.MethodGet, URL: &x.url, RequestURI: target, Header: x.header, Body: http.NoBody,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	values := slices.Grow(x.values[:0], strings.Count(rest, "\n")) // one allocation for all
+	x.values = values[:0]
 	for {
 		if line, rest, ok = strings.Cut(rest, "\r\n"); !ok {
 			return nil

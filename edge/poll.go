@@ -42,7 +42,7 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 		t.refuse(w, v.r, problem.Of(err))
 		return
 	}
-	if err := t.follow(v, p.s); err != nil {
+	if err := t.follow(v, p.s, func() {}); err != nil {
 		p.s.End(session.NotReady)
 	}
 	switch a, ok := w.(*answer); {

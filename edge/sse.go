@@ -184,7 +184,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 		s.End(lost(err))
 		return
 	}
-	if err := t.follow(v, s); err != nil {
+	if err := t.follow(v, s, func() {}); err != nil {
 		s.End(session.NotReady)
 	}
 	if err := pump.Run(v.r.Context(), q, send); err != nil {

@@ -119,7 +119,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 		t.readMessages(conn, s, q)
 		s.End(session.Left)
 	})
-	if err := t.follow(v, s); err != nil {
+	if err := t.follow(v, s, func() {}); err != nil {
 		s.End(session.NotReady)
 	}
 	err = pump.Run(v.r.Context(), q, func(frames [][]byte) error {

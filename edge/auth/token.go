@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -89,9 +88,7 @@ func (h *headers) parse(token string) (*parsed, error) {
 	if err != nil {
 		return nil, errNotJWT
 	}
-	in := json.NewDecoder(bytes.NewReader(claims))
-	in.UseNumber()
-	if in.Decode(&p.claims) != nil {
+	if decodeClaims(claims, &p.claims) != nil {
 		return nil, errNotJWT
 	}
 	if p.signature, err = parser.DecodeSegment(signature); err != nil {

@@ -22,8 +22,9 @@ type turn struct {
 // Become gives the connection to another client, which first receives what the
 // one before has left over, and with which the poller has patience (0: forever).
 // The one before hears nothing more. If the connection is
-// closed already, the new one is told io.EOF. It must not be called again, nor
-// Release, before the new client was called.
+// closed already, the new one is told io.EOF. When it is called again before the
+// poller has come to it, only the last client counts: the others hear nothing at
+// all. Release must not be called before the new client was.
 func (c *Conn) Become(next Client, patience time.Duration) {
 	c.turn.Store(&turn{to: next, patience: patience})
 	c.call(turned)
@@ -51,6 +52,9 @@ func (c *Conn) Patience(d time.Duration) {
 // change makes the connection change hands.
 func (c *Conn) change() {
 	t := c.turn.Swap(nil)
+	if t == nil {
+		return // one that came later has taken its place already
+	}
 	var rest []byte
 	if l, ok := c.client.(Leaver); ok && !c.gone {
 		rest = l.Rest()

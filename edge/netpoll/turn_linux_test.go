@@ -181,3 +181,26 @@ func TestAConnectionThatIsClosedChangesHandsNoMore(t *testing.T) {
 		t.Errorf("released with %v, want EOF", err)
 	}
 }
+
+// A poll that can be answered at once gives its connection away twice, faster than
+// the poller comes to it.
+func TestOnlyTheLastOfManyTakersCounts(t *testing.T) {
+	p := start(t, Config{})
+	first, last := newSide(), newSide()
+	clients := make(chan Client, 1)
+	clients <- first
+	dial, conns := listen(t, p, 10*time.Second, clients)
+	peer := dial()
+	c := <-conns
+	for range 20_000 {
+		c.Become(newSide(), 0)
+		c.Become(newSide(), 0)
+	}
+	c.Become(last, 0)
+	if _, err := peer.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if got := last.awaitReceived(t, 5); got != "hello" {
+		t.Errorf("the last client received %q", got)
+	}
+}

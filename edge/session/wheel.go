@@ -18,16 +18,18 @@ type Wheel struct {
 	now   func() time.Time
 
 	mu    sync.Mutex
-	at    int64 // number of the last tick that was run
-	slots [slots][]*Session
+	at    int64           // number of the last tick that was run
+	slots [slots]*Session // heads of lists that are linked through Session.entry
+
+	due, expired []*Session // of the turn that is being made; its memory is kept
 }
 
 // entry is a session's place in the wheel, guarded by Wheel.mu.
 type entry struct {
-	in    bool
-	slot  int
-	index int
-	beat  time.Time // next keep-alive
+	in         bool
+	slot       uint8
+	prev, next *Session
+	beat       time.Time // next keep-alive
 }
 
 // NewWheel makes a wheel that gives each session a keep-alive per every.
@@ -71,22 +73,29 @@ func (w *Wheel) place(s *Session) {
 		due = end
 	}
 	n := max(w.number(due), w.at) + 1
-	slot := int(n % slots)
-	s.entry.in, s.entry.slot, s.entry.index = true, slot, len(w.slots[slot])
-	w.slots[slot] = append(w.slots[slot], s)
+	slot := uint8(n % slots)
+	head := w.slots[slot]
+	s.entry.in, s.entry.slot, s.entry.prev, s.entry.next = true, slot, nil, head
+	if head != nil {
+		head.entry.prev = s
+	}
+	w.slots[slot] = s
 }
 
 func (w *Wheel) take(s *Session) {
-	if !s.entry.in {
+	e := &s.entry
+	if !e.in {
 		return
 	}
-	list := w.slots[s.entry.slot]
-	last := list[len(list)-1]
-	list[s.entry.index] = last
-	last.entry.index = s.entry.index
-	list[len(list)-1] = nil
-	w.slots[s.entry.slot] = list[:len(list)-1]
-	s.entry.in = false
+	if e.next != nil {
+		e.next.entry.prev = e.prev
+	}
+	if e.prev != nil {
+		e.prev.entry.next = e.next
+	} else {
+		w.slots[e.slot] = e.next
+	}
+	e.in, e.prev, e.next = false, nil, nil
 }
 
 // Run turns the wheel until ctx ends.
@@ -103,34 +112,44 @@ func (w *Wheel) Run(ctx context.Context) {
 	}
 }
 
-// turn runs the ticks that are over.
+// turn runs the ticks that are over. It must not be called concurrently.
 func (w *Wheel) turn() {
 	now := w.now()
-	var beats, expired []*Session
 	w.mu.Lock()
 	last := w.number(now)
 	from := max(w.at+1, last-slots+1) // after a long pause each slot once
 	w.at = max(w.at, last)
 	for n := from; n <= last; n++ {
-		for _, s := range append([]*Session(nil), w.slots[n%slots]...) {
+		for s, next := w.slots[n%slots], (*Session)(nil); s != nil; s = next {
+			next = s.entry.next // a slot that is to come takes those that are put back
 			end := s.Identity().Expires
 			switch {
 			case !end.IsZero() && !now.Before(end):
 				w.take(s)
-				expired = append(expired, s)
+				w.expired = append(w.expired, s)
 			case !now.Before(s.entry.beat):
 				w.take(s)
 				s.entry.beat = now.Add(w.every)
 				w.place(s)
-				beats = append(beats, s)
+				w.due = append(w.due, s)
 			}
 		}
 	}
 	w.mu.Unlock()
-	for _, s := range expired {
+	for _, s := range w.expired {
 		s.End(Expired)
 	}
-	for _, s := range beats {
+	for _, s := range w.due {
 		s.Beat()
 	}
+	w.due, w.expired = emptied(w.due), emptied(w.expired)
+}
+
+// emptied keeps the memory of a list but for what only a storm needs.
+func emptied(list []*Session) []*Session {
+	if cap(list) > 4096 {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }

@@ -23,7 +23,7 @@ type feed struct {
 	key     string // in hub.feeds
 	wild    bool
 	hash    jetstream.SubjectHash
-	opened  chan struct{} // closed when it is live for the first time
+	opened  chan struct{} // closed when it is live for the first time; set by Hub.open
 	reached atomic.Uint64 // of a wildcard: the position of its consumer
 	renew   func()        // of a wildcard: makes the consumer anew; guarded by mu
 	life    life
@@ -44,7 +44,7 @@ type feed struct {
 
 func newFeed(h *Hub, subject, key string, wild bool) *feed {
 	return &feed{hub: h, subject: subject, key: key, wild: wild, hash: jetstream.HashSubject(subject),
-		opened: make(chan struct{}), renew: func() {}}
+		renew: func() {}}
 }
 
 // work runs a task of the feed, whose context ends with the feed.

@@ -195,6 +195,7 @@ func (h *Hub) read() {
 		}
 		h.ticks.passed(s.Seq)
 		if f := h.lookup(m.Subject); f != nil {
+			h.ticks.news.Store(s.Seq)
 			f.copy(newMessage(&s, h.node.StreamID()))
 		} else if len(m.Subject) >= len(h.tickOut) && m.Subject[:len(h.tickOut)] == h.tickOut {
 			h.ticks.seen(s.Seq)

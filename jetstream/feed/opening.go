@@ -19,20 +19,33 @@ const (
 // the subscriptions, and the store once where it stands.
 type openings struct {
 	mu      sync.Mutex
-	waiting []*feed
+	waiting []*opening
 	running bool
+}
+
+// An opening is some feeds that are opened together.
+type opening struct {
+	feeds []*feed
+	done  chan struct{} // closed when they are live for the first time
 }
 
 // open begins to open a feed. It does not block.
 func (h *Hub) open(f *feed) {
 	if f.wild {
+		f.opened = make(chan struct{})
 		f.work(f.consume)
 		return
 	}
 	o := &h.openings
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.waiting = append(o.waiting, f)
+	n := len(o.waiting)
+	if n == 0 || len(o.waiting[n-1].feeds) == maxOpening {
+		o.waiting = append(o.waiting, &opening{done: make(chan struct{})})
+		n++
+	}
+	last := o.waiting[n-1]
+	last.feeds, f.opened = append(last.feeds, f), last.done
 	if !o.running {
 		o.running = true
 		h.tasks.Go(h.openWaiting)
@@ -44,16 +57,15 @@ func (h *Hub) openWaiting() {
 	o := &h.openings
 	for {
 		o.mu.Lock()
-		n := min(len(o.waiting), maxOpening)
-		if n == 0 {
+		if len(o.waiting) == 0 {
 			o.waiting, o.running = nil, false
 			o.mu.Unlock()
 			return
 		}
-		some := slices.Clone(o.waiting[:n])
-		o.waiting = slices.Delete(o.waiting, 0, n)
+		next := o.waiting[0]
+		o.waiting = slices.Delete(o.waiting, 0, 1)
 		o.mu.Unlock()
-		h.openSome(some)
+		h.openSome(next)
 		pause(h.ctx, gather)
 	}
 }
@@ -63,11 +75,11 @@ func (h *Hub) openWaiting() {
 // subjects themselves stand only counts for who comes back (see Reader.aim). It
 // goes on trying until it succeeds or the hub is closed; feeds that are dropped
 // meanwhile are left out.
-func (h *Hub) openSome(feeds []*feed) {
+func (h *Hub) openSome(o *opening) {
 	var floor, head uint64
 	err := h.insist(h.ctx, func() (err error) {
-		feeds = slices.DeleteFunc(feeds, (*feed).dropped)
-		for _, f := range feeds {
+		o.feeds = slices.DeleteFunc(o.feeds, (*feed).dropped)
+		for _, f := range o.feeds {
 			if err := f.subscribe(); err != nil {
 				return err
 			}
@@ -82,9 +94,10 @@ func (h *Hub) openSome(feeds []*feed) {
 	if err != nil {
 		return // the connection takes its subscriptions with it
 	}
-	for _, f := range feeds {
+	for _, f := range o.feeds {
 		f.begin(max(head, floor))
 	}
+	close(o.done)
 }
 
 func (f *feed) dropped() bool { return f.life.over() }
@@ -108,5 +121,4 @@ func (f *feed) begin(cursor uint64) {
 	if !f.settle() {
 		f.work(f.catchUp)
 	}
-	close(f.opened)
 }

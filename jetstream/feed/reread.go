@@ -84,6 +84,7 @@ func (h *Hub) recreated(id jetstream.StreamID) {
 	h.ticks.floor.Store(0)
 	h.ticks.last.Store(0)
 	h.ticks.high.Store(0)
+	h.ticks.news.Store(0)
 	for _, f := range h.all() {
 		f.recreated()
 	}

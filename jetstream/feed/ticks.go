@@ -16,6 +16,9 @@ const (
 	// relinkSettle is how long after a link was made a leader that was cut off may
 	// go on answering, until it hears of the one that there is meanwhile.
 	relinkSettle = 2 * time.Second
+	// quietEvery is how often a standalone node asks for the state of the stream
+	// while nothing but ticks comes.
+	quietEvery = time.Second
 	// markEvery is the longest time between two marks.
 	markEvery = time.Minute
 )
@@ -28,6 +31,7 @@ type ticks struct {
 	high      atomic.Uint64 // the highest sequence read
 	when      atomic.Int64  // of the newest tick, nanoseconds since made; 0: none
 	epoch     atomic.Uint64 // counts what may have lost copies
+	news      atomic.Uint64 // the newest of all else that was read
 	rereading atomic.Bool
 }
 
@@ -64,64 +68,100 @@ type view struct {
 	id     jetstream.StreamID
 }
 
-// tick sends ticks and decides which are safe.
+// A watch sends ticks and decides which are safe.
+type watch struct {
+	*Hub
+	marked, asked, stalled time.Time
+	before                 view
+	known                  bool // before is set
+	settling               bool // a link is so new that the leader's word may be old
+}
+
+// tick sends ticks until the hub is closed.
 func (h *Hub) tick() {
 	timer := time.NewTicker(tickEvery)
 	defer timer.Stop()
-	every := min(markEvery, h.node.Limits().MaxAge/20)
-	var marked, stalled time.Time
-	var before view
-	known, settling := false, false
-	for {
+	w := &watch{Hub: h}
+	for h.ctx.Err() == nil {
 		term := h.node.Term()
-		mark := ""
-		if now := time.Now(); now.Sub(marked) >= every {
-			mark, marked = strconv.FormatInt(now.UnixMilli()/every.Milliseconds(), 10), now
+		w.send()
+		w.settle()
+		if !w.quiet() {
+			w.look()
 		}
-		if err := h.node.Tick(mark); err != nil {
-			marked = time.Time{} // it was not sent
-		}
-		settled := time.Since(h.node.Relinked()) > relinkSettle
-		if settled && settling {
-			h.ticks.disturb() // what feeds were told when they were opened may be old
-		}
-		settling = !settled
-		tick, epoch := h.ticks.last.Load(), h.ticks.epoch.Load()
-		st, err := h.state.fresh(h.ctx)
-		if h.ctx.Err() != nil {
-			return
-		}
-		if err == nil {
-			now := view{st.Leader, st.LeaderSince, epoch, st.ID}
-			rereading := h.ticks.rereading.Load()
-			switch {
-			case !known:
-			case now.id != before.id:
-				h.recreated(st.ID)
-			case now != before && rereading:
-				now = before // it is looked at again when the other is done
-			case now != before:
-				h.startReread(st)
-			case settling && h.safe() > 0: // it stays where the next re-read begins
-			case tick > h.safe() && tick <= st.Last && !rereading && h.ticks.epoch.Load() == epoch:
-				h.ticks.floor.Store(tick)
-				h.metrics.floor.Set(float64(tick))
-			}
-			before, known = now, true
-		}
-		if now := time.Now(); h.safe() > 0 && h.ticks.age() > stallAfter && now.Sub(stalled) > stallAfter {
-			stalled = now
-			h.ticks.disturb() // what came meanwhile may be lost, too
-		}
+		w.stall()
 		if h.safe() == 0 {
 			pause(h.ctx, startEvery)
 			continue
 		}
 		select {
 		case <-h.ctx.Done():
-			return
 		case <-term.Done():
 		case <-timer.C:
 		}
+	}
+}
+
+// send sends a tick, now and then one that marks the time.
+func (w *watch) send() {
+	every := min(markEvery, w.node.Limits().MaxAge/20)
+	mark := ""
+	if now := time.Now(); now.Sub(w.marked) >= every {
+		mark, w.marked = strconv.FormatInt(now.UnixMilli()/every.Milliseconds(), 10), now
+	}
+	if err := w.node.Tick(mark); err != nil {
+		w.marked = time.Time{} // it was not sent
+	}
+}
+
+// settle waits until the links are old enough for the leader's word to count.
+func (w *watch) settle() {
+	settled := time.Since(w.node.Relinked()) > relinkSettle
+	if settled && w.settling {
+		w.ticks.disturb() // what feeds were told when they were opened may be old
+	}
+	w.settling = !settled
+}
+
+// quiet reports whether the stream need not be asked: on a standalone node there is
+// no leader that could have changed, and when the floor is beyond all that was
+// handed on nobody waits for it to rise.
+func (w *watch) quiet() bool {
+	return w.known && !w.node.Clustered() && w.ticks.epoch.Load() == w.before.epoch &&
+		w.safe() > w.ticks.news.Load() && time.Since(w.asked) < quietEvery
+}
+
+// look moves the floor up to the last tick that came back, unless something has
+// changed since the last look by which copies may have been lost.
+func (w *watch) look() {
+	w.asked = time.Now()
+	tick, epoch := w.ticks.last.Load(), w.ticks.epoch.Load()
+	st, err := w.state.fresh(w.ctx)
+	if err != nil {
+		return
+	}
+	now := view{st.Leader, st.LeaderSince, epoch, st.ID}
+	rereading := w.ticks.rereading.Load()
+	switch {
+	case !w.known:
+	case now.id != w.before.id:
+		w.recreated(st.ID)
+	case now != w.before && rereading:
+		now = w.before // it is looked at again when the other is done
+	case now != w.before:
+		w.startReread(st)
+	case w.settling && w.safe() > 0: // it stays where the next re-read begins
+	case tick > w.safe() && tick <= st.Last && !rereading && w.ticks.epoch.Load() == epoch:
+		w.ticks.floor.Store(tick)
+		w.metrics.floor.Set(float64(tick))
+	}
+	w.before, w.known = now, true
+}
+
+// stall notes that no tick comes back: what came meanwhile may be lost, too.
+func (w *watch) stall() {
+	if now := time.Now(); w.safe() > 0 && w.ticks.age() > stallAfter && now.Sub(w.stalled) > stallAfter {
+		w.stalled = now
+		w.ticks.disturb()
 	}
 }
