@@ -11,9 +11,11 @@ const (
 	// vanishedAfter is after how many milliseconds without an acknowledgement
 	// the kernel gives a peer up.
 	vanishedAfter = 30_000
-	// A silent peer is asked probeEvery seconds whether it is still there, and
-	// given up after so many questions.
-	probeEvery, probes = 15, 9
+	// A peer with which nothing was exchanged for silentAfter seconds is asked
+	// every probeEvery seconds whether it is still there, and given up after so
+	// many questions. Who is sent keep-alives is never asked: each question would
+	// cost as much as one of them.
+	silentAfter, probeEvery, probes = 45, 15, 9
 )
 
 // keepAlive of net.ListenConfig: connections have what they inherit.
@@ -29,7 +31,7 @@ func socketOptions(_, _ string, c syscall.RawConn) error {
 			{syscall.IPPROTO_TCP, tcpUserTimeout, vanishedAfter},
 			{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
 			{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
-			{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, probeEvery},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, silentAfter},
 			{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, probeEvery},
 			{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, probes},
 		} {
