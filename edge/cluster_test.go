@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream"
+	"weft/test/freeport"
 )
 
 // newCluster starts three nodes that know each other and waits until all answer
@@ -22,14 +22,9 @@ import (
 func newCluster(t *testing.T) []*stack {
 	t.Helper()
 	const size = 3
-	var seeds []string
-	for range size {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		seeds = append(seeds, l.Addr().String())
-		l.Close()
+	seeds, err := freeport.Addresses("127.0.0.1", size)
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -19,6 +19,7 @@ import (
 
 	"weft/bridge"
 	"weft/jetstream"
+	"weft/test/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -200,12 +201,11 @@ func committed(b *kfake.Cluster, topic string, partition int32) int64 {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	list, err := freeport.Addresses("127.0.0.1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return int(netip.MustParseAddrPort(list[0]).Port())
 }
 
 // order is the n-th order of a user.

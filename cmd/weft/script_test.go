@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"weft/test/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -65,12 +66,11 @@ func let(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	list, err := freeport.Addresses("127.0.0.1", 1)
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return list[0], nil
 }
 
 func await(ts *testscript.TestScript, neg bool, args []string) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
+	"weft/test/freeport"
 )
 
 // A member is one node of a test's cluster, which can be stopped and started.
@@ -60,14 +60,9 @@ func (m *member) up() *Hub {
 
 func openCluster(t *testing.T, n int) []*member {
 	t.Helper()
-	var seeds []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		seeds = append(seeds, l.Addr().String())
-		l.Close()
+	seeds, err := freeport.Addresses("127.0.0.1", n)
+	if err != nil {
+		t.Fatal(err)
 	}
 	members := make([]*member, n)
 	var opening sync.WaitGroup

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"weft/test/freeport"
 )
 
 // The users that the broker's SASL listener knows.
@@ -36,7 +38,7 @@ type Kafka struct {
 // starts it. Without Java (and unless CI=true) it says so on standard error and
 // starts a stand-in.
 func NewKafka(ctx context.Context, dir string) (*Kafka, error) {
-	ports, err := freePorts(3)
+	ports, err := freeport.Addresses(Home(), 3)
 	if err != nil {
 		return nil, err
 	}
@@ -206,18 +208,4 @@ func lookPath(tool string) string {
 		}
 	}
 	return ""
-}
-
-// freePorts returns addresses at Home that nobody listened on a moment ago.
-func freePorts(n int) ([]string, error) {
-	addresses := make([]string, n)
-	for i := range addresses {
-		l, err := net.Listen("tcp", net.JoinHostPort(Home(), "0"))
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		addresses[i] = l.Addr().String()
-	}
-	return addresses, nil
 }
