@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,16 +42,7 @@ The log goes to standard error. The line "ready" names the addresses.`,
 // errDrain is why a node stops that was told to by POST /_weft/v1/drain.
 var errDrain = errors.New("an operator asked the node to drain")
 
-// gcPercent is by how much memory may grow, in per cent of what is in use, before
-// garbage is collected: a node uses little, and what a storm of connections leaves
-// behind is given back when it is over. Go's own 100 collects twice as often. The
-// variable GOGC counts before it.
-const gcPercent = 200
-
 func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	log := newLogger(cmd.ErrOrStderr(), l.Log)
