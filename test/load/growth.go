@@ -11,31 +11,15 @@ import (
 	"weft/test/load/plot"
 )
 
-// growth measures how cost grows with what there is more of, and draws it.
-func (b *bench) growth(ctx context.Context) error {
-	for _, grow := range []struct {
-		file  string
-		chart func(context.Context) (plot.Chart, error)
-	}{
-		{"subscribers.png", b.growSubscribers},
-		{"users.png", b.growUsers},
-		{"connections-per-user.png", b.growConnections},
-		{"subjects.png", b.growSubjects},
-		{"nodes.png", b.growNodes},
-		{"memory.png", b.growMemory},
-	} {
-		chart, err := grow.chart(ctx)
-		if err != nil {
+// growth is a scenario that draws how something grows with what.
+func growth(what string, chart func(*bench, context.Context) (plot.Chart, error)) scenario {
+	return scenario{name: "growth " + what, once: true, full: true, run: func(b *bench, ctx context.Context) error {
+		c, err := chart(b, ctx)
+		if err != nil || b.plots == "" {
 			return err
 		}
-		if b.plots == "" {
-			continue
-		}
-		if err := write(chart, filepath.Join(b.plots, grow.file)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return write(c, filepath.Join(b.plots, what+".png"))
+	}}
 }
 
 func write(c plot.Chart, file string) error {

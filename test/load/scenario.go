@@ -27,7 +27,12 @@ var scenarios = []scenario{
 	{name: "idle baseline", once: true, full: true, run: (*bench).idleBaseline},
 	{name: "tls fan-out", full: true, run: (*bench).secureFanOuts},
 	{name: "tls idle", once: true, full: true, run: (*bench).secureIdle},
-	{name: "growth", once: true, full: true, run: (*bench).growth},
+	growth("subscribers", (*bench).growSubscribers),
+	growth("users", (*bench).growUsers),
+	growth("connections-per-user", (*bench).growConnections),
+	growth("subjects", (*bench).growSubjects),
+	growth("nodes", (*bench).growNodes),
+	growth("memory", (*bench).growMemory),
 }
 
 // topic is what fan-outs go to.
