@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"runtime/debug"
+	runtimemetrics "runtime/metrics"
 	"time"
 )
 
@@ -12,6 +13,11 @@ const (
 	stormSize = 1000
 	// calmEvery is how often it is looked whether a storm is over.
 	calmEvery = 10 * time.Second
+	// quietBytes is how much a node allocates from one look to the next at most
+	// when it has little to do.
+	quietBytes = 4 << 20
+	// tidyPart is the part of the memory in use that garbage may be of such a node.
+	tidyPart = 20
 )
 
 // A storm notices when many connections have come or gone and no more do.
@@ -30,20 +36,46 @@ func (s *storm) over(moved int64) bool {
 	return true
 }
 
-// calmDown gives memory back to the system once a storm of connections is over.
-// Go would keep a part of what their handshakes have taken as a reserve for the next
-// one.
+// A heap is what the runtime says of its memory, in bytes.
+type heap struct {
+	allocated uint64 // ever
+	objects   uint64 // in use, and garbage
+	live      uint64 // in use when garbage was last collected
+}
+
+func readHeap() heap {
+	samples := []runtimemetrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"},
+	}
+	runtimemetrics.Read(samples)
+	return heap{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()}
+}
+
+// untidy reports whether it is worth the time to collect garbage: there is some,
+// and little else to do. Go itself would wait for two minutes, or until there is as
+// much garbage as memory in use.
+func (h heap) untidy(before heap) bool {
+	return h.allocated-before.allocated < quietBytes && h.objects > h.live+h.live/tidyPart
+}
+
+// calmDown gives memory back to the system once a storm of connections is over, and
+// while there is little to do. Go would keep a part of what handshakes have taken as
+// a reserve for the next one.
 func (e *Edge) calmDown(ctx context.Context) {
 	t := time.NewTicker(calmEvery)
 	defer t.Stop()
+	before := readHeap()
 	for s := (storm{}); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if s.over(e.moved.Load()) {
+			now := readHeap()
+			if s.over(e.moved.Load()) || now.untidy(before) {
 				debug.FreeOSMemory()
+				now = readHeap()
 			}
+			before = now
 		}
 	}
 }

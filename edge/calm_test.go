@@ -18,3 +18,23 @@ func TestAStormIsOverOnceWhenNoMoreConnectionsComeOrGo(t *testing.T) {
 		}
 	}
 }
+
+func TestANodeWithLittleToDoIsTidy(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		what        string
+		before, now heap
+		untidy      bool
+	}{
+		{"no garbage", heap{100 * mib, 20 * mib, 20 * mib}, heap{101 * mib, 21 * mib, 20 * mib}, false},
+		{"garbage, and little to do", heap{100 * mib, 20 * mib, 20 * mib}, heap{102 * mib, 22 * mib, 20 * mib}, true},
+		{"garbage, and much to do", heap{100 * mib, 20 * mib, 20 * mib}, heap{105 * mib, 25 * mib, 20 * mib}, false},
+	} {
+		if untidy := c.now.untidy(c.before); untidy != c.untidy {
+			t.Errorf("%s: untidy %v", c.what, untidy)
+		}
+	}
+	if h := readHeap(); h.allocated == 0 || h.objects == 0 || h.live == 0 && h.allocated > 64*mib {
+		t.Errorf("the runtime tells of no memory: %+v", h)
+	}
+}
