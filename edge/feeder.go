@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -14,6 +13,10 @@ import (
 
 // errFed is given to a reader that asks for more than it was fed.
 var errFed = errors.New("the message is shorter than its frames say")
+
+// errUnsound is given for frames that are no message and that gorilla/websocket
+// has not said so of.
+var errUnsound = errors.New("the frames are no message")
 
 // A feeder is the net.Conn that gorilla/websocket sees of a parked connection: it
 // reads what it is given, never waits, and keeps what is written.
@@ -80,6 +83,16 @@ func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return &h.feed, h.rw, nil
 }
 
+// upgrade makes gorilla's connection, which reads and writes through h.feed.
+func (h *handshake) upgrade(u *websocket.Upgrader, r *http.Request) (*websocket.Conn, error) {
+	h.rw = handshakeBuffers.Get().(*bufio.ReadWriter)
+	defer func() {
+		handshakeBuffers.Put(h.rw)
+		h.rw = nil
+	}()
+	return u.Upgrade(h, r, nil)
+}
+
 // shaker makes connections that nobody reads from.
 var shaker = func() *websocket.Upgrader {
 	u := upgrader
@@ -90,9 +103,8 @@ var shaker = func() *websocket.Upgrader {
 // shake makes the handshake that r asks for and returns the answer. What is wrong
 // with the request is told to w. take is called when all is well.
 func shake(w http.ResponseWriter, r *http.Request, take func() error) ([]byte, error) {
-	h := &handshake{ResponseWriter: w, take: take, rw: handshakeBuffers.Get().(*bufio.ReadWriter)}
-	defer handshakeBuffers.Put(h.rw)
-	if _, err := shaker.Upgrade(h, r, nil); err != nil {
+	h := &handshake{ResponseWriter: w, take: take}
+	if _, err := h.upgrade(shaker, r); err != nil {
 		return nil, err
 	}
 	return h.feed.said, nil
@@ -102,24 +114,10 @@ func shake(w http.ResponseWriter, r *http.Request, take func() error) ([]byte, e
 // of one client after the other: between two messages it has no state.
 type messageReader struct {
 	conn *websocket.Conn
-	feed feeder
+	feed *feeder
 }
 
 var messageReaders sync.Pool
-
-// Hijack implements http.Hijacker.
-func (m *messageReader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return &m.feed, bufio.NewReadWriter(bufio.NewReaderSize(&m.feed, 16), bufio.NewWriterSize(&m.feed, 16)), nil
-}
-
-// Header implements http.ResponseWriter; it is not used, as are the other two.
-func (*messageReader) Header() http.Header { return http.Header{} }
-
-// WriteHeader implements http.ResponseWriter.
-func (*messageReader) WriteHeader(int) {}
-
-// Write implements http.ResponseWriter.
-func (*messageReader) Write(b []byte) (int, error) { return len(b), nil }
 
 // borrowReader returns a reader that nobody else uses. gorilla makes server
 // connections by handshakes only.
@@ -127,22 +125,22 @@ func borrowReader() (*messageReader, error) {
 	if m, ok := messageReaders.Get().(*messageReader); ok {
 		return m, nil
 	}
-	m := &messageReader{}
 	r := &http.Request{Method: http.MethodGet, Header: http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
 	}}
-	var err error
-	if m.conn, err = upgrader.Upgrade(m, r, nil); err != nil {
+	h := &handshake{take: func() error { return nil }} // nothing is wrong with the request that could be told
+	conn, err := h.upgrade(&upgrader, r)
+	if err != nil {
 		return nil, err
 	}
-	m.conn.SetReadLimit(maxMessage)
-	return m, nil
+	conn.SetReadLimit(maxMessage)
+	return &messageReader{conn, &h.feed}, nil
 }
 
 // read feeds frames; with an error the message is the close frame that gorilla
 // answers them with, or empty.
 func (m *messageReader) read(frames []byte) (kind int, message []byte, err error) {
-	m.feed = feeder{from: frames}
+	*m.feed = feeder{from: frames}
 	kind, message, err = m.conn.ReadMessage()
 	if err != nil {
 		message = m.feed.said
@@ -158,7 +156,7 @@ func readMessage(frames []byte, size int) (kind int, message []byte, err error) 
 	}
 	kind, message, err = m.read(frames)
 	if err == nil && len(message) == size && len(m.feed.from) == 0 { // it has read all, and nothing else
-		m.feed = feeder{}
+		*m.feed = feeder{}
 		messageReaders.Put(m)
 	}
 	return kind, message, err
@@ -172,7 +170,7 @@ func refuseMessage(frames []byte) ([]byte, error) {
 		return nil, err
 	}
 	if _, said, err := m.read(frames); err != nil {
-		return bytes.Clone(said), err
+		return said, err
 	}
 	return nil, errUnsound
 }

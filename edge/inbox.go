@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 )
 
 // Opcodes of RFC 6455, section 5.2.
@@ -12,10 +11,6 @@ const (
 	opPing  = 0x9
 	opPong  = 0xA
 )
-
-// errUnsound is given for frames that are no message and that gorilla/websocket
-// has not said so of.
-var errUnsound = errors.New("the frames are no message")
 
 // An inbox puts a client's messages together from what comes in, without ever
 // waiting for it. It only finds where frames end, and takes out control frames,

@@ -150,7 +150,7 @@ func (n *Node) Next(ctx context.Context, subject string, from uint64) (uint64, e
 	return seq, err
 }
 
-// A leaderQuery is a request for one message, which only the leader answers.
+// A leaderQuery is a request for one message. Of a cluster only the leader answers it.
 type leaderQuery struct {
 	Seq     uint64 `json:"seq,omitempty"`
 	LastFor string `json:"last_by_subj,omitempty"`
@@ -166,21 +166,30 @@ func (n *Node) askLeader(ctx context.Context, q leaderQuery) (uint64, error) {
 	return whileLed(ctx, n, func(ctx context.Context) (uint64, error) { return n.askLeaderOnce(ctx, q) })
 }
 
-func (n *Node) askLeaderOnce(ctx context.Context, q leaderQuery) (uint64, error) {
-	subject := q.LastFor + q.NextFor
+// requestMessage puts a query to one of the requests that return a message.
+func (n *Node) requestMessage(ctx context.Context, request string, q leaderQuery) (*nats.Msg, error) {
 	req, err := json.Marshal(q)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	try, cancel := context.WithTimeout(ctx, readTry)
 	defer cancel()
-	m, err := n.conn.RequestWithContext(try, leaderGet, req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
-		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, subject, err)
+	m, err := n.conn.RequestWithContext(try, request, req)
+	switch {
+	case err == nil:
+		return m, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	}
+	return nil, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, q.LastFor+q.NextFor, err)
+}
+
+func (n *Node) askLeaderOnce(ctx context.Context, q leaderQuery) (uint64, error) {
+	m, err := n.requestMessage(ctx, leaderGet, q)
+	if err != nil {
+		return 0, err
+	}
+	subject := q.LastFor + q.NextFor
 	var resp struct {
 		Error   *apiError `json:"error"`
 		Message struct {

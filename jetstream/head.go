@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -27,18 +26,9 @@ func (n *Node) headHere(ctx context.Context, q leaderQuery) (uint64, error) {
 		return 0, err
 	}
 	defer release()
-	req, err := json.Marshal(q)
+	m, err := n.requestMessage(ctx, directGet, q)
 	if err != nil {
 		return 0, err
-	}
-	try, cancel := context.WithTimeout(ctx, readTry)
-	defer cancel()
-	m, err := n.conn.RequestWithContext(try, directGet, req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
-		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, q.LastFor, err)
 	}
 	return n.headIn(ctx, m, q)
 }
