@@ -54,12 +54,12 @@ func newAdmission(delayed prometheus.Counter) *admission {
 }
 
 // enter returns when there is room for one more on its way; joined must be
-// called when it has arrived, and may be called again. The error is a
+// called when it has arrived. The error is a
 // problem that says when to come back, or ctx's.
-func (a *admission) enter(ctx context.Context) (joined func(), err error) {
+func (a *admission) enter(ctx context.Context) (*joining, error) {
 	select {
 	case a.slots <- struct{}{}:
-		return (&joining{a: a}).joined, nil
+		return &joining{a: a}, nil
 	default:
 	}
 	a.crowded()
@@ -73,7 +73,7 @@ func (a *admission) enter(ctx context.Context) (joined func(), err error) {
 	defer patience.Stop()
 	select {
 	case a.slots <- struct{}{}:
-		return (&joining{a: a}).joined, nil
+		return &joining{a: a}, nil
 	case <-patience.C:
 		return nil, a.later()
 	case <-ctx.Done():
@@ -81,14 +81,15 @@ func (a *admission) enter(ctx context.Context) (joined func(), err error) {
 	}
 }
 
-// A joining is a client on its way.
+// A joining is a client on its way; nil for one who takes no place.
 type joining struct {
 	a    *admission
 	over atomic.Bool
 }
 
+// joined gives the place back. It may be called again.
 func (j *joining) joined() {
-	if !j.over.Swap(true) {
+	if j != nil && !j.over.Swap(true) {
 		j.a.joined()
 	}
 }

@@ -25,14 +25,14 @@ func testAdmission() (*admission, func() float64) {
 }
 
 // fill takes all places and returns how to give one back.
-func fill(t *testing.T, a *admission) (places []func()) {
+func fill(t *testing.T, a *admission) (places []*joining) {
 	t.Helper()
 	for range maxJoining {
-		joined, err := a.enter(t.Context())
+		place, err := a.enter(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		places = append(places, joined)
+		places = append(places, place)
 	}
 	return places
 }
@@ -42,9 +42,9 @@ func TestAdmissionNeverDelaysAsLongAsThereIsRoom(t *testing.T) {
 		a, delayed := testAdmission()
 		begun := time.Now()
 		for range 100 {
-			for _, joined := range fill(t, a) {
-				joined()
-				joined() // gives one place back, not two
+			for _, place := range fill(t, a) {
+				place.joined()
+				place.joined() // gives one place back, not two
 			}
 		}
 		if d := time.Since(begun); d != 0 || delayed() != 0 {
@@ -57,7 +57,7 @@ func TestAdmissionLetsInWhoWaitedWhenAPlaceIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := testAdmission()
 		places := fill(t, a)
-		time.AfterFunc(joinWait/2, places[0])
+		time.AfterFunc(joinWait/2, places[0].joined)
 		begun := time.Now()
 		if _, err := a.enter(t.Context()); err != nil || time.Since(begun) != joinWait/2 {
 			t.Errorf("after %v: %v", time.Since(begun), err)
@@ -131,12 +131,12 @@ func TestAdmissionLearnsHowFastTheNodeIs(t *testing.T) {
 		places := fill(t, a)
 		for range 5 * 400 { // 400 a second, for five seconds
 			time.Sleep(time.Second / 400)
-			places[0]()
-			joined, err := a.enter(t.Context())
+			places[0].joined()
+			place, err := a.enter(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			places[0] = joined
+			places[0] = place
 			a.crowded()
 		}
 		if a.rate < 350 || a.rate > 450 {

@@ -156,7 +156,7 @@ func caseStorm(t *testing.T, s *stack, kind string) {
 	if resp, _ := s.do("GET", "admin:/readyz", "", ""); resp.StatusCode != 200 {
 		t.Errorf("the node is not ready: %d", resp.StatusCode)
 	}
-	time.AfterFunc(joinWait/4, places[0])
+	time.AfterFunc(joinWait/4, places[0].joined)
 	first := s.connect(kind, visitor{token: token}).opened() // it waited, and left its place when it had joined
 	if kind == namePoll {
 		s.atHome(token, first.id)

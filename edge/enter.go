@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"weft/edge/auth"
@@ -64,17 +65,17 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 	if err != nil {
 		return err
 	}
-	joined, err := e.admit(r, t, q, id)
+	place, err := e.admit(r, t, q, id)
 	if err != nil {
 		release()
 		return err
 	}
-	defer joined()
+	defer place.joined()
 	from := ""
 	if address.IsValid() {
 		from = address.String()
 	}
-	t.serve(w, &visit{r: r, query: q, id: id, release: release, joined: joined, about: session.About{
+	t.serve(w, &visit{r: r, query: q, id: id, release: release, place: place, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
 		Since: time.Now().UTC(), Address: from, Agent: r.UserAgent(),
 	}})
@@ -84,9 +85,9 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 // admit waits for a place among those on their way, unless a poll goes on where
 // its client is at home: that asks little of the store, and must not suffer from
 // a storm of others.
-func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (joined func(), err error) {
+func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (*joining, error) {
 	if t.name() == namePoll && q.lastID != "" && e.deps.Hub.Holds(id.Subscribe) && e.deps.Hub.Holds(q.subjects) {
-		return func() {}, nil
+		return nil, nil
 	}
 	return e.admission.enter(r.Context())
 }
@@ -189,8 +190,9 @@ func (e *Edge) enter(s *session.Session) error {
 	e.wheel.Add(s)
 	e.moved.Add(1)
 	about := s.About()
-	e.metrics.connects.WithLabelValues(about.Transport).Inc()
-	e.metrics.connections.WithLabelValues(about.Transport).Inc()
+	counts := e.metrics.transports[about.Transport]
+	counts.connects.Inc()
+	counts.connections.Inc()
 	e.log.Debug("connection opened", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User)
 	return nil
 }
@@ -204,7 +206,7 @@ func (e *Edge) leave(s *session.Session) {
 	e.moved.Add(1)
 	e.registry.Remove(s)
 	about, cause := s.About(), s.Cause()
-	e.metrics.connections.WithLabelValues(about.Transport).Dec()
+	e.metrics.transports[about.Transport].connections.Dec()
 	if cause == session.Slow {
 		e.metrics.overflows.Inc()
 	}
@@ -216,18 +218,54 @@ func (e *Edge) leave(s *session.Session) {
 // is known, the session ends or the store stays away for too long. When that
 // takes a moment late is called.
 func (e *Edge) follow(v *visit, s *session.Session, late func()) error {
-	defer v.joined()
+	defer v.place.joined()
 	ctx, cancel := context.WithCancel(v.r.Context())
 	defer s.AtEnd(cancel)()
-	patience := time.AfterFunc(headWait, func() {
-		late()
-		time.AfterFunc(followTime, cancel) // one timer is enough for most
-	})
-	defer patience.Stop()
+	defer wait(late, cancel).stop()
 	reader, err := e.deps.Hub.Follow(ctx, s.Wanted(), v.query.lastID, s)
 	if err != nil {
 		return err
 	}
 	s.Attach(reader)
 	return nil
+}
+
+// A patience waits in two steps, with one timer: most connections are in their
+// places before the first is over.
+type patience struct {
+	late   func() // called after headWait
+	cancel func() // called followTime later
+	mu     sync.Mutex
+	timer  *time.Timer
+	over   bool
+}
+
+func wait(late, cancel func()) *patience {
+	p := &patience{late: late, cancel: cancel}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = time.AfterFunc(headWait, p.lost)
+	return p
+}
+
+func (p *patience) lost() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.over:
+	case p.late != nil:
+		p.late()
+		p.late = nil
+		p.timer.Reset(followTime)
+	default:
+		p.cancel()
+	}
+}
+
+// stop ends the wait, at whatever step. What the timer holds is free at once.
+func (p *patience) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.timer.Stop()
 }

@@ -17,13 +17,21 @@ type metrics struct {
 	overflows   prometheus.Counter
 	delayed     prometheus.Counter
 	requests    *prometheus.CounterVec
+	transports  map[string]*transportMetrics
 }
 
 // transportMetrics are those of one transport that are touched often.
-type transportMetrics struct{ events, bytes prometheus.Counter }
+type transportMetrics struct {
+	bytes, connects prometheus.Counter
+	connections     prometheus.Gauge
+	delivered       func() // counts an event
+}
 
 func (m *metrics) of(transport string) *transportMetrics {
-	return &transportMetrics{m.events.WithLabelValues(transport), m.bytes.WithLabelValues(transport)}
+	return &transportMetrics{
+		bytes: m.bytes.WithLabelValues(transport), delivered: m.events.WithLabelValues(transport).Inc,
+		connects: m.connects.WithLabelValues(transport), connections: m.connections.WithLabelValues(transport),
+	}
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -49,6 +57,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Clients that were asked to come back later because too many connected at once.",
 		}),
 		requests: counter("weft_edge_requests_total", "Requests to publish or to change a connection, by problem code; ok for none.", "request", "code"),
+	}
+	m.transports = map[string]*transportMetrics{}
+	for _, name := range []string{nameSSE, nameWebSocket, namePoll} {
+		m.transports[name] = m.of(name)
 	}
 	if reg == nil {
 		return m, nil

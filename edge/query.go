@@ -46,7 +46,7 @@ func parseQuery(r *http.Request) (query, error) {
 	if q.filter, err = session.ParseFilter(values["type"]); err != nil {
 		return q, err
 	}
-	if q.lastID = r.Header.Get("Last-Event-ID"); q.lastID == "" {
+	if q.lastID = r.Header.Get("Last-Event-Id"); q.lastID == "" {
 		q.lastID = values.Get("last_event_id")
 	}
 	switch values.Get("format") {

@@ -29,7 +29,7 @@ func newSSE(e *Edge) *sse {
 			Closing: func(c session.Cause) []byte { return sseClosing(format, c) },
 		}
 	}
-	return &sse{e, e.metrics.of(nameSSE), spelling(wire.SSE), spelling(wire.SSEFrame)}
+	return &sse{e, e.metrics.transports[nameSSE], spelling(wire.SSE), spelling(wire.SSEFrame)}
 }
 
 func (t *sse) spelling(v *visit) *session.Spelling {

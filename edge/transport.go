@@ -36,7 +36,7 @@ func (e *Edge) transports() []transport {
 	return []transport{
 		newWebSocket(e),
 		newSSE(e),
-		&poll{e, e.metrics.of(namePoll)},
+		&poll{e, e.metrics.transports[namePoll]},
 	}
 }
 
@@ -48,15 +48,14 @@ type visit struct {
 	about session.About
 	// release gives back what the limits counted.
 	release func()
-	// joined gives the place back that the admission counted.
-	joined func()
+	place   *joining // that the admission counted
 }
 
 // session makes the visit's session. alive may be nil.
 func (v *visit) session(out session.Outbox, m *transportMetrics, alive func() bool) *session.Session {
 	return session.New(session.Config{
 		About: v.about, Identity: v.id, Asked: v.query.subjects, Filter: v.query.filter,
-		Outbox: out, Delivered: m.events.Inc, Alive: alive,
+		Outbox: out, Delivered: m.delivered, Alive: alive,
 	})
 }
 

@@ -28,7 +28,7 @@ type webSocket struct {
 }
 
 func newWebSocket(e *Edge) *webSocket {
-	return &webSocket{e, e.metrics.of(nameWebSocket), &session.Spelling{
+	return &webSocket{e, e.metrics.transports[nameWebSocket], &session.Spelling{
 		Format: wire.WebSocket, Limit: int(e.cfg.Public.QueueBytes), Keepalives: &e.alive, Closing: webSocketClosing,
 	}}
 }

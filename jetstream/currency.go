@@ -15,12 +15,20 @@ import (
 // node that it lived on.
 const provePause = 400 * time.Millisecond
 
+// proveAlone is the same on a standalone node, where the consumer dies with the
+// node.
+const proveAlone = 2 * time.Second
+
 // proveBlacklist asks the bucket's leader again and again, until ctx ends,
 // whether there is anything that the mirror does not have, and enters it. The
 // consumer is quicker, but it lives on one node, and for some seconds nobody
 // notices that it has gone with it.
 func (n *Node) proveBlacklist(ctx context.Context) {
-	t := time.NewTicker(provePause)
+	pause := provePause
+	if !n.Clustered() {
+		pause = proveAlone
+	}
+	t := time.NewTicker(pause)
 	defer t.Stop()
 	for {
 		select {
@@ -66,7 +74,7 @@ func (b *Blacklist) position() (bucket time.Time, applied uint64) {
 
 // Staleness is the age of the last proof that the mirror has everything that
 // the bucket has: some tenths of a second while the bucket's leader can be
-// reached, and growing while it cannot. ok is false before the first one.
+// reached, up to two seconds on a standalone node, and growing while it cannot. ok is false before the first one.
 func (b *Blacklist) Staleness() (age time.Duration, ok bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

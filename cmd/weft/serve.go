@@ -46,6 +46,7 @@ func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	log := newLogger(cmd.ErrOrStderr(), l.Log)
+	loadProgram()
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
 	if l.Auth.Mode == auth.ModeNone {

@@ -76,7 +76,7 @@ func TokenOf(r *http.Request, inQuery bool) (Token, error) {
 			return Token{}, err
 		}
 	}
-	for _, h := range r.Header.Values("Sec-WebSocket-Protocol") {
+	for _, h := range r.Header.Values("Sec-Websocket-Protocol") {
 		for offer := range strings.SplitSeq(h, ",") {
 			if value, ok := strings.CutPrefix(strings.TrimSpace(offer), bearerProtocol); ok {
 				if err := add(value, FromProtocol); err != nil {

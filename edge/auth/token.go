@@ -146,5 +146,7 @@ func (p *parsed) digest() string {
 		}
 	}
 	sum := sha256.Sum256([]byte(whole)) // strict base64 writes it in one way only
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	var text [43]byte
+	base64.RawURLEncoding.Encode(text[:], sum[:])
+	return string(text[:])
 }

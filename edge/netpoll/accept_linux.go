@@ -48,13 +48,15 @@ func (p *Poller) Accept(l *net.TCPListener, done <-chan struct{}, patience time.
 
 // accept goes on until it fails, if only because raw was closed.
 func (p *Poller) accept(raw syscall.RawConn, patience time.Duration, arrive func(c *Conn, peer netip.AddrPort) Client) error {
+	var fd int
+	var peer syscall.Sockaddr
+	var failed error
+	next := func(from uintptr) bool {
+		fd, peer, failed = syscall.Accept4(int(from), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+		return failed != syscall.EAGAIN
+	}
 	for {
-		fd, peer := -1, syscall.Sockaddr(nil)
-		var failed error
-		err := raw.Read(func(from uintptr) bool {
-			fd, peer, failed = syscall.Accept4(int(from), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
-			return failed != syscall.EAGAIN
-		})
+		err := raw.Read(next)
 		switch {
 		case err != nil:
 			return fmt.Errorf("accept connections: %w", err)

@@ -216,7 +216,7 @@ func (c *Conn) write() {
 			c.call(pending)
 			return
 		}
-		n, err := syscall.Write(int(c.fd), c.piece())
+		n, err := send(c.fd, c.piece())
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:

@@ -33,14 +33,21 @@ type Queue struct {
 
 	mu      sync.Mutex
 	frames  [][]byte
-	pending int // bytes in frames, with frameCost for each
-	writing int // bytes that the writer has taken
-	granted int // frames of a replay that may exceed the limit
+	single  [1][]byte // holds the frames when there is one and none is being written
+	pending int       // bytes in frames, with frameCost for each
+	writing int       // bytes that the writer has taken
 	room    chan struct{}
+	skipped *skipped // nil when nothing was, since the last id
+	granted uint8    // frames of a replay that may exceed the limit
 	ended   bool
-	asked   bool          // the last keep-alive asked for a pong
-	skipped *feed.Message // newest event that was filtered, since the last id
-	skipID  string
+	asked   bool // the last keep-alive asked for a pong
+}
+
+// skipped is the newest event that was filtered, and where the client stands with
+// it; "" for the event's own id.
+type skipped struct {
+	m  *feed.Message
+	id string
 }
 
 // A Spelling says how the queues of one kind of connection spell what they
@@ -96,7 +103,7 @@ func (q *Queue) Opened(s *Session, o feed.Opened) {
 
 // Reset implements Outbox.
 func (q *Queue) Reset(r feed.Reset, id string) bool {
-	q.Skipped(nil, "")
+	q.forget()
 	data, _ := json.Marshal(r)
 	return q.put(slack, nil, q.spelling.Format.Control(id, wire.TypeReset, data))
 }
@@ -111,7 +118,17 @@ func (q *Queue) Event(m *feed.Message, id string) bool {
 func (q *Queue) Skipped(m *feed.Message, id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.skipped, q.skipID = m, id
+	if q.skipped == nil {
+		q.skipped = new(skipped)
+	}
+	*q.skipped = skipped{m, id}
+}
+
+// forget is told when the client hears where it stands.
+func (q *Queue) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.skipped = nil
 }
 
 // Keepalive implements Outbox. A connection that has something to write needs
@@ -123,12 +140,12 @@ func (q *Queue) Keepalive(id string) {
 	ask := q.asked && q.spelling.Format == wire.WebSocket
 	busy := q.pending+q.writing > 0
 	if !busy {
-		if id == "" && q.skipped != nil {
-			if id = q.skipID; id == "" {
-				id = q.skipped.ID()
+		if s := q.skipped; id == "" && s != nil {
+			if id = s.id; id == "" {
+				id = s.m.ID()
 			}
 		}
-		q.skipped, q.skipID = nil, ""
+		q.skipped = nil
 	}
 	q.mu.Unlock()
 	switch {
@@ -189,7 +206,10 @@ func (q *Queue) add(extra int, head, rest []byte, bulk bool) bool {
 		q.granted--
 	}
 	if extra == 0 {
-		q.skipped, q.skipID = nil, ""
+		q.skipped = nil
+	}
+	if q.frames == nil && q.writing == 0 && head == nil {
+		q.frames = q.single[:0]
 	}
 	if head != nil {
 		q.frames = append(q.frames, head)
@@ -244,8 +264,8 @@ func (q *Queue) opened() {
 	}
 }
 
-// Take hands over all that is pending; the slice is the taker's. With last
-// nothing follows. There is one taker.
+// Take hands over all that is pending; the slice is the taker's until Wrote. With
+// last nothing follows. There is one taker.
 func (q *Queue) Take() (frames [][]byte, last bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -258,7 +278,9 @@ func (q *Queue) Take() (frames [][]byte, last bool) {
 func (q *Queue) Wrote() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.writing = 0
+	if q.writing > 0 { // otherwise what came meanwhile may be there
+		q.writing, q.single[0] = 0, nil
+	}
 	if q.pending <= q.spelling.Limit/2 {
 		q.opened()
 	}

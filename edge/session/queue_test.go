@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -270,4 +272,41 @@ func TestTheWheelBeatsAndExpires(t *testing.T) {
 			t.Errorf("keep-alives after the end: %d, %d", brief.reader.beats.Load(), gone.reader.beats.Load())
 		}
 	})
+}
+
+// A transport that has something of its own to write, a head say, takes nothing and
+// tells that it was written, too.
+func TestAllFramesComeOutInOrderWhateverIsWrittenMeanwhile(t *testing.T) {
+	q, rng := testQueue(1<<30), rand.New(rand.NewPCG(1, 2))
+	put, got := 0, 0
+	var held [][]byte
+	wrote := func() {
+		for _, f := range held {
+			if want := strconv.Itoa(got); string(f) != want {
+				t.Fatalf("frame %s came out as %q", want, f)
+			}
+			got++
+		}
+		held = nil
+		q.Wrote()
+	}
+	for range 10000 {
+		switch rng.IntN(3) {
+		case 0:
+			q.Put([]byte(strconv.Itoa(put)))
+			put++
+		case 1:
+			if held == nil {
+				held, _ = q.Take()
+			}
+		case 2:
+			wrote()
+		}
+	}
+	wrote()
+	held, _ = q.Take()
+	wrote()
+	if got != put {
+		t.Errorf("%d of %d frames came out", got, put)
+	}
 }

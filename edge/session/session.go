@@ -340,6 +340,9 @@ func (s *Session) Room(ctx context.Context) error { return s.out.Room(ctx) }
 
 // union is a and what b adds to it.
 func union(a, b []string) []string {
+	if len(b) == 0 {
+		return a
+	}
 	out := slices.Clone(a)
 	for _, s := range b {
 		if !slices.Contains(out, s) {

@@ -72,7 +72,7 @@ func appendSSEHead(dst []byte, m *feed.Message, id string, as byte) []byte {
 }
 
 func sseControl(id, typ string, data []byte) []byte {
-	var dst []byte
+	dst := make([]byte, 0, len("id: \nevent: \ndata: \n\n")+len(id)+len(typ)+len(data))
 	if id != "" {
 		dst = appendField(dst, "id: ", id)
 	}
