@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ type answer struct {
 	arrival *arrival
 	header  http.Header
 	status  int
-	body    bytes.Buffer
+	body    [][]byte
 	last    bool // the client wants no further one on the connection
 	taken   bool
 	later   bool   // it is not finished when the handler returns
@@ -70,8 +71,14 @@ func (w *answer) Write(b []byte) (int, error) {
 	if w.taken {
 		return 0, http.ErrHijacked
 	}
+	return w.add([][]byte{bytes.Clone(b)}), nil
+}
+
+// add is Write of frames that do not change any more; they are not copied.
+func (w *answer) add(frames [][]byte) (n int) {
 	w.WriteHeader(http.StatusOK)
-	return w.body.Write(b)
+	w.body = append(w.body, frames...)
+	return total(frames)
 }
 
 // Hijack implements http.Hijacker.
@@ -123,8 +130,8 @@ func (w *answer) finish() {
 	if last {
 		w.header.Set("Connection", "close")
 	}
-	w.header.Set("Content-Length", strconv.Itoa(w.body.Len()))
-	frames := [][]byte{responseHead(w.status, w.header, ""), w.body.Bytes()}
+	w.header.Set("Content-Length", strconv.Itoa(total(w.body)))
+	frames := slices.Concat([][]byte{responseHead(w.status, w.header, "")}, w.body)
 	conn := w.become(&reply{arrival: w.arrival, frames: frames, last: last, sent: w.sent})
 	conn.Wake(false)
 	if w.arrival.front.edge.draining.Load() {

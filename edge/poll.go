@@ -1,9 +1,9 @@
 package edge
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -143,25 +143,26 @@ func (*parkedPoll) Wrote(int) {}
 // Closed implements netpoll.Client.
 func (p *parkedPoll) Closed(error) { p.s.End(session.Left) }
 
-// write answers with what was gathered.
+// What an answer is made of beside its events.
+var pollBegin, comma, pollEnd, newline = []byte(`{"events":[`), []byte(","), []byte("]"), []byte("\n")
+
+// write answers with what was gathered. The events are not copied: who is slow to
+// take many of them holds no memory that others do not share.
 func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause session.Cause) {
-	var body bytes.Buffer
-	body.WriteString(`{"events":[`)
+	frames := append(make([][]byte, 0, 3*len(h.events)+2), pollBegin)
 	for i, e := range h.events {
 		if i > 0 {
-			body.WriteByte(',')
+			frames = append(frames, comma)
 		}
-		body.Write(e.head)
-		body.Write(e.rest)
+		frames = append(frames, e.head, e.rest)
 	}
 	tail, _ := json.Marshal(struct {
 		LastEventID string       `json:"last_event_id"`
 		Reset       bool         `json:"reset"`
 		Resets      []feed.Reset `json:"resets,omitempty"`
 	}{h.cursor, h.reset, h.resets})
-	body.WriteString(`],`)
-	body.Write(tail[1:])
-	body.WriteByte('\n')
+	tail[0] = ',' // it goes on
+	frames = append(frames, slices.Concat(pollEnd, tail, newline))
 	head := w.Header()
 	head.Set("Content-Type", "application/json")
 	head.Set("Cache-Control", "no-store")
@@ -169,10 +170,20 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause s
 	if cause == session.Draining && r.ProtoMajor == 1 {
 		head.Set("Connection", "close")
 	}
+	t.counts.bytes.Add(float64(t.send(w, frames)))
+}
+
+// send writes the body of an answer and returns how much of it was taken.
+func (t *poll) send(w http.ResponseWriter, frames [][]byte) int {
+	if a, ok := w.(*answer); ok {
+		return a.add(frames)
+	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(t.cfg.Public.WriteTimeout))
-	n, _ := w.Write(body.Bytes())
-	_ = rc.Flush()
-	_ = rc.SetWriteDeadline(time.Time{})
-	t.counts.bytes.Add(float64(n))
+	limit := &deadline{set: rc.SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
+	defer limit.stop()
+	n, err := writeFrames(w, frames, limit)
+	if err == nil {
+		_ = rc.Flush()
+	}
+	return n
 }
