@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
 	"time"
@@ -16,6 +17,10 @@ const (
 	// quietBytes is how much a node allocates from one look to the next at most
 	// when it has little to do.
 	quietBytes = 4 << 20
+	// The first earlyCount connections are let in with a collection of garbage for
+	// every earlyEvery.
+	earlyCount = 1024
+	earlyEvery = 128
 	// tidyPart is the part of the memory in use that garbage may be of such a node.
 	tidyPart = 20
 )
@@ -77,5 +82,15 @@ func (e *Edge) calmDown(ctx context.Context) {
 			}
 			before = now
 		}
+	}
+}
+
+// keepTogether is told how many connections have come and gone so far. What the
+// handshakes of the first ones leave behind lies between what stays, and Go would
+// not make use of the room before there is as much again. A collection costs little
+// then, and a sixth of the memory of these connections is saved.
+func (e *Edge) keepTogether(moved int64) {
+	if moved <= earlyCount && moved%earlyEvery == 0 {
+		go runtime.GC()
 	}
 }

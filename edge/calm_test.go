@@ -1,6 +1,10 @@
 package edge
 
-import "testing"
+import (
+	"runtime"
+	"testing"
+	"time"
+)
 
 func TestAStormIsOverOnceWhenNoMoreConnectionsComeOrGo(t *testing.T) {
 	var s storm
@@ -36,5 +40,28 @@ func TestANodeWithLittleToDoIsTidy(t *testing.T) {
 	}
 	if h := readHeap(); h.allocated == 0 || h.objects == 0 || h.live == 0 && h.allocated > 64*mib {
 		t.Errorf("the runtime tells of no memory: %+v", h)
+	}
+}
+
+func TestOnlyTheFirstConnectionsAreKeptTogether(t *testing.T) {
+	forced := func() uint32 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.NumForcedGC
+	}
+	e, before := &Edge{}, forced()
+	for n := int64(1); n < earlyEvery; n++ {
+		e.keepTogether(n)
+		e.keepTogether(earlyCount + n)
+	}
+	e.keepTogether(earlyCount + earlyEvery)
+	if n := forced() - before; n != 0 {
+		t.Errorf("%d collections for connections that are not to have one", n)
+	}
+	e.keepTogether(earlyEvery)
+	for deadline := time.Now().Add(10 * time.Second); forced() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is collected for the first connections")
+		}
 	}
 }

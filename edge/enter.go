@@ -188,7 +188,7 @@ func (e *Edge) enter(s *session.Session) error {
 		return err
 	}
 	e.wheel.Add(s)
-	e.moved.Add(1)
+	e.keepTogether(e.moved.Add(1))
 	about := s.About()
 	counts := e.metrics.transports[about.Transport]
 	counts.connects.Inc()

@@ -64,10 +64,13 @@ type Limiter struct {
 	addresses map[netip.Addr]int
 }
 
+// room is for how many users there is room from the start.
+const room = 1024
+
 // NewLimiter makes a limiter. reg may be nil.
 func NewLimiter(limits Limits, reg prometheus.Registerer) (*Limiter, error) {
 	l := &Limiter{
-		limits: limits, users: map[string]int{}, addresses: map[netip.Addr]int{},
+		limits: limits, users: make(map[string]int, room), addresses: map[netip.Addr]int{},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "weft_admit_refusals_total",
 			Help: "Connections that were refused, by the limit that was reached.",

@@ -80,9 +80,12 @@ type Hub struct {
 	once   sync.Once
 }
 
+// room is for how many feeds there is room from the start.
+const room = 1024
+
 // New makes a hub on an opened node.
 func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub {
-	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed),
+	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed, room),
 		copies: make(chan *nats.Msg, liveBuffer), tickOut: subject.Out + "tick." + node.Token()}
 	h.state.ask, h.position.ask = node.State, node.Position
 	h.ticks.made = time.Now()

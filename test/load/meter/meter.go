@@ -66,9 +66,9 @@ func parseStat(stat string) (time.Duration, error) {
 	return sum, nil
 }
 
-// Private is the memory in bytes that would be free again if the processes ended:
-// what each shares with no other, as its program's text on disk and the kernel's
-// socket buffers are not counted.
+// Private is the memory in bytes that each of the processes shares with no other.
+// The kernel's socket buffers are not in it; pages of the program are, as long as
+// no other process runs the same one.
 func Private(pids ...int) (int64, error) {
 	sum := int64(0)
 	for _, pid := range pids {
