@@ -51,8 +51,11 @@ func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
 		MaxHeaderBytes:    maxHead,
 		Protocols:         &protocols,
 		// A stream that is given up is over only when the connection has taken
-		// that: who reads nothing at all loses the connection.
-		HTTP2:       &http.HTTP2Config{WriteByteTimeout: e.cfg.Public.WriteTimeout},
+		// that: who reads nothing at all, or does not answer, loses the connection.
+		HTTP2: &http.HTTP2Config{
+			WriteByteTimeout: e.cfg.Public.WriteTimeout,
+			SendPingTimeout:  e.cfg.Public.Keepalive, PingTimeout: e.cfg.Public.WriteTimeout,
+		},
 		ErrorLog:    slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return e.inner },
 	}}, nil

@@ -29,6 +29,7 @@ func TestHostileClientsHoldNothing(t *testing.T) {
 		{"requests that come a byte at a time", attackSlowRequests, keepalive},
 		{"giant heads", attackGiantHeads, keepalive},
 		{"pipelined requests", attackPipelines, keepalive},
+		{"connections that speak HTTP2", attackHTTP2, keepalive},
 		{"half-closed connections", attackHalfClosed, keepalive},
 		{"resets", attackResets, keepalive},
 		{"readers that do not read", attackZeroWindows, time.Minute},
