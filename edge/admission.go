@@ -53,9 +53,8 @@ func newAdmission(delayed prometheus.Counter) *admission {
 		delayed: delayed, rate: firstRate}
 }
 
-// enter returns when there is room for one more on its way; joined must be
-// called when it has arrived. The error is a
-// problem that says when to come back, or ctx's.
+// enter returns when there is room for one more on its way; joined must be called
+// when it has arrived. The error is a problem that says when to come back, or ctx's.
 func (a *admission) enter(ctx context.Context) (*joining, error) {
 	select {
 	case a.slots <- struct{}{}:

@@ -24,7 +24,7 @@ func testAdmission() (*admission, func() float64) {
 	}
 }
 
-// fill takes all places and returns how to give one back.
+// fill takes all places.
 func fill(t *testing.T, a *admission) (places []*joining) {
 	t.Helper()
 	for range maxJoining {

@@ -17,12 +17,12 @@ const (
 	// quietBytes is how much a node allocates from one look to the next at most
 	// when it has little to do.
 	quietBytes = 4 << 20
+	// tidyPart is the part of the memory in use that garbage may be of such a node.
+	tidyPart = 20
 	// The first earlyCount connections are let in with a collection of garbage for
 	// every earlyEvery.
 	earlyCount = 1024
 	earlyEvery = 128
-	// tidyPart is the part of the memory in use that garbage may be of such a node.
-	tidyPart = 20
 )
 
 // A storm notices when many connections have come or gone and no more do.

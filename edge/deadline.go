@@ -2,6 +2,7 @@ package edge
 
 import (
 	"io"
+	"net/http"
 	"sync"
 	"time"
 
@@ -113,6 +114,16 @@ func writeFrames(w io.Writer, frames [][]byte, limit *deadline) (n int, err erro
 		joined = append(joined, f...)
 	}
 	write(joined)
+	return n, err
+}
+
+// sendFrames writes frames to an answer of net/http and flushes them.
+func sendFrames(w http.ResponseWriter, frames [][]byte, limit *deadline) (n int, err error) {
+	n, err = writeFrames(w, frames, limit)
+	if err == nil {
+		err = http.NewResponseController(w).Flush()
+	}
+	limit.rest()
 	return n, err
 }
 

@@ -178,12 +178,8 @@ func (t *poll) send(w http.ResponseWriter, frames [][]byte) int {
 	if a, ok := w.(*answer); ok {
 		return a.add(frames)
 	}
-	rc := http.NewResponseController(w)
-	limit := &deadline{set: rc.SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
+	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
 	defer limit.stop()
-	n, err := writeFrames(w, frames, limit)
-	if err == nil {
-		_ = rc.Flush()
-	}
+	n, _ := sendFrames(w, frames, limit) // who has left hears nothing of it
 	return n
 }

@@ -158,8 +158,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer v.release()
-	rc := http.NewResponseController(w)
-	limit := &deadline{set: rc.SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
+	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
 	defer limit.stop()
 	pump := session.NewPump(limit.hurry)
 	q := session.NewQueue(t.spelling(v), pump)
@@ -171,12 +170,8 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	defer t.leave(s)
 
 	send := func(frames [][]byte) error {
-		n, err := writeFrames(w, frames, limit)
+		n, err := sendFrames(w, frames, limit)
 		t.counts.bytes.Add(float64(n))
-		if err == nil {
-			err = rc.Flush()
-		}
-		limit.rest()
 		return err
 	}
 	sseHead(w, v.r)

@@ -74,7 +74,8 @@ func (b *Blacklist) position() (bucket time.Time, applied uint64) {
 
 // Staleness is the age of the last proof that the mirror has everything that
 // the bucket has: some tenths of a second while the bucket's leader can be
-// reached, up to two seconds on a standalone node, and growing while it cannot. ok is false before the first one.
+// reached, up to two seconds on a standalone node, and growing while it cannot. ok
+// is false before the first one.
 func (b *Blacklist) Staleness() (age time.Duration, ok bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

@@ -33,8 +33,8 @@ func (s *siege) dials2(n int, settings ...http2.Setting) []*session2 {
 	return all
 }
 
-// ask sends the head of a request for events, or what it may of it, in one frame.
-// The error is that of a connection that was cut.
+// ask sends the head of a request for events; unless whole, it is never ended. The
+// error is that of a connection that was cut.
 func (c *session2) ask(token string, whole bool, more ...hpack.HeaderField) error {
 	var block bytes.Buffer
 	fields := hpack.NewEncoder(&block)

@@ -37,20 +37,20 @@ func newCache(size int) *cache {
 	return c
 }
 
-func (e *cached) key() uint64 { return binary.LittleEndian.Uint64(e.sum[:]) }
+func keyOf(sum [sha256.Size]byte) uint64 { return binary.LittleEndian.Uint64(sum[:]) }
 
 // get returns the identity of a token that was verified with the keys of
 // generation and has not ended at now, else nil.
 func (c *cache) get(sum [sha256.Size]byte, generation uint64, now time.Time) *Identity {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.byKey[binary.LittleEndian.Uint64(sum[:])]
+	e := c.byKey[keyOf(sum)]
 	if e == nil || e.sum != sum {
 		return nil
 	}
 	c.unlink(e)
 	if e.generation != generation || !now.Before(e.id.Expires) {
-		delete(c.byKey, e.key())
+		delete(c.byKey, keyOf(sum))
 		return nil
 	}
 	c.link(e)
@@ -60,15 +60,15 @@ func (c *cache) get(sum [sha256.Size]byte, generation uint64, now time.Time) *Id
 func (c *cache) put(sum [sha256.Size]byte, generation uint64, id *Identity) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := &cached{sum: sum, generation: generation, id: id}
-	if before := c.byKey[e.key()]; before != nil {
+	key, e := keyOf(sum), &cached{sum: sum, generation: generation, id: id}
+	if before := c.byKey[key]; before != nil {
 		c.unlink(before)
 	} else if len(c.byKey) >= c.size {
 		last := c.order.newer
 		c.unlink(last)
-		delete(c.byKey, last.key())
+		delete(c.byKey, keyOf(last.sum))
 	}
-	c.byKey[e.key()] = e
+	c.byKey[key] = e
 	c.link(e)
 }
 
