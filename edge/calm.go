@@ -17,8 +17,12 @@ const (
 	// quietBytes is how much a node allocates from one look to the next at most
 	// when it has little to do.
 	quietBytes = 4 << 20
-	// tidyPart is the part of the memory in use that garbage may be of such a node.
-	tidyPart = 20
+	// Garbage may be the tidyPart of the memory in use of such a node, and the largePart
+	// of what is beyond largeHeap: to find it takes longer there, and more connections
+	// share it.
+	tidyPart  = 20
+	largePart = 8
+	largeHeap = 16 << 20
 	// The first earlyCount connections are let in with a collection of garbage for
 	// every earlyEvery.
 	earlyCount = 1024
@@ -60,7 +64,8 @@ func readHeap() heap {
 // and little else to do. Go itself would wait for two minutes, or until there is as
 // much garbage as memory in use.
 func (h heap) untidy(before heap) bool {
-	return h.allocated-before.allocated < quietBytes && h.objects > h.live+h.live/tidyPart
+	tolerable := h.live/tidyPart + (max(h.live, largeHeap)-largeHeap)/largePart
+	return h.allocated-before.allocated < quietBytes && h.objects > h.live+tolerable
 }
 
 // calmDown gives memory back to the system once a storm of connections is over, and

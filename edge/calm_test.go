@@ -32,6 +32,8 @@ func TestANodeWithLittleToDoIsTidy(t *testing.T) {
 	}{
 		{"no garbage", heap{100 * mib, 20 * mib, 20 * mib}, heap{101 * mib, 21 * mib, 20 * mib}, false},
 		{"garbage, and little to do", heap{100 * mib, 20 * mib, 20 * mib}, heap{102 * mib, 22 * mib, 20 * mib}, true},
+		{"garbage in a large heap", heap{100 * mib, 56 * mib, 56 * mib}, heap{103 * mib, 65 * mib, 56 * mib}, true},
+		{"a little in a large heap", heap{100 * mib, 56 * mib, 56 * mib}, heap{103 * mib, 63 * mib, 56 * mib}, false},
 		{"garbage, and much to do", heap{100 * mib, 20 * mib, 20 * mib}, heap{105 * mib, 25 * mib, 20 * mib}, false},
 	} {
 		if untidy := c.now.untidy(c.before); untidy != c.untidy {

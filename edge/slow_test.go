@@ -65,7 +65,7 @@ func TestAReaderThatStopsIsCutAndCostsNoMoreThanItsQueue(t *testing.T) {
 
 func TestAClientThatIsGoneWithoutAWordIsNoticed(t *testing.T) {
 	s := newStack(t, func(c *Config, _ *jetstream.Config) {
-		c.Public.Keepalive = 50 * time.Millisecond // two missed pongs
+		c.Public.Keepalive = 50 * time.Millisecond // one missed pong
 	})
 	conn := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents)
 	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })

@@ -33,9 +33,12 @@ func newWebSocket(e *Edge) *webSocket {
 	}}
 }
 
-// patience is how long a client may say nothing, or take for one message: four
-// keep-alives, of which two asked for a pong, and a second, in which it is counted.
-func (t *webSocket) patience() time.Duration { return 4*t.cfg.Public.Keepalive + time.Second }
+// patience is how long a client may say nothing, or take for one message: as long as
+// it takes until a pong is asked for, two keep-alives to answer, and a second, in which
+// it is counted.
+func (t *webSocket) patience() time.Duration {
+	return (session.PingEvery+2)*t.cfg.Public.Keepalive + time.Second
+}
 
 func (*webSocket) name() string { return nameWebSocket }
 

@@ -94,36 +94,48 @@ func (p *Poller) Close() error {
 // wait hands what epoll reports to the workers until the set is closed.
 func (p *Poller) wait() error {
 	events := make([]syscall.EpollEvent, 256)
-	for {
-		n, failed := 0, error(nil)
-		err := p.raw.Read(func(fd uintptr) bool {
-			n, failed = syscall.EpollWait(int(fd), events, 0)
-			if failed == syscall.EINTR {
-				failed = nil
+	var failed error
+	// The runtime calls this again, in one call of Read, whenever there is news since
+	// the set was last asked: when it had less to tell than there was room for, it need
+	// not be asked whether that was all.
+	err := p.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err := syscall.EpollWait(int(fd), events, 0)
+			switch {
+			case err == syscall.EINTR:
+				continue
+			case err != nil:
+				failed = err
+				return true
 			}
-			return n > 0 || failed != nil
-		})
-		if err = errors.Join(err, failed); err != nil {
-			return fmt.Errorf("wait for connections: %w", err)
+			for _, ev := range events[:n] {
+				p.report(ev)
+			}
+			if n < len(events) {
+				return false
+			}
 		}
-		for _, ev := range events[:n] {
-			c := p.find(ev.Fd, ev.Pad)
-			if c == nil {
-				continue // closed meanwhile
-			}
-			var what flags
-			if ev.Events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
-				what |= readable
-			}
-			if ev.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
-				what |= left
-			}
-			if ev.Events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
-				what |= writable
-			}
-			c.call(what)
-		}
+	})
+	return fmt.Errorf("wait for connections: %w", errors.Join(err, failed))
+}
+
+// report hands one event to the worker of its connection.
+func (p *Poller) report(ev syscall.EpollEvent) {
+	c := p.find(ev.Fd, ev.Pad)
+	if c == nil {
+		return // closed meanwhile
 	}
+	var what flags
+	if ev.Events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		what |= readable
+	}
+	if ev.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		what |= left
+	}
+	if ev.Events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		what |= writable
+	}
+	c.call(what)
 }
 
 func (p *Poller) find(fd, generation int32) *Conn {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"sync"
 
 	"weft/edge/wire"
@@ -20,6 +21,10 @@ const frameCost = 48
 // little is the part of its limit up to which a queue is as good as empty: a
 // keep-alive that is on its way must not make the next large event too much.
 const little = 256
+
+// PingEvery is which keep-alive of a WebSocket asks for a pong: an answer costs more
+// than the keep-alive.
+const PingEvery = 4
 
 // slack is by how much Weft's own frames may exceed a queue's limit.
 const slack = 64 << 10
@@ -40,7 +45,7 @@ type Queue struct {
 	skipped *skipped // nil when nothing was, since the last id
 	granted uint8    // frames of a replay that may exceed the limit
 	ended   bool
-	asked   bool // the last keep-alive asked for a pong
+	beats   uint8 // keep-alives; begins anywhere, so that those who came together are not all asked at once
 }
 
 // skipped is the newest event that was filtered, and where the client stands with
@@ -75,7 +80,7 @@ type Writer interface {
 
 // NewQueue makes an empty queue.
 func NewQueue(spelling *Spelling, writer Writer) *Queue {
-	return &Queue{spelling: spelling, writer: writer}
+	return &Queue{spelling: spelling, writer: writer, beats: uint8(rand.Uint32N(PingEvery))}
 }
 
 // Opened implements Outbox: the first frame of a connection is weft.open.
@@ -132,12 +137,11 @@ func (q *Queue) forget() {
 }
 
 // Keepalive implements Outbox. A connection that has something to write needs
-// none; over WebSocket it is still asked for a pong, by every other keep-alive:
-// an answer costs as much as the keep-alive.
+// none; over WebSocket it is still asked for a pong, by one in PingEvery.
 func (q *Queue) Keepalive(id string) {
 	q.mu.Lock()
-	q.asked = !q.asked
-	ask := q.asked && q.spelling.Format == wire.WebSocket
+	q.beats++
+	ask := q.beats%PingEvery == 0 && q.spelling.Format == wire.WebSocket
 	busy := q.pending+q.writing > 0
 	if !busy {
 		if s := q.skipped; id == "" && s != nil {

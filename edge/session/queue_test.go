@@ -76,6 +76,29 @@ func TestAKeepaliveOnItsWayLeavesRoomForOneFrameOfAnySize(t *testing.T) {
 	}
 }
 
+func TestOneKeepaliveOfFourAsksAWebSocketForAPong(t *testing.T) {
+	first := map[int]bool{}
+	for range 100 {
+		q := NewQueue(&Spelling{Format: wire.WebSocket, Limit: 1 << 20, Keepalives: &wire.Keepalives{}}, NewPump(func(Cause) {}))
+		var asked []int
+		for i := range 3 * PingEvery {
+			q.Keepalive("")
+			frames, _ := q.Take()
+			if bytes.HasSuffix(slices.Concat(frames...), wire.Ping()) {
+				asked = append(asked, i)
+			}
+			q.Wrote()
+		}
+		if len(asked) != 3 || asked[1] != asked[0]+PingEvery || asked[2] != asked[1]+PingEvery {
+			t.Fatalf("asked at %v", asked)
+		}
+		first[asked[0]] = true
+	}
+	if len(first) != PingEvery {
+		t.Errorf("all begin at one of %v", first)
+	}
+}
+
 func TestWhatIsBeingWrittenCounts(t *testing.T) {
 	q := testQueue(1000)
 	q.Event(message(1, 900), "")
