@@ -149,7 +149,7 @@ func (c *Conn) read() {
 	}
 	for turns := 0; ; turns++ {
 		buf := c.worker.buffer
-		n, err := syscall.Read(int(c.fd), buf)
+		n, err := receive(c.fd, buf)
 		switch {
 		case err == syscall.EINTR:
 			continue

@@ -8,7 +8,9 @@
 //
 // A worker never waits for a peer: what the kernel does not take stays until it
 // does, and who takes too little for too long is given up. Connections that ask
-// for little go before large fan-outs, which are worked off in pieces.
+// for little go before large fan-outs, which are worked off in pieces, and by all
+// workers but one at a time: one core is left to what else there is to do, such as
+// the next event.
 //
 // It exists on Linux. Elsewhere Supported is false and New's Poller takes
 // nothing; the caller then keeps a goroutine per connection.

@@ -27,6 +27,7 @@ type Poller struct {
 	cfg     Config
 	workers []*worker
 	next    atomic.Uint32
+	turns   chan struct{} // filled by the workers that serve large fan-outs: all but one may
 
 	epoll   *os.File // waits in the runtime's own poller, not in a thread
 	raw     syscall.RawConn
@@ -43,7 +44,7 @@ func New(cfg Config) *Poller {
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Poller{cfg: cfg, over: make(chan struct{})}
+	p := &Poller{cfg: cfg, over: make(chan struct{}), turns: make(chan struct{}, max(1, cfg.Workers-1))}
 	for range cfg.Workers {
 		p.workers = append(p.workers, newWorker(p))
 	}
@@ -100,7 +101,7 @@ func (p *Poller) wait() error {
 	// not be asked whether that was all.
 	err := p.raw.Read(func(fd uintptr) bool {
 		for {
-			n, err := syscall.EpollWait(int(fd), events, 0)
+			n, err := news(int(fd), events)
 			switch {
 			case err == syscall.EINTR:
 				continue

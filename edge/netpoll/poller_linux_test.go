@@ -365,6 +365,60 @@ func (*called) Wrote(int)                {}
 func (*called) Receive([]byte) Verdict   { return Go }
 func (*called) Closed(error)             {}
 
+func TestWhoeverIsToWriteIsSeenToWhileAWorkerWaitsForItsTurn(t *testing.T) {
+	p := New(Config{Workers: 2, Timeout: time.Second, Linger: time.Second})
+	w := p.workers[0]
+	p.turns <- struct{}{} // another one serves a large fan-out
+	done := make(chan struct{})
+	go func() { w.run(); close(done) }()
+	taken := make(chan string, 3)
+	wake := func(name string, bulk bool) {
+		c := &Conn{worker: w, client: &called{func() { taken <- name }}}
+		c.Wake(bulk)
+	}
+	next := func(want string) {
+		t.Helper()
+		select {
+		case got := <-taken:
+			if got != want {
+				t.Fatalf("%s is seen to, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s is forgotten", want)
+		}
+	}
+	look := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			w.mu.Lock()
+			yes := ok()
+			w.mu.Unlock()
+			if yes {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+		}
+	}
+	wake("the first of many", true)
+	look("the worker does not look", func() bool { return len(w.bulk) == 0 })
+	wake("one of few", false)
+	next("one of few")
+	wake("the second of many", true)
+	look("the worker does not look again", func() bool { return len(w.bulk) == 1 && len(w.wake) == 0 })
+	wake("another of few", false)
+	next("another of few")
+	<-p.turns
+	next("the first of many")
+	next("the second of many")
+	w.stop()
+	<-done
+	if len(p.turns) != 0 {
+		t.Error("the turn was not given back")
+	}
+}
+
 func TestWhenThePollerEndsAllAreToldAndNoneIsTaken(t *testing.T) {
 	p := New(Config{})
 	if err := p.Open(); err != nil {

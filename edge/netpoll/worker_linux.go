@@ -35,12 +35,12 @@ func newWorker(p *Poller) *worker {
 
 func (w *worker) push(c *Conn, bulk bool) {
 	w.mu.Lock()
+	queue := &w.quick
 	if bulk {
-		w.bulk = append(w.bulk, c)
-	} else {
-		w.quick = append(w.quick, c)
+		queue = &w.bulk
 	}
-	first := len(w.quick)+len(w.bulk) == 1
+	*queue = append(*queue, c)
+	first := len(*queue) == 1
 	w.mu.Unlock()
 	if first {
 		w.signal()
@@ -61,12 +61,14 @@ func (w *worker) stop() {
 	w.signal()
 }
 
-// run works until the poller ends and everything is closed.
+// run works until the poller ends and everything is closed. It rests only when it has
+// just found nothing to do: who is entered while it works may not have woken it.
 func (w *worker) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var quick, bulk, spare []*Conn
-	at := 0 // in bulk
+	at := 0       // in bulk
+	turn := false // it is this worker's to serve what is in bulk
 	looked := time.Now()
 	for {
 		w.mu.Lock()
@@ -82,21 +84,30 @@ func (w *worker) run() {
 		}
 		clear(quick)
 		spare = quick
-		end := min(len(bulk), at+share)
-		for ; at < end; at++ {
-			bulk[at].work()
+		more := turn || len(quick) > 0
+		if turn {
+			end := min(len(bulk), at+share)
+			for ; at < end; at++ {
+				bulk[at].work()
+			}
+			if at == len(bulk) {
+				<-w.poller.turns
+				turn = false
+			}
 		}
-		idle := len(quick) == 0 && at == len(bulk)
 		if len(w.limited) > 0 {
 			if now := time.Now(); now.Sub(looked) >= lookEvery {
 				looked = now
 				w.look(now.UnixNano())
 			}
 		}
-		if !idle {
+		if more {
 			continue
 		}
-		if stopped {
+		var turns chan<- struct{}
+		if at < len(bulk) {
+			turns = w.poller.turns
+		} else if stopped {
 			return
 		}
 		if len(w.limited) > 0 {
@@ -104,6 +115,8 @@ func (w *worker) run() {
 		}
 		select {
 		case <-w.wake:
+		case turns <- struct{}{}:
+			turn = true
 		case <-timer.C:
 		}
 	}
