@@ -1,31 +1,149 @@
 package jetstream
 
 import (
+	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"weft/jetstream/subject"
 )
 
-// configureAccounts adds the accounts to the options. A store must be there for its
-// account before the server hears of any stream in the cluster: of a stream that it
-// then cannot open it deletes the log of its copy. What can be called once the
-// server runs comes too late, and only the text of a configuration comes before.
-func configureAccounts(opts *server.Options) (events, system *server.Account, err error) {
-	text := "accounts { " + accountEvents + ": { jetstream: disabled }, " + accountSystem + ": {} }"
-	if opts.JetStream {
-		text = strings.Replace(text, "disabled", "enabled", 1)
-	}
-	if err := opts.ProcessConfigString(text); err != nil {
-		return nil, nil, fmt.Errorf("configure accounts: %w", err)
-	}
-	for _, a := range opts.Accounts {
-		switch a.Name {
-		case accountEvents:
-			events = a
-		case accountSystem:
-			system = a
+// Accounts are the walls between those who use the NATS port, one for each kind of
+// trust. The server checks what a client publishes to, but not the reply subject
+// it names: there it answers with the rights of the account. So what an account
+// can reach, all its clients can, and nothing crosses from one to another: there
+// are no imports and no exports. What publishers send is carried over by an
+// ingress, which reads it on one side and stores it as the node on the other.
+const (
+	// accountNodes is for nodes only: the stream EVENTS, the delivery copies, ticks,
+	// questions between nodes, the bucket nodes. Its name is that of a folder.
+	accountNodes = "WEFT"
+	// accountControl has a store of its own with the buckets blacklist and routes.
+	// Operators use it, nodes over a connection of their own.
+	accountControl = "CONTROL"
+	accountSystem  = "SYS"
+	// accountPublish begins the names of the publishers' accounts. Each has one for
+	// itself, on this node only.
+	accountPublish = "PUBLISH"
+
+	nodeUser    = "weft-node"
+	controlUser = "weft-control"
+	systemUser  = "weft-system"
+	localUser   = "weft-local"
+	// ingressUser begins the names under which the node reads what publishers send.
+	ingressUser = "weft-ingress-"
+)
+
+// A publisher is somebody whose messages an ingress takes.
+type publisher struct {
+	name    string // in message ids and in the log; of the user, or localUser
+	account string
+	reader  string // the user under which the node reads them
+	// prefix is put before the subjects of messages by the account, so that of
+	// several nodes only that takes them which they were sent to. An account that
+	// is on one node has none.
+	prefix string
+}
+
+// publishers are those that the configuration lets publish.
+func (e *embedded) publishers() []publisher {
+	var list []publisher
+	for _, u := range e.cfg.Node.Users {
+		if u.Role == RolePublisher {
+			list = append(list, publisher{name: u.Name, account: accountPublish + "." + e.token + "." + escaped(u.Name),
+				reader: ingressUser + u.Name})
 		}
 	}
-	return events, system, nil
+	if len(e.cfg.Node.Users) == 0 {
+		local := publisher{name: localUser, account: accountControl, reader: ingressUser + "local"}
+		if e.cfg.Cluster != nil {
+			local.prefix = "weft.in." + e.token + "."
+		}
+		list = append(list, local)
+	}
+	return list
+}
+
+// configureAccounts adds accounts and users to the options. A store must be there
+// for its account before the server hears of any stream in the cluster: of a
+// stream that it then cannot open it deletes the log of its copy. What can be
+// called once the server runs comes too late, and only the text of a configuration
+// comes before.
+func (e *embedded) configureAccounts(opts *server.Options) error {
+	store := "jetstream: disabled"
+	if opts.JetStream {
+		store = "jetstream: enabled"
+	}
+	// No stream but the two buckets has a place among the operators.
+	buckets := strings.Replace(store, "enabled", fmt.Sprintf("{ max_streams: %d }", len(carried)), 1)
+	publishers := e.publishers()
+	var text strings.Builder
+	fmt.Fprintf(&text, "accounts {\n%s: { %s }\n%s: {}\n", accountNodes, store, accountSystem)
+	for _, p := range publishers {
+		mapping := ""
+		if p.prefix != "" {
+			mapping = fmt.Sprintf("mappings: { %q: %q, %q: %q }",
+				allUsers, p.prefix+allUsers, allTopics, p.prefix+allTopics)
+		}
+		if p.account == accountControl {
+			buckets += ", " + mapping
+			continue
+		}
+		fmt.Fprintf(&text, "%q: { %s }\n", p.account, mapping)
+	}
+	fmt.Fprintf(&text, "%s: { %s }\n}\n", accountControl, buckets)
+	if err := opts.ProcessConfigString(text.String()); err != nil {
+		return fmt.Errorf("configure accounts: %w", err)
+	}
+	accounts := map[string]*server.Account{}
+	for _, a := range opts.Accounts {
+		accounts[a.Name] = a
+	}
+	add := func(name, password, account string, p *server.Permissions) {
+		opts.Users = append(opts.Users, &server.User{Username: name, Password: password, Account: accounts[account], Permissions: p})
+	}
+	add(nodeUser, e.password, accountNodes, nil)
+	add(controlUser, e.password, accountControl, nil)
+	add(systemUser, e.password, accountSystem, nil)
+	for _, p := range publishers {
+		add(p.reader, e.password, p.account, nil)
+		if p.name != localUser {
+			add(p.name, e.passwordOf(p.name), p.account, publisherPermissions(p))
+			continue
+		}
+		add(localUser, rand.Text(), p.account, localPermissions(p))
+		opts.NoAuthUser = localUser
+	}
+	for _, u := range e.cfg.Node.Users {
+		if u.Role == RoleOperator {
+			add(u.Name, u.Password, accountControl, operatorPermissions())
+		}
+	}
+	return nil
+}
+
+func (e *embedded) passwordOf(name string) string {
+	for _, u := range e.cfg.Node.Users {
+		if u.Name == name {
+			return u.Password
+		}
+	}
+	return rand.Text()
+}
+
+// isOwnUser reports whether a name is that of a user of the node itself.
+func isOwnUser(name string) bool {
+	return strings.HasPrefix(name, ingressUser) || slices.Contains([]string{nodeUser, controlUser, systemUser, localUser}, name)
+}
+
+// escaped is a name as a subject token.
+func escaped(name string) string {
+	t, err := subject.Escape(name)
+	if err != nil {
+		return "node" // a host name that long is cut by no system, another one is refused by Check
+	}
+	return t
 }

@@ -14,7 +14,7 @@ func TestTheStoreIsThereAsSoonAsTheServerRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		acc, err := srv.LookupAccount(accountEvents)
+		acc, err := srv.LookupAccount(accountNodes)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,6 +85,10 @@ type Blacklist struct {
 	applied    uint64
 	bucketMade time.Time
 	proved     time.Time // when the mirror was last known to have everything
+	// remaking is set while the bucket is gone, and until the one that takes its
+	// place has what the mirror has.
+	remaking bool
+	gone     chan struct{} // gets a token when the bucket is missed
 }
 
 // Revoked reports whether a token is cut; issued is zero when it has no iat. It

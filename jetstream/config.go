@@ -145,7 +145,7 @@ func (c *Config) Check() []error {
 		switch {
 		case u.Name == "":
 			bad(key+".name", "is empty")
-		case u.Name == nodeUser || u.Name == localUser:
+		case isOwnUser(u.Name):
 			bad(key+".name", "%q is the name of a user of the node itself", u.Name)
 		case seen[u.Name]:
 			bad(key+".name", "%q is there twice", u.Name)

@@ -58,7 +58,9 @@ func (n *Node) prove(ctx context.Context) {
 		}
 		if s == nil {
 			b.mu.Lock()
-			b.proved = asked
+			if !b.remaking {
+				b.proved = asked
+			}
 			b.mu.Unlock()
 			return
 		}
@@ -94,7 +96,7 @@ func (n *Node) nextChange(ctx context.Context, from uint64) (*Stored, error) {
 	}
 	try, cancel := context.WithTimeout(ctx, startTry)
 	defer cancel()
-	m, err := n.conn.RequestWithContext(try, "$JS.API.STREAM.MSG.GET."+streamBlacklist, req)
+	m, err := n.control.conn.RequestWithContext(try, "$JS.API.STREAM.MSG.GET."+streamBlacklist, req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: ask for the blacklist: %w", ErrUnavailable, err)
 	}
@@ -112,8 +114,11 @@ func (n *Node) nextChange(ctx context.Context, from uint64) (*Stored, error) {
 		return nil, fmt.Errorf("%w: ask for the blacklist: %w", ErrUnavailable, err)
 	}
 	if resp.Error != nil {
-		if resp.Error.ErrCode == errCodeNoMessage {
+		switch resp.Error.ErrCode {
+		case errCodeNoMessage:
 			return nil, nil
+		case errCodeNoStream:
+			n.blacklist.miss()
 		}
 		return nil, fmt.Errorf("%w: ask for the blacklist: %w", ErrUnavailable, resp.Error)
 	}

@@ -154,7 +154,7 @@ func (n *Node) askStepDown(ctx context.Context, group, heir string) error {
 	case streamEvents:
 		conn, subject = n.conn, stepDownStream+group
 	default:
-		conn, subject = n.conn, stepDownStream+"KV_"+group
+		conn, subject = n.connOf(group), stepDownStream+"KV_"+group
 	}
 	var req struct {
 		Placement struct {

@@ -126,13 +126,13 @@ func (n *Node) putAll(ctx context.Context, messages map[string]*nats.Msg) error 
 
 // putRound sends messages once and returns those that were not acknowledged.
 func (n *Node) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.Msg, err error) {
-	reply, answers, done := n.replies.expect(len(todo))
+	reply, answers, done := n.control.replies.expect(len(todo))
 	defer done()
 	open := make(map[string]*nats.Msg, len(todo))
 	for i, m := range todo {
 		m.Reply = fmt.Sprintf("%s.%d", reply, i)
 		open[m.Reply] = m
-		if err := n.conn.PublishMsg(m); err != nil {
+		if err := n.control.conn.PublishMsg(m); err != nil {
 			return todo, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
@@ -148,7 +148,7 @@ func (n *Node) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.Msg
 			silence.Reset(publishTry)
 			if len(a.Data) == 0 {
 				err = nats.ErrNoResponders
-			} else if err = kvAck(a.Data); err == nil {
+			} else if err = kvAck(a.Data); err == nil || errors.Is(err, errExists) {
 				delete(open, a.Subject)
 			}
 			if errors.Is(err, ErrRefused) {

@@ -56,17 +56,28 @@ func (b *Blacklist) plan(p *importPlan, e *Entry) {
 			entry.Expires = have.Expires
 		}
 	}
-	m := &nats.Msg{Subject: keyPrefix + e.Key, Data: []byte(entry.Value), Header: nats.Header{}}
-	m.Header.Set(headerMade, entry.Made.UTC().Format(time.RFC3339Nano))
-	if left = entry.Expires.Sub(p.now); left < b.life {
-		m.Header.Set(headerTTL, ttlHeader(left))
-	}
+	m := b.messageOf(&entry, p.now)
 	if p.messages[m.Subject] == nil {
 		p.done.Stored++
 	} else {
 		p.done.Unchanged++ // of the two that are given, one is stored
 	}
 	p.messages[m.Subject], p.cuts[e.Key] = m, entry
+}
+
+// messageOf is what puts an entry into the bucket that was made before now, nil when
+// its life is over.
+func (b *Blacklist) messageOf(e *BlacklistEntry, now time.Time) *nats.Msg {
+	left := e.Expires.Sub(now)
+	if left <= 0 {
+		return nil
+	}
+	m := &nats.Msg{Subject: keyPrefix + e.Key, Data: []byte(e.Value), Header: nats.Header{}}
+	m.Header.Set(headerMade, e.Made.UTC().Format(time.RFC3339Nano))
+	if left < b.life {
+		m.Header.Set(headerTTL, ttlHeader(left))
+	}
+	return m
 }
 
 // entry returns the entry of an escaped key.
@@ -99,7 +110,7 @@ func (b *Blacklist) await(ctx context.Context, cuts map[string]BlacklistEntry) e
 func (n *Node) planRoute(ctx context.Context, p *importPlan, e *Entry) error {
 	if p.routes == nil {
 		var err error
-		if p.routes, err = n.openRoutes(ctx); err != nil {
+		if p.routes, err = n.control.js.KeyValue(ctx, bucketRoutes); err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
@@ -118,17 +129,4 @@ func (n *Node) planRoute(ctx context.Context, p *importPlan, e *Entry) error {
 	}
 	p.messages[m.Subject] = m
 	return nil
-}
-
-// openRoutes opens the bucket of routes, and makes it if need be.
-func (n *Node) openRoutes(ctx context.Context) (js.KeyValue, error) {
-	if kv, err := n.js.KeyValue(ctx, bucketRoutes); !errors.Is(err, js.ErrBucketNotFound) {
-		return kv, err
-	}
-	err := n.ensureBucket(ctx, js.KeyValueConfig{Bucket: bucketRoutes, Description: "routes from the front to the back",
-		History: routesHistory, Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4})
-	if err != nil {
-		return nil, err
-	}
-	return n.js.KeyValue(ctx, bucketRoutes)
 }

@@ -3,28 +3,27 @@ package jetstream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
 )
 
-// openBlacklist makes the bucket if need be, or brings its age up to the
-// configuration.
-func (n *Node) openBlacklist(ctx context.Context) error {
-	cfg := js.KeyValueConfig{Bucket: bucketBlacklist, Description: "revoked sessions and users", History: 1,
-		TTL: n.cfg.MaxTokenLife, LimitMarkerTTL: markerTTL, Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 2}
-	return n.ensureBucket(ctx, cfg)
-}
+// A restore writes entries into a bucket that was made anew, but over none that is
+// there already.
+type restore func(context.Context, []BlacklistEntry) error
 
 // mirror keeps the entries as they are in the bucket until ctx ends. It calls
 // ready whenever all that was there has been loaded.
-func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, ready func()) {
+func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, restore restore, ready func()) {
 	told := false
 	followed := func() { told = false; ready() }
 	for ctx.Err() == nil {
-		if err := b.follow(ctx, store, followed); err != nil && ctx.Err() == nil && !told {
+		if err := b.follow(ctx, store, restore, followed); err != nil && ctx.Err() == nil && !told {
 			told = true
 			b.log.Warn("blacklist is not being followed; trying again", "err", err)
 		}
@@ -38,12 +37,21 @@ func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, ready func()
 // follow reads the whole bucket and then its changes, until the consumer fails.
 // The bucket's stream is read as such, because only there an entry shows its
 // own time to live.
-func (b *Blacklist) follow(ctx context.Context, store js.JetStream, ready func()) error {
+func (b *Blacklist) follow(ctx context.Context, store js.JetStream, restore restore, ready func()) error {
 	try, cancel := context.WithTimeout(ctx, publishTry)
 	stream, err := store.Stream(try, streamBlacklist)
 	cancel()
 	if err != nil {
+		if errors.Is(err, js.ErrStreamNotFound) {
+			b.miss()
+		}
 		return fmt.Errorf("follow blacklist: %w", err)
+	}
+	if lost := b.lost(stream.CachedInfo().Created); len(lost) > 0 {
+		if err := restore(ctx, lost); err != nil {
+			return fmt.Errorf("restore blacklist: %w", err)
+		}
+		b.log.Warn("the bucket was made anew; its entries are there again", "bucket", bucketBlacklist, "entries", len(lost))
 	}
 	upTo := b.begin(stream.CachedInfo().Created)
 	c, err := consume(ctx, store, streamBlacklist, js.ConsumerConfig{
@@ -76,6 +84,36 @@ func (b *Blacklist) follow(ctx context.Context, store js.JetStream, ready func()
 	}
 }
 
+// miss says that the bucket is gone.
+func (b *Blacklist) miss() {
+	b.mu.Lock()
+	b.remaking = b.remaking || b.loaded
+	b.mu.Unlock()
+	select {
+	case b.gone <- struct{}{}:
+	default:
+	}
+}
+
+// lost returns what the mirror has of an earlier bucket than the one made at the
+// given time.
+func (b *Blacklist) lost(made time.Time) []BlacklistEntry {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.loaded || made.Equal(b.bucketMade) {
+		return nil
+	}
+	b.remaking = true
+	return slices.Collect(maps.Values(b.entries))
+}
+
+// Remaking reports whether the bucket is gone, or lacks what the mirror has.
+func (b *Blacklist) Remaking() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.remaking
+}
+
 // begin prepares for reading the bucket made at the given time, and returns the
 // sequence up to which its changes have been applied: none of a new bucket.
 func (b *Blacklist) begin(made time.Time) uint64 {
@@ -101,7 +139,7 @@ func (b *Blacklist) complete(seen map[string]bool, upTo uint64) {
 			delete(b.entries, key)
 		}
 	}
-	b.loaded = true
+	b.loaded, b.remaking = true, false
 	b.count(len(b.entries))
 }
 

@@ -29,8 +29,6 @@ import (
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"weft/jetstream/subject"
 )
 
 // A Node is one member of Weft. Its methods may be called concurrently after
@@ -45,6 +43,7 @@ type Node struct {
 	fill      *fill
 	clocks    *clocks
 	conn      *nats.Conn // requests, publishes, replies
+	control   control    // of the account with the buckets
 	system    *nats.Conn // of the system account; nil on a standalone node
 	js        js.JetStream
 	replies   *replies
@@ -84,7 +83,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.clocks = newClocks(log, reg)
 	n.answerClocks()
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
-		count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
+		gone: make(chan struct{}, 1), count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
 	n.metrics.staleness(reg, n.blacklist)
 	n.streamID.Store(new(StreamID))
 	n.members.expelled = make(chan error, 1)
@@ -133,7 +132,9 @@ func (n *Node) Open(ctx context.Context) (err error) {
 		return err
 	}
 	n.undo = append(n.undo, func() error { n.questions.close(); return nil })
-	n.blacklist.conn = n.conn
+	if err := n.openControl(); err != nil {
+		return err
+	}
 	if err := n.openTicks(); err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.ensureStream(ctx); err != nil {
 		return err
 	}
-	if err := n.openBlacklist(ctx); err != nil {
+	if err := n.openBuckets(ctx); err != nil {
 		return err
 	}
 	if err := n.startTasks(ctx); err != nil {
@@ -163,8 +164,9 @@ func (n *Node) startTasks(ctx context.Context) error {
 	n.undo = append(n.undo, func() error { cancel(); n.tasks.Wait(); return nil })
 	loaded := make(chan struct{})
 	var once sync.Once
-	n.tasks.Go(func() { n.blacklist.mirror(run, n.js, func() { once.Do(func() { close(loaded) }) }) })
+	n.tasks.Go(func() { n.blacklist.mirror(run, n.control.js, n.restoreBlacklist, func() { once.Do(func() { close(loaded) }) }) })
 	n.tasks.Go(func() { n.proveBlacklist(run) })
+	n.tasks.Go(func() { n.keepBuckets(run) })
 	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
 	if n.cfg.Cluster != nil {
 		n.tasks.Go(func() { n.watchMembers(run) })
@@ -172,8 +174,8 @@ func (n *Node) startTasks(ctx context.Context) error {
 		n.tasks.Go(func() { n.watchTombstones(run) })
 	}
 	n.tasks.Go(func() { n.heal(run) })
-	if err := n.countMisaddressed(); err != nil {
-		return err
+	for _, p := range n.srv.publishers() {
+		n.tasks.Go(func() { n.runIngress(run, p) })
 	}
 	select {
 	case <-loaded:
@@ -198,13 +200,7 @@ func (n *Node) Close() error {
 func (n *Node) Name() string { return n.cfg.Node.Name }
 
 // Token returns the node's name as a subject token.
-func (n *Node) Token() string {
-	t, err := subject.Escape(n.cfg.Node.Name)
-	if err != nil {
-		return "node" // a host name that long is cut by no system
-	}
-	return t
-}
+func (n *Node) Token() string { return n.srv.token }
 
 // Limits returns the limits of the stream.
 func (n *Node) Limits() EventsConfig { return n.cfg.Events }
@@ -233,6 +229,8 @@ func (n *Node) Ready() error {
 		return errors.New("the store's connection is being made anew")
 	case !n.blacklist.Loaded():
 		return errors.New("the blacklist is not loaded")
+	case n.blacklist.Remaking():
+		return errors.New("the bucket blacklist is gone and is being made anew")
 	case n.cfg.Cluster != nil:
 		return n.members.ready(n.because())
 	}
@@ -255,27 +253,6 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
 	}
 	return conn, nil
-}
-
-// countMisaddressed notices publishes on subjects that look like a user's but
-// are not canonical, such as user.ann@x.org: no stream stores them.
-func (n *Node) countMisaddressed() error {
-	var mu sync.Mutex
-	var logged time.Time
-	_, err := n.conn.Subscribe("user.*.>", func(m *nats.Msg) {
-		n.metrics.misses.Inc()
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(logged) > time.Minute {
-			logged = time.Now()
-			n.log.Warn("a message was published on a subject that cannot be stored; a user is one token, with other bytes than letters, digits, - and _ written =XX",
-				"subject", m.Subject)
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("watch for misaddressed messages: %w", err)
-	}
-	return nil
 }
 
 // Run blocks until ctx ends, or fails with ErrRemoved.

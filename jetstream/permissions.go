@@ -1,31 +1,51 @@
 package jetstream
 
-import "github.com/nats-io/nats-server/v2/server"
+import (
+	"slices"
 
-// Permissions keep presence true and inboxes private: nobody but the nodes may
-// subscribe to anything but the own inbox and the buckets.
+	"github.com/nats-io/nats-server/v2/server"
+)
 
-func permissions(u User) *server.Permissions {
-	if u.Role == RoleOperator {
-		return grant(operatorPublish(), []string{"_INBOX.>", "$KV.blacklist.>", "$KV.routes.>"})
-	}
-	// A publisher that wants acknowledgements connects with the inbox prefix
-	// _INBOX_<name>, so that it cannot read the answers to others.
-	return grant(publisherPublish, []string{"_INBOX_" + u.Name + ".>"})
+// Permissions are the second wall, within an account: they keep who uses the
+// buckets from meddling with how these are made, and with what the nodes listen
+// to. They do not bind the server's answers to a reply subject; the accounts do.
+
+// publisherPermissions are those of the only client of an account: it may publish
+// events, and hear the acknowledgements.
+func publisherPermissions(p publisher) *server.Permissions {
+	return grant(publishSubjects(p), []string{"_INBOX.>", "_INBOX_" + p.name + ".>"})
+}
+
+// operatorPermissions let every key-value library work on the buckets.
+func operatorPermissions() *server.Permissions {
+	return grant(bucketRequests(), bucketSubjects())
 }
 
 // localPermissions are those of a client on loopback when no users are
 // configured: it may publish and use the buckets.
-func localPermissions() *server.Permissions {
-	return grant(append(operatorPublish(), publisherPublish...), []string{"_INBOX.>", "$KV.blacklist.>", "$KV.routes.>"})
+func localPermissions(p publisher) *server.Permissions {
+	return grant(slices.Concat(bucketRequests(), publishSubjects(p)), bucketSubjects())
 }
 
-var publisherPublish = []string{"user.>", "topic.>"}
+// publishSubjects are checked after the account has put its prefix before them.
+func publishSubjects(p publisher) []string {
+	return []string{p.prefix + allUsers, p.prefix + allTopics}
+}
 
-// operatorPublish is what `nats kv put/get/create/del/purge/ls/watch` need.
-func operatorPublish() []string {
-	subjects := []string{"$JS.API.INFO"}
-	for _, bucket := range []string{bucketBlacklist, bucketRoutes} {
+// bucketSubjects are what clients of the buckets subscribe to.
+func bucketSubjects() []string {
+	subjects := []string{"_INBOX.>"}
+	for _, bucket := range carried {
+		subjects = append(subjects, "$KV."+bucket+".>")
+	}
+	return subjects
+}
+
+// bucketRequests is what key-value libraries send, the older ones included: some
+// make consumers without naming them, some look for buckets among all streams.
+func bucketRequests() []string {
+	subjects := []string{"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST"}
+	for _, bucket := range carried {
 		stream := "KV_" + bucket
 		subjects = append(subjects,
 			"$KV."+bucket+".>",
@@ -33,15 +53,21 @@ func operatorPublish() []string {
 			"$JS.API.STREAM.MSG.GET."+stream,
 			"$JS.API.DIRECT.GET."+stream,
 			"$JS.API.DIRECT.GET."+stream+".>",
+			"$JS.API.CONSUMER.CREATE."+stream,
 			"$JS.API.CONSUMER.CREATE."+stream+".>",
+			"$JS.API.CONSUMER.DURABLE.CREATE."+stream+".>",
 			"$JS.API.CONSUMER.INFO."+stream+".>",
+			"$JS.API.CONSUMER.NAMES."+stream,
+			"$JS.API.CONSUMER.LIST."+stream,
 			"$JS.API.CONSUMER.MSG.NEXT."+stream+".>",
 			"$JS.API.CONSUMER.DELETE."+stream+".>",
 			"$JS.ACK."+stream+".>",
 			"$JS.FC."+stream+".>",
 		)
 	}
-	return subjects
+	// To forget the traces of deleted keys. The blacklist's go by age: without
+	// them a node that was away would not learn of the deletion.
+	return append(subjects, "$JS.API.STREAM.PURGE.KV_"+bucketRoutes)
 }
 
 func grant(publish, subscribe []string) *server.Permissions {

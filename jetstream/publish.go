@@ -139,6 +139,8 @@ var freshAck = []byte(`{"stream":"` + streamEvents + `","seq":`)
 // pass.
 func refusal(e *apiError) error {
 	switch e.ErrCode {
+	case errCodeSequence:
+		return errExists
 	case errCodeTooLarge:
 		return fmt.Errorf("%w: %w", ErrRefused, e)
 	case errCodeStorage, errCodeResources:

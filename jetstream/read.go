@@ -210,13 +210,15 @@ func (n *Node) askLeaderOnce(ctx context.Context, q leaderQuery) (uint64, error)
 
 // Error codes of the JetStream API.
 const (
-	errCodeNoMessage = 10037
-	errCodeTooLarge  = 10054
-	errCodeStorage   = 10047 // insufficient storage resources available
-	errCodeResources = 10023 // insufficient resources
-	errCodeNoStream  = 10059
-	errCodeNoMember  = 10044 // server is not a member of the cluster
-	errCodeNoPeers   = 10005 // no suitable peers: a leader has yet to hear from enough nodes
+	errCodeNoMessage   = 10037
+	errCodeTooLarge    = 10054
+	errCodeStorage     = 10047 // insufficient storage resources available
+	errCodeResources   = 10023 // insufficient resources
+	errCodeSequence    = 10071 // wrong last sequence: the key has a value
+	errCodeNoStream    = 10059
+	errCodeNoMember    = 10044 // server is not a member of the cluster
+	errCodeUnavailable = 10008 // JetStream system temporarily unavailable
+	errCodeNoPeers     = 10005 // no suitable peers: a leader has yet to hear from enough nodes
 )
 
 // apiError is an error answer of the JetStream API.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 )
 
 // GroupMeta is the name of the group that agrees on members, streams and
@@ -77,21 +78,21 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 		}
 		return n.newGroup(ctx, name, meta.Leader, meta.Replicas)
 	case bucketBlacklist, bucketRoutes, bucketNodes:
-		g := n.streamGroup(ctx, "KV_"+name)
+		g := n.streamGroup(ctx, n.connOf(name), "KV_"+name)
 		if g != nil {
 			g.Name = name
 		}
 		return g
 	}
-	return n.streamGroup(ctx, name)
+	return n.streamGroup(ctx, n.conn, name)
 }
 
-func (n *Node) streamGroup(ctx context.Context, name string) *Group {
+func (n *Node) streamGroup(ctx context.Context, conn *nats.Conn, name string) *Group {
 	var resp struct {
 		Error   *apiError           `json:"error"`
 		Cluster *server.ClusterInfo `json:"cluster"`
 	}
-	m, err := n.conn.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+name, nil)
+	m, err := conn.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+name, nil)
 	if err != nil || json.Unmarshal(m.Data, &resp) != nil {
 		return &Group{Name: name}
 	}

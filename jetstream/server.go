@@ -15,11 +15,6 @@ import (
 )
 
 const (
-	accountEvents = "WEFT" // events and buckets
-	accountSystem = "SYS"
-	nodeUser      = "weft-node"
-	systemUser    = "weft-system"
-	localUser     = "weft-local"
 	// nodeInbox is the inbox prefix of the nodes' own connections: no other
 	// user may subscribe to it.
 	nodeInbox = "_WEFT"
@@ -44,7 +39,8 @@ var errServerGone = errors.New("the embedded server is not running")
 type embedded struct {
 	cfg      Config
 	log      *slog.Logger
-	password string // of nodeUser and systemUser, made at boot, never leaves the process
+	token    string // the node's name as a subject token
+	password string // of the node's own users, made at boot, never leaves the process
 	faults   *linkFaults
 	formed   bool     // the node was in a cluster before it was started
 	met      []string // addresses of the nodes that it forms a cluster with
@@ -57,7 +53,7 @@ type embedded struct {
 }
 
 func newEmbedded(cfg Config, log *slog.Logger) *embedded {
-	return &embedded{cfg: cfg, log: log, password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
+	return &embedded{cfg: cfg, log: log, token: escaped(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
 // start runs a new server. It fails when a port is taken or the data folder
@@ -204,7 +200,7 @@ func (e *embedded) interest(subject string) bool {
 	if srv == nil {
 		return false
 	}
-	acc, err := srv.LookupAccount(accountEvents)
+	acc, err := srv.LookupAccount(accountNodes)
 	return err == nil && acc.SubscriptionInterest(subject)
 }
 
@@ -237,19 +233,5 @@ func (e *embedded) options(store bool) (*server.Options, error) {
 		MaxPayload:         maxPayload, MaxPending: clientPending,
 		WriteDeadline: 10 * time.Second,
 	}
-	events, system, err := configureAccounts(opts)
-	if err != nil {
-		return nil, err
-	}
-	opts.Users = append(opts.Users, &server.User{Username: nodeUser, Password: e.password, Account: events})
-	for _, u := range e.cfg.Node.Users {
-		opts.Users = append(opts.Users, &server.User{Username: u.Name, Password: u.Password, Account: events, Permissions: permissions(u)})
-	}
-	opts.Users = append(opts.Users, &server.User{Username: systemUser, Password: e.password, Account: system})
-	if len(e.cfg.Node.Users) == 0 {
-		opts.Users = append(opts.Users, &server.User{Username: localUser, Password: rand.Text(), Account: events,
-			Permissions: localPermissions()})
-		opts.NoAuthUser = localUser
-	}
-	return opts, nil
+	return opts, e.configureAccounts(opts)
 }

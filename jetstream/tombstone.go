@@ -33,21 +33,8 @@ type tombstone struct {
 
 // openTombstones makes the bucket if need be.
 func (n *Node) openTombstones(ctx context.Context) error {
-	return n.ensureBucket(ctx, js.KeyValueConfig{Bucket: bucketNodes, Description: "nodes that were removed", History: 1,
+	return ensureBucket(ctx, n.js, js.KeyValueConfig{Bucket: bucketNodes, Description: "nodes that were removed", History: 1,
 		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketNodesBytes})
-}
-
-// ensureBucket makes a bucket, or brings it up to the configuration.
-func (n *Node) ensureBucket(ctx context.Context, cfg js.KeyValueConfig) error {
-	return retry(ctx, func(ctx context.Context) error {
-		_, err := n.js.CreateOrUpdateKeyValue(ctx, cfg)
-		if errors.Is(err, js.ErrBucketExists) || errors.Is(err, js.ErrStreamNameAlreadyInUse) {
-			return errTakenOver
-		} else if err != nil {
-			return fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
-		}
-		return nil
-	})
 }
 
 // bury writes the tombstone of a peer and returns after a majority has it.

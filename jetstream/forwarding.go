@@ -1,0 +1,207 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// forwardWindow is how many messages an ingress has on their way. The server
+	// remembers where so many subjects lead (maxResultCacheSize), so that it need
+	// not look up each reply.
+	forwardWindow = 448
+	// forwardPatience is how long it waits for an acknowledgement. It is shorter than
+	// the time after which the server ends a connection that reads nothing.
+	forwardPatience = 4 * time.Second
+)
+
+// errNoLeader is the answer to a publish while nobody leads the stream.
+var errNoLeader = fmt.Errorf("%w: nobody takes events at this moment", ErrUnavailable)
+
+// A forwarding is the pair of connections of an ingress, with the messages that
+// are on their way between them: a ring, in which each has a place that is part of
+// the reply subject. So is the epoch, which ends whenever a place is given up: a late
+// answer must not be taken for that of the next one who has the place.
+type forwarding struct {
+	client *rawConn // the publisher's account
+	store  *rawConn // the nodes'
+	prefix []byte   // of replies on store
+
+	mu     sync.Mutex
+	free   chan struct{} // gets a token when there is room
+	ring   []forwarded
+	oldest uint64
+	next   uint64
+	epoch  uint64
+}
+
+// forwarded is a message on its way.
+type forwarded struct {
+	open  bool
+	epoch uint64
+	sent  time.Time
+	reply []byte // whom to tell; empty: nobody
+}
+
+func newForwarding(client, store *rawConn, prefix string) *forwarding {
+	return &forwarding{client: client, store: store, prefix: []byte(prefix), ring: make([]forwarded, forwardWindow),
+		free: make(chan struct{}, 1)}
+}
+
+// open subscribes on both sides.
+func (f *forwarding) open(prefix string) error {
+	listen := func(c *rawConn, subjects ...string) error {
+		for i, s := range subjects {
+			if err := c.send(func(b []byte) []byte { return fmt.Appendf(b, "SUB %s %d\r\n", s, i+1) }); err != nil {
+				return err
+			}
+		}
+		return c.flush()
+	}
+	// Who answers must be heard before anything is sent.
+	return errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+allUsers, prefix+allTopics))
+}
+
+// pass sends an event to the store; reply is whom to tell. It blocks while too many
+// are on their way. What it is given is not kept.
+func (f *forwarding) pass(ctx context.Context, e *Event, reply []byte) error {
+	place, epoch, err := f.enter(ctx, reply)
+	if err != nil {
+		return err
+	}
+	return f.store.send(func(b []byte) []byte { return appendEvent(b, e, f.prefix, epoch, place) })
+}
+
+// enter takes a place in the ring. The places of those that were not answered in
+// time are free again: their publishers are told nothing.
+func (f *forwarding) enter(ctx context.Context, reply []byte) (place, epoch uint64, err error) {
+	for {
+		f.mu.Lock()
+		if f.next-f.oldest < forwardWindow {
+			place, epoch = f.next%forwardWindow, f.epoch
+			f.next++
+			s := &f.ring[place]
+			s.open, s.epoch, s.sent, s.reply = true, epoch, time.Now(), append(s.reply[:0], reply...)
+			f.mu.Unlock()
+			return place, epoch, nil
+		}
+		wait := forwardPatience - time.Since(f.ring[f.oldest%forwardWindow].sent)
+		if wait <= 0 {
+			f.ring[f.oldest%forwardWindow].open = false
+			f.epoch++
+			f.settleLocked()
+			f.mu.Unlock()
+			continue
+		}
+		f.mu.Unlock()
+		if err := f.store.flush(); err != nil {
+			return 0, 0, err
+		}
+		select {
+		case <-f.free:
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		}
+	}
+}
+
+// settleLocked moves the end of the ring to the oldest message that is on its way.
+func (f *forwarding) settleLocked() {
+	for f.oldest < f.next && !f.ring[f.oldest%forwardWindow].open {
+		f.oldest++
+	}
+	select {
+	case f.free <- struct{}{}:
+	default:
+	}
+}
+
+// passAnswers passes acknowledgements on until the store's connection fails.
+func (f *forwarding) passAnswers() error {
+	f.store.beforeRead = func() { _ = f.client.flush() } // next fails as well then
+	var reply []byte
+	for {
+		m, err := f.store.next()
+		if err != nil {
+			return err
+		}
+		if len(m.subject) <= len(f.prefix) {
+			continue
+		}
+		epoch, place, _ := bytes.Cut(m.subject[len(f.prefix):], []byte("."))
+		e, err := strconv.ParseUint(string(epoch), 36, 64)
+		p, err2 := strconv.ParseUint(string(place), 36, 64)
+		if err != nil || err2 != nil || p >= forwardWindow {
+			continue
+		}
+		if reply = f.settle(p, e, reply[:0]); len(reply) == 0 {
+			continue
+		}
+		if isNobody(&m) {
+			f.refuse(reply, errNoLeader)
+		} else {
+			f.answer(reply, m.data)
+		}
+	}
+}
+
+// settle takes a message out of the ring and appends to b whom to tell: nobody, when
+// its time is over.
+func (f *forwarding) settle(place, epoch uint64, b []byte) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &f.ring[place]
+	if !s.open || s.epoch != epoch {
+		return b
+	}
+	s.open = false
+	if place == f.oldest%forwardWindow {
+		f.settleLocked()
+	}
+	return append(b, s.reply...)
+}
+
+// answer tells a publisher, if it wants to know. An error shows on the next read.
+func (f *forwarding) answer(reply, data []byte) {
+	if len(reply) == 0 {
+		return
+	}
+	_ = f.client.send(func(b []byte) []byte {
+		b = append(append(append(b, "PUB "...), reply...), ' ')
+		b = append(strconv.AppendInt(b, int64(len(data)), 10), "\r\n"...)
+		return append(append(b, data...), "\r\n"...)
+	})
+}
+
+// refuse tells a publisher that its message is not stored.
+func (f *forwarding) refuse(reply []byte, err error) {
+	if len(reply) > 0 {
+		f.answer(reply, refusalText(err))
+		_ = f.client.flush() // see answer
+	}
+}
+
+// drain waits until nothing is on its way, at most for the given time.
+func (f *forwarding) drain(most time.Duration) {
+	deadline := time.NewTimer(most)
+	defer deadline.Stop()
+	for {
+		f.mu.Lock()
+		done := f.oldest == f.next
+		f.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-f.free:
+		case <-deadline.C:
+			return
+		}
+	}
+}

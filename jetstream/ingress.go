@@ -1,0 +1,249 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/subject"
+)
+
+const (
+	// allUsers and allTopics are what an ingress listens to: all that may be meant
+	// for a user or a topic, so that what is misaddressed is refused, not lost.
+	allUsers  = subject.User + ">"
+	allTopics = subject.Topic + ">"
+	// ingressRetry is the time between two tries to connect.
+	ingressRetry = 50 * time.Millisecond
+	// ingressGrace is how long a node that stops waits for what it has not passed on.
+	ingressGrace = time.Second
+)
+
+// An ingress stores, as the node, what a NATS publisher sends from its account:
+// user.<user> and topic.<topic>, within the limits of an event. Of the headers
+// those of the stream itself are taken away; a message id counts among the ids of
+// the same publisher. What it asks of the stream it asks under a reply of its own
+// and passes the acknowledgement on, so nothing of the publisher's choice but event
+// and payload comes into the nodes' account.
+//
+// It keeps the order of what it reads, and has a bounded number of messages on
+// their way; while that is exhausted it reads no more, which slows the publisher
+// down. It tries nothing twice: a publisher that is told nothing must send again.
+type ingress struct {
+	node    *Node
+	from    publisher
+	refused func(error)
+}
+
+// runIngress serves a publisher until ctx ends.
+func (n *Node) runIngress(ctx context.Context, from publisher) {
+	in := &ingress{node: n, from: from, refused: n.refusals(from.name)}
+	for ctx.Err() == nil {
+		if err := in.serve(ctx); err != nil && ctx.Err() == nil {
+			n.log.Debug("read what a publisher sends", "publisher", from.name, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(ingressRetry):
+		}
+	}
+}
+
+// serve passes messages on until a connection fails, because the server has been
+// stopped, or ctx ends.
+func (in *ingress) serve(ctx context.Context) error {
+	client, err := dialRaw(in.node.srv, in.from.reader, "ingress of "+in.from.name)
+	if err != nil {
+		return err
+	}
+	defer client.close()
+	store, err := dialRaw(in.node.srv, nodeUser, "store for "+in.from.name)
+	if err != nil {
+		return err
+	}
+	defer store.close()
+	replies := nats.NewInbox()
+	f := newForwarding(client, store, nodeInbox+strings.TrimPrefix(replies, "_INBOX")+".")
+	if err := f.open(in.from.prefix); err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() {
+		f.drain(ingressGrace)
+		client.close()
+	})()
+	answered := make(chan error, 1)
+	go func() {
+		answered <- f.passAnswers()
+		client.close()
+	}()
+	err = in.read(ctx, f)
+	store.close()
+	return errors.Join(err, <-answered)
+}
+
+// read passes on what the publisher sends.
+func (in *ingress) read(ctx context.Context, f *forwarding) error {
+	closed := in.node.opened()
+	f.client.beforeRead = func() {
+		_ = f.store.flush() // next fails as well then
+		closed = in.node.opened()
+		if closed == nil && in.node.disk.full() {
+			closed = ErrDiskFull
+		}
+	}
+	for {
+		m, err := f.client.next()
+		if err != nil {
+			return err
+		}
+		e := Event{Subject: string(m.subject[len(in.from.prefix):]), Data: m.data}
+		if err = closed; err == nil {
+			err = in.check(&e, m.header)
+		}
+		if err == nil {
+			err = f.pass(ctx, &e, m.reply)
+		}
+		if err != nil && ctx.Err() == nil {
+			in.refused(err)
+			f.refuse(m.reply, err)
+		}
+	}
+}
+
+// check makes an event of a message, or says why it is none.
+func (in *ingress) check(e *Event, header []byte) error {
+	if header != nil {
+		if err := in.readHeader(e, header); err != nil {
+			return err
+		}
+	}
+	return e.Check()
+}
+
+// errHeader is wrapped by errors about a publisher's headers.
+var errHeader = errors.New("bad header")
+
+// readHeader takes the headers that an event may have. Those of the stream begin
+// with Nats-: with some it tells where a message is from, which may stand in one
+// that is sent on; with the others a publisher asks for what it would not get.
+func (in *ingress) readHeader(e *Event, raw []byte) error {
+	header, err := nats.DecodeHeadersMsg(raw)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errHeader, err)
+	}
+	for name, values := range header {
+		switch {
+		case len(values) == 0, isStamp(name):
+		case strings.EqualFold(name, HeaderMsgID):
+			e.ID = in.node.natsID(in.from.name, values[0], e.Subject)
+		case strings.EqualFold(name, "Nats-Expected-Stream") && values[0] == streamEvents:
+		case len(name) >= 5 && strings.EqualFold(name[:5], "nats-"):
+			return fmt.Errorf("%w: %.80s is not for publishers", errHeader, name)
+		default:
+			if e.Header == nil {
+				e.Header = make(map[string]string, len(header))
+			}
+			e.Header[name] = values[0]
+		}
+	}
+	return nil
+}
+
+// stamps are the headers by which a stream says what a message is, and those of
+// the protocol.
+var stamps = []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending",
+	"Nats-UpTo-Sequence", "Nats-Last-Consumer", "Nats-Last-Stream", "Nats-Stream-Source", "Nats-Msg-Size", "Status", "Description"}
+
+func isStamp(name string) bool {
+	for _, s := range stamps {
+		if strings.EqualFold(name, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// refusalText is the answer to a publish that is not stored, as a stream gives it
+// (JetStream API, PubAck with an error).
+func refusalText(err error) []byte {
+	e := apiError{Code: 400, ErrCode: 10000, Description: err.Error()}
+	switch {
+	case errors.Is(err, ErrDiskFull):
+		e.Code, e.ErrCode = 503, errCodeStorage
+	case errors.Is(err, ErrUnavailable):
+		e.Code, e.ErrCode = 503, errCodeUnavailable
+	case errors.Is(err, ErrTooLarge):
+		e.ErrCode = errCodeTooLarge
+	}
+	text, err := json.Marshal(struct {
+		Error  apiError `json:"error"`
+		Stream string   `json:"stream"`
+		Seq    int      `json:"seq"`
+	}{Error: e, Stream: streamEvents})
+	if err != nil {
+		return nil // a text cannot fail
+	}
+	return text
+}
+
+// appendEvent appends the publication of an event.
+func appendEvent(b []byte, e *Event, prefix []byte, epoch, place uint64) []byte {
+	headed := e.ID != "" || len(e.Header) > 0
+	if headed {
+		b = append(b, 'H')
+	}
+	b = append(append(append(b, "PUB "...), e.Subject...), ' ')
+	b = append(strconv.AppendUint(append(b, prefix...), epoch, 36), '.')
+	b = append(strconv.AppendUint(b, place, 36), ' ')
+	if headed {
+		header := appendHeader(nil, e)
+		b = append(strconv.AppendInt(b, int64(len(header)), 10), ' ')
+		b = append(strconv.AppendInt(b, int64(len(header)+len(e.Data)), 10), "\r\n"...)
+		b = append(b, header...)
+	} else {
+		b = append(strconv.AppendInt(b, int64(len(e.Data)), 10), "\r\n"...)
+	}
+	return append(append(b, e.Data...), "\r\n"...)
+}
+
+// appendHeader appends the headers of an event in their form on the wire (NATS
+// ADR-4).
+func appendHeader(b []byte, e *Event) []byte {
+	b = append(b, "NATS/1.0\r\n"...)
+	for name, value := range e.Header {
+		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
+	}
+	if e.ID != "" {
+		b = append(append(append(b, HeaderMsgID+": "...), e.ID...), "\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// isNobody reports whether an answer is the server's word that nobody listens.
+func isNobody(m *rawMsg) bool {
+	return len(m.data) == 0 && bytes.HasPrefix(m.header, []byte("NATS/1.0 503"))
+}
+
+// natsID is the message id of an event whose publisher named one.
+func (n *Node) natsID(publisher, id, subject string) string {
+	return MsgID("n", publisher, id, subject)
+}
+
+// refusals counts what a publisher is refused, and tells the log once a minute.
+func (n *Node) refusals(publisher string) func(error) {
+	var logged time.Time
+	return func(err error) {
+		n.metrics.misses.Inc()
+		if time.Since(logged) > time.Minute {
+			logged = time.Now()
+			n.log.Warn("what a publisher sent was refused", "publisher", publisher, "err", err)
+		}
+	}
+}
