@@ -12,7 +12,7 @@ import (
 func TestAProofBringsWhatTheConsumerDidNot(t *testing.T) {
 	n := open(t, testConfig(t))
 	told := 0
-	deaf := &Node{cfg: n.cfg, conn: n.conn, blacklist: &Blacklist{log: n.log, life: time.Hour, loaded: true,
+	deaf := &Node{cfg: n.cfg, control: n.control, blacklist: &Blacklist{log: n.log, life: time.Hour, loaded: true,
 		entries: map[string]BlacklistEntry{}, count: func(int) {}, fns: []func(BlacklistEntry){func(BlacklistEntry) { told++ }}}}
 	b := deaf.blacklist
 	if _, ok := b.Staleness(); ok {

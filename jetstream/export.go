@@ -39,17 +39,17 @@ func (n *Node) Export(ctx context.Context, fn func(Entry) error) error {
 		return err
 	}
 	for _, bucket := range carried {
-		if err := n.exportBucket(ctx, bucket, fn); err != nil {
+		if err := exportBucket(ctx, n.control.js, bucket, fn); err != nil {
 			return fmt.Errorf("export bucket %s: %w", bucket, err)
 		}
 	}
 	return nil
 }
 
-func (n *Node) exportBucket(ctx context.Context, bucket string, fn func(Entry) error) error {
+func exportBucket(ctx context.Context, store js.JetStream, bucket string, fn func(Entry) error) error {
 	try, cancel := context.WithTimeout(ctx, askTry)
 	defer cancel()
-	stream, err := n.control.js.Stream(try, "KV_"+bucket)
+	stream, err := store.Stream(try, "KV_"+bucket)
 	if errors.Is(err, js.ErrStreamNotFound) {
 		return nil
 	} else if err != nil {
@@ -61,7 +61,7 @@ func (n *Node) exportBucket(ctx context.Context, bucket string, fn func(Entry) e
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	c, err := consume(ctx, n.control.js, "KV_"+bucket, js.ConsumerConfig{DeliverPolicy: js.DeliverLastPerSubjectPolicy})
+	c, err := consume(ctx, store, "KV_"+bucket, js.ConsumerConfig{DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

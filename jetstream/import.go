@@ -58,6 +58,11 @@ func (n *Node) Import(ctx context.Context, entries []Entry) (Imported, error) {
 	if n.disk.full() {
 		return Imported{}, ErrDiskFull
 	}
+	return n.putEntries(ctx, entries)
+}
+
+// putEntries is Import for entries that have been checked.
+func (n *Node) putEntries(ctx context.Context, entries []Entry) (Imported, error) {
 	ctx, cancel := context.WithTimeout(ctx, importWait)
 	defer cancel()
 	plan := importPlan{now: time.Now(), messages: map[string]*nats.Msg{}, cuts: map[string]BlacklistEntry{}}

@@ -56,7 +56,7 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 		t.Fatal(err)
 	}
 	// By other hands, with a key that is not escaped.
-	if err := old.conn.Publish(keyPrefix+"a@b", nil); err != nil {
+	if err := old.control.conn.Publish(keyPrefix+"a@b", nil); err != nil {
 		t.Fatal(err)
 	}
 	doImport(t, old, Entry{Bucket: "routes", Key: "orders", Value: []byte(`{"pattern":"GET /a"}`)})
@@ -179,7 +179,7 @@ func TestAForgedTimeDoesNotReachIntoTheFuture(t *testing.T) {
 	n := open(t, testConfig(t))
 	m := &nats.Msg{Subject: keyPrefix + "user.ann", Data: []byte("x"), Header: nats.Header{}}
 	m.Header.Set(headerMade, time.Now().Add(time.Hour).Format(time.RFC3339))
-	if err := n.conn.PublishMsg(m); err != nil {
+	if err := n.control.conn.PublishMsg(m); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { _, ok := n.Blacklist().entry("user.ann"); return ok })

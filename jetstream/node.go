@@ -164,7 +164,9 @@ func (n *Node) startTasks(ctx context.Context) error {
 	n.undo = append(n.undo, func() error { cancel(); n.tasks.Wait(); return nil })
 	loaded := make(chan struct{})
 	var once sync.Once
-	n.tasks.Go(func() { n.blacklist.mirror(run, n.control.js, n.restoreBlacklist, func() { once.Do(func() { close(loaded) }) }) })
+	n.tasks.Go(func() {
+		n.blacklist.mirror(run, n.control.js, n.restoreBlacklist, func() { once.Do(func() { close(loaded) }) })
+	})
 	n.tasks.Go(func() { n.proveBlacklist(run) })
 	n.tasks.Go(func() { n.keepBuckets(run) })
 	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
@@ -179,7 +181,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	}
 	select {
 	case <-loaded:
-		return nil
+		return n.inherit(ctx)
 	case <-ctx.Done():
 		return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
 	}

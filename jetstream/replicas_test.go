@@ -15,7 +15,7 @@ func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 		}
 		return Group{}
 	}
-	for _, name := range []string{"meta", "EVENTS", "blacklist"} {
+	for _, name := range []string{"meta", "EVENTS", "blacklist", "routes"} {
 		waitFor(t, func() bool {
 			g := find(name)
 			healthy := g.Leader != "" && len(g.Replicas) == 3
@@ -25,8 +25,8 @@ func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 			return healthy
 		})
 	}
-	if g := find("routes"); g.Name != "" {
-		t.Errorf("a bucket that is not there: %+v", g)
+	if g := nodes[0].group(t.Context(), "OTHER"); g != nil {
+		t.Errorf("a stream that is not there: %+v", g)
 	}
 	nodes[2].Close()
 	for _, name := range []string{"meta", "EVENTS", "blacklist"} {

@@ -1,0 +1,48 @@
+package jetstream
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// A data folder of a version that kept the buckets in the nodes' account: who was
+// revoked stays revoked from the first moment on, and it is done once.
+func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
+	cfg := testConfig(t)
+	n := New(cfg, logTo(t), prometheus.NewRegistry())
+	if err := n.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range n.bucketConfigs() {
+		kv, err := n.js.CreateKeyValue(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := kv.Create(t.Context(), "old-"+c.Bucket, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n = open(t, cfg)
+	if !n.Blacklist().Revoked("old-blacklist", "", time.Time{}) {
+		t.Error("a session that was revoked is not any more")
+	}
+	routes, err := n.control.js.KeyValue(t.Context(), bucketRoutes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := routes.Get(t.Context(), "old-routes"); err != nil {
+		t.Errorf("the route: %v", err)
+	}
+	for _, bucket := range carried {
+		if _, err := n.js.Stream(t.Context(), "KV_"+bucket); !errors.Is(err, js.ErrStreamNotFound) {
+			t.Errorf("the earlier bucket %s: %v", bucket, err)
+		}
+	}
+}
