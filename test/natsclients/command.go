@@ -146,10 +146,13 @@ func (c *command) history(ctx context.Context, r Request) (entries []Entry, err 
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, Entry{Key: m[1], Revision: revision, Op: m[3], Value: m[4]})
+		entries = append(entries, Entry{Key: m[1], Revision: revision, Op: shortOp(m[3]), Value: m[4]})
 	}
 	return entries, err
 }
+
+// shortOp is an operation as it stands in the header.
+func shortOp(op string) string { return strings.Replace(op, "DELETE", "DEL", 1) }
 
 // buckets asks in both forms, which must say the same.
 func (c *command) buckets(ctx context.Context) ([]string, error) {
@@ -255,7 +258,7 @@ func (w *watching) next(ctx context.Context) (a Answer, err error) {
 		if m == nil {
 			return a, fmt.Errorf("nats kv watch printed %q", line)
 		}
-		return Answer{Entries: []Entry{{Op: strings.Replace(m[1], "DELETE", "DEL", 1), Key: m[3], Value: m[4]}}}, nil
+		return Answer{Entries: []Entry{{Op: shortOp(m[1]), Key: m[3], Value: m[4]}}}, nil
 	case <-ctx.Done():
 		return a, ctx.Err()
 	}

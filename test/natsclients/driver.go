@@ -21,6 +21,12 @@ type driver struct {
 	answers *bufio.Reader
 }
 
+func driverOf(program, script string, args ...string) func(context.Context, Login) (Client, error) {
+	return func(ctx context.Context, l Login) (Client, error) {
+		return openDriver(ctx, l, program, script, args...)
+	}
+}
+
 func openDriver(_ context.Context, l Login, program, script string, args ...string) (Client, error) {
 	folder, err := Installed()
 	if err != nil {

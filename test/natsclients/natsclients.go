@@ -100,21 +100,20 @@ type Login struct {
 type Library struct {
 	Name string
 	Open func(context.Context, Login) (Client, error)
+	// Hasty says that keys and history may end before all is told, whatever the
+	// server does.
+	Hasty bool
 }
 
 // Libraries are all of them.
 func Libraries() []Library {
 	return []Library{
-		{"nats command", openCommand},
-		{"nats.js 2", func(ctx context.Context, l Login) (Client, error) {
-			return openDriver(ctx, l, "node", "driver.mjs", "2")
-		}},
-		{"nats.js 3", func(ctx context.Context, l Login) (Client, error) {
-			return openDriver(ctx, l, "node", "driver.mjs", "3")
-		}},
-		{"nats-py", func(ctx context.Context, l Login) (Client, error) { return openDriver(ctx, l, "python3", "driver.py") }},
-		{"nats.go", openOld},
-		{"nats.go jetstream", openNew},
+		{Name: "nats command", Open: openCommand},
+		{Name: "nats.js 2", Open: driverOf("node", "driver.mjs", "2")},
+		{Name: "nats.js 3", Open: driverOf("node", "driver.mjs", "3")},
+		{Name: "nats-py", Open: driverOf("python3", "driver.py"), Hasty: true}, // nats-io/nats.py issue 842
+		{Name: "nats.go", Open: openOld},
+		{Name: "nats.go jetstream", Open: openNew},
 	}
 }
 

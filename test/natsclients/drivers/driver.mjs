@@ -106,11 +106,8 @@ const ops = {
     return { entries };
   },
   watch: async (r, kv) => {
-    let loaded;
-    const initialized = new Promise((resolve) => (loaded = resolve));
-    watch = await kv.watch({ initializedFn: loaded });
+    watch = await kv.watch();
     read(watch);
-    await initialized; // which the library tells while it is read
     const entries = [];
     while (entries.length < r.count) entries.push(await updates.shift());
     return { entries };

@@ -60,17 +60,24 @@ class Driver:
             return {"keys": []}
 
     async def history(self, r, kv):
-        return {"entries": [entry(e) for e in await kv.history(r["key"])]}
+        try:
+            return {"entries": [entry(e) for e in await kv.history(r["key"])]}
+        except NoKeysError:
+            return {"entries": []}
 
     async def watch(self, r, kv):
         self.watcher = await kv.watchall()
-        entries = []
-        while (e := await self.watcher.updates(timeout=20)) is not None:
-            entries.append(entry(e))
-        return {"entries": entries}
+        return {"entries": [await self.update_of_watch() for _ in range(r["count"])]}
 
     async def next(self, r, kv):
-        return {"entries": [entry(await self.watcher.updates(timeout=20))]}
+        return {"entries": [await self.update_of_watch()]}
+
+    async def update_of_watch(self):
+        # None says that all that was there has been told, and may come too early
+        # (nats-io/nats.py issue 842).
+        while (e := await self.watcher.updates(timeout=40)) is None:
+            pass
+        return entry(e)
 
     async def unwatch(self, r, kv):
         await self.watcher.stop()
