@@ -87,7 +87,7 @@ func checkPublishing(h hand, n *stage.Node) {
 	want = append(want, " "+strings.Repeat("x", maxEvent))
 	events, err := ann.AwaitEvents(soon(h.t), len(want))
 	if err != nil {
-		h.t.Fatalf("wait for %d events: %v", len(want), err)
+		h.t.Fatalf("wait for %d events: %v; %.200q", len(want), err, texts(ann.All()))
 	}
 	if got := texts(events); !slices.Equal(got, want) {
 		h.t.Errorf("ann got %.100q, want %.100q", got, want)
