@@ -90,18 +90,19 @@ func (in *ingress) serve(ctx context.Context) error {
 
 // read passes on what the publisher sends.
 func (in *ingress) read(ctx context.Context, f *forwarding) error {
-	closed := in.node.opened()
+	var closed error
+	waited := true
 	f.client.beforeRead = func() {
 		_ = f.store.flush() // next fails as well then
-		closed = in.node.opened()
-		if closed == nil && in.node.disk.full() {
-			closed = ErrDiskFull
-		}
+		waited = true
 	}
 	for {
 		m, err := f.client.next()
 		if err != nil {
 			return err
+		}
+		if waited {
+			waited, closed = false, in.node.takesEvents()
 		}
 		e := Event{Subject: string(m.subject[len(in.from.prefix):]), Data: m.data}
 		if err = closed; err == nil {
@@ -115,6 +116,17 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 			f.refuse(m.reply, err)
 		}
 	}
+}
+
+// takesEvents says why no event can be stored at this moment.
+func (n *Node) takesEvents() error {
+	if err := n.opened(); err != nil {
+		return err
+	}
+	if n.disk.full() {
+		return ErrDiskFull
+	}
+	return nil
 }
 
 // check makes an event of a message, or says why it is none.
