@@ -1,12 +1,9 @@
 package jetstream
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/textproto"
 	"strings"
 	"unicode/utf8"
 
@@ -22,8 +19,6 @@ const (
 	maxPayload = MaxEventBytes + 64<<10
 	// MaxTypeBytes is the greatest length of an event's type.
 	MaxTypeBytes = 200
-	// maxMsgID is the length above which a message id is hashed.
-	maxMsgID = 200
 )
 
 // Names of the headers that Weft itself reads and writes. CloudEvents
@@ -60,8 +55,8 @@ type Event struct {
 	// Data is the payload, passed on byte for byte.
 	Data []byte
 	// ID is the message id under which the stream drops duplicates within its
-	// window; "" for none. Make it with MsgID.
-	ID string
+	// window; the zero one is none.
+	ID MsgID
 }
 
 // Check reports why an event cannot be stored: subject.ErrSubject, ErrType or
@@ -120,24 +115,6 @@ func CheckType(t string) error {
 		}
 	}
 	return nil
-}
-
-// MsgID makes a message id of its parts, joined by "/"; over 200 bytes it is
-// replaced by a hash. The subject must be the last part, so that the copies of
-// one record for several subjects differ.
-func MsgID(parts ...string) string {
-	id := strings.Join(parts, "/")
-	clean := true
-	for i := 0; i < len(id); i++ {
-		if id[i] < ' ' || id[i] == 0x7f {
-			clean = false
-		}
-	}
-	if len(id) <= maxMsgID && clean && textproto.TrimString(id) == id {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	return "#" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // TypeOf returns the type of a stored event, "" for none: the CloudEvents
