@@ -34,7 +34,7 @@ func (m *message) structured(body []byte) error {
 		return badEvent(err)
 	}
 	m.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
-	return m.add(jetstream.Event{Type: a.Type, Data: body}, a)
+	return m.add(jetstream.Event{Type: a.Type, Data: body, JSON: true}, a)
 }
 
 // batch takes a list of structured CloudEvents.
@@ -64,7 +64,7 @@ func (m *message) entry(doc pointer.Document) error {
 	if err != nil {
 		return badEvent(err)
 	}
-	return m.add(jetstream.Event{Type: a.Type, Data: doc.Raw()}, a)
+	return m.add(jetstream.Event{Type: a.Type, Data: doc.Raw(), JSON: true}, a)
 }
 
 // binary takes a CloudEvent whose attributes are in the headers.
