@@ -2,7 +2,12 @@ package test
 
 import (
 	"fmt"
+	"io/fs"
+	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -111,4 +116,40 @@ func until(t *testing.T, r *client.Recorder, end string) string {
 		payloads[i] = string(e.Data)
 	}
 	return strings.Join(payloads, " ")
+}
+
+// The secret that ids begin with is on disk and nowhere else that one can look.
+func TestTheSecretOfIDsIsShownNowhere(t *testing.T) {
+	dir := t.TempDir()
+	node := stage.StartNode(t, stage.Settings(dir).With("log.level", "debug"))
+	follower := record(t, client.SSE, client.Target{URL: node.URL(), Token: stage.Token(t, "ann", nil), Query: url.Values{"format": {"frame"}}})
+	accepted(t, post(t, node.AdminURL(), url.Values{"user": {"ann"}}, map[string]string{"Idempotency-Key": "k"}, []byte(`1`)))
+	awaitEvents(t, follower, 1)
+	secret := ""
+	written := regexp.MustCompile(`"weft_message_id_secret":\s*"([\w-]{16})"`)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if m := written.FindSubmatch(text); m != nil {
+			secret = string(m[1])
+		}
+		return err
+	})
+	if err != nil || secret == "" {
+		t.Fatalf("no secret is in the data folder: %v", err)
+	}
+	for _, path := range []string{"/metrics", "/readyz", "/_weft/v1/export", "/_weft/v1/nodes", "/_weft/v1/users/ann", "/_weft/v1/topics/topic.a", "/_weft/v1/users"} {
+		if status, body := admin(t, node, http.MethodGet, path, ""); status != 200 || strings.Contains(string(body), secret) {
+			t.Errorf("%s: status %d, the secret is shown: %v", path, status, strings.Contains(string(body), secret))
+		}
+	}
+	if strings.Contains(describe(follower.All()), secret) {
+		t.Error("a follower sees it")
+	}
+	node.Stop()
+	if strings.Contains(strings.Join(node.Process().Output(), "\n"), secret) {
+		t.Error("it is in the log")
+	}
 }

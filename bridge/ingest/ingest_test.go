@@ -205,6 +205,8 @@ func TestProblems(t *testing.T) {
 		"compressed":        {post("?user=a", "x", "Content-Encoding", "gzip"), 415, "unsupported_type"},
 		"binary, no id":     {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s"), 422, "bad_event"},
 		"binary, newline":   {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s", "ce-id", "a%0D%0ANats-Msg-Id: x"), 422, "bad_event"},
+		"no JSON, raw":      {post("?user=a", "{", "Content-Type", "application/json"), 422, "bad_event"},
+		"long topic":        {post("?subject=topic"+strings.Repeat("."+long[:200], 11), "x"), 400, "bad_subject"},
 		"large header":      {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s", "ce-id", strings.Repeat("x", 40<<10)), 413, "too_large"},
 	} {
 		i := New(config, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
