@@ -107,9 +107,6 @@ func ParseStored(m *nats.Msg) (Stored, error) {
 	return s, nil
 }
 
-// MsgID returns the message id under which it was published, "" for none.
-func (s *Stored) MsgID() string { return first(s.Header, HeaderMsgID) }
-
 // Time returns when the stream stored the message.
 func (s *Stored) Time() time.Time {
 	if !s.stored.IsZero() {

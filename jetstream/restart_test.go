@@ -70,7 +70,7 @@ func TestEverythingGoesOnWhenTheServerIsRestarted(t *testing.T) {
 	}
 	put := func(i int) {
 		t.Helper()
-		e := jetstream.Event{Subject: "topic.a", Data: fmt.Append(nil, i), ID: jetstream.MsgID("t", fmt.Sprint(i), "topic.a")}
+		e := jetstream.Event{Subject: "topic.a", Data: fmt.Append(nil, i), ID: jetstream.Operators.KeyID("t", i)}
 		eventually(t, "a publish", func() bool { _, err := n.Publish(t.Context(), e); return err == nil })
 	}
 	var all []string
