@@ -177,7 +177,9 @@ func (h *household) isWhole(who trespasser) {
 		})
 	}
 	_, body := admin(h.t, h.nodes[0], http.MethodGet, "/_weft/v1/blacklist", "")
-	var list struct{ Items []struct{ Session, User string } }
+	var list struct {
+		Items []struct{ Session, User string }
+	}
 	if err := json.Unmarshal(body, &list); err != nil {
 		h.t.Errorf("the blacklist is %s", body)
 	}
