@@ -14,7 +14,9 @@ func newConfigCommand() *cobra.Command {
 		Long: `Checks the configuration and prints what is in effect as YAML: defaults, file,
 environment and flags together. Secrets are masked; a comment says where each
 value that is no default came from.`,
-		Args: arguments(cobra.NoArgs),
+		Example: `  weft config --config weft.yaml
+  weft config --reference`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if reference {
 				return config.WriteReference(cmd.OutOrStdout())
