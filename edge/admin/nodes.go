@@ -80,32 +80,48 @@ type nodeList struct {
 }
 
 // missing are the members that are not among those that answered.
-func (l *nodeList) missing() []string {
-	var names []string
-	for _, g := range l.Groups {
-		if g.Name != jetstream.GroupMeta {
-			continue
-		}
-		for _, r := range g.Replicas {
-			if !slices.ContainsFunc(l.Items, func(n node) bool { return n.Name == r.Node }) {
-				names = append(names, r.Node)
-			}
-		}
-	}
-	return names
+func (l *nodeList) missing(members []string) []string {
+	return slices.DeleteFunc(slices.Clone(members), func(name string) bool {
+		return slices.ContainsFunc(l.Items, func(n node) bool { return n.Name == name })
+	})
 }
 
+// forgetRemoved takes from the missing whom the leader of the members does not count
+// any more: this node hears of a removal up to a second later.
+func (l *nodeList) forgetRemoved() {
+	for _, g := range l.Groups {
+		if g.Name == jetstream.GroupMeta && g.Leader != "" {
+			l.Missing = slices.DeleteFunc(l.Missing, func(name string) bool {
+				return !slices.ContainsFunc(g.Replicas, func(r jetstream.Replica) bool { return r.Node == name })
+			})
+		}
+	}
+}
+
+// leadersTime is how long leaders are waited for once a member has not answered: it
+// may have been the one that led, and who asks wants to know who is missing now.
+const leadersTime = 400 * time.Millisecond
+
 func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) error {
+	asking, stop := context.WithCancel(r.Context())
+	defer stop()
+	groups := make(chan []jetstream.Group, 1)
+	go func() { groups <- a.deps.Node.Groups(asking) }()
 	said, tally, err := peers.Ask[node](r.Context(), a.deps.Node, questionNode, struct{}{})
 	if err != nil {
 		return err
 	}
-	list := nodeList{page: page[node]{Items: []node{}}, Tally: tally, Groups: a.deps.Node.Groups(r.Context())}
+	list := nodeList{page: page[node]{Items: []node{}}, Tally: tally}
 	for _, s := range said {
 		list.Items = append(list.Items, s.Answer)
 	}
 	slices.SortFunc(list.Items, func(x, y node) int { return strings.Compare(x.Name, y.Name) })
-	list.Missing = list.missing()
+	list.Missing = list.missing(a.deps.Node.Members())
+	if len(list.Missing) > 0 {
+		defer time.AfterFunc(leadersTime, stop).Stop()
+	}
+	list.Groups = <-groups
+	list.forgetRemoved()
 	return answer(w, http.StatusOK, list)
 }
 
