@@ -92,6 +92,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	if !errors.As(err, &unknown) {
 		return usage(cmd, "%v", err)
 	}
+	if unknown.GetSpecifiedShortnames() != "" {
+		return usage(cmd, "%v; names of flags begin with --, and an argument that begins with - comes after --", err)
+	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	return usage(cmd, "%v%s", err, didYouMean("--", unknown.GetSpecifiedName(), names))
