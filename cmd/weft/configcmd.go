@@ -8,6 +8,7 @@ import (
 
 func newConfigCommand() *cobra.Command {
 	var reference bool
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check the configuration and print what is in effect",
@@ -18,6 +19,9 @@ value that is no default came from.`,
   weft config --reference`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if reference && *asJSON {
+				return usage(cmd, "--reference is Markdown; leave --json out")
+			}
 			if reference {
 				return config.WriteReference(cmd.OutOrStdout())
 			}
@@ -25,11 +29,15 @@ value that is no default came from.`,
 			if err != nil {
 				return err
 			}
+			if *asJSON {
+				return l.WriteJSON(cmd.OutOrStdout())
+			}
 			return l.WriteYAML(cmd.OutOrStdout())
 		},
 	}
 	fileFlag(cmd)
 	overrideFlags(cmd)
 	cmd.Flags().BoolVar(&reference, "reference", false, "print the table of all keys in Markdown instead")
+	asJSON = jsonFlag(cmd)
 	return cmd
 }

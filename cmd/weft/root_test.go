@@ -52,7 +52,6 @@ func TestEachCommandThatPrintsSomethingPrintsJSON(t *testing.T) {
 	lines := map[string]bool{
 		"weft serve":  true, // prints nothing but its log: --log-format json
 		"weft export": true, // is lines of JSON
-		"weft config": true, // is YAML, of which JSON is a part, as a file for weft serve
 	}
 	for name, c := range ours(t) {
 		if has := c.Flags().Lookup("json") != nil; !has && !lines[name] {
