@@ -23,6 +23,8 @@ type clusterStatus struct {
 	Items []struct {
 		Name  string
 		Ready bool
+		// Staleness is how old the node's blacklist may be.
+		Staleness *float64 `json:"blacklist_staleness_seconds"`
 	} `json:"items"`
 	Missing []string `json:"missing"`
 	// Said is standard error.
@@ -90,7 +92,7 @@ func TestClusterStatusNamesAtOnceWhoIsMissing(t *testing.T) {
 	eventually(t, 30*time.Second, "all is well", func() bool {
 		s := statusAt(t, ctx, nodes["n1"])
 		led = s.leader("meta")
-		return s.OK && led != ""
+		return s.OK && led != "" && s.Items[0].Staleness != nil
 	})
 
 	named := func(what string, at string, gone ...string) {
@@ -124,6 +126,9 @@ func TestClusterStatusNamesAtOnceWhoIsMissing(t *testing.T) {
 		named("while "+led+" hangs", at, led)
 	}
 	nodes[led].Kill()
+	if _, said, code := weft(t, ctx, nil, "users", "--admin", strings.TrimPrefix(nodes[others(led)[0]].AdminURL(), "http://"), "--token", "-"); code != 0 || !strings.Contains(said, "only 2 of 3 nodes answered") {
+		t.Errorf("users: exit code %d, %s", code, said)
+	}
 	for _, at := range others(led) {
 		named("after a kill of "+led, at, led)
 	}

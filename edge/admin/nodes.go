@@ -79,23 +79,21 @@ type nodeList struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
-// missing are the members that are not among those that answered.
-func (l *nodeList) missing(members []string) []string {
-	return slices.DeleteFunc(slices.Clone(members), func(name string) bool {
-		return slices.ContainsFunc(l.Items, func(n node) bool { return n.Name == name })
-	})
-}
-
-// forgetRemoved takes from the missing whom the leader of the members does not count
-// any more: this node hears of a removal up to a second later.
-func (l *nodeList) forgetRemoved() {
+// findMissing names the members that are not among those that answered, first as this
+// node knows the members, and once the groups have answered as their leader does: this
+// node hears of a removal up to a second later, and of nobody while its store is down.
+func (l *nodeList) findMissing(members []string) {
 	for _, g := range l.Groups {
 		if g.Name == jetstream.GroupMeta && g.Leader != "" {
-			l.Missing = slices.DeleteFunc(l.Missing, func(name string) bool {
-				return !slices.ContainsFunc(g.Replicas, func(r jetstream.Replica) bool { return r.Node == name })
-			})
+			members = nil
+			for _, r := range g.Replicas {
+				members = append(members, r.Node)
+			}
 		}
 	}
+	l.Missing = slices.DeleteFunc(slices.Clone(members), func(name string) bool {
+		return slices.ContainsFunc(l.Items, func(n node) bool { return n.Name == name })
+	})
 }
 
 // leadersTime is how long leaders are waited for once a member has not answered: it
@@ -116,12 +114,13 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) erro
 		list.Items = append(list.Items, s.Answer)
 	}
 	slices.SortFunc(list.Items, func(x, y node) int { return strings.Compare(x.Name, y.Name) })
-	list.Missing = list.missing(a.deps.Node.Members())
+	members := a.deps.Node.Members()
+	list.findMissing(members)
 	if len(list.Missing) > 0 {
 		defer time.AfterFunc(leadersTime, stop).Stop()
 	}
 	list.Groups = <-groups
-	list.forgetRemoved()
+	list.findMissing(members)
 	return answer(w, http.StatusOK, list)
 }
 
