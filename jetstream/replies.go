@@ -3,12 +3,15 @@ package jetstream
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/subject"
 )
 
 // replies receives answers that consist of several messages on one
@@ -105,6 +108,42 @@ func ParseStored(m *nats.Msg) (Stored, error) {
 		}
 	}
 	return s, nil
+}
+
+// ParseCopy reads a delivery copy. It fails with ErrForged when the copy does not
+// say of itself what every copy of the stream says: that it is of EVENTS, of the
+// subject that it came on, and later than its predecessor. Anything else it fails
+// with means that the headers cannot be read.
+func ParseCopy(m *nats.Msg) (Stored, error) {
+	s, err := ParseStored(m)
+	switch {
+	case err != nil && m.Header != nil: // a copy without any lost them on its way into this process
+		return Stored{}, ErrForged
+	case err != nil:
+		return Stored{}, err
+	case last(m.Header, "Nats-Stream") != streamEvents,
+		len(m.Subject) <= len(subject.Out) || s.Subject != m.Subject[len(subject.Out):],
+		s.Previous >= s.Seq:
+		return Stored{}, ErrForged
+	}
+	return s, nil
+}
+
+// ErrForged means that a delivery copy is not the stream's own.
+var ErrForged = errors.New("not a delivery copy of the stream")
+
+// stampSeed keeps stamps from being foretold.
+var stampSeed = maphash.MakeSeed()
+
+// Stamp tells two messages with one sequence apart, of which the stream has sent
+// one only: it stands for the time when the message was stored, to the nanosecond.
+// Every replica gives the same. It is 0 when there is no time.
+func (s *Stored) Stamp() uint64 {
+	t := last(s.Header, "Nats-Time-Stamp")
+	if t == "" {
+		return 0
+	}
+	return maphash.String(stampSeed, t)
 }
 
 // MsgID returns the message id under which it was published, "" for none.

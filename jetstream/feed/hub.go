@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +70,9 @@ type Hub struct {
 	closed   bool
 
 	openings  openings
+	claims    claims
+	forgeries forgeries
+	stream    atomic.Pointer[jetstream.StreamID] // of which all feeds are
 	ticks     ticks
 	state     question[jetstream.State]
 	position  question[uint64]
@@ -191,19 +195,45 @@ func (h *Hub) read() {
 			h.metrics.overflows.Inc()
 			h.ticks.disturb()
 		}
-		s, err := jetstream.ParseStored(m)
+		s, err := jetstream.ParseCopy(m)
 		if err != nil {
-			h.metrics.foreign.Inc()
+			h.refuse(m, err)
 			continue
 		}
-		h.ticks.passed(s.Seq)
 		if f := h.lookup(m.Subject); f != nil {
+			if s.Seq > h.ticks.last.Load()+reach {
+				h.claimed(f, s.Seq)
+				continue
+			}
+			h.ticks.passed(s.Seq)
 			h.ticks.news.Store(s.Seq)
 			f.copy(newMessage(&s, h.node.StreamID()))
-		} else if len(m.Subject) >= len(h.tickOut) && m.Subject[:len(h.tickOut)] == h.tickOut {
-			h.ticks.seen(s.Seq)
+		} else if strings.HasPrefix(m.Subject, h.tickOut) && h.ticks.own(s.Data) {
+			h.ticked(s.Seq)
 		}
 	}
+}
+
+// refuse counts a copy that cannot be taken.
+func (h *Hub) refuse(m *nats.Msg, err error) {
+	if errors.Is(err, jetstream.ErrForged) {
+		h.forged(m.Subject, 1)
+	} else {
+		h.metrics.foreign.Inc()
+	}
+}
+
+// ticked is called by the reader for each tick of this node. Copies come in the
+// order of the stream: what claimed to be later, and came before, did not come from
+// the leader that the tick came from.
+func (h *Hub) ticked(seq uint64) {
+	if h.ticks.high.Load() > seq {
+		for _, f := range h.all() {
+			f.outrun(seq)
+		}
+	}
+	h.ticks.high.Store(seq)
+	h.ticks.seen(seq)
 }
 
 // flush returns when the server knows all subscriptions made before.

@@ -18,6 +18,7 @@ type Message struct {
 	Seq     uint64
 
 	previous uint64 // sequence of the subject's message before, as the stream said
+	stamp    uint64 // see jetstream.Stored.Stamp
 	stream   jetstream.StreamID
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
 	crowd    atomic.Int32
@@ -26,7 +27,7 @@ type Message struct {
 }
 
 func newMessage(s *jetstream.Stored, stream jetstream.StreamID) *Message {
-	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stream: stream}
+	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stamp: s.Stamp(), stream: stream}
 	var err error
 	if m.Type, err = jetstream.TypeOf(s); err != nil {
 		m.Type, m.dropped = "", true
