@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	dto "github.com/prometheus/client_model/go"
+
+	"weft/jetstream"
 )
 
 // A forgery is a delivery copy that the stream did not send.
@@ -203,4 +205,262 @@ func TestAForgedCopyNeverSilencesAFeed(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Copies that are lost when the leader changes are found although forged ones have
+// been handed on that are later.
+func TestAForgedCopyDoesNotHideALostOne(t *testing.T) {
+	for name, ahead := range map[string]uint64{"the next": 1, "between": 3, "beyond": 50} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t, nil)
+			c, _ := follow(t, h, "", "user.bob")
+			publish(t, h, "user.bob", 1, 2)
+			c.untilEvents(2)
+			last := h.lastSeq(t)
+			h.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 3, 2) })
+			h.forge(t, forgery{seq: last + ahead})
+			h.ticks.disturb() // as a new leader would
+			c.wantWhole("user.bob", 4)
+			h.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 5, 1) })
+			h.forge(t, forgery{seq: h.lastSeq(t) + ahead})
+			publish(t, h, "user.bob", 6, 1)
+			c.wantWhole("user.bob", 6)
+		})
+	}
+}
+
+// What is forged while a feed reads from the store waits as real copies do.
+func TestAForgedCopyWaitsForAFeedThatCatchesUp(t *testing.T) {
+	for name, of := range map[string]func(last uint64) forgery{
+		"the next":              func(last uint64) forgery { return forgery{seq: last + 1} },
+		"ahead":                 func(last uint64) forgery { return forgery{seq: last + 300} },
+		"ahead, after a gap":    func(last uint64) forgery { return forgery{seq: last + 300, previous: last + 200} },
+		"stored, after a gap":   func(last uint64) forgery { return forgery{seq: last, previous: last - 1} },
+		"the next, after a gap": func(last uint64) forgery { return forgery{seq: last + 1, previous: last} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t, nil)
+			c, _ := follow(t, h, "", "user.bob")
+			publish(t, h, "user.bob", 1, 1)
+			c.untilEvents(1)
+			f := h.lookup("out.user.bob")
+			f.mu.Lock()
+			f.live = false // as while it catches up
+			f.mu.Unlock()
+			publish(t, h, "user.bob", 2, 1)
+			publish(t, h, "user.eve", 1, 2)
+			h.forge(t, of(h.lastSeq(t)))
+			publish(t, h, "user.bob", 3, 1)
+			h.until(t, "copies that wait", func() bool {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				return len(f.waiting.messages) > 1
+			})
+			f.work(f.catchUp)
+			c.wantWhole("user.bob", 3)
+			h.waitFloor(t)
+			publish(t, h, "user.bob", 4, 2)
+			c.wantWhole("user.bob", 5)
+		})
+	}
+}
+
+// Who comes while nobody knows yet that a copy was forged begins where the copy was.
+func TestWhoComesAfterAForgedCopyMissesNothing(t *testing.T) {
+	h := open(t, nil)
+	c, _ := follow(t, h, "", "user.bob")
+	publish(t, h, "user.bob", 1, 1)
+	c.untilEvents(1)
+	id := c.lastID()
+	for n := 2; n < 12; n++ {
+		h.forge(t, forgery{seq: h.lastSeq(t) + 200})
+		c.until("the forged one", func() bool { return len(c.events) > 0 })
+		d, r := follow(t, h, "", "user.bob")
+		e, q := follow(t, h, c.lastID(), "topic.a", "user.bob")
+		g, p := follow(t, h, id, "user.bob")
+		publish(t, h, "user.bob", n, 1)
+		last := fmt.Sprintf("user.bob %d", n)
+		for _, c := range []*client{c, d, e, g} {
+			c.until(last, func() bool { return slices.Contains(c.events, last) })
+		}
+		g.wantAfter("user.bob", 2, n)
+		r.Close()
+		q.Close()
+		p.Close()
+		h.waitFloor(t)
+	}
+}
+
+// wantAfter expects the events of a subject from one to another, or a reset.
+func (c *client) wantAfter(subject string, from, to int) {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got := own(c.events); len(c.resets) == 0 && !slices.Equal(got, numbered(subject, from, to)) {
+		c.t.Fatalf("got %q, want %d to %d", got, from, to)
+	}
+}
+
+// A connection that has another subject, too, must not lose what comes there.
+func TestAForgedCopyHurtsNoOtherSubject(t *testing.T) {
+	h := open(t, nil)
+	c, _ := follow(t, h, "", "user.bob", "topic.a")
+	for n := 1; n <= 6; n++ {
+		h.forge(t, forgery{seq: h.lastSeq(t) + 900})
+		publish(t, h, "topic.a", n, 1)
+		c.until("the event", func() bool { return slices.Contains(c.events, fmt.Sprintf("topic.a %d", n)) })
+		d, r := follow(t, h, c.lastID(), "user.bob", "topic.a") // its cursor names the forged one
+		publish(t, h, "topic.a", n+1, 1)
+		d.until("the next event", func() bool { return slices.Contains(d.events, fmt.Sprintf("topic.a %d", n+1)) })
+		r.Close()
+		n++
+		if n%4 == 0 {
+			h.waitFloor(t)
+		}
+	}
+	h.until(t, "the count", func() bool { return h.counted(t) > 0 })
+	want(t, "topic.a", slices.DeleteFunc(own(c.seen()), func(e string) bool { return !strings.HasPrefix(e, "topic.a ") }),
+		numbered("topic.a", 1, 6))
+}
+
+// Nobody but the node makes its ticks: by a forged one it would take for handed on
+// what is still on its way.
+func TestAForgedTickIsNoTick(t *testing.T) {
+	h := open(t, nil)
+	h.waitFloor(t)
+	last := h.lastSeq(t)
+	for _, s := range []string{h.tickOut[len("out."):], h.tickOut[len("out."):] + ".77"} {
+		h.forge(t, forgery{subject: s, seq: last + 7000})
+	}
+	h.until(t, "the forged ticks to be read", func() bool { return len(h.copies) == 0 })
+	h.waitFloor(t)
+	if got := h.ticks.last.Load(); got >= last+7000 {
+		t.Errorf("the last tick read is %d, forged", got)
+	}
+	if got := h.ticks.high.Load(); got >= last+7000 {
+		t.Errorf("the node takes itself to be at %d, forged", got)
+	}
+}
+
+// Purged and removed messages, and copies that come twice, are no forgeries.
+func TestWhatTheStreamItselfDoesIsNoForgery(t *testing.T) {
+	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 3 })
+	c, _ := follow(t, h, "", "user.bob")
+	f := h.lookup("out.user.bob")
+	for n := 1; n <= 40; n += 4 {
+		publish(t, h, "user.bob", n, 4)
+		c.untilEvents(n + 3)
+		b, err := h.node.Read(t.Context(), "user.bob", 1, 10, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range b.Messages { // as of two leaders
+			f.copy(newMessage(&b.Messages[i], h.node.StreamID()))
+		}
+	}
+	want(t, "events", c.seen(), numbered("user.bob", 1, 40))
+	if len(c.resets) > 0 || h.counted(t) > 0 {
+		t.Errorf("resets %v, %d forged", c.resets, h.counted(t))
+	}
+}
+
+// In a cluster copies of two leaders overlap and some are lost. Forged ones among
+// them make neither silence nor a wrong order.
+func TestForgedCopiesWhileTheLeaderChanges(t *testing.T) {
+	t.Parallel()
+	const events = 120
+	members := openCluster(t, 3)
+	hubs := make([]*Hub, len(members))
+	clients := make([]*client, len(members))
+	for i, m := range members {
+		hubs[i] = m.up()
+		clients[i], _ = follow(t, hubs[i], "", "user.bob")
+	}
+	aheads := []uint64{0, 1, 2, 7, 60, 3000, 1 << 30}
+	for n := 1; n <= events; n++ {
+		h := hubs[n%3]
+		if n%3 == 0 {
+			last := h.ticks.high.Load()
+			hubs[n/3%3].forge(t, forgery{seq: last + aheads[n/3%len(aheads)], previous: last * uint64(n%2)})
+		}
+		mustPublish(t, t.Context(), func() *Hub { return h }, "user.bob", n)
+		if n%40 == 20 {
+			h.stepDown(t)
+		}
+	}
+	for _, c := range clients {
+		c.until("the last event", func() bool { return slices.Contains(c.events, fmt.Sprintf("user.bob %d", events)) })
+		c.wantOrder("user.bob")
+	}
+	hubs[0].until(t, "the count", func() bool { return hubs[0].counted(t)+hubs[1].counted(t)+hubs[2].counted(t) > 0 })
+}
+
+// wantOrder expects no event twice or before an earlier one, and none missing
+// unless a reset was told.
+func (c *client) wantOrder(subject string) {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := 0
+	for _, e := range own(c.events) {
+		n, err := strconv.Atoi(strings.TrimPrefix(e, subject+" "))
+		if err != nil || n <= before || n != before+1 && len(c.resets) == 0 {
+			c.t.Fatalf("%q after event %d, %d resets", e, before, len(c.resets))
+		}
+		before = n
+	}
+}
+
+// stepDown makes another node lead the stream.
+func (h *Hub) stepDown(t testing.TB) {
+	t.Helper()
+	c, err := h.node.Connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	h.until(t, "the leader to step down", func() bool {
+		m, err := c.Request("$JS.API.STREAM.LEADER.STEPDOWN.EVENTS", nil, 5*time.Second)
+		return err == nil && strings.Contains(string(m.Data), `"success":true`)
+	})
+}
+
+// FuzzACopySaysWhatTheStreamSays: bytes that are taken for a copy say all that a copy
+// of the stream says, in the last value of each header.
+func FuzzACopySaysWhatTheStreamSays(f *testing.F) {
+	const head = "NATS/1.0\r\n"
+	real := "Nats-Stream: EVENTS\r\nNats-Subject: user.bob\r\nNats-Sequence: 7\r\nNats-Time-Stamp: 2026-01-02T03:04:05.6Z\r\nNats-Last-Sequence: 3\r\n\r\n"
+	for _, s := range []string{
+		head + real,
+		head + "ce-type: a\r\nNats-Sequence: 99\r\nNats-Stream: X\r\n" + real,
+		head + "Nats-Stream: EVENTS\r\nNats-Stream: OTHERS\r\n" + real,
+		head + "Nats-Stream: EVENTS\r\nNats-Subject: user.bob\r\nNats-Sequence: 7\r\nNats-Last-Sequence: 18446744073709551615\r\n\r\n",
+		head + "Nats-Sequence: +7\r\n" + real[:60], head + "\r\n", "", head + "no colon\r\n\r\n",
+	} {
+		f.Add("out.user.bob", []byte(s), []byte("data"))
+	}
+	f.Add("out.", []byte(head+"Nats-Stream: EVENTS\r\nNats-Subject: \r\nNats-Sequence: 1\r\n\r\n"), []byte{})
+	f.Fuzz(func(t *testing.T, subject string, header, data []byte) {
+		m := &nats.Msg{Subject: subject, Data: data}
+		if h, err := nats.DecodeHeadersMsg(header); err == nil {
+			m.Header = h
+		}
+		s, err := jetstream.ParseCopy(m)
+		if err != nil {
+			return
+		}
+		lastOf := func(key string) string { return m.Header[key][len(m.Header[key])-1] }
+		if lastOf("Nats-Stream") != "EVENTS" || "out."+lastOf("Nats-Subject") != subject || s.Seq == 0 || s.Previous >= s.Seq {
+			t.Fatalf("%q on %q was taken for %+v", header, subject, s)
+		}
+		if n, err := strconv.ParseUint(lastOf("Nats-Sequence"), 10, 64); err != nil || n != s.Seq {
+			t.Fatalf("%q has sequence %d", header, s.Seq)
+		}
+		msg := newMessage(&s, jetstream.StreamID{})
+		if jetstream.CheckType(msg.Type) != nil || msg.Seq != s.Seq || msg.previous != s.Previous || msg.Subject != s.Subject {
+			t.Fatalf("%q is the message %q of type %q", header, msg.Subject, msg.Type)
+		}
+	})
 }
