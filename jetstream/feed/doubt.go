@@ -183,6 +183,13 @@ func (f *feed) asStored(ctx context.Context, stored, absent []handed) (bool, err
 		read = stored[n-1].seq
 	}
 	absent = slices.DeleteFunc(absent, func(h handed) bool { return h.seq <= read })
+	if len(absent) > 0 {
+		end, err := f.hub.end(ctx)
+		if err != nil {
+			return false, err
+		}
+		absent = slices.DeleteFunc(absent, func(h handed) bool { return h.seq > end })
+	}
 	for _, h := range absent[:min(len(absent), maxAsked)] {
 		next := uint64(0)
 		if err := f.hub.insist(ctx, func() (err error) {

@@ -241,10 +241,8 @@ func (f *feed) bridge(ctx context.Context) {
 	}
 	end := until
 	if gap && next != until { // the copy is gone, too, or never was stored
-		if f.hub.insist(ctx, func() (err error) {
-			end, err = f.hub.position.fresh(ctx)
-			return err
-		}) != nil {
+		var err error
+		if end, err = f.hub.end(ctx); err != nil {
 			return
 		}
 	}

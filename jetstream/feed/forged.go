@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -89,11 +90,8 @@ func (h *Hub) judgeClaims() {
 			return
 		}
 		c.mu.Unlock()
-		var end uint64
-		if h.insist(h.ctx, func() (err error) {
-			end, err = h.position.fresh(h.ctx)
-			return err
-		}) != nil {
+		end, err := h.end(h.ctx)
+		if err != nil {
 			continue // the hub is closed
 		}
 		for _, claim := range all {
@@ -105,6 +103,16 @@ func (h *Hub) judgeClaims() {
 		}
 		pause(h.ctx, lagPause)
 	}
+}
+
+// end asks a majority for a sequence beyond all that was acknowledged before. It
+// fails only when ctx ends or the hub is closed.
+func (h *Hub) end(ctx context.Context) (end uint64, err error) {
+	err = h.insist(ctx, func() (err error) {
+		end, err = h.position.fresh(ctx)
+		return err
+	})
+	return end, err
 }
 
 // knows reports whether this is the stream that all feeds are of.
