@@ -322,7 +322,16 @@ func (f *feed) detach(l *link) {
 	f.links[n] = nil
 	f.links = f.links[:n]
 	f.mu.Unlock()
-	f.hub.release(f)
+	f.hub.release(f, l.reader.rcv.Owner())
+}
+
+// end lets go of what the feed holds. Nobody can find it any more.
+func (f *feed) end() {
+	f.life.end()
+	if sub := f.subscription(); sub != nil {
+		// A connection that is gone has no subscriptions either.
+		_ = sub.Unsubscribe()
+	}
 }
 
 // insist calls f until it succeeds. It fails only when ctx ends first, with its

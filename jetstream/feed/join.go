@@ -34,7 +34,7 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ 
 		if slices.ContainsFunc(j.links, func(l *link) bool { return l.feed.subject == s }) {
 			continue
 		}
-		f, err := r.hub.acquire(ctx, s)
+		f, err := r.hub.acquire(ctx, s, r.rcv.Owner())
 		if err != nil {
 			return nil, err
 		}
