@@ -147,6 +147,9 @@ func TypeOf(s *Stored) (string, error) {
 	if s.unreadable {
 		return "", fmt.Errorf("%w: the headers cannot be read", ErrType)
 	}
+	if s.bare {
+		return "", nil
+	}
 	t := first(s.Header, HeaderType)
 	if t == "" {
 		t = first(s.Header, "Ce-Type")

@@ -91,6 +91,9 @@ type Stored struct {
 
 	stored     time.Time // when it was, if a consumer said so
 	unreadable bool      // its headers are malformed
+	chained    bool      // it says what was before
+	bare       bool      // it surely has no headers of its publisher
+	stamp      uint32    // see Stamp; 0: not known yet
 }
 
 // ParseStored reads what the stream sent: a delivery copy or an answer to a
@@ -106,6 +109,7 @@ func ParseStored(m *nats.Msg) (Stored, error) {
 		if s.Previous, err = strconv.ParseUint(v, 10, 64); err != nil {
 			return Stored{}, errNotJS
 		}
+		s.chained = true
 	}
 	return s, nil
 }
@@ -126,8 +130,14 @@ func ParseCopy(m *nats.Msg) (Stored, error) {
 		s.Previous >= s.Seq:
 		return Stored{}, ErrForged
 	}
+	s.stamp = stampOf(m.Header)
+	s.bare = s.chained && s.stamp != 0 && len(m.Header) == streamHeaders
 	return s, nil
 }
+
+// streamHeaders is how many headers the stream adds to a copy. When all of them are
+// there and no more, none is the publisher's.
+const streamHeaders = 5
 
 // ErrForged means that a delivery copy is not the stream's own.
 var ErrForged = errors.New("not a delivery copy of the stream")
@@ -138,12 +148,19 @@ var stampSeed = maphash.MakeSeed()
 // Stamp tells two messages with one sequence apart, of which the stream has sent
 // one only: it stands for the time when the message was stored, to the nanosecond.
 // Every replica gives the same. It is 0 when there is no time.
-func (s *Stored) Stamp() uint64 {
-	t := last(s.Header, "Nats-Time-Stamp")
+func (s *Stored) Stamp() uint32 {
+	if s.stamp != 0 {
+		return s.stamp
+	}
+	return stampOf(s.Header)
+}
+
+func stampOf(h nats.Header) uint32 {
+	t := last(h, "Nats-Time-Stamp")
 	if t == "" {
 		return 0
 	}
-	return maphash.String(stampSeed, t)
+	return uint32(maphash.String(stampSeed, t))
 }
 
 // MsgID returns the message id under which it was published, "" for none.

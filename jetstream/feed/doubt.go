@@ -52,7 +52,7 @@ func (f *feed) accuseLocked(m *Message) {
 
 // missed is told of a message that is stored beyond the safe floor. The feed reads
 // what it has not handed on.
-func (f *feed) missed(seq, stamp uint64) {
+func (f *feed) missed(seq uint64, stamp uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {

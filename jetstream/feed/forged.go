@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// reach is how far beyond the node's last tick a copy may claim to be. No
-	// stream gets further between two ticks; of what claims more the leader is asked.
-	reach = 1 << 16
+	// reach is how far beyond the node's last tick a copy may claim to be. Hardly a
+	// stream gets further between two ticks; of what claims more a majority is asked.
+	reach = 1 << 20
 	// maxClaims bounds how many such copies are judged together.
 	maxClaims = 1024
 	// forgedEvery is the least time between two log lines about forged copies.

@@ -191,22 +191,29 @@ func (h *Hub) read() {
 			h.metrics.overflows.Inc()
 			h.ticks.disturb()
 		}
-		s, err := jetstream.ParseCopy(m)
-		if err != nil {
-			h.refuse(m, err)
-			continue
-		}
-		if f := h.lookup(m.Subject); f != nil {
-			if s.Seq > h.ticks.last.Load()+reach {
-				h.claimed(f, s.Seq)
-				continue
-			}
-			h.ticks.passed(s.Seq)
-			h.ticks.news.Store(s.Seq)
-			f.copy(newMessage(&s, h.node.StreamID()))
-		} else if strings.HasPrefix(m.Subject, h.tickOut) && h.ticks.own(s.Data) {
+		h.take(m)
+	}
+}
+
+// take gives a copy to its feed.
+func (h *Hub) take(m *nats.Msg) {
+	s, err := jetstream.ParseCopy(m)
+	if err != nil {
+		h.refuse(m, err)
+		return
+	}
+	f := h.lookup(m.Subject)
+	switch {
+	case f == nil:
+		if strings.HasPrefix(m.Subject, h.tickOut) && h.ticks.own(s.Data) {
 			h.ticked(s.Seq)
 		}
+	case s.Seq > h.ticks.last.Load()+reach:
+		h.claimed(f, s.Seq)
+	default:
+		h.ticks.passed(s.Seq)
+		h.ticks.news.Store(s.Seq)
+		f.copy(newMessage(&s, h.node.StreamID()))
 	}
 }
 

@@ -18,10 +18,10 @@ type Message struct {
 	Seq     uint64
 
 	previous uint64 // sequence of the subject's message before, as the stream said
-	stamp    uint64 // see jetstream.Stored.Stamp
 	stream   jetstream.StreamID
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
 	crowd    atomic.Int32
+	stamp    uint32 // see jetstream.Stored.Stamp
 	id       atomic.Pointer[string]
 	frames   [Formats]atomic.Pointer[[]byte]
 }

@@ -19,7 +19,10 @@ type record struct {
 }
 
 // handed is one copy that was handed on.
-type handed struct{ seq, stamp uint64 }
+type handed struct {
+	seq   uint64
+	stamp uint32
+}
 
 // add notes a copy. The floor is asked for when there is no room.
 func (r *record) add(m *Message, floor func() uint64) {
@@ -65,7 +68,7 @@ func (r *record) top() uint64 {
 }
 
 // has reports whether a message was handed on, not another one with its sequence.
-func (r *record) has(seq, stamp uint64) bool {
+func (r *record) has(seq uint64, stamp uint32) bool {
 	if r.forgot && len(r.copies) > 0 && seq < r.copies[0].seq {
 		return true
 	}
