@@ -116,7 +116,7 @@ func ParseStored(m *nats.Msg) (Stored, error) {
 
 // ParseCopy reads a delivery copy. It fails with ErrForged when the copy does not
 // say of itself what every copy of the stream says: that it is of EVENTS, of the
-// subject that it came on, and later than its predecessor. Anything else it fails
+// subject that it came on, stored at a time, and later than its predecessor. Anything else it fails
 // with means that the headers cannot be read.
 func ParseCopy(m *nats.Msg) (Stored, error) {
 	s, err := ParseStored(m)
@@ -125,13 +125,13 @@ func ParseCopy(m *nats.Msg) (Stored, error) {
 		return Stored{}, ErrForged
 	case err != nil:
 		return Stored{}, err
-	case last(m.Header, "Nats-Stream") != streamEvents,
-		len(m.Subject) <= len(subject.Out) || s.Subject != m.Subject[len(subject.Out):],
-		s.Previous >= s.Seq:
-		return Stored{}, ErrForged
 	}
 	s.stamp = stampOf(m.Header)
-	s.bare = s.chained && s.stamp != 0 && len(m.Header) == streamHeaders
+	to, out := strings.CutPrefix(m.Subject, subject.Out)
+	if !out || s.Subject != to || s.stamp == 0 || !s.chained || s.Previous >= s.Seq || last(m.Header, "Nats-Stream") != streamEvents {
+		return Stored{}, ErrForged
+	}
+	s.bare = len(m.Header) == streamHeaders
 	return s, nil
 }
 
@@ -160,7 +160,7 @@ func stampOf(h nats.Header) uint32 {
 	if t == "" {
 		return 0
 	}
-	return uint32(maphash.String(stampSeed, t))
+	return uint32(maphash.String(stampSeed, t)) | 1
 }
 
 // MsgID returns the message id under which it was published, "" for none.

@@ -21,6 +21,7 @@ type forgery struct {
 	named         string // Nats-Subject, "" is the true one
 	seq, previous uint64
 	header        map[string][]string // further values, first
+	without       string              // a header that is left out
 }
 
 // forge sends a copy by a connection of the node's own, and waits until the hub has
@@ -48,6 +49,7 @@ func (h *Hub) forge(t testing.TB, f forgery) {
 	} {
 		m.Header[k] = append(m.Header[k], v)
 	}
+	delete(m.Header, f.without)
 	m.Data = []byte("forged")
 	if err := h.live.PublishMsg(m); err != nil {
 		t.Fatal(err)
@@ -119,6 +121,9 @@ func TestCopiesThatCannotBeTheStreamsAreNotTaken(t *testing.T) {
 		"another stream":       func(last uint64) forgery { return forgery{stream: "OTHERS", seq: last + 1} },
 		"another subject":      func(last uint64) forgery { return forgery{named: "user.ann", seq: last + 1} },
 		"the copy's subject":   func(last uint64) forgery { return forgery{named: "out.user.bob", seq: last + 1} },
+		"no time":              func(last uint64) forgery { return forgery{seq: last + 1, without: "Nats-Time-Stamp"} },
+		"no predecessor":       func(last uint64) forgery { return forgery{seq: last + 1, without: "Nats-Last-Sequence"} },
+		"no stream":            func(last uint64) forgery { return forgery{seq: last + 1, without: "Nats-Stream"} },
 		"no sequence":          func(uint64) forgery { return forgery{} },
 		"before its own past":  func(last uint64) forgery { return forgery{seq: last + 1, previous: last + 1} },
 		"after a later one":    func(last uint64) forgery { return forgery{seq: last + 1, previous: 1 << 50} },
