@@ -47,6 +47,9 @@ func TypeOf(s *Stored) (string, error) {
 	if s.unreadable {
 		return "", fmt.Errorf("%w: the headers cannot be read", ErrType)
 	}
+	if s.bare {
+		return "", nil
+	}
 	t := kindOf(func(name string) string { return first(s.Header, name) }, s.Data)
 	return t, CheckType(t)
 }

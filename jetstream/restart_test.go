@@ -25,6 +25,7 @@ type listener struct {
 func (l *listener) Opened(feed.Opened)             {}
 func (l *listener) Keepalive(string)               {}
 func (l *listener) CaughtUp()                      {}
+func (l *listener) Owner() string                  { return "" }
 func (l *listener) Room(ctx context.Context) error { return ctx.Err() }
 func (l *listener) Reset(feed.Reset, string) {
 	l.mu.Lock()
