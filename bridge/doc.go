@@ -17,7 +17,8 @@
 //     the same view, with the value as /data.
 //   - Anything else: its value is passed on; pointers look into the value, which
 //     must then be JSON in UTF-8. A rule that uses only {key} and {header:x} takes
-//     any bytes. The type comes from the rule, if it names one.
+//     any bytes, unless content-type says JSON. The type comes from the rule, if it
+//     names one.
 //   - A tombstone (null value, no CloudEvent) is no event: it is skipped and counted.
 //   - An empty value is an event with an empty payload when the rule can place it
 //     by key or header; else it is as any record that cannot be placed.

@@ -45,7 +45,7 @@ type Cause string
 
 // The causes.
 const (
-	CauseNotJSON     Cause = "not_json"      // pointers are to look into what is no JSON
+	CauseNotJSON     Cause = "not_json"      // pointers are to look into what is no JSON, or it says it is JSON
 	CauseBadEvent    Cause = "bad_event"     // says it is a CloudEvent and is none
 	CauseNoAddressee Cause = "no_addressee"  // no template has all its values
 	CauseAddressee   Cause = "bad_addressee" // a value cannot be part of a subject

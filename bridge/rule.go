@@ -127,12 +127,13 @@ func (r *Rule) Events(rec *Record) ([]jetstream.Event, error) {
 		}
 	}
 	events := make([]jetstream.Event, len(subjects))
+	e := jetstream.Event{Type: kind, Header: v.header, Data: rec.Value, JSON: v.json}
 	for i, s := range subjects {
-		events[i] = jetstream.Event{Subject: s, Type: kind, Header: v.header, Data: rec.Value}
-	}
-	// The events differ in nothing but their subjects, which are made to be good.
-	if err := events[0].Check(); err != nil {
-		return nil, &Refusal{causeOf(err), err}
+		e.Subject = s
+		if err := e.Check(); err != nil {
+			return nil, &Refusal{causeOf(err), err}
+		}
+		events[i] = e
 	}
 	return events, nil
 }
@@ -184,6 +185,8 @@ func causeOf(err error) Cause {
 		return CauseType
 	case errors.Is(err, jetstream.ErrTooLarge):
 		return CauseTooLarge
+	case errors.Is(err, jetstream.ErrJSON):
+		return CauseNotJSON
 	case errors.Is(err, subject.ErrSubject):
 		return CauseAddressee
 	}

@@ -51,7 +51,7 @@ func TestRulePlacesRecords(t *testing.T) {
 		"attribute":         {rule(t, "", "user.{/subject}"), Record{Value: []byte(structuredEvent), Headers: h("content-type", "application/cloudevents+json")}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/cloudevents+json"}},
 		"0.1":               {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte(`{"cloudEventsVersion":"0.1","eventID":"1","eventType":"old","source":"/s"}`), Headers: h("content-type", "application/cloudevents+json")}, []string{"user.a"}, "old", map[string]string{"content-type": "application/cloudevents+json"}},
 		"binary":            {rule(t, "own", "user.{/data/customer/id}"), Record{Value: []byte(`{"customer":{"id":7}}`), Headers: binary}, []string{"user.7"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
-		"binary attribute":  {rule(t, "", "user.{/subject}"), Record{Value: []byte{0xff}, Headers: binary}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
+		"binary attribute":  {rule(t, "", "user.{/subject}"), Record{Value: []byte(`"x"`), Headers: binary}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
 		"binary no data":    {rule(t, "", "user.{/data/x}", "user.{/subject}"), Record{Headers: binary}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
 		"binary whole data": {rule(t, "", "user.{/data}"), Record{Value: []byte(`"eve"`), Headers: binary}, []string{"user.eve"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
 	} {
@@ -95,6 +95,9 @@ func TestRuleRefusesWithACause(t *testing.T) {
 		"object":              {rule(t, "", "user.{/u}"), Record{Value: []byte(`{"u":{}}`)}, CauseAddressee},
 		"null in list":        {rule(t, "", "user.{/u}"), Record{Value: []byte(`{"u":["a",null]}`)}, CauseAddressee},
 		"empty":               {rule(t, "", "user.{/u}"), Record{Value: []byte(`{"u":""}`)}, CauseAddressee},
+		"long, the second":    {rule(t, "", "topic.x-{/u}"), Record{Value: []byte(`{"u":["a","` + strings.Repeat("b", 200) + `"]}`)}, CauseAddressee},
+		"too long a topic":    {rule(t, "", "topic.{/u}.{/u}.{/u}.{/u}"), Record{Value: []byte(`{"u":"` + strings.Repeat("é", 100) + `"}`)}, CauseAddressee},
+		"says it is JSON":     {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte("\"\xff\""), Headers: h("content-type", "application/json")}, CauseNotJSON},
 		"long":                {rule(t, "", "user.{key}"), Record{Key: make([]byte, 201), Value: []byte{}}, CauseAddressee},
 		"half a surrogate":    {rule(t, "", "user.{/u}"), Record{Value: []byte(`{"u":"\ud800"}`)}, CauseAddressee},
 		"too many":            {rule(t, "", "user.{/u}"), Record{Value: []byte(many)}, CauseAddressee},

@@ -19,6 +19,7 @@ type view struct {
 	typed      bool                  // a CloudEvent, which has a type of its own
 	kind       string                // that type
 	err        error                 // why a value that is there has no text
+	json       bool                  // the value has been found to be JSON
 }
 
 func (r *Rule) view(rec *Record) (*view, error) {
@@ -61,6 +62,7 @@ func (v *view) plain() error {
 	if err := v.rule.plain.Find(v.rec.Value, v.found); err != nil {
 		return &Refusal{CauseNotJSON, err}
 	}
+	v.json = true
 	return nil
 }
 
@@ -77,7 +79,7 @@ func (v *view) structured() error {
 	if err != nil {
 		return &Refusal{CauseBadEvent, err}
 	}
-	v.found, v.typed, v.kind = found[own:], true, a.Type
+	v.found, v.typed, v.kind, v.json = found[own:], true, a.Type, true
 	// Whatever case or parameters it came with, this is how it is known further on.
 	v.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
 	return nil
@@ -106,6 +108,7 @@ func (v *view) binary() error {
 	if err := v.rule.data.Find(v.rec.Value, found); err != nil {
 		return &Refusal{CauseNotJSON, err}
 	}
+	v.json = true
 	for i, at := range v.rule.under {
 		if at >= 0 {
 			v.found[i] = found[at]

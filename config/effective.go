@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Mask stands for a secret that is set.
@@ -23,6 +26,24 @@ func (l *Loaded) WriteYAML(w io.Writer) error {
 	p := &printer{origins: l.origins, mask: true}
 	p.section(reflect.ValueOf(&l.Config).Elem(), "", 0)
 	_, err := w.Write(p.out.Bytes())
+	return err
+}
+
+// WriteJSON writes the same for programs, without where it came from.
+func (l *Loaded) WriteJSON(w io.Writer) error {
+	var text bytes.Buffer
+	if err := l.WriteYAML(&text); err != nil {
+		return err
+	}
+	compact, err := yaml.YAMLToJSON(text.Bytes())
+	if err != nil {
+		return fmt.Errorf("write configuration as JSON: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, compact, "", "  "); err != nil {
+		return fmt.Errorf("write configuration as JSON: %w", err)
+	}
+	_, err = w.Write(append(bytes.TrimSpace(out.Bytes()), '\n'))
 	return err
 }
 

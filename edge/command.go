@@ -201,6 +201,6 @@ func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) er
 	if id.User == "" {
 		return problem.New(problem.TokenMissing, "publishing needs a token")
 	}
-	_, err = t.deps.Ingest.AcceptEvent(ctx, id.User, id.MayPublish, c.Publish.Subject, c.Publish.Type, data)
+	_, err = t.deps.Ingest.AcceptEvent(ctx, jetstream.PublicUser(id.User), id.MayPublish, c.Publish.Subject, c.Publish.Type, data)
 	return err
 }

@@ -54,6 +54,8 @@ func TestEveryTransport(t *testing.T) {
 		{"draining says goodbye and lets nobody in", nil, caseDrain},
 		{"a node that is not ready lets nobody in", nil, caseNotReady},
 		{"a limit is told", func(c *Config, _ *jetstream.Config) { c.Public.Limits.PerUser = 1 }, caseLimit},
+		{"one user's wildcards are bounded", anyTopic, caseWildcards},
+		{"a node's wildcards are bounded", anyTopic, caseAllWildcards},
 		{"what cannot be mended by waiting is a 4xx", nil, caseRefused},
 		{"a visitor without a token gets what is allowed to all", nil, caseAnonymous},
 		{"in mode none the user is in the query", func(c *Config, _ *jetstream.Config) { c.Auth.Mode = "none" }, caseModeNone},

@@ -108,7 +108,9 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	}, admin.Deps{
 		Node: deps.Node, Sessions: e.registry, Gatherer: deps.Gatherer, Drain: deps.Drain,
 		Version: deps.Version, Ready: e.Ready,
-		Publish: func(w http.ResponseWriter, r *http.Request) error { return e.accept(w, r, "admin", anything) },
+		Publish: func(w http.ResponseWriter, r *http.Request) error {
+			return e.accept(w, r, jetstream.Operators, anything)
+		},
 	}, log)
 	return e, err
 }

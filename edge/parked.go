@@ -67,7 +67,7 @@ func (p *parked) begin(v *visit, h hold, client netpoll.Client) {
 		c.Hurry(graceKeep)
 	}
 	if err := p.edge.follow(v, p.s, func() { c.Wake(false) }); err != nil {
-		p.s.End(session.NotReady)
+		p.s.End(session.Unfollowed(err))
 	}
 }
 

@@ -43,7 +43,7 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 		return
 	}
 	if err := t.follow(v, p.s, func() {}); err != nil {
-		p.s.End(session.NotReady)
+		p.s.End(session.Unfollowed(err))
 	}
 	switch a, ok := w.(*answer); {
 	case v.query.lastID == "": // its cursor is the answer

@@ -180,7 +180,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 		return
 	}
 	if err := t.follow(v, s, func() {}); err != nil {
-		s.End(session.NotReady)
+		s.End(session.Unfollowed(err))
 	}
 	if err := pump.Run(v.r.Context(), q, send); err != nil {
 		s.End(lost(err))

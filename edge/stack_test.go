@@ -147,7 +147,7 @@ func (s *stack) must(err error) {
 // storing is an ingest that stores the body under ?subject=.
 type storing struct{ node *jetstream.Node }
 
-func (i *storing) Accept(ctx context.Context, r *http.Request, publisher string, may func(string) bool) ([]string, error) {
+func (i *storing) Accept(ctx context.Context, r *http.Request, publisher jetstream.Publisher, may func(string) bool) ([]string, error) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (i *storing) Accept(ctx context.Context, r *http.Request, publisher string,
 	return []string{id}, err
 }
 
-func (i *storing) AcceptEvent(ctx context.Context, _ string, may func(string) bool, sub, typ string, data []byte) (string, error) {
+func (i *storing) AcceptEvent(ctx context.Context, _ jetstream.Publisher, may func(string) bool, sub, typ string, data []byte) (string, error) {
 	switch {
 	case subject.Check(sub) != nil:
 		return "", told{422, problem.BadEvent}

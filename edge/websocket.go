@@ -123,7 +123,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 		s.End(session.Left)
 	})
 	if err := t.follow(v, s, func() {}); err != nil {
-		s.End(session.NotReady)
+		s.End(session.Unfollowed(err))
 	}
 	err = pump.Run(v.r.Context(), q, func(frames [][]byte) error {
 		n, err := writeFrames(raw, frames, limit)

@@ -39,7 +39,8 @@ const (
 
 // A publisher is somebody whose messages an ingress takes.
 type publisher struct {
-	name    string // in message ids and in the log; of the user, or localUser
+	name    string // of the user, or localUser
+	user    string // of the user, in message ids; "" for a local client
 	account string
 	reader  string // the user under which the node reads them
 	// prefix is put before the subjects of messages by the account, so that of
@@ -53,7 +54,7 @@ func (e *embedded) publishers() []publisher {
 	var list []publisher
 	for _, u := range e.cfg.Node.Users {
 		if u.Role == RolePublisher {
-			list = append(list, publisher{name: u.Name, account: accountPublish + "." + e.token + "." + escaped(u.Name),
+			list = append(list, publisher{name: u.Name, user: u.Name, account: accountPublish + "." + e.token + "." + tokenOf(u.Name),
 				reader: ingressUser + u.Name})
 		}
 	}
@@ -139,8 +140,8 @@ func isOwnUser(name string) bool {
 	return strings.HasPrefix(name, ingressUser) || slices.Contains([]string{nodeUser, controlUser, systemUser, localUser}, name)
 }
 
-// escaped is a name as a subject token.
-func escaped(name string) string {
+// tokenOf is a name as a subject token.
+func tokenOf(name string) string {
 	t, err := subject.Escape(name)
 	if err != nil {
 		return "node" // a host name that long is cut by no system, another one is refused by Check

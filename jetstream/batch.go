@@ -63,7 +63,7 @@ func (b *batch) publish(ctx context.Context, todo []int) {
 		again := todo[:0]
 		for _, i := range todo {
 			err := b.errs[i]
-			if errors.Is(err, errUnsent) || errors.Is(err, nats.ErrNoResponders) || b.events[i].ID != "" && errors.Is(err, ErrUnavailable) {
+			if errors.Is(err, errUnsent) || errors.Is(err, nats.ErrNoResponders) || !b.events[i].ID.IsZero() && errors.Is(err, ErrUnavailable) {
 				again = append(again, i)
 			}
 		}
@@ -116,7 +116,7 @@ func (b *batch) round(ctx context.Context, todo []int, window int) {
 		case <-led: // what can be sent again is, to who leads now
 			led, todo = nil, nil
 			for i := range flying {
-				if b.events[i].ID != "" {
+				if !b.events[i].ID.IsZero() {
 					delete(flying, i)
 				}
 			}
@@ -138,7 +138,7 @@ func (b *batch) round(ctx context.Context, todo []int, window int) {
 
 // send sends one event; the answer to it says which one.
 func (b *batch) send(i int, reply string) error {
-	m := message(&b.events[i])
+	m := b.node.message(&b.events[i])
 	m.Reply = reply + "." + strconv.Itoa(i)
 	b.errs[i] = fmt.Errorf("%w: no acknowledgement", ErrUnavailable)
 	if err := b.node.conn.PublishMsg(m); err != nil {

@@ -112,7 +112,7 @@ func TestWhatWasNotSentIsSentThoughItHasNoID(t *testing.T) {
 	s.listen(t, n)
 	events, data := numberedEvents(publishWindow + 50)
 	for i := range events {
-		events[i].ID = ""
+		events[i].ID = MsgID{}
 	}
 	_, errs := n.PublishAll(t.Context(), events)
 	for i, err := range errs {

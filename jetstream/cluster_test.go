@@ -190,7 +190,7 @@ func TestAClusterFormsWithASeedThatNobodyKnows(t *testing.T) {
 		waitFor(t, func() bool { return n.Ready() == nil })
 	}
 	nodes[0].Close()
-	if _, err := nodes[1].Publish(t.Context(), Event{Subject: "user.ann", ID: "1"}); err != nil {
+	if _, err := nodes[1].Publish(t.Context(), Event{Subject: "user.ann", ID: Operators.KeyID("1", 0)}); err != nil {
 		t.Errorf("with two of three: %v", err)
 	}
 }

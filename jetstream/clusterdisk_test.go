@@ -83,7 +83,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	store := func(n int) {
 		t.Helper()
 		for until := stored + n; stored < until; {
-			e := Event{Subject: fmt.Sprintf("user.u%d", stored), Data: make([]byte, 1000), ID: fmt.Sprint(stored)}
+			e := Event{Subject: fmt.Sprintf("user.u%d", stored), Data: make([]byte, 1000), ID: Operators.KeyID("disk", stored)}
 			if _, err := well.Publish(t.Context(), e); err == nil {
 				stored++
 			} else if !errors.Is(err, ErrUnavailable) {

@@ -109,14 +109,23 @@ func (n *Node) keepBucket(ctx context.Context, cfg js.KeyValueConfig) error {
 	switch {
 	case errors.Is(err, js.ErrStreamNotFound):
 		n.log.Error("a bucket is gone; making it anew", "bucket", cfg.Bucket)
+		return ensureBucket(ctx, n.control.js, cfg) // who follows it fills it
 	case err != nil:
 		return nil // nobody leads at this moment, which others say
-	case sameBucket(stream.CachedInfo().Config, cfg):
+	case !sameBucket(stream.CachedInfo().Config, cfg):
+		n.log.Error("a bucket was changed; changing it back", "bucket", cfg.Bucket)
+		if err := ensureBucket(ctx, n.control.js, cfg); err != nil {
+			return err
+		}
+	case cfg.Bucket != bucketBlacklist || stream.CachedInfo().State.Msgs >= uint64(n.blacklist.Len()):
 		return nil
 	default:
-		n.log.Error("a bucket was changed; changing it back", "bucket", cfg.Bucket)
+		n.log.Error("entries of the blacklist were removed without a trace; putting them back")
 	}
-	return ensureBucket(ctx, n.control.js, cfg)
+	if cfg.Bucket != bucketBlacklist || !n.blacklist.Loaded() {
+		return nil
+	}
+	return n.restoreBlacklist(ctx, n.blacklist.all())
 }
 
 // sameBucket compares what a bucket's stream promises.

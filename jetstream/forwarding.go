@@ -67,14 +67,15 @@ func (f *forwarding) open(prefix string) error {
 	return errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+allUsers, prefix+allTopics))
 }
 
-// pass sends an event to the store; reply is whom to tell. It blocks while too many
+// pass sends an event to the store, with the text of its id; reply is whom to tell. It
+// blocks while too many
 // are on their way. What it is given is not kept.
-func (f *forwarding) pass(ctx context.Context, e *Event, reply []byte) error {
+func (f *forwarding) pass(ctx context.Context, e *Event, id string, reply []byte) error {
 	place, epoch, err := f.enter(ctx, reply)
 	if err != nil {
 		return err
 	}
-	return f.store.send(func(b []byte) []byte { return appendEvent(b, e, f.prefix, epoch, place) })
+	return f.store.send(func(b []byte) []byte { return appendEvent(b, e, id, f.prefix, epoch, place) })
 }
 
 // enter takes a place in the ring. The places of those that were not answered in

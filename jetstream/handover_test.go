@@ -3,7 +3,6 @@ package jetstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -29,7 +28,7 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 	go func() {
 		defer close(failed)
 		for i := 0; publishing.Err() == nil; i++ {
-			e := Event{Subject: "user.ann", ID: fmt.Sprint("ann/", i), Data: []byte("1")}
+			e := Event{Subject: "user.ann", ID: Operators.KeyID("ann", i), Data: []byte("1")}
 			if _, err := other.Publish(t.Context(), e); err != nil {
 				failed <- err
 				return

@@ -21,11 +21,11 @@ const (
 // Tick sends a message of no meaning through the stream, which every node uses
 // to know how far it has read: a delivery copy comes back on out.tick.<node>.
 // With a mark, it goes to a subject of its own and so stays until age or size
-// removes it. Tick does not wait. It fails with ErrIsolated on a node that is cut
+// removes it. By its payload the node knows it again. Tick does not wait. It fails with ErrIsolated on a node that is cut
 // off: if that node leads the stream, each tick would be an entry in its log that
 // nobody agrees to, and that must be taken back one by one when it meets the
 // others again.
-func (n *Node) Tick(mark string) error {
+func (n *Node) Tick(mark string, payload []byte) error {
 	if n.cutOff() > 0 {
 		return ErrIsolated
 	}
@@ -34,7 +34,7 @@ func (n *Node) Tick(mark string) error {
 		s += "." + mark
 	}
 	n.ticked.CompareAndSwap(0, n.uptime())
-	return n.conn.PublishRequest(s, n.tickReply, nil)
+	return n.conn.PublishRequest(s, n.tickReply, payload)
 }
 
 // openTicks receives the acknowledgements of ticks.

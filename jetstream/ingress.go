@@ -90,31 +90,47 @@ func (in *ingress) serve(ctx context.Context) error {
 
 // read passes on what the publisher sends.
 func (in *ingress) read(ctx context.Context, f *forwarding) error {
-	closed := in.node.opened()
+	var closed error
+	waited := true
 	f.client.beforeRead = func() {
 		_ = f.store.flush() // next fails as well then
-		closed = in.node.opened()
-		if closed == nil && in.node.disk.full() {
-			closed = ErrDiskFull
-		}
+		waited = true
 	}
 	for {
 		m, err := f.client.next()
 		if err != nil {
 			return err
 		}
+		if waited {
+			waited, closed = false, in.node.takesEvents()
+		}
 		e := Event{Subject: string(m.subject[len(in.from.prefix):]), Data: m.data}
 		if err = closed; err == nil {
 			err = in.check(&e, m.header)
 		}
 		if err == nil {
-			err = f.pass(ctx, &e, m.reply)
+			id := ""
+			if !e.ID.IsZero() {
+				id = in.node.msgID(&e.ID, e.Subject)
+			}
+			err = f.pass(ctx, &e, id, m.reply)
 		}
 		if err != nil && ctx.Err() == nil {
 			in.refused(err)
 			f.refuse(m.reply, err)
 		}
 	}
+}
+
+// takesEvents says why no event can be stored at this moment.
+func (n *Node) takesEvents() error {
+	if err := n.opened(); err != nil {
+		return err
+	}
+	if n.disk.full() {
+		return ErrDiskFull
+	}
+	return nil
 }
 
 // check makes an event of a message, or says why it is none.
@@ -142,7 +158,7 @@ func (in *ingress) readHeader(e *Event, raw []byte) error {
 		switch {
 		case len(values) == 0, isStamp(name):
 		case strings.EqualFold(name, HeaderMsgID):
-			e.ID = in.node.natsID(in.from.name, values[0], e.Subject)
+			e.ID = NATSID(in.from.user, values[0])
 		case strings.EqualFold(name, "Nats-Expected-Stream") && values[0] == streamEvents:
 		case len(name) >= 5 && strings.EqualFold(name[:5], "nats-"):
 			return fmt.Errorf("%w: %.80s is not for publishers", errHeader, name)
@@ -193,9 +209,9 @@ func refusalText(err error) []byte {
 	return text
 }
 
-// appendEvent appends the publication of an event.
-func appendEvent(b []byte, e *Event, prefix []byte, epoch, place uint64) []byte {
-	headed := e.ID != "" || len(e.Header) > 0
+// appendEvent appends the publication of an event, with the text of its id.
+func appendEvent(b []byte, e *Event, id string, prefix []byte, epoch, place uint64) []byte {
+	headed := id != "" || len(e.Header) > 0
 	if headed {
 		b = append(b, 'H')
 	}
@@ -203,7 +219,7 @@ func appendEvent(b []byte, e *Event, prefix []byte, epoch, place uint64) []byte 
 	b = append(strconv.AppendUint(append(b, prefix...), epoch, 36), '.')
 	b = append(strconv.AppendUint(b, place, 36), ' ')
 	if headed {
-		header := appendHeader(nil, e)
+		header := appendHeader(nil, e, id)
 		b = append(strconv.AppendInt(b, int64(len(header)), 10), ' ')
 		b = append(strconv.AppendInt(b, int64(len(header)+len(e.Data)), 10), "\r\n"...)
 		b = append(b, header...)
@@ -215,13 +231,13 @@ func appendEvent(b []byte, e *Event, prefix []byte, epoch, place uint64) []byte 
 
 // appendHeader appends the headers of an event in their form on the wire (NATS
 // ADR-4).
-func appendHeader(b []byte, e *Event) []byte {
+func appendHeader(b []byte, e *Event, id string) []byte {
 	b = append(b, "NATS/1.0\r\n"...)
 	for name, value := range e.Header {
 		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 	}
-	if e.ID != "" {
-		b = append(append(append(b, HeaderMsgID+": "...), e.ID...), "\r\n"...)
+	if id != "" {
+		b = append(append(append(b, HeaderMsgID+": "...), id...), "\r\n"...)
 	}
 	return append(b, "\r\n"...)
 }
@@ -229,11 +245,6 @@ func appendHeader(b []byte, e *Event) []byte {
 // isNobody reports whether an answer is the server's word that nobody listens.
 func isNobody(m *rawMsg) bool {
 	return len(m.data) == 0 && bytes.HasPrefix(m.header, []byte("NATS/1.0 503"))
-}
-
-// natsID is the message id of an event whose publisher named one.
-func (n *Node) natsID(publisher, id, subject string) string {
-	return MsgID("n", publisher, id, subject)
 }
 
 // refusals counts what a publisher is refused, and tells the log once a minute.

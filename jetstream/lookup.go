@@ -4,8 +4,6 @@ import (
 	"container/list"
 	"context"
 	"hash/maphash"
-	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -44,10 +42,14 @@ func newLookups() *lookups {
 
 // HasID reports whether a message with this id was stored under subject, however
 // long ago it was published. One that the limit per subject has removed since is
-// known by its series: a numbered id that is below all that are stored of its
-// series, under a subject that is full, was stored before them. HasID fails with
+// known by its series: a Kafka record's id that is below all that are stored of its
+// partition, under a subject that is full, was stored before them. HasID fails with
 // ErrUnavailable when nobody answers.
-func (n *Node) HasID(ctx context.Context, subject, id string) (bool, error) {
+//
+// Ids are compared without the stream's secret, which all that are ours have. So
+// those are known, too, that were stored before the stream had one.
+func (n *Node) HasID(ctx context.Context, subject string, name MsgID) (bool, error) {
+	id := name.text("", subject)[1:]
 	l := n.lookups.of(subject)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +65,7 @@ func (n *Node) HasID(ctx context.Context, subject, id string) (bool, error) {
 		before := len(l.ids)
 		for i := range b.Messages {
 			l.next = b.Messages[i].Seq + 1
-			l.note(n.lookups, b.Messages[i].MsgID())
+			l.note(n.lookups, n.bare(first(b.Messages[i].Header, HeaderMsgID)))
 		}
 		n.lookups.grew(len(l.ids) - before)
 		if b.Pending == 0 || len(b.Messages) == 0 {
@@ -73,7 +75,7 @@ func (n *Node) HasID(ctx context.Context, subject, id string) (bool, error) {
 	}
 }
 
-// note remembers the id of a stored message, "" for none.
+// note remembers the bare id of a stored message, "" for none.
 func (l *lookup) note(s *lookups, id string) {
 	l.read++
 	if id == "" {
@@ -97,19 +99,6 @@ func (l *lookup) removed(s *lookups, id string, limit int) bool {
 	}
 	oldest, known := l.oldest[s.hash(series)]
 	return known && number < oldest
-}
-
-// splitSeries splits an id of the form series/number/subject, such as that of a
-// Kafka record, whose number is its offset. Messages of one series are stored in
-// the order of their numbers.
-func splitSeries(id, subject string) (series string, number int64, ok bool) {
-	head, ok := strings.CutSuffix(id, "/"+subject)
-	if !ok || !strings.HasPrefix(head, "k/") {
-		return "", 0, false
-	}
-	i := strings.LastIndexByte(head, '/')
-	number, err := strconv.ParseInt(head[i+1:], 10, 64)
-	return head[:i], number, err == nil
 }
 
 func (s *lookups) hash(id string) uint64 { return maphash.String(s.seed, id) }

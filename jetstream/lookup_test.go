@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"fmt"
 	"testing"
 )
 
@@ -12,8 +11,8 @@ func TestARecordThatWasRemovedByTheLimitIsKnown(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Events.MaxPerSubject = 5
 	n := open(t, cfg)
-	id := func(partition, offset int) string {
-		return MsgID("k", "kafka", "orders", fmt.Sprint(partition), fmt.Sprint(offset), "user.ann")
+	id := func(partition, offset int) MsgID {
+		return RecordID("kafka", "orders", int32(partition), int64(offset))
 	}
 	store := func(partition, offset int) {
 		t.Helper()

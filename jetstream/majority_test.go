@@ -35,7 +35,7 @@ func TestANodeThatIsCutOffRefusesAtOnceAndEndsWhatNeedsAMajority(t *testing.T) {
 	if !errors.Is(context.Cause(brief), ErrIsolated) || patient.Err() != nil {
 		t.Errorf("causes %v and %v", context.Cause(brief), context.Cause(patient))
 	}
-	_, err = nodes[0].Publish(ctx, Event{Subject: "user.ann", ID: "1"})
+	_, err = nodes[0].Publish(ctx, Event{Subject: "user.ann", ID: Operators.KeyID("1", 0)})
 	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrIsolated) {
 		t.Errorf("publish: %v", err)
 	}

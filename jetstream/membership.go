@@ -41,6 +41,8 @@ type membership struct {
 	entered  bool      // the cluster counts the node; asked again after a cut
 	// expelled gets the error of Run once, when the node was removed.
 	expelled chan error
+
+	roster roster
 }
 
 // metaFolder is where the server keeps who the members are, in the data folder.

@@ -107,6 +107,20 @@ func (b *Blacklist) lost(made time.Time) []BlacklistEntry {
 	return slices.Collect(maps.Values(b.entries))
 }
 
+// all returns every entry.
+func (b *Blacklist) all() []BlacklistEntry {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Collect(maps.Values(b.entries))
+}
+
+// Len is how many entries there are.
+func (b *Blacklist) Len() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.entries)
+}
+
 // Remaking reports whether the bucket is gone, or lacks what the mirror has.
 func (b *Blacklist) Remaking() bool {
 	b.mu.RLock()

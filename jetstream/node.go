@@ -51,6 +51,7 @@ type Node struct {
 	reads     gate
 	lookups   *lookups
 	streamID  atomic.Pointer[StreamID]
+	secret    atomic.Pointer[string] // of the stream's message ids
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
 	members   membership
 	leader    *leadership
@@ -86,6 +87,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 		gone: make(chan struct{}, 1), count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
 	n.metrics.staleness(reg, n.blacklist)
 	n.streamID.Store(new(StreamID))
+	n.secret.Store(new(string))
 	n.members.expelled = make(chan error, 1)
 	n.waitFor("the store is being opened")
 	return n

@@ -54,7 +54,7 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 	n := open(t, testConfig(t))
 	events := make([]Event, 300)
 	for i := range events {
-		events[i] = Event{Subject: "user.ann", Type: "t", Data: fmt.Appendf(nil, "%d", i), ID: MsgID("h/x", fmt.Sprint(i), "user.ann")}
+		events[i] = Event{Subject: "user.ann", Type: "t", Data: fmt.Appendf(nil, "%d", i), ID: Operators.KeyID("x", i)}
 	}
 	acks, errs := n.PublishAll(t.Context(), events[:90])
 	for i, err := range errs {
@@ -89,9 +89,9 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 	if b, err := n.Read(t.Context(), "user.bob", 1, 20, 1<<20); err != nil || len(b.Messages) != 0 {
 		t.Errorf("read of nobody: %v, %v", b, err)
 	}
-	for id, want := range map[string]bool{events[3].ID: true, "h/x/1000/user.ann": false} {
+	for id, want := range map[MsgID]bool{events[3].ID: true, Operators.KeyID("x", 1000): false} {
 		if got, err := n.HasID(t.Context(), "user.ann", id); err != nil || got != want {
-			t.Errorf("HasID(%s) = %v, %v", id, got, err)
+			t.Errorf("HasID(%v) = %v, %v", id, got, err)
 		}
 	}
 	if _, err := n.Publish(t.Context(), events[200]); err != nil {

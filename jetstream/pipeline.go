@@ -104,7 +104,7 @@ func (p *Pipeline) Put(ctx context.Context, e Event, mark int64) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	return p.enter(ctx, pipeSlot{event: e, msg: message(&e), mark: mark})
+	return p.enter(ctx, pipeSlot{event: e, msg: p.node.message(&e), mark: mark})
 }
 
 // Mark enters a record that makes no event, at its place in the order.

@@ -52,7 +52,7 @@ func openPipeline(t *testing.T, n *Node, cfg PipelineConfig) *Pipeline {
 }
 
 func numberedEvent(subject string, i int) Event {
-	return Event{Subject: subject, Data: fmt.Append(nil, i), ID: MsgID("k", "t", "0", fmt.Sprint(i), subject)}
+	return Event{Subject: subject, Data: fmt.Append(nil, i), ID: RecordID("k", "t", 0, int64(i))}
 }
 
 // stored reads all of a subject.
@@ -230,7 +230,7 @@ func TestAPipelineRepairsOnceWhenTheLeaderChangesMeanwhile(t *testing.T) {
 
 func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {
 	n := open(t, testConfig(t))
-	cfg := n.streamConfig(n.StreamID())
+	cfg := n.streamConfig(n.StreamID(), *n.secret.Load())
 	cfg.Duplicates = 100 * time.Millisecond
 	if _, err := n.js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func BenchmarkPipeline(b *testing.B) {
 	data := make([]byte, 256)
 	for i := 0; b.Loop(); i++ {
 		s := fmt.Sprintf("user.u%d", i%10000)
-		if err := p.Put(b.Context(), Event{Subject: s, Data: data, ID: MsgID("k/bench/orders/0", fmt.Sprint(i), s)}, int64(i)); err != nil {
+		if err := p.Put(b.Context(), Event{Subject: s, Data: data, ID: RecordID("bench", "orders", 0, int64(i))}, int64(i)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -39,10 +39,11 @@ type Ack struct {
 	Duplicate bool
 }
 
-// message makes the NATS message of an event.
-func message(e *Event) *nats.Msg {
+// message makes the NATS message of an event. It is the one place where a message
+// id gets the stream's secret.
+func (n *Node) message(e *Event) *nats.Msg {
 	m := &nats.Msg{Subject: e.Subject, Data: e.Data}
-	if len(e.Header) > 0 || e.Type != "" || e.ID != "" {
+	if len(e.Header) > 0 || e.Type != "" || !e.ID.IsZero() {
 		m.Header = make(nats.Header, len(e.Header)+2)
 		for k, v := range e.Header {
 			m.Header[k] = []string{v}
@@ -52,8 +53,8 @@ func message(e *Event) *nats.Msg {
 				m.Header[HeaderType] = []string{e.Type}
 			}
 		}
-		if e.ID != "" {
-			m.Header[HeaderMsgID] = []string{e.ID}
+		if !e.ID.IsZero() {
+			m.Header[HeaderMsgID] = []string{n.msgID(&e.ID, e.Subject)}
 		}
 	}
 	return m
@@ -70,15 +71,15 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
-	m := message(&e)
+	m := n.message(&e)
 	for {
 		if n.disk.full() {
 			return Ack{}, ErrDiskFull
 		}
-		ack, err := n.publishOnce(ctx, m, e.ID != "")
+		ack, err := n.publishOnce(ctx, m, !e.ID.IsZero())
 		// Nobody there means nothing stored; after a silence only an id makes a
 		// second try safe.
-		again := errors.Is(err, nats.ErrNoResponders) || e.ID != "" && errors.Is(err, ErrUnavailable)
+		again := errors.Is(err, nats.ErrNoResponders) || !e.ID.IsZero() && errors.Is(err, ErrUnavailable)
 		if !again || n.cutOff() > 0 {
 			return ack, err
 		}

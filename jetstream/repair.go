@@ -103,7 +103,7 @@ func (p *Pipeline) settleStored(long bool) error {
 		s := &p.ring[n%uint64(len(p.ring))]
 		pending, subject, id := n >= p.oldest && s.msg != nil, s.event.Subject, s.event.ID
 		p.mu.Unlock()
-		if !pending || id == "" {
+		if !pending || id.IsZero() {
 			continue
 		}
 		known, err := p.node.HasID(p.ctx, subject, id)

@@ -106,7 +106,8 @@ func (n *Node) streamGroup(ctx context.Context, conn *nats.Conn, name string) *G
 }
 
 // newGroup makes a group of its leader and the others. Of a peer that nobody has
-// met since the others started the server knows no name; its tombstone has it.
+// met since the others started the server knows no name; the roster or its tombstone
+// has it.
 func (n *Node) newGroup(ctx context.Context, name, leader string, others []*server.PeerInfo) *Group {
 	g := &Group{Name: name, Leader: leader}
 	if leader == "" {
@@ -114,8 +115,8 @@ func (n *Node) newGroup(ctx context.Context, name, leader string, others []*serv
 	}
 	g.Replicas = []Replica{{Node: leader, Current: true}}
 	for _, p := range others {
-		r := Replica{Node: p.Name, Current: p.Current && !p.Offline, Offline: p.Offline, Lag: p.Lag}
-		if peerID(r.Node) != p.Peer {
+		r := Replica{Node: n.nameOf(p.Peer, p.Name), Current: p.Current && !p.Offline, Offline: p.Offline, Lag: p.Lag}
+		if r.Node == "" {
 			r.Node = p.Peer
 			if t, err := n.tombstone(ctx, p.Peer); err == nil && t.Node != "" {
 				r.Node = t.Node

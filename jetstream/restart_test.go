@@ -25,6 +25,7 @@ type listener struct {
 func (l *listener) Opened(feed.Opened)             {}
 func (l *listener) Keepalive(string)               {}
 func (l *listener) CaughtUp()                      {}
+func (l *listener) Owner() string                  { return "" }
 func (l *listener) Room(ctx context.Context) error { return ctx.Err() }
 func (l *listener) Reset(feed.Reset, string) {
 	l.mu.Lock()
@@ -70,7 +71,7 @@ func TestEverythingGoesOnWhenTheServerIsRestarted(t *testing.T) {
 	}
 	put := func(i int) {
 		t.Helper()
-		e := jetstream.Event{Subject: "topic.a", Data: fmt.Append(nil, i), ID: jetstream.MsgID("t", fmt.Sprint(i), "topic.a")}
+		e := jetstream.Event{Subject: "topic.a", Data: fmt.Append(nil, i), ID: jetstream.Operators.KeyID("t", i)}
 		eventually(t, "a publish", func() bool { _, err := n.Publish(t.Context(), e); return err == nil })
 	}
 	var all []string

@@ -53,7 +53,7 @@ type embedded struct {
 }
 
 func newEmbedded(cfg Config, log *slog.Logger) *embedded {
-	return &embedded{cfg: cfg, log: log, token: escaped(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
+	return &embedded{cfg: cfg, log: log, token: tokenOf(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
 // start runs a new server. It fails when a port is taken or the data folder

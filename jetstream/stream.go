@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -38,7 +39,7 @@ type State struct {
 }
 
 // streamConfig is the stream as it must be.
-func (n *Node) streamConfig(id StreamID) js.StreamConfig {
+func (n *Node) streamConfig(id StreamID, secret string) js.StreamConfig {
 	return js.StreamConfig{
 		Name:              streamEvents,
 		Subjects:          []string{"user.*", "topic.>", "tick.>"},
@@ -51,7 +52,7 @@ func (n *Node) streamConfig(id StreamID) js.StreamConfig {
 		Duplicates:        min(duplicateWindow, n.cfg.Events.MaxAge),
 		AllowDirect:       true,
 		RePublish:         &js.RePublish{Source: ">", Destination: "out.>"},
-		Metadata:          map[string]string{metaStreamID: hex.EncodeToString(id[:])},
+		Metadata:          map[string]string{metaStreamID: hex.EncodeToString(id[:]), metaSecret: secret},
 	}
 }
 
@@ -65,7 +66,7 @@ func (n *Node) ensureStream(ctx context.Context) error {
 		if errors.Is(err, js.ErrStreamNotFound) {
 			var id StreamID
 			rand.Read(id[:])
-			stream, err = n.js.CreateStream(ctx, n.streamConfig(id))
+			stream, err = n.js.CreateStream(ctx, n.streamConfig(id, newSecret()))
 			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
 				return errTakenOver
 			} else if err != nil {
@@ -82,14 +83,25 @@ func (n *Node) ensureStream(ctx context.Context) error {
 			// cursors that were handed out before.
 			rand.Read(id[:])
 		}
-		want := n.streamConfig(id)
-		if err != nil || !sameStream(have, want) {
+		secret := secretOf(have.Metadata)
+		want := n.streamConfig(id, cmp.Or(secret, *n.secret.Load(), newSecret()))
+		if err != nil || secret == "" || !sameStream(have, want) {
 			if _, err := n.js.UpdateStream(ctx, want); err != nil {
 				return fmt.Errorf("update stream %s: %w", streamEvents, err)
 			}
 			n.log.Info("stream updated", "stream", streamEvents, "max_age", want.MaxAge,
 				"max_per_subject", want.MaxMsgsPerSubject, "max_bytes", want.MaxBytes)
 		}
+		if secret == "" { // another node may have given it one at the same time: the last counts
+			if stream, err = n.js.Stream(ctx, streamEvents); err != nil {
+				return fmt.Errorf("look up stream %s: %w", streamEvents, err)
+			}
+			secret = secretOf(stream.CachedInfo().Config.Metadata)
+		}
+		if secret == "" {
+			return errTakenOver
+		}
+		n.learnSecret(secret)
 		n.streamID.Store(&id)
 		return nil
 	})
@@ -144,6 +156,11 @@ func (n *Node) state(ctx context.Context) (State, error) {
 		}
 	}
 	n.streamID.Store(&id)
+	if secret := secretOf(info.Config.Metadata); secret != "" {
+		n.learnSecret(secret)
+	} else if err := n.ensureStream(ctx); err != nil { // somebody has written the metadata anew
+		return State{}, err
+	}
 	n.fill.see(&st)
 	return st, nil
 }

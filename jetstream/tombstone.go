@@ -151,7 +151,8 @@ func (n *Node) leave() error {
 
 // watchTombstones takes out again, until ctx ends, members that were removed once
 // and are not linked: the servers count a node again that comes back, if only to
-// find its tombstone. Only the leader of the cluster does so.
+// find its tombstone. Only the leader of the cluster does so. Each node learns there
+// what the members are called that it has not met.
 func (n *Node) watchTombstones(ctx context.Context) {
 	t := time.NewTicker(buryEvery)
 	defer t.Stop()
@@ -161,6 +162,7 @@ func (n *Node) watchTombstones(ctx context.Context) {
 			return
 		case <-t.C:
 			n.buryAgain(ctx)
+			n.learnNames(ctx)
 		}
 	}
 }

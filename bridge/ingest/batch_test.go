@@ -33,7 +33,7 @@ func TestEventsOfABatchAreStoredAsTheyAreWritten(t *testing.T) {
 		"{\r\n\t\"specversion\" : \"1.0\" , \"source\":\"/s\",\"type\":\"t\",\"user\":\"ann\",\"id\":\"spaces\" }",
 	}
 	i, n := open(t)
-	ids, err := i.Accept(t.Context(), batchOf(docs...), "pub", all)
+	ids, err := i.Accept(t.Context(), batchOf(docs...), pub, all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,24 +52,27 @@ func TestEventsOfABatchAreStoredAsTheyAreWritten(t *testing.T) {
 }
 
 func TestAttributesAreReadAsJSONHasThem(t *testing.T) {
-	for name, c := range map[string]struct{ doc, subject, kind, id string }{
-		"the last of two keys counts": {about("1", `,"id":"2","type":"u","user":"bob"`), "user.bob", "u", "c/pub//s#2/user.bob"},
-		"escaped names and values":    {`{"specversion":"1.0","source":"/s","i\u0064":"\u0031","\u0074ype":"a\/b","user":"\u0061nn"}`, "user.ann", "a/b", "c/pub//s#1/user.ann"},
-		"names within data do not":    {about("1", `,"data":{"user":"bob","type":"x","id":"9"}`), "user.ann", "t", "c/pub//s#1/user.ann"},
-		"a number as user":            {about("1", `,"user":12345678901234567890`), "user.12345678901234567890", "t", "c/pub//s#1/user.12345678901234567890"},
-		"a null is none":              {about("1", `,"topic":null`), "user.ann", "t", "c/pub//s#1/user.ann"},
+	for name, c := range map[string]struct {
+		doc, subject, kind string
+		id                 jetstream.MsgID
+	}{
+		"the last of two keys counts": {about("1", `,"id":"2","type":"u","user":"bob"`), "user.bob", "u", pub.EventID("/s", "2")},
+		"escaped names and values":    {`{"specversion":"1.0","source":"/s","i\u0064":"\u0031","\u0074ype":"a\/b","user":"\u0061nn"}`, "user.ann", "a/b", pub.EventID("/s", "1")},
+		"names within data do not":    {about("1", `,"data":{"user":"bob","type":"x","id":"9"}`), "user.ann", "t", pub.EventID("/s", "1")},
+		"a number as user":            {about("1", `,"user":12345678901234567890`), "user.12345678901234567890", "t", pub.EventID("/s", "1")},
+		"a null is none":              {about("1", `,"topic":null`), "user.ann", "t", pub.EventID("/s", "1")},
 	} {
 		for form, request := range map[string]*http.Request{
 			"structured": post("", c.doc, "Content-Type", structuredType),
 			"batch":      batchOf(c.doc),
 		} {
 			i, n := open(t)
-			if _, err := i.Accept(t.Context(), request, "pub", all); err != nil {
+			if _, err := i.Accept(t.Context(), request, pub, all); err != nil {
 				t.Errorf("%s, %s: %v", name, form, err)
 				continue
 			}
 			s := read(t, n, c.subject)
-			if len(s) != 1 || s[0].Header["ce-type"][0] != c.kind || s[0].MsgID() != c.id || string(s[0].Data) != c.doc {
+			if len(s) != 1 || s[0].Header["ce-type"][0] != c.kind || n.given[0].ID != c.id || string(s[0].Data) != c.doc {
 				t.Errorf("%s, %s: %+v", name, form, s)
 			}
 		}
@@ -102,7 +105,7 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		"1001 events":                 {"[" + strings.Repeat(good+",", 1000) + good + "]", 413, "too_large", ""},
 	} {
 		i := New(config, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
-		_, err := i.Accept(t.Context(), post("", c.body, "Content-Type", batchType), "pub",
+		_, err := i.Accept(t.Context(), post("", c.body, "Content-Type", batchType), pub,
 			func(s string) bool { return s != "user.bob" })
 		expect(t, name, err, c.status, c.code)
 		if p, ok := errors.AsType[*Problem](err); ok && !strings.HasPrefix(p.detail, c.detail) {
@@ -113,7 +116,7 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 
 func TestTheSameEventTwiceInABatchIsStoredOnce(t *testing.T) {
 	i, n := open(t)
-	ids, err := i.Accept(t.Context(), batchOf(about("1", ""), about("2", ""), about("1", `,"data":2`), about("3", "")), "pub", all)
+	ids, err := i.Accept(t.Context(), batchOf(about("1", ""), about("2", ""), about("1", `,"data":2`), about("3", "")), pub, all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +135,7 @@ func TestEventsOfManyUsersInABatchAreEachInOrder(t *testing.T) {
 	for k := range users * each {
 		docs = append(docs, fmt.Sprintf(`{"specversion":"1.0","source":"/s","type":"t","user":"u%d","id":"%d"}`, k%users, k))
 	}
-	if _, err := i.Accept(t.Context(), batchOf(docs...), "pub", all); err != nil {
+	if _, err := i.Accept(t.Context(), batchOf(docs...), pub, all); err != nil {
 		t.Fatal(err)
 	}
 	for u := range users {

@@ -36,7 +36,7 @@ func BenchmarkAccept(b *testing.B) {
 			for b.Loop() {
 				r := httptest.NewRequest("POST", "/_weft/v1/events", bytes.NewReader(body))
 				r.Header.Set("Content-Type", batchType)
-				if _, err := i.Accept(b.Context(), r, "shop", all); err != nil {
+				if _, err := i.Accept(b.Context(), r, pub, all); err != nil {
 					b.Fatal(err)
 				}
 			}

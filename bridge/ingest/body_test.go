@@ -40,7 +40,7 @@ func TestASlowBodyHoldsWhatHasCome(t *testing.T) {
 	r.ContentLength = int64(config.BodyLimit)
 	answer := make(chan error, 1)
 	go func() {
-		_, err := i.Accept(t.Context(), r, "pub", all)
+		_, err := i.Accept(t.Context(), r, pub, all)
 		answer <- err
 	}()
 	<-s.waiting
@@ -71,7 +71,7 @@ func TestAllBodiesTogetherAreBounded(t *testing.T) {
 	answers := make(chan error, 4)
 	for range 4 { // as much as is allowed
 		go func() {
-			_, err := i.Accept(t.Context(), post("?user=a", large), "pub", all)
+			_, err := i.Accept(t.Context(), post("?user=a", large), pub, all)
 			answers <- err
 		}()
 		<-store.asked
@@ -79,7 +79,7 @@ func TestAllBodiesTogetherAreBounded(t *testing.T) {
 	if got := held(i); got != 4<<20 {
 		t.Errorf("%d bytes held while the store works", got)
 	}
-	_, err := i.Accept(t.Context(), post("?user=a", "x"), "pub", all)
+	_, err := i.Accept(t.Context(), post("?user=a", "x"), pub, all)
 	expect(t, "one more", err, 429, "limit")
 	close(store.proceed)
 	for range 4 {
@@ -91,7 +91,7 @@ func TestAllBodiesTogetherAreBounded(t *testing.T) {
 		t.Errorf("%d bytes held afterwards", got)
 	}
 	i.store = broken{errors.New("failed")}
-	_, err = i.Accept(t.Context(), post("?user=a", "x"), "pub", all)
+	_, err = i.Accept(t.Context(), post("?user=a", "x"), pub, all)
 	expect(t, "asked again", err, 503, "store_unavailable")
 	if got := held(i); got != 0 {
 		t.Errorf("%d bytes held after a failure", got)

@@ -63,9 +63,9 @@ func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Inges
 }
 
 // Accept stores the events of r and returns their ids in order, after all are
-// stored. publisher is the token's user or admin; may is asked for each subject
+// stored. publisher is the token's user or the operators; may is asked for each subject
 // before anything is stored. Every error is a *Problem, but for ctx's.
-func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher string, may func(subject string) bool) ([]string, error) {
+func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher jetstream.Publisher, may func(subject string) bool) ([]string, error) {
 	b := body{budget: &i.budget}
 	defer b.release()
 	events, err := i.read(r, &b, publisher, may)
@@ -78,7 +78,7 @@ func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher string, 
 // AcceptEvent is Accept for one event for one subject; typ is its type, "" for
 // none. It has no message id, so that sending it again stores it again. The same
 // checks apply.
-func (i *Ingest) AcceptEvent(ctx context.Context, publisher string, may func(subject string) bool, subject, typ string, data []byte) (string, error) {
+func (i *Ingest) AcceptEvent(ctx context.Context, publisher jetstream.Publisher, may func(subject string) bool, subject, typ string, data []byte) (string, error) {
 	m := message{query: query{subjects: []string{subject}, kind: typ}, publisher: publisher, may: may}
 	if err := m.raw(data); err != nil {
 		return "", i.failed(err)

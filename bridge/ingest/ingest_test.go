@@ -21,8 +21,22 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// A store is a real one that remembers what it was given.
+type store struct {
+	*jetstream.Node
+	given []jetstream.Event
+}
+
+func (s *store) PublishAll(ctx context.Context, events []jetstream.Event) ([]jetstream.Ack, []error) {
+	s.given = append(s.given, events...)
+	return s.Node.PublishAll(ctx, events)
+}
+
+// pub is who publishes unless a test says otherwise.
+var pub = jetstream.PublicUser("pub")
+
 // open makes an ingest over a real store.
-func open(t *testing.T) (*Ingest, *jetstream.Node) {
+func open(t *testing.T) (*Ingest, *store) {
 	t.Helper()
 	cfg := jetstream.Default()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
@@ -35,7 +49,8 @@ func open(t *testing.T) (*Ingest, *jetstream.Node) {
 			t.Error(err)
 		}
 	})
-	return New(config, n, prometheus.NewRegistry()), n
+	s := &store{Node: n}
+	return New(config, s, prometheus.NewRegistry()), s
 }
 
 var config = bridge.IngestConfig{BodyLimit: 2 << 20, BodiesLimit: 4 << 20}
@@ -51,7 +66,7 @@ func post(query, body string, headers ...string) *http.Request {
 	return r
 }
 
-func read(t *testing.T, n *jetstream.Node, subject string) []jetstream.Stored {
+func read(t *testing.T, n *store, subject string) []jetstream.Stored {
 	t.Helper()
 	b, err := n.Read(t.Context(), subject, 1, 1000, 8<<20)
 	if err != nil {
@@ -72,25 +87,25 @@ func TestAcceptStoresEveryForm(t *testing.T) {
 		subjects []string
 		kind     string
 		data     string
-		id       string // of the last one
+		id       jetstream.MsgID // of the last one
 		header   map[string]string
 	}{
 		"raw": {post("?user=ann@x.org&type=greeting", "\x00\xff\r\n", "Content-Type", "text/plain", "Traceparent", "00-1-2-01"),
-			[]string{"user.ann=40x=2Eorg"}, "greeting", "\x00\xff\r\n", "", map[string]string{"content-type": "text/plain", "traceparent": "00-1-2-01"}},
-		"raw, empty":               {post("?subject=topic.a.b", ""), []string{"topic.a.b"}, "", "", "", nil},
-		"raw, to both":             {post("?subject=topic.a.b&user=c&user=c", "x"), []string{"user.c", "topic.a.b"}, "", "x", "", nil},
-		"raw, with key":            {post("?user=ann", "x", "Idempotency-Key", "k1"), []string{"user.ann"}, "", "x", "h/pub/k1/0/user.ann", nil},
-		"structured":               {post("", forBoth, "Content-Type", structuredType), []string{"user.ann=40x=2Eorg", "topic.hotel.42"}, "made", forBoth, "c/pub//s#1/topic.hotel.42", map[string]string{"content-type": structuredType}},
-		"its id goes before a key": {post("", forBoth, "Content-Type", structuredType, "Idempotency-Key", "k"), []string{"user.ann=40x=2Eorg", "topic.hotel.42"}, "made", forBoth, "c/pub//s#1/topic.hotel.42", nil},
+			[]string{"user.ann=40x=2Eorg"}, "greeting", "\x00\xff\r\n", jetstream.MsgID{}, map[string]string{"content-type": "text/plain", "traceparent": "00-1-2-01"}},
+		"raw, empty":               {post("?subject=topic.a.b", ""), []string{"topic.a.b"}, "", "", jetstream.MsgID{}, nil},
+		"raw, to both":             {post("?subject=topic.a.b&user=c&user=c", "x"), []string{"user.c", "topic.a.b"}, "", "x", jetstream.MsgID{}, nil},
+		"raw, with key":            {post("?user=ann", "x", "Idempotency-Key", "k1"), []string{"user.ann"}, "", "x", pub.KeyID("k1", 0), nil},
+		"structured":               {post("", forBoth, "Content-Type", structuredType), []string{"user.ann=40x=2Eorg", "topic.hotel.42"}, "made", forBoth, pub.EventID("/s", "1"), map[string]string{"content-type": structuredType}},
+		"its id goes before a key": {post("", forBoth, "Content-Type", structuredType, "Idempotency-Key", "k"), []string{"user.ann=40x=2Eorg", "topic.hotel.42"}, "made", forBoth, pub.EventID("/s", "1"), nil},
 		"structured, by query": {post("?user=bob&type=ignored", `{"specversion":"1.0","id":"1","source":"/s","type":"made"}`, "Content-Type", structuredType),
-			[]string{"user.bob"}, "made", `{"specversion":"1.0","id":"1","source":"/s","type":"made"}`, "c/pub//s#1/user.bob", nil},
+			[]string{"user.bob"}, "made", `{"specversion":"1.0","id":"1","source":"/s","type":"made"}`, pub.EventID("/s", "1"), nil},
 		"binary": {post("", "data", "ce-specversion", "1.0", "ce-id", "a%20b", "ce-source", "/s", "ce-type", "made", "ce-user", "ann", "ce-ext", "%E2%82%AC", "Content-Type", "text/x"),
-			[]string{"user.ann"}, "made", "data", "c/pub//s#a b/user.ann", map[string]string{"ce-ext": "€", "ce-id": "a b", "content-type": "text/x"}},
+			[]string{"user.ann"}, "made", "data", pub.EventID("/s", "a b"), map[string]string{"ce-ext": "€", "ce-id": "a b", "content-type": "text/x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, n := open(t)
 			var asked []string
-			ids, err := i.Accept(t.Context(), c.request, "pub", func(s string) bool { asked = append(asked, s); return true })
+			ids, err := i.Accept(t.Context(), c.request, pub, func(s string) bool { asked = append(asked, s); return true })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,8 +120,8 @@ func TestAcceptStoresEveryForm(t *testing.T) {
 				if got := slices.Concat(stored[0].Header["ce-type"], []string{""})[0]; got != c.kind {
 					t.Errorf("type %q, want %q", got, c.kind)
 				}
-				if k == len(c.subjects)-1 && stored[0].MsgID() != c.id {
-					t.Errorf("message id %q, want %q", stored[0].MsgID(), c.id)
+				if e := n.given[k]; k == len(c.subjects)-1 && e.ID != c.id {
+					t.Errorf("message id %v, want %v", e.ID, c.id)
 				}
 				for name, v := range c.header {
 					if got := stored[0].Header[name]; !slices.Equal(got, []string{v}) {
@@ -125,11 +140,11 @@ func TestBatchIsStoredInOrderAndOnlyOnce(t *testing.T) {
 		docs = append(docs, `{"specversion":"1.0","id":"`+strings.Repeat("x", k)+`-","source":"/s","type":"t","user":"ann"}`)
 	}
 	body := "[" + strings.Join(docs, " ,\n") + "]"
-	first, err := i.Accept(t.Context(), post("", body, "Content-Type", batchType), "pub", all)
+	first, err := i.Accept(t.Context(), post("", body, "Content-Type", batchType), pub, all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := i.Accept(t.Context(), post("", body, "Content-Type", batchType), "pub", all)
+	second, err := i.Accept(t.Context(), post("", body, "Content-Type", batchType), pub, all)
 	if err != nil || !slices.Equal(first, second) {
 		t.Errorf("again: %v", err)
 	}
@@ -142,7 +157,7 @@ func TestBatchIsStoredInOrderAndOnlyOnce(t *testing.T) {
 			t.Fatalf("event %d: %s", k, s.Data)
 		}
 	}
-	if other, err := i.Accept(t.Context(), post("", "["+docs[199]+"]", "Content-Type", batchType), "other", all); err != nil || slices.Contains(first, other[0]) {
+	if other, err := i.Accept(t.Context(), post("", "["+docs[199]+"]", "Content-Type", batchType), jetstream.PublicUser("other"), all); err != nil || slices.Contains(first, other[0]) {
 		t.Errorf("another publisher's event was suppressed: %v", err)
 	}
 }
@@ -190,10 +205,12 @@ func TestProblems(t *testing.T) {
 		"compressed":        {post("?user=a", "x", "Content-Encoding", "gzip"), 415, "unsupported_type"},
 		"binary, no id":     {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s"), 422, "bad_event"},
 		"binary, newline":   {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s", "ce-id", "a%0D%0ANats-Msg-Id: x"), 422, "bad_event"},
+		"no JSON, raw":      {post("?user=a", "{", "Content-Type", "application/json"), 422, "bad_event"},
+		"long topic":        {post("?subject=topic"+strings.Repeat("."+long[:200], 11), "x"), 400, "bad_subject"},
 		"large header":      {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s", "ce-id", strings.Repeat("x", 40<<10)), 413, "too_large"},
 	} {
 		i := New(config, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
-		_, err := i.Accept(t.Context(), c.request, "pub", all)
+		_, err := i.Accept(t.Context(), c.request, pub, all)
 		expect(t, name, err, c.status, c.code)
 	}
 }
@@ -212,7 +229,7 @@ func expect(t *testing.T, name string, err error, status int, code string) {
 
 func TestNothingIsStoredWhenOneSubjectIsForbidden(t *testing.T) {
 	i, n := open(t)
-	_, err := i.Accept(t.Context(), post("", forBoth, "Content-Type", structuredType), "pub", func(s string) bool { return strings.HasPrefix(s, "user.") })
+	_, err := i.Accept(t.Context(), post("", forBoth, "Content-Type", structuredType), pub, func(s string) bool { return strings.HasPrefix(s, "user.") })
 	expect(t, "forbidden", err, 403, "forbidden")
 	if got := read(t, n, "user.ann=40x=2Eorg"); len(got) != 0 {
 		t.Errorf("%d stored", len(got))
@@ -222,14 +239,14 @@ func TestNothingIsStoredWhenOneSubjectIsForbidden(t *testing.T) {
 func TestStoreErrorsAreTranslated(t *testing.T) {
 	for code, cause := range map[string]error{"disk_full": jetstream.ErrDiskFull, "store_unavailable": jetstream.ErrUnavailable} {
 		i := New(config, broken{cause}, prometheus.NewRegistry())
-		_, err := i.Accept(t.Context(), post("?user=a&user=b", "x"), "pub", all)
+		_, err := i.Accept(t.Context(), post("?user=a&user=b", "x"), pub, all)
 		expect(t, code, err, 503, code)
 		if !errors.Is(err, cause) {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
 	i := New(config, broken{errors.New("secret internals")}, prometheus.NewRegistry())
-	_, err := i.Accept(t.Context(), post("?user=a", "x"), "pub", all)
+	_, err := i.Accept(t.Context(), post("?user=a", "x"), pub, all)
 	expect(t, "unknown", err, 503, "store_unavailable")
 	if _, _, detail := err.(*Problem).Problem(); strings.Contains(detail, "secret") {
 		t.Error("internals are shown")
@@ -238,20 +255,20 @@ func TestStoreErrorsAreTranslated(t *testing.T) {
 
 func TestAcceptEventChecksTheSame(t *testing.T) {
 	i, n := open(t)
-	id, err := i.AcceptEvent(t.Context(), "ann", all, "topic.chat", "said", []byte(`{"a":1}`))
+	id, err := i.AcceptEvent(t.Context(), pub, all, "topic.chat", "said", []byte(`{"a":1}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if stored := read(t, n, "topic.chat"); len(stored) != 1 || n.CursorAt(stored[0].Seq) != id || string(stored[0].Data) != `{"a":1}` {
 		t.Errorf("%d stored, id %q", len(stored), id)
 	}
-	_, err = i.AcceptEvent(t.Context(), "ann", all, "topic.>", "", nil)
+	_, err = i.AcceptEvent(t.Context(), pub, all, "topic.>", "", nil)
 	expect(t, "subject", err, 400, "bad_subject")
-	_, err = i.AcceptEvent(t.Context(), "ann", all, "topic.a", "weft.x", nil)
+	_, err = i.AcceptEvent(t.Context(), pub, all, "topic.a", "weft.x", nil)
 	expect(t, "type", err, 422, "bad_event")
-	_, err = i.AcceptEvent(t.Context(), "ann", all, "topic.a", "", bytes.Repeat([]byte("x"), 1<<20+1))
+	_, err = i.AcceptEvent(t.Context(), pub, all, "topic.a", "", bytes.Repeat([]byte("x"), 1<<20+1))
 	expect(t, "size", err, 413, "too_large")
-	_, err = i.AcceptEvent(t.Context(), "ann", func(string) bool { return false }, "topic.a", "", nil)
+	_, err = i.AcceptEvent(t.Context(), pub, func(string) bool { return false }, "topic.a", "", nil)
 	expect(t, "may", err, 403, "forbidden")
 }
 
@@ -262,6 +279,6 @@ func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestBodyThatBreaksOff(t *testing.T) {
 	i := New(config, broken{errors.New("asked")}, prometheus.NewRegistry())
 	r := httptest.NewRequest("POST", "/?user=a", cut{})
-	_, err := i.Accept(t.Context(), r, "pub", all)
+	_, err := i.Accept(t.Context(), r, pub, all)
 	expect(t, "cut", err, 400, "bad_request")
 }

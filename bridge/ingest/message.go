@@ -16,7 +16,7 @@ import (
 // A message is the body of a request on its way to become events.
 type message struct {
 	query
-	publisher string
+	publisher jetstream.Publisher
 	may       func(subject string) bool
 	header    map[string]string // of all events, which share it
 	events    []jetstream.Event
@@ -34,7 +34,7 @@ func (m *message) structured(body []byte) error {
 		return badEvent(err)
 	}
 	m.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
-	return m.add(jetstream.Event{Type: a.Type, Data: body}, a)
+	return m.add(jetstream.Event{Type: a.Type, Data: body, JSON: true}, a)
 }
 
 // batch takes a list of structured CloudEvents.
@@ -64,7 +64,7 @@ func (m *message) entry(doc pointer.Document) error {
 	if err != nil {
 		return badEvent(err)
 	}
-	return m.add(jetstream.Event{Type: a.Type, Data: doc.Raw()}, a)
+	return m.add(jetstream.Event{Type: a.Type, Data: doc.Raw(), JSON: true}, a)
 }
 
 // binary takes a CloudEvent whose attributes are in the headers.
@@ -127,7 +127,7 @@ func (m *message) add(e jetstream.Event, a cloudevent.Attributes) error {
 	for _, s := range subjects {
 		e.Subject, e.Header = s, m.header
 		if a.ID != "" {
-			e.ID = jetstream.MsgID("c", m.publisher, a.Source+"#"+a.ID, s)
+			e.ID = m.publisher.EventID(a.Source, a.ID)
 		}
 		if err := e.Check(); err != nil {
 			return refused(err)
@@ -147,8 +147,8 @@ func (m *message) name(keys []string) {
 		return
 	}
 	for n := range m.events {
-		if e := &m.events[n]; e.ID == "" {
-			e.ID = jetstream.MsgID("h", m.publisher, keys[0], strconv.Itoa(n), e.Subject)
+		if e := &m.events[n]; e.ID.IsZero() {
+			e.ID = m.publisher.KeyID(keys[0], n)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func stored(err error) *Problem {
 	switch {
 	case errors.Is(err, jetstream.ErrDiskFull):
 		p = problem(http.StatusServiceUnavailable, "disk_full", "the disk is full; nothing is taken until there is room")
-	case errors.Is(err, subject.ErrSubject), errors.Is(err, jetstream.ErrType), errors.Is(err, jetstream.ErrTooLarge):
+	case errors.Is(err, subject.ErrSubject), errors.Is(err, jetstream.ErrType), errors.Is(err, jetstream.ErrTooLarge), errors.Is(err, jetstream.ErrJSON):
 		p = refused(err)
 	case errors.Is(err, jetstream.ErrRefused):
 		p = problem(http.StatusUnprocessableEntity, "bad_event", "the store refuses this event")

@@ -21,7 +21,7 @@ type query struct {
 }
 
 // read makes the events of a request.
-func (i *Ingest) read(r *http.Request, b *body, publisher string, may func(string) bool) ([]jetstream.Event, error) {
+func (i *Ingest) read(r *http.Request, b *body, publisher jetstream.Publisher, may func(string) bool) ([]jetstream.Event, error) {
 	q, err := readQuery(r.URL)
 	if err != nil {
 		return nil, err

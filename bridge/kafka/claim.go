@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -160,9 +159,8 @@ func (c *claim) prepare(m *sarama.ConsumerMessage) *task {
 		}
 	}
 	t.events, t.err = c.source.rule.Events(&rec)
-	offset := strconv.FormatInt(m.Offset, 10)
 	for i := range t.events {
-		t.events[i].ID = jetstream.MsgID("k", c.opts.Kafka.Name, c.topic, strconv.Itoa(int(c.partition)), offset, t.events[i].Subject)
+		t.events[i].ID = jetstream.RecordID(c.opts.Kafka.Name, c.topic, c.partition, m.Offset)
 	}
 	return t
 }

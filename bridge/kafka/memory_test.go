@@ -14,7 +14,7 @@ import (
 type memory struct {
 	mu      sync.Mutex
 	events  []jetstream.Event
-	ids     map[string]bool
+	ids     map[copyOf]bool
 	away    bool
 	changed chan struct{} // closed when away changes
 	refuse  func(jetstream.Event) error
@@ -22,7 +22,13 @@ type memory struct {
 	late    int // events put after Abandon
 }
 
-func newMemory() *memory { return &memory{ids: map[string]bool{}, changed: make(chan struct{})} }
+// copyOf is what an event is known by: one record may go to several subjects.
+type copyOf struct {
+	subject string
+	id      jetstream.MsgID
+}
+
+func newMemory() *memory { return &memory{ids: map[copyOf]bool{}, changed: make(chan struct{})} }
 
 func (m *memory) setAway(away bool) {
 	m.mu.Lock()
@@ -40,13 +46,13 @@ func (m *memory) all() []jetstream.Event {
 
 func (m *memory) count() int { return len(m.all()) }
 
-func (m *memory) HasID(_ context.Context, _, id string) (bool, error) {
+func (m *memory) HasID(_ context.Context, subject string, id jetstream.MsgID) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away {
 		return false, jetstream.ErrUnavailable
 	}
-	return m.ids[id], nil
+	return m.ids[copyOf{subject, id}], nil
 }
 
 func (m *memory) Majority(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc, error) {
@@ -100,7 +106,7 @@ func (p *memoryPipeline) Put(ctx context.Context, e jetstream.Event, mark int64)
 		}
 	}
 	p.store.events = append(p.store.events, e)
-	p.store.ids[e.ID] = true
+	p.store.ids[copyOf{e.Subject, e.ID}] = true
 	if mark >= 0 {
 		p.cfg.Stored(mark)
 	}

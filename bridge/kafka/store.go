@@ -11,7 +11,7 @@ import (
 // methods promise.
 type Store interface {
 	NewPipeline(jetstream.PipelineConfig) (Pipeline, error)
-	HasID(ctx context.Context, subject, id string) (bool, error)
+	HasID(ctx context.Context, subject string, id jetstream.MsgID) (bool, error)
 	Majority(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error)
 }
 

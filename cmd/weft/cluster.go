@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,13 +29,10 @@ and start a new one, with a name of its own and an empty data folder, which the
 seeds lead into the cluster. It gets the copies that the dead one had; weft cluster
 status shows when it has. A machine that lost only its disk needs no removal: start
 it again under its old name.`,
+		Example: `  weft cluster status --admin n2:4010
+  weft cluster remove n2`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return &usageError{msg: fmt.Sprintf("there is no command %q of weft cluster", args[0]), command: cmd.CommandPath()}
-		},
+		RunE: subcommands,
 	}
 	cmd.AddCommand(newStatusCommand(), newRemoveCommand())
 	return cmd
@@ -44,7 +40,7 @@ it again under its old name.`,
 
 func newStatusCommand() *cobra.Command {
 	var admin client.Admin
-	var asJSON bool
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show nodes, leaders and copies; exit code 1 when something is not well",
@@ -53,8 +49,8 @@ all members, EVENTS the stream; the others are buckets. Exit code 0 means that a
 members are there and ready, and all copies current; else it is 1, and standard
 error says what is wrong.`,
 		Example: `  weft cluster status
-  weft cluster status --admin http://n2:4010 --token … --json`,
-		Args: arguments(cobra.NoArgs),
+  weft cluster status --admin n2:4010 --token … --json`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := adminTarget(cmd, &admin); err != nil {
 				return err
@@ -64,8 +60,8 @@ error says what is wrong.`,
 				return adminHint(fmt.Errorf("ask for the nodes: %w", err))
 			}
 			problems := nodes.Problems()
-			if asJSON {
-				err = printJSON(cmd.OutOrStdout(), nodes, problems)
+			if *asJSON {
+				err = printJSON(cmd.OutOrStdout(), statusOf(nodes, problems))
 			} else {
 				err = printStatus(cmd.OutOrStdout(), &nodes)
 			}
@@ -76,7 +72,7 @@ error says what is wrong.`,
 		},
 	}
 	adminFlags(cmd, &admin)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	asJSON = jsonFlag(cmd)
 	return cmd
 }
 
@@ -92,14 +88,15 @@ func statusError(n *client.Nodes, problems []string) error {
 	return err
 }
 
-func printJSON(w io.Writer, n client.Nodes, problems []string) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(struct {
-		OK       bool     `json:"ok"`
-		Problems []string `json:"problems,omitempty"`
-		client.Nodes
-	}{len(problems) == 0, problems, n})
+// status is what a cluster says of itself, and what is wrong with it.
+type status struct {
+	OK       bool     `json:"ok"`
+	Problems []string `json:"problems,omitempty"`
+	client.Nodes
+}
+
+func statusOf(n client.Nodes, problems []string) status {
+	return status{len(problems) == 0, problems, n}
 }
 
 // printStatus writes two tables.
@@ -155,6 +152,7 @@ func since(t time.Time) string {
 
 func newRemoveCommand() *cobra.Command {
 	var admin client.Admin
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "remove NODE",
 		Short: "Remove a dead node for good",
@@ -166,7 +164,7 @@ passed.
 
 A node that is alive is not removed: stop it first.`,
 		Example: "  weft cluster remove n2",
-		Args:    arguments(cobra.ExactArgs(1)),
+		Args:    oneArgument("the node"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := adminTarget(cmd, &admin); err != nil {
 				return err
@@ -174,11 +172,15 @@ A node that is alive is not removed: stop it first.`,
 			if err := admin.Remove(cmd.Context(), args[0]); err != nil {
 				return removeHint(fmt.Errorf("remove %s: %w", args[0], err), args[0])
 			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]string{"removed": args[0]})
+			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is removed; start a node with another name in its place\n", args[0])
 			return err
 		},
 	}
 	adminFlags(cmd, &admin)
+	asJSON = jsonFlag(cmd)
 	return cmd
 }
 

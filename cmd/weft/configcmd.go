@@ -8,14 +8,20 @@ import (
 
 func newConfigCommand() *cobra.Command {
 	var reference bool
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check the configuration and print what is in effect",
 		Long: `Checks the configuration and prints what is in effect as YAML: defaults, file,
 environment and flags together. Secrets are masked; a comment says where each
 value that is no default came from.`,
-		Args: arguments(cobra.NoArgs),
+		Example: `  weft config --config weft.yaml
+  weft config --reference`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if reference && *asJSON {
+				return usage(cmd, "--reference is Markdown; leave --json out")
+			}
 			if reference {
 				return config.WriteReference(cmd.OutOrStdout())
 			}
@@ -23,11 +29,15 @@ value that is no default came from.`,
 			if err != nil {
 				return err
 			}
+			if *asJSON {
+				return l.WriteJSON(cmd.OutOrStdout())
+			}
 			return l.WriteYAML(cmd.OutOrStdout())
 		},
 	}
 	fileFlag(cmd)
 	overrideFlags(cmd)
 	cmd.Flags().BoolVar(&reference, "reference", false, "print the table of all keys in Markdown instead")
+	asJSON = jsonFlag(cmd)
 	return cmd
 }

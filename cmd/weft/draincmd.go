@@ -17,14 +17,16 @@ const drainLook = 200 * time.Millisecond
 func newDrainCommand() *cobra.Command {
 	var admin client.Admin
 	var noWait bool
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "drain",
 		Short: "Make a node say goodbye and stop, as SIGTERM does",
 		Long: `Makes a node say goodbye and stop, exactly as SIGTERM does: it is not ready any
 more, its sources stop, its clients are told to come back elsewhere, and the store
 is closed. Waits until the node does not answer any more.`,
-		Example: "  weft drain --admin http://n2:4010",
-		Args:    arguments(cobra.NoArgs),
+		Example: `  weft drain
+  weft drain --admin n2:4010 --no-wait`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := adminTarget(cmd, &admin); err != nil {
 				return err
@@ -37,14 +39,20 @@ is closed. Waits until the node does not answer any more.`,
 			if err != nil {
 				return adminHint(fmt.Errorf("drain: %w", err))
 			}
-			if noWait {
-				return nil
+			if !noWait {
+				if err := awaitGone(ctx, admin, before, cmd.ErrOrStderr()); err != nil {
+					return err
+				}
 			}
-			return awaitGone(ctx, admin, before, cmd.ErrOrStderr())
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]bool{"draining": true, "stopped": !noWait})
+			}
+			return nil
 		},
 	}
 	adminFlags(cmd, &admin)
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "return when the node has begun")
+	asJSON = jsonFlag(cmd)
 	return cmd
 }
 

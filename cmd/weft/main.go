@@ -7,6 +7,9 @@
 //	weft token     mint a token for development
 //	weft publish   publish an event through the admin listener
 //	weft listen    print a user's events as they arrive, and resume by itself
+//	weft users     show who is online, or one user's connections
+//	weft revoke    cut a session or a user off, take that back, list what is revoked
+//	weft health    ask whether a node is healthy, as a container's health check does
 //	weft cluster   look at a cluster, and remove a dead node from it
 //	weft export    write blacklist and routes to standard output
 //	weft import    read them from standard input

@@ -15,6 +15,7 @@ import (
 func newPublishCommand() *cobra.Command {
 	var p client.Publication
 	var admin client.Admin
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "publish (--user USER | --subject SUBJECT) PAYLOAD",
 		Short: "Publish an event through the admin listener",
@@ -25,10 +26,10 @@ Address and token of the admin listener come from the flags, else from the
 configuration (file or environment).`,
 		Example: `  weft publish --user ann --type greeting '{"hello":1}'
   weft publish --subject topic.hotel.42 - < offer.json`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: oneArgument("the payload"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (p.User == "") == (p.Subject == "") {
-				return &usageError{msg: "say who it is for with either --user or --subject", command: cmd.CommandPath()}
+				return usage(cmd, "say who it is for with either --user or --subject")
 			}
 			if err := adminTarget(cmd, &admin); err != nil {
 				return err
@@ -47,6 +48,9 @@ configuration (file or environment).`,
 			if err != nil {
 				return publishHint(err)
 			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string][]string{"ids": ids})
+			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(ids, "\n"))
 			return err
 		},
@@ -57,6 +61,7 @@ configuration (file or environment).`,
 	flags.StringVar(&p.Subject, "subject", "", "subject it is for: topic.hotel.42")
 	flags.StringVar(&p.Type, "type", "", "type of the event")
 	flags.StringVar(&p.Key, "key", "", "idempotency key; the same one again within two minutes stores nothing (default: a new one)")
+	asJSON = jsonFlag(cmd)
 	return cmd
 }
 

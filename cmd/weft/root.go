@@ -1,55 +1,98 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 )
 
 // newRoot makes the command with all its sub-commands.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "weft",
-		Short:         "An event gateway: from Kafka, NATS and HTTP to every browser a user has open",
+		Use:   "weft",
+		Short: "An event gateway: from Kafka, NATS and HTTP to every browser a user has open",
+		Long: `Weft is an event gateway: events from Kafka, NATS and HTTP go to every browser and
+device that a user has open.
+
+Commands that speak to a node find its admin listener in the configuration
+(--config, WEFT_CONFIG, WEFT_ADMIN_LISTEN, WEFT_ADMIN_TOKEN), or by --admin and
+--token. Exit codes: 0 done, 1 failed, 2 used wrongly.`,
+		Example: `  weft serve --config weft.yaml
+  weft publish --user ann '{"hello":1}'
+  weft users`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			msg := fmt.Sprintf("there is no command %q", args[0])
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				msg += "; did you mean " + near[0] + "?"
-			}
-			return &usageError{msg: msg, command: cmd.CommandPath()}
-		},
+		RunE:          subcommands,
 	}
-	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{msg: err.Error(), command: cmd.CommandPath()}
-	})
+	root.SetFlagErrorFunc(flagError)
+	built := thisBuild()
+	root.Version = built.Version
+	root.SetVersionTemplate(built.String())
 	root.AddCommand(
 		newServeCommand(),
 		newConfigCommand(),
 		newTokenCommand(),
 		newPublishCommand(),
 		newListenCommand(),
+		newUsersCommand(),
+		newRevokeCommand(),
+		newHealthCommand(),
 		newClusterCommand(),
 		newExportCommand(),
 		newImportCommand(),
 		newDrainCommand(),
 		newVersionCommand(),
 	)
+	root.SetHelpCommand(newHelpCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			ownUsage(c)
+		}
+	}
 	return root
 }
 
-// arguments is cobra's check of positional arguments with our kind of error.
-func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &usageError{msg: err.Error(), command: cmd.CommandPath()}
-		}
-		return nil
+// newHelpCommand is cobra's but for a topic that there is not.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Help about any command",
+		Long:    "Shows what a command does, its flags, and examples; weft COMMAND --help does the same.",
+		Example: "  weft help cluster status",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return subcommands(about, rest)
+			}
+			about.InitDefaultHelpFlag()
+			about.InitDefaultVersionFlag()
+			return about.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			if about, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, c := range about.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name())
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// ownUsage makes a command of cobra's, and those below it, refuse arguments as
+// ours do.
+func ownUsage(cmd *cobra.Command) {
+	if cmd.HasSubCommands() {
+		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, subcommands
+	} else {
+		cmd.Args = noArguments
+	}
+	for _, c := range cmd.Commands() {
+		ownUsage(c)
 	}
 }

@@ -2,9 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +44,9 @@ func (c leakCheck) Run() int {
 
 // Scripts are sessions at a terminal: testdata/*.txtar. PUBLIC, ADMIN and NATS
 // are free addresses; "await URL" waits until it answers 200,
+// "certificate CERT KEY NAME" makes a certificate for a name that vouches for itself,
+// "until REGEXP COMMAND" runs a command again and again until it prints that,
+// "exits CODE COMMAND" is exec of a command that must end with that code,
 // and "let NAME" gives NAME the first word of what the last command printed.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -53,7 +65,7 @@ func TestScript(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "let": let},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "let": let, "exits": exits, "until": until, "certificate": certificate},
 	})
 }
 
@@ -63,6 +75,61 @@ func let(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: let NAME, after a command that printed something")
 	}
 	ts.Setenv(args[0], words[0])
+}
+
+// exits runs a command whose exit code is part of what it promises.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		code = ended.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// until runs a command until what it prints matches.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND")
+	}
+	wanted := regexp.MustCompile("(?m)" + args[0])
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(20 * time.Second); ; {
+		if ts.Exec(args[1], args[2:]...) == nil && wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			ts.Fatalf("%v does not print %s", args[1:], wanted)
+		}
+	}
+}
+
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: certificate CERT KEY NAME")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{args[2]},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for i, block := range []*pem.Block{{Type: "CERTIFICATE", Bytes: cert}, {Type: "PRIVATE KEY", Bytes: private}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(block), 0o600))
+	}
 }
 
 func freeAddress() (string, error) {

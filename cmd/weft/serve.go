@@ -25,7 +25,7 @@ is closed. A second signal ends it at once.
 
 The log goes to standard error. The line "ready" names the addresses.`,
 		Example: "  weft serve --config weft.yaml",
-		Args:    arguments(cobra.NoArgs),
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := load(cmd)
 			if err != nil {

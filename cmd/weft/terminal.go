@@ -12,11 +12,6 @@ import (
 	"weft/config"
 )
 
-// A usageError is a command that was typed wrongly.
-type usageError struct{ msg, command string }
-
-func (e *usageError) Error() string { return e.msg }
-
 // hinted is an error with advice.
 type hinted struct {
 	error
@@ -59,7 +54,7 @@ func hintOf(err error) string {
 	case errors.As(err, &own):
 		return own.hint
 	case errors.As(err, &usage):
-		return "see " + usage.command + " --help"
+		return usage.hint()
 	case errors.As(err, &problems):
 		return "weft config --reference lists all keys, their variables and defaults"
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ func newTokenCommand() *cobra.Command {
 	var user, session string
 	var life time.Duration
 	var claims []string
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "token --user USER",
 		Short: "Mint a token for development",
@@ -26,13 +28,13 @@ key of auth.issuers that can sign: a secret, or a private key.
 A claim is NAME=VALUE; a value that is JSON is taken as JSON.`,
 		Example: `  weft token --config weft.yaml --user ann --ttl 10m --session s1
   weft token --config weft.yaml --user eve --claim 'roles=["support"]'`,
-		Args: arguments(cobra.NoArgs),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if user == "" {
-				return &usageError{msg: "name the user: --user", command: cmd.CommandPath()}
+				return usage(cmd, "name the user: --user")
 			}
 			if life <= 0 {
-				return &usageError{msg: "--ttl must be above zero", command: cmd.CommandPath()}
+				return usage(cmd, "--ttl must be above zero")
 			}
 			l, err := load(cmd)
 			if err != nil {
@@ -40,17 +42,20 @@ A claim is NAME=VALUE; a value that is JSON is taken as JSON.`,
 			}
 			if life > l.Auth.MaxTokenLife {
 				if cmd.Flags().Changed("ttl") {
-					return &usageError{msg: fmt.Sprintf("--ttl %v is above auth.max_token_life, %v", life, l.Auth.MaxTokenLife), command: cmd.CommandPath()}
+					return usage(cmd, "--ttl %v is above auth.max_token_life, %v", life, l.Auth.MaxTokenLife)
 				}
 				life = l.Auth.MaxTokenLife
 			}
 			set, err := parseClaims(claims)
 			if err != nil {
-				return &usageError{msg: err.Error(), command: cmd.CommandPath()}
+				return usage(cmd, "%v", err)
 			}
 			token, err := mint(&l.Config, user, session, life, set)
 			if err != nil {
 				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]any{"token": token, "claims": claimsOf(token)})
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
 			return err
@@ -62,7 +67,22 @@ A claim is NAME=VALUE; a value that is JSON is taken as JSON.`,
 	flags.StringVar(&session, "session", "", "session id, by which the token can be revoked (default: a random one)")
 	flags.DurationVar(&life, "ttl", time.Hour, "how long it is valid, at most auth.max_token_life")
 	flags.StringArrayVar(&claims, "claim", nil, "NAME=VALUE (repeatable)")
+	asJSON = jsonFlag(cmd)
 	return cmd
+}
+
+// claimsOf is the payload of a token (RFC 7519, section 3), which says what was
+// added: the session, and when it ends.
+func claimsOf(token string) json.RawMessage {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || !json.Valid(claims) {
+		return nil
+	}
+	return claims
 }
 
 func parseClaims(list []string) (map[string]any, error) {

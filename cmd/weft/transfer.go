@@ -20,7 +20,7 @@ node must be running. Events are not exported.
 
 The last line counts the entries; a file that was cut off has none.`,
 		Example: "  weft export > weft.jsonl",
-		Args:    arguments(cobra.NoArgs),
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := adminTarget(cmd, &admin); err != nil {
 				return err
@@ -39,6 +39,7 @@ The last line counts the entries; a file that was cut off has none.`,
 
 func newImportCommand() *cobra.Command {
 	var admin client.Admin
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use:   "import",
 		Short: "Read blacklist and routes from standard input",
@@ -53,7 +54,7 @@ stays. A route replaces the one of its name.
 Importing the same again changes nothing. After an error, which names the line,
 mend it and import again from the start.`,
 		Example: "  weft import < weft.jsonl",
-		Args:    arguments(cobra.NoArgs),
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := adminTarget(cmd, &admin); err != nil {
 				return err
@@ -66,10 +67,14 @@ mend it and import again from the start.`,
 			if err != nil {
 				return adminHint(fmt.Errorf("import: %w", err))
 			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), done)
+			}
 			return nil
 		},
 	}
 	adminFlags(cmd, &admin)
+	asJSON = jsonFlag(cmd)
 	return cmd
 }
 

@@ -9,20 +9,47 @@ import (
 )
 
 func newVersionCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON *bool
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print version, revision and Go version",
-		Args:  arguments(cobra.NoArgs),
+		Long: `Prints what was built: the version, the revision of the source, and the version of
+Go with the platform. weft --version does the same.`,
+		Example: `  weft version
+  weft version --json`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, revision := build()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "weft %s\nrevision %s\n%s %s/%s\n",
-				version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), thisBuild())
+			}
+			_, err := fmt.Fprint(cmd.OutOrStdout(), thisBuild())
 			return err
 		},
 	}
+	asJSON = jsonFlag(cmd)
+	return cmd
 }
 
-// build is what the Go command recorded about this binary.
+// built is what the Go command recorded about this binary.
+type built struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+func (b built) String() string {
+	return fmt.Sprintf("weft %s\nrevision %s\n%s %s/%s\n", b.Version, b.Revision, b.Go, b.OS, b.Arch)
+}
+
+func thisBuild() built {
+	b := built{Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	b.Version, b.Revision = build()
+	return b
+}
+
+// build is the version and the revision.
 func build() (version, revision string) {
 	version, revision = "unknown", "unknown"
 	info, ok := debug.ReadBuildInfo()

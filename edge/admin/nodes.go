@@ -79,33 +79,48 @@ type nodeList struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
-// missing are the members that are not among those that answered.
-func (l *nodeList) missing() []string {
-	var names []string
+// findMissing names the members that are not among those that answered, first as this
+// node knows the members, and once the groups have answered as their leader does: this
+// node hears of a removal up to a second later, and of nobody while its store is down.
+func (l *nodeList) findMissing(members []string) {
 	for _, g := range l.Groups {
-		if g.Name != jetstream.GroupMeta {
-			continue
-		}
-		for _, r := range g.Replicas {
-			if !slices.ContainsFunc(l.Items, func(n node) bool { return n.Name == r.Node }) {
-				names = append(names, r.Node)
+		if g.Name == jetstream.GroupMeta && g.Leader != "" {
+			members = nil
+			for _, r := range g.Replicas {
+				members = append(members, r.Node)
 			}
 		}
 	}
-	return names
+	l.Missing = slices.DeleteFunc(slices.Clone(members), func(name string) bool {
+		return slices.ContainsFunc(l.Items, func(n node) bool { return n.Name == name })
+	})
 }
 
+// leadersTime is how long leaders are waited for once a member has not answered: it
+// may have been the one that led, and who asks wants to know who is missing now.
+const leadersTime = 400 * time.Millisecond
+
 func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) error {
+	asking, stop := context.WithCancel(r.Context())
+	defer stop()
+	groups := make(chan []jetstream.Group, 1)
+	go func() { groups <- a.deps.Node.Groups(asking) }()
 	said, tally, err := peers.Ask[node](r.Context(), a.deps.Node, questionNode, struct{}{})
 	if err != nil {
 		return err
 	}
-	list := nodeList{page: page[node]{Items: []node{}}, Tally: tally, Groups: a.deps.Node.Groups(r.Context())}
+	list := nodeList{page: page[node]{Items: []node{}}, Tally: tally}
 	for _, s := range said {
 		list.Items = append(list.Items, s.Answer)
 	}
 	slices.SortFunc(list.Items, func(x, y node) int { return strings.Compare(x.Name, y.Name) })
-	list.Missing = list.missing()
+	members := a.deps.Node.Members()
+	list.findMissing(members)
+	if len(list.Missing) > 0 {
+		defer time.AfterFunc(leadersTime, stop).Stop()
+	}
+	list.Groups = <-groups
+	list.findMissing(members)
 	return answer(w, http.StatusOK, list)
 }
 

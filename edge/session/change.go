@@ -6,14 +6,20 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"weft/edge/auth"
 	"weft/edge/problem"
+	"weft/jetstream/feed"
 	"weft/jetstream/subject"
 )
 
 // MaxSubjects bounds how many subjects a session may ask for.
 const MaxSubjects = 256
+
+// retryShare is when one may try again who has found no room for a wildcard. Room
+// appears when somebody lets one go.
+const retryShare = 5 * time.Second
 
 // A Change alters an open session, all of it or nothing.
 type Change struct {
@@ -27,7 +33,7 @@ type Change struct {
 }
 
 // Check reports why id may not ask for subjects: bad_request when there are too
-// many or one twice, bad_subject, or forbidden.
+// many or one twice, bad_subject, forbidden, or limit when too many are wildcards.
 func Check(id *auth.Identity, subjects []string) error {
 	if len(subjects) > MaxSubjects {
 		return problem.New(problem.BadRequest, fmt.Sprintf("more than %d subjects", MaxSubjects))
@@ -45,7 +51,31 @@ func Check(id *auth.Identity, subjects []string) error {
 			return problem.New(problem.Forbidden, "the token does not allow one of the subjects")
 		}
 	}
+	return checkWildcards(union(id.Subscribe, subjects))
+}
+
+// checkWildcards bounds how many of a session's subjects are wildcards, each of
+// which is work for the store whatever the others ask for.
+func checkWildcards(subjects []string) error {
+	n := 0
+	for _, s := range subjects {
+		if subject.IsPattern(s) {
+			n++
+		}
+	}
+	if n > feed.MaxWildcards {
+		return problem.New(problem.Limit, fmt.Sprintf("more than %d wildcards in one connection", feed.MaxWildcards)).Retry(retryShare)
+	}
 	return nil
+}
+
+// Unfollowed is the cause with which a session ends that cannot follow its
+// subjects.
+func Unfollowed(err error) Cause {
+	if errors.Is(err, feed.ErrPatterns) {
+		return Limit
+	}
+	return NotReady
 }
 
 // Apply makes a change and returns the subjects in force. It blocks until new
@@ -82,6 +112,9 @@ func (s *Session) Apply(ctx context.Context, c Change, rekey func(*Session, *aut
 	if len(asked) > MaxSubjects {
 		return nil, problem.New(problem.BadRequest, fmt.Sprintf("more than %d subjects", MaxSubjects))
 	}
+	if err := checkWildcards(union(id.Subscribe, asked)); err != nil {
+		return nil, err
+	}
 	if c.Identity != nil {
 		if err := rekey(s, id); err != nil {
 			return nil, err
@@ -116,6 +149,12 @@ func follow(ctx context.Context, r Reader, wanted []string, lastID string) ([]st
 		if err := r.Subscribe(ctx, more, lastID); err != nil {
 			if p, ok := errors.AsType[*problem.Problem](err); ok {
 				return nil, p
+			}
+			switch {
+			case errors.Is(err, feed.ErrShare):
+				return nil, problem.New(problem.Limit, "this user follows too many wildcards").Retry(retryShare)
+			case errors.Is(err, feed.ErrPatterns):
+				return nil, problem.New(problem.Limit, "this node follows too many wildcards").Retry(retryShare)
 			}
 			return nil, problem.New(problem.StoreUnavailable, "the subjects could not be followed now; try again")
 		}

@@ -18,7 +18,8 @@ const (
 	Unauthorised
 	// Slow: the client did not keep up with live events.
 	Slow
-	// Limit: there are as many connections as the configuration allows.
+	// Limit: there are as many connections as the configuration allows, or as many
+	// wildcards as a user or the node may follow.
 	Limit
 	// Disconnected: an operator ended it and it is not to come back.
 	Disconnected
@@ -57,7 +58,7 @@ var endings = [causes]Ending{
 	Revoked:      {Reason: "revoked", Close: 4403, Code: problem.TokenRevoked, Detail: "the token was revoked", Cut: true},
 	Unauthorised: {Reason: "unauthorised", Close: 4403, Code: problem.Forbidden, Detail: "the token does not allow what the connection follows", Cut: true},
 	Slow:         {Reason: "slow", Reconnect: true, Close: 4408, Cut: true},
-	Limit:        {Reason: "limit", Reconnect: true, Close: 4429, Code: problem.Limit, Detail: "too many connections; come back later"},
+	Limit:        {Reason: "limit", Reconnect: true, Close: 4429, Code: problem.Limit, Detail: "too many connections, or wildcards; come back later"},
 	Disconnected: {Reason: "disconnected", Close: 4410, Code: problem.Forbidden, Detail: "the connection was ended by an operator"},
 	Dismissed:    {Reason: "disconnected", Reconnect: true, Close: 4410},
 	Draining:     {Reason: "drain", Reconnect: true, Close: 1012},

@@ -338,6 +338,9 @@ func (s *Session) CaughtUp() { s.out.CaughtUp() }
 // Room implements feed.Receiver.
 func (s *Session) Room(ctx context.Context) error { return s.out.Room(ctx) }
 
+// Owner implements feed.Receiver. Visitors without a user have one share together.
+func (s *Session) Owner() string { return s.Identity().User }
+
 // union is a and what b adds to it.
 func union(a, b []string) []string {
 	if len(b) == 0 {

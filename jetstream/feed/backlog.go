@@ -17,7 +17,7 @@ type backlog struct {
 }
 
 func (b *backlog) keep(m *Message) {
-	b.last = m.Seq
+	b.last = max(b.last, m.Seq)
 	if b.lost {
 		return
 	}

@@ -67,6 +67,7 @@ type client struct {
 	caught  int
 	changed chan struct{}
 	stop    bool // takes no history any more
+	owner   string
 }
 
 func newClient(t testing.TB) *client { return &client{t: t, changed: make(chan struct{}, 1)} }
@@ -100,6 +101,7 @@ func (c *client) Event(m *Message, id string) {
 	}
 	c.note(func() { c.events, c.id = append(c.events, m.Subject+" "+string(m.Data)), id })
 }
+func (c *client) Owner() string { return c.owner }
 func (c *client) Room(ctx context.Context) error {
 	c.mu.Lock()
 	stop := c.stop

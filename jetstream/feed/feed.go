@@ -39,6 +39,9 @@ type feed struct {
 	last    uint64 // newest message that came since it was opened, 0 for none
 	target  uint64 // while it catches up: all up to here must have been read
 	waiting backlog
+	record  record // of what only delivery copies speak for
+	doubted bool   // something speaks against the record
+	accused int    // copies that the record speaks against
 	links   []*link
 }
 
@@ -66,16 +69,20 @@ func (f *feed) subscription() *nats.Subscription {
 func (f *feed) copy(m *Message) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch {
-	case !f.live:
+	if !f.live {
 		f.waiting.keep(m)
-	case m.Seq <= f.cursor: // seen
-	case m.previous > f.cursor:
+		return
+	}
+	switch f.judgeLocked(m) {
+	case isNext:
+		f.record.add(m, f.hub.safe)
+		f.handLocked(m)
+	case isBeyond:
 		f.hub.metrics.gaps.Inc()
 		f.waiting.keep(m)
 		f.suspendLocked(m.previous)
-	default:
-		f.handLocked(m)
+	case isDoubtful:
+		f.doubtLocked(m)
 	}
 }
 
@@ -85,9 +92,12 @@ func (f *feed) copy(m *Message) {
 func (f *feed) suspect(until uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.wild || until <= f.cursor {
-		return
+	if !f.wild && until > f.cursor {
+		f.suspectLocked(until)
 	}
+}
+
+func (f *feed) suspectLocked(until uint64) {
 	f.target = max(f.target, until)
 	if f.live {
 		f.suspendLocked(until)
@@ -98,7 +108,10 @@ func (f *feed) suspect(until uint64) {
 // this sequence. All up to the safe floor has been handed on: it need not, and
 // after a long time cannot, be proved again.
 func (f *feed) suspendLocked(missing uint64) {
-	f.cursor = max(f.cursor, min(f.hub.safe(), missing-1))
+	proved := min(f.hub.safe(), missing-1)
+	f.record.prove(proved)
+	f.record.proved = max(f.record.proved, proved)
+	f.cursor = max(f.cursor, proved)
 	f.live = false
 	for _, l := range f.links {
 		l.hold(true)
@@ -124,18 +137,23 @@ func (f *feed) settle() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.waiting.lost {
+		f.target = max(f.target, f.waiting.last)
 		f.waiting = backlog{}
 		return false
 	}
 	for i, m := range f.waiting.messages {
-		if m.Seq <= f.cursor {
-			continue
-		}
-		if m.previous > f.cursor {
+		switch f.judgeLocked(m) {
+		case isNext:
+			f.record.add(m, f.hub.safe)
+			f.handLocked(m)
+		case isBeyond:
 			f.waiting.messages = f.waiting.messages[i:]
 			return false
+		case isDoubtful:
+			f.waiting.messages = f.waiting.messages[i+1:]
+			f.accuseLocked(m)
+			return false
 		}
-		f.handLocked(m)
 	}
 	f.waiting = backlog{}
 	if f.cursor < f.target {
@@ -151,7 +169,7 @@ func (f *feed) settle() bool {
 // catchUp reads what is missing after the cursor and makes the feed live again.
 // When it is gone for good, everybody is told.
 func (f *feed) catchUp(ctx context.Context) {
-	for f.readOn(ctx) {
+	for f.prove(ctx) && f.readOn(ctx) {
 		if f.settle() {
 			return
 		}
@@ -183,6 +201,7 @@ func (f *feed) readOn(ctx context.Context) bool {
 				f.hub.metrics.recovered.Inc()
 				f.handLocked(m)
 			}
+			f.record.settle(f.cursor)
 		}
 		f.mu.Unlock()
 		if past.pending == 0 {
@@ -192,7 +211,8 @@ func (f *feed) readOn(ctx context.Context) bool {
 }
 
 // bridge deals with a gap that a read did not fill: either the replica that was
-// read lags, or what is missing is gone, or nothing is missing.
+// read lags, or what is missing is gone, or nothing is missing. Of a copy that
+// waits beyond it nothing is believed that the leader does not say, too.
 func (f *feed) bridge(ctx context.Context) {
 	f.mu.Lock()
 	from, until := f.cursor, uint64(0)
@@ -219,12 +239,28 @@ func (f *feed) bridge(ctx context.Context) {
 		pause(ctx, lagPause)
 		return
 	}
+	end := until
+	if gap && next != until { // the copy is gone, too, or never was stored
+		var err error
+		if end, err = f.hub.end(ctx); err != nil {
+			return
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.cursor < from: // the stream was made anew
-	case gap:
-		f.resetLocked(until - 1)
+	case gap && len(f.waiting.messages) > 0:
+		f.waiting.messages = f.waiting.messages[1:]
+		if end < until {
+			f.hub.forged(f.subject, 1)
+			return
+		}
+		if next == until { // it is read, as it is stored
+			f.target = max(f.target, until)
+			until--
+		}
+		f.resetLocked(until)
 	case f.target < until:
 		f.target = 0 // what was removed before, the next read finds out
 	}
@@ -239,6 +275,7 @@ func (f *feed) position() uint64 {
 // resetLocked tells all live connections that history is gone up to head.
 func (f *feed) resetLocked(head uint64) {
 	f.cursor = max(f.cursor, head)
+	f.record.settle(f.cursor)
 	for _, l := range f.links {
 		l.lose(ReasonTrimmed, f.cursor)
 	}
@@ -249,6 +286,8 @@ func (f *feed) recreated() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cursor, f.last, f.target, f.waiting = 0, 0, 0, backlog{}
+	f.record.settle(0)
+	f.doubted, f.accused = false, 0
 	f.reached.Store(0)
 	for _, l := range f.links {
 		l.restart()
@@ -283,7 +322,16 @@ func (f *feed) detach(l *link) {
 	f.links[n] = nil
 	f.links = f.links[:n]
 	f.mu.Unlock()
-	f.hub.release(f)
+	f.hub.release(f, l.reader.rcv.Owner())
+}
+
+// end lets go of what the feed holds. Nobody can find it any more.
+func (f *feed) end() {
+	f.life.end()
+	if sub := f.subscription(); sub != nil {
+		// A connection that is gone has no subscriptions either.
+		_ = sub.Unsubscribe()
+	}
 }
 
 // insist calls f until it succeeds. It fails only when ctx ends first, with its

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,15 +41,9 @@ const (
 	// linger is how long a feed stays after its last connection has left, so
 	// that a page reload costs nothing.
 	linger = 5 * time.Second
-	// maxPatterns bounds the distinct wildcards that a node follows.
-	maxPatterns = 64
 	// readyWithin is how fresh a node's ticks must be.
 	readyWithin = 20 * time.Second
 )
-
-// ErrPatterns is returned when more than 64 distinct wildcards are asked of a
-// node.
-var ErrPatterns = errors.New("too many distinct wildcards on this node")
 
 var errClosed = errors.New("the node is closing")
 
@@ -64,11 +59,15 @@ type Hub struct {
 	tickOut string         // subject of this node's ticks
 
 	mu       sync.RWMutex
-	feeds    map[string]*feed // by the subject of the delivery copies, or the wildcard
-	patterns int
+	feeds    map[string]*feed   // by the subject of the delivery copies, or the wildcard
+	patterns map[*feed]struct{} // those of wildcards
+	shares   shares
 	closed   bool
 
 	openings  openings
+	claims    claims
+	forgeries forgeries
+	stream    atomic.Pointer[jetstream.StreamID] // of which all feeds are
 	ticks     ticks
 	state     question[jetstream.State]
 	position  question[uint64]
@@ -86,6 +85,7 @@ const room = 1024
 // New makes a hub on an opened node.
 func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub {
 	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed, room),
+		patterns: make(map[*feed]struct{}), shares: make(shares),
 		copies: make(chan *nats.Msg, liveBuffer), tickOut: subject.Out + "tick." + node.Token()}
 	h.state.ask, h.position.ask = node.State, node.Position
 	h.ticks.made = time.Now()
@@ -191,19 +191,52 @@ func (h *Hub) read() {
 			h.metrics.overflows.Inc()
 			h.ticks.disturb()
 		}
-		s, err := jetstream.ParseStored(m)
-		if err != nil {
-			h.metrics.foreign.Inc()
-			continue
+		h.take(m)
+	}
+}
+
+// take gives a copy to its feed.
+func (h *Hub) take(m *nats.Msg) {
+	s, err := jetstream.ParseCopy(m)
+	if err != nil {
+		h.refuse(m, err)
+		return
+	}
+	f := h.lookup(m.Subject)
+	switch {
+	case f == nil:
+		if strings.HasPrefix(m.Subject, h.tickOut) && h.ticks.own(s.Data) {
+			h.ticked(s.Seq)
 		}
+	case s.Seq > h.ticks.last.Load()+reach:
+		h.claimed(f, s.Seq)
+	default:
 		h.ticks.passed(s.Seq)
-		if f := h.lookup(m.Subject); f != nil {
-			h.ticks.news.Store(s.Seq)
-			f.copy(newMessage(&s, h.node.StreamID()))
-		} else if len(m.Subject) >= len(h.tickOut) && m.Subject[:len(h.tickOut)] == h.tickOut {
-			h.ticks.seen(s.Seq)
+		h.ticks.news.Store(s.Seq)
+		f.copy(newMessage(&s, h.node.StreamID()))
+	}
+}
+
+// refuse counts a copy that cannot be taken.
+func (h *Hub) refuse(m *nats.Msg, err error) {
+	if errors.Is(err, jetstream.ErrForged) {
+		h.forged(m.Subject, 1)
+	} else {
+		h.metrics.foreign.Inc()
+	}
+}
+
+// ticked is called by the reader for each tick of this node. Copies come in the
+// order of the stream: what claimed to be later, and came before, did not come from
+// the leader that the tick came from.
+func (h *Hub) ticked(seq uint64) {
+	if h.ticks.high.Load() > seq {
+		for _, f := range h.all() {
+			f.outrun(seq)
 		}
 	}
+	h.ticks.high.Store(seq)
+	h.ticks.seen(seq)
 }
 
 // flush returns when the server knows all subscriptions made before.
@@ -269,52 +302,73 @@ func (h *Hub) all() []*feed {
 	return list
 }
 
-// acquire returns the feed of a subject, opened. release must be called.
-func (h *Hub) acquire(ctx context.Context, s string) (*feed, error) {
-	key, wild := subject.Out+s, subject.IsPattern(s)
-	if wild {
-		key = s
+// acquire returns the feed of a subject, opened, for a connection of owner. release
+// must be called.
+func (h *Hub) acquire(ctx context.Context, s, owner string) (*feed, error) {
+	f, err := h.enter(s, owner)
+	if err != nil {
+		return nil, err
 	}
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		return nil, errClosed
-	}
-	f := h.feeds[key]
-	if f == nil {
-		if wild && h.patterns >= maxPatterns {
-			h.mu.Unlock()
-			return nil, ErrPatterns
-		}
-		f = newFeed(h, s, key, wild)
-		h.feeds[key] = f
-		if wild {
-			h.patterns++
-		}
-		h.metrics.feeds.Inc()
-		h.open(f)
-	}
-	f.users++
-	if f.leaving != nil {
-		f.leaving.Stop()
-		f.leaving = nil
-	}
-	h.mu.Unlock()
 	select {
 	case <-f.opened:
 		return f, nil
 	case <-ctx.Done():
-		h.release(f)
+		h.release(f, owner)
 		return nil, ctx.Err()
 	case <-h.ctx.Done():
 		return nil, errClosed
 	}
 }
 
-// release lets go of a feed; some time after the last one has it ends.
-func (h *Hub) release(f *feed) {
+// enter counts a connection in at the feed of a subject, which is made if there is
+// none.
+func (h *Hub) enter(s, owner string) (*feed, error) {
+	key, wild := subject.Out+s, subject.IsPattern(s)
+	if wild {
+		key = s
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errClosed
+	}
+	f := h.feeds[key]
+	if wild {
+		if err := h.shares.room(owner, f); err != nil {
+			return nil, err
+		}
+	}
+	if f == nil {
+		if wild && len(h.patterns) >= maxPatterns && !h.spareLocked() {
+			return nil, ErrPatterns
+		}
+		f = newFeed(h, s, key, wild)
+		h.feeds[key] = f
+		if wild {
+			h.patterns[f] = struct{}{}
+		}
+		h.metrics.feeds.Inc()
+		h.open(f)
+	}
+	if wild {
+		h.shares.take(owner, f)
+	}
+	f.users++
+	if f.leaving != nil {
+		f.leaving.Stop()
+		f.leaving = nil
+	}
+	return f, nil
+}
+
+// release lets go of a feed for a connection of owner; some time after the last one
+// has it ends.
+func (h *Hub) release(f *feed, owner string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f.wild {
+		h.shares.give(owner, f)
+	}
 	if f.users--; f.users > 0 || h.closed {
 		return
 	}
@@ -327,15 +381,14 @@ func (h *Hub) drop(f *feed) {
 		h.mu.Unlock()
 		return
 	}
-	delete(h.feeds, f.key)
-	if f.wild {
-		h.patterns--
-	}
+	h.forgetLocked(f)
 	h.mu.Unlock()
+	f.end()
+}
+
+// forgetLocked takes a feed that nobody follows out of the hub; it must be ended.
+func (h *Hub) forgetLocked(f *feed) {
+	delete(h.feeds, f.key)
+	delete(h.patterns, f)
 	h.metrics.feeds.Dec()
-	f.life.end()
-	if sub := f.subscription(); sub != nil {
-		// A connection that is gone has no subscriptions either.
-		_ = sub.Unsubscribe()
-	}
 }

@@ -34,7 +34,7 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ 
 		if slices.ContainsFunc(j.links, func(l *link) bool { return l.feed.subject == s }) {
 			continue
 		}
-		f, err := r.hub.acquire(ctx, s)
+		f, err := r.hub.acquire(ctx, s, r.rcv.Owner())
 		if err != nil {
 			return nil, err
 		}
@@ -75,14 +75,14 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, re
 	for _, seq := range parsed.Above {
 		top = max(top, seq)
 	}
-	if top > max(h.safe(), h.ticks.high.Load()) {
-		// Newer than what this node has read: from the future, unless the
-		// stream has come that far. A leader that was cut off and has not
-		// noticed does not know, so a majority is asked.
+	if top > max(h.safe(), h.ticks.last.Load()) {
+		// Newer than what this node knows: from the future, unless the stream has
+		// come that far. A leader that was cut off and has not noticed does not
+		// know, so before it is called that a majority is asked.
 		var st jetstream.State
 		var last uint64
 		if err := h.insist(ctx, func() (err error) {
-			if st, err = h.state.fresh(ctx); err == nil {
+			if st, err = h.state.fresh(ctx); err == nil && top > st.Last {
 				last, err = h.position.fresh(ctx)
 			}
 			return err
@@ -92,7 +92,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, re
 		if st.ID != parsed.Stream {
 			return nil, ReasonRecreated, nil
 		}
-		if top > last {
+		if top > max(st.Last, last) {
 			return nil, ReasonUnknown, nil
 		}
 	}
@@ -188,10 +188,10 @@ func (r *Reader) enterLocked(j *join) {
 	}
 	for _, l := range j.links {
 		l.joined = true
-		if l.renewed {
+		if l.renewed != nil {
 			l.renewLocked()
-			l.behind, floor = true, 0
-			j.lost, j.reason = append(slices.DeleteFunc(j.lost, func(o *link) bool { return o == l }), l), ReasonRecreated
+			l.behind, floor = true, min(floor, l.pos)
+			j.lost, j.reason = append(slices.DeleteFunc(j.lost, func(o *link) bool { return o == l }), l), l.renewed.reason
 		} else if l.before != nil { // that has gone on meanwhile
 			l.pos = max(l.pos, l.before.pos)
 		}

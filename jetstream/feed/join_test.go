@@ -17,6 +17,7 @@ func unreachable(t *testing.T) (h *Hub, cursor string) {
 	cursor = c.lastID()
 	publish(t, h, "user.ann", 2, 1)
 	c.untilEvents(2)
+	h.waitFloor(t) // else whether the cursor is of the future had to be asked first
 	if err := h.node.Close(); err != nil {
 		t.Fatal(err)
 	}

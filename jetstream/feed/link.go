@@ -13,11 +13,11 @@ type link struct {
 	feed   *feed
 	index  int
 
-	joined  bool // it is part of the reader
-	renewed bool // the stream was made anew; what is being read is of the old one
-	live    bool // it gets messages as they come
-	held    bool // its feed is catching up
-	gone    bool // unsubscribed
+	joined  bool     // it is part of the reader
+	live    bool     // it gets messages as they come
+	held    bool     // its feed is catching up
+	gone    bool     // unsubscribed
+	renewed *renewal // it begins anew; what is being read does not count
 	pos     uint64
 	start   uint64 // the feed's cursor when the link was attached
 	target  uint64 // the newest message that history must be read up to
@@ -100,26 +100,56 @@ func (l *link) lose(reason string, head uint64) {
 	r.resetLocked([]*link{l}, reason)
 }
 
-// restart puts a connection at the beginning of a new stream. A link that is
-// still joining learns of it when it becomes part of the connection.
-func (l *link) restart() {
+// A renewal is why and where a link begins anew.
+type renewal struct {
+	reason string
+	base   uint64
+}
+
+// recreation is the renewal in a stream that was made anew.
+var recreation = &renewal{reason: ReasonRecreated}
+
+// restart puts a connection at the beginning of a new stream.
+func (l *link) restart() { l.renew(recreation, func() bool { return true }) }
+
+// goBack puts a connection that has seen what the stream has not sent, up to a
+// sequence that may never come, back to where the stream was. One that has not got
+// so far only forgets what waits for it; one that was beyond before, by what it got
+// elsewhere, has seen nothing of it.
+func (l *link) goBack(base, cursor uint64) {
+	l.renew(&renewal{ReasonUnknown, base}, func() bool {
+		if l.pos > base {
+			return l.pos <= cursor
+		}
+		if !l.live {
+			l.queue = backlog{lost: true, last: base}
+		}
+		return false
+	})
+}
+
+// renew makes a link begin anew if it must. One that is still joining learns of it
+// when it becomes part of the connection.
+func (l *link) renew(n *renewal, must func() bool) {
 	r := l.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l.gone || r.closed {
+	if l.gone || r.closed || !must() {
 		return
 	}
-	l.renewed, l.queue = true, backlog{}
+	l.renewed, l.queue = n, backlog{}
 	if l.joined {
 		l.renewLocked()
-		r.resetLocked([]*link{l}, ReasonRecreated)
+		r.resetLocked([]*link{l}, n.reason)
 	}
 }
 
-// renewLocked forgets all positions in the old stream.
+// renewLocked forgets all positions but the base.
 func (l *link) renewLocked() {
-	l.pos, l.start, l.target, l.first, l.tally, l.had = 0, 0, 0, nil, tally{}, nil
-	l.reader.floor = 0
+	l.pos, l.start, l.target, l.first, l.tally, l.had = l.renewed.base, 0, 0, nil, tally{}, nil
+	if l.renewed == recreation {
+		l.reader.floor = 0
+	}
 }
 
 // drainLocked makes the link live with what waited for it. It reports false

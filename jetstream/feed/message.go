@@ -21,12 +21,13 @@ type Message struct {
 	stream   jetstream.StreamID
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
 	crowd    atomic.Int32
+	stamp    uint32 // see jetstream.Stored.Stamp
 	id       atomic.Pointer[string]
 	frames   [Formats]atomic.Pointer[[]byte]
 }
 
 func newMessage(s *jetstream.Stored, stream jetstream.StreamID) *Message {
-	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stream: stream}
+	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stamp: s.Stamp(), stream: stream}
 	var err error
 	if m.Type, err = jetstream.TypeOf(s); err != nil {
 		m.Type, m.dropped = "", true

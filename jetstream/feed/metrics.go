@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	feeds, floor                                          prometheus.Gauge
 	gaps, recovered, rereads, retries, overflows, foreign prometheus.Counter
-	dropped, replays, exact, resets                       prometheus.Counter
+	dropped, replays, exact, resets, forged               prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -28,6 +28,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		retries:   counter("retries_total", "Requests to the store that had to be repeated."),
 		overflows: counter("overflows_total", "Delivery copies read while so many waited that others may have been dropped."),
 		foreign:   counter("foreign_total", "Delivery copies whose headers cannot be read."),
+		forged:    counter("forged_total", "Delivery copies found that the stream did not send."),
 		dropped:   counter("dropped_total", "Messages not shown because their type is forbidden."),
 		replays:   counter("replays_total", "Subjects of returning clients that history was read for."),
 		exact:     counter("current_total", "Subjects of returning clients that had missed nothing."),

@@ -117,6 +117,7 @@ func (f *feed) subscribe() (err error) {
 func (f *feed) begin(cursor uint64) {
 	f.mu.Lock()
 	f.cursor = cursor
+	f.record.settle(cursor)
 	f.mu.Unlock()
 	if !f.settle() {
 		f.work(f.catchUp)

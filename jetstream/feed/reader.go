@@ -36,7 +36,7 @@ type Opened struct {
 	Subjects []string
 }
 
-// A Receiver is a connection's side of a Reader. All its methods but Room are
+// A Receiver is a connection's side of a Reader. All its methods but Room and Owner are
 // called one at a time, with the Reader's lock held: they must not block and
 // must not call the Reader.
 type Receiver interface {
@@ -56,6 +56,9 @@ type Receiver interface {
 	// Room blocks until the connection's queue has room for more history, or
 	// ctx ends. It is called without locks.
 	Room(ctx context.Context) error
+	// Owner is whose share of the node's wildcards the connection has, always the
+	// same. It may be called at any time.
+	Owner() string
 }
 
 // A Reader is one connection's set of subjects. Its methods may be called

@@ -42,7 +42,7 @@ func (r *Reader) replayLink(ctx context.Context, l *link) error {
 				r.mu.Unlock()
 				return err
 			}
-			if l.renewed {
+			if l.renewed != nil {
 				r.mu.Unlock()
 				break // the rest is of the old stream
 			}
@@ -66,7 +66,7 @@ func (r *Reader) nextPart(ctx context.Context, l *link) (past history, _ error) 
 		return *first, nil
 	}
 	err, pos := l.endedLocked(), l.pos
-	l.renewed = false
+	l.renewed = nil
 	r.mu.Unlock()
 	if err != nil {
 		return past, err
@@ -88,7 +88,7 @@ func (r *Reader) loseAll(l *link, head uint64) bool {
 	if l.gone || r.closed {
 		return true
 	}
-	if l.renewed {
+	if l.renewed != nil {
 		return false // it was gone from the old stream
 	}
 	l.pos, l.tally = max(l.pos, head), tally{}
@@ -105,7 +105,7 @@ func (r *Reader) finish(ctx context.Context, l *link) (bool, error) {
 			r.mu.Unlock()
 			return true, err
 		}
-		if l.renewed {
+		if l.renewed != nil {
 			r.mu.Unlock()
 			return false, nil
 		}

@@ -59,7 +59,7 @@ func (h *Hub) reread(from, to uint64) (n int, whole bool) {
 			from = m.Seq + 1
 			n++
 			if f := h.lookup(subject.Out + m.Subject); f != nil {
-				f.suspect(m.Seq)
+				f.missed(m.Seq, m.Stamp())
 			}
 		}
 		if b.Pending > 0 {
@@ -88,4 +88,5 @@ func (h *Hub) recreated(id jetstream.StreamID) {
 	for _, f := range h.all() {
 		f.recreated()
 	}
+	h.stream.Store(&id)
 }

@@ -67,7 +67,7 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 }
 
 func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject string, n int) {
-	e := jetstream.Event{Subject: subject, Data: fmt.Append(nil, n), ID: jetstream.MsgID("t", fmt.Sprint(n), subject)}
+	e := jetstream.Event{Subject: subject, Data: fmt.Append(nil, n), ID: jetstream.Operators.KeyID("t", n)}
 	for {
 		if _, err := at().node.Publish(ctx, e); err == nil {
 			return

@@ -1,7 +1,11 @@
 package feed
 
 import (
+	"bytes"
+	"crypto/rand"
+	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +37,38 @@ type ticks struct {
 	epoch     atomic.Uint64 // counts what may have lost copies
 	news      atomic.Uint64 // the newest of all else that was read
 	rereading atomic.Bool
+
+	mu   sync.Mutex
+	sent [][]byte // payloads of ticks that have not come back, the oldest first
+}
+
+// maxSent bounds the ticks that may still come back.
+const maxSent = 64
+
+// payload makes the payload of a tick, by which the node knows it again.
+func (t *ticks) payload() []byte {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.sent) == maxSent {
+		t.sent = slices.Delete(t.sent, 0, 1)
+	}
+	t.sent = append(t.sent, b)
+	return b
+}
+
+// own reports whether a tick is one of this node's that has not come back yet.
+// Nobody else can make one.
+func (t *ticks) own(payload []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.IndexFunc(t.sent, func(b []byte) bool { return bytes.Equal(b, payload) })
+	if i < 0 {
+		return false
+	}
+	t.sent = slices.Delete(t.sent, i, i+1)
+	return true
 }
 
 func (t *ticks) disturb() { t.epoch.Add(1) }
@@ -109,7 +145,7 @@ func (w *watch) send() {
 	if now := time.Now(); now.Sub(w.marked) >= every {
 		mark, w.marked = strconv.FormatInt(now.UnixMilli()/every.Milliseconds(), 10), now
 	}
-	if err := w.node.Tick(mark); err != nil {
+	if err := w.node.Tick(mark, w.ticks.payload()); err != nil {
 		w.marked = time.Time{} // it was not sent
 	}
 }
@@ -144,6 +180,7 @@ func (w *watch) look() {
 	rereading := w.ticks.rereading.Load()
 	switch {
 	case !w.known:
+		w.stream.Store(&st.ID)
 	case now.id != w.before.id:
 		w.recreated(st.ID)
 	case now != w.before && rereading:

@@ -20,6 +20,12 @@ const MaxToken = 200
 // maxTokens bounds how many tokens a topic may have.
 const maxTokens = 16
 
+// MaxBytes is the greatest length of a subject as it is written. A line of the
+// NATS protocol with the subject, a prefix and a reply must be below the server's
+// max_control_line of 4 KiB: on a longer one it closes the connection, and the node
+// has one for all.
+const MaxBytes = 2048
+
 // Prefixes of the subjects that carry events.
 const (
 	User  = "user."
@@ -157,6 +163,9 @@ func Check(s string) error { return check(s, false) }
 func CheckPattern(s string) error { return check(s, true) }
 
 func check(s string, wild bool) error {
+	if len(s) > MaxBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrSubject, len(s), MaxBytes)
+	}
 	rest, isUser := strings.CutPrefix(s, User)
 	if !isUser {
 		var isTopic bool

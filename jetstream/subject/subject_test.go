@@ -51,8 +51,10 @@ func TestOnlyCanonicalSubjectsCarryEvents(t *testing.T) {
 		"": false, "user": false, "user.": false, "user.a.b": false, "user.*": false, "user.a b": false,
 		"topic": false, "topic.": false, "topic..a": false, "topic.a.": false, "topic.a.*": false, "topic.>": false,
 		"tick.n1": false, "out.user.ann": false, "$KV.blacklist.a": false, "user.ann\r\n": false,
-		"topic." + strings.Repeat("a.", 15) + "a": true,
-		"topic." + strings.Repeat("a.", 16) + "a": false,
+		"topic." + strings.Repeat("a.", 15) + "a":                                                              true,
+		"topic." + strings.Repeat("a.", 16) + "a":                                                              false,
+		"topic." + strings.Repeat(strings.Repeat("a", 170)+".", 11) + strings.Repeat("b", MaxBytes-6-11*171):   true,
+		"topic." + strings.Repeat(strings.Repeat("a", 170)+".", 11) + strings.Repeat("b", MaxBytes-6-11*171+1): false,
 	} {
 		if err := Check(s); (err == nil) != ok {
 			t.Errorf("Check(%q) = %v", s, err)
@@ -60,6 +62,7 @@ func TestOnlyCanonicalSubjectsCarryEvents(t *testing.T) {
 	}
 	for s, ok := range map[string]bool{
 		"user.*": true, "topic.*": true, "topic.>": true, "topic.a.>": true, "topic.*.b": true, "user.ann": true,
+		"topic." + strings.Repeat(strings.Repeat("=E2", 200)+".", 4) + ">": false,
 		"user.>": false, ">": false, "*": false, "topic.>.a": false, "topic.a*": false, "*.ann": false,
 	} {
 		if err := CheckPattern(s); (err == nil) != ok {

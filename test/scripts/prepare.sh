@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what the tests need and a fresh Debian lacks: a C compiler for the
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
-# tests, iproute2 and HAProxy for those that cut the network. Quiet and quick when everything is there. On other systems it says what
-# is missing and leaves the installing to you.
+# tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's.
+# Quiet and quick when everything is there. On other systems it says what is missing
+# and leaves the installing to you.
 set -eu
 
 missing=
@@ -27,6 +28,7 @@ need maven mvn
 need chromium chromium chromium-browser google-chrome google-chrome-stable
 if [ "$(uname -s)" = Linux ]; then
 	need iproute2 ip /usr/sbin/ip
+	need systemd systemd-analyze
 fi
 need haproxy haproxy /usr/sbin/haproxy
 

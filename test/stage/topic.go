@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// CreateTopic makes a topic.
-func CreateTopic(ctx context.Context, broker, topic string, partitions int32) error {
+// CreateTopic makes a topic; configs are name, value, ….
+func CreateTopic(ctx context.Context, broker, topic string, partitions int32, configs ...string) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(broker))
 	if err != nil {
 		return err
@@ -19,6 +19,11 @@ func CreateTopic(ctx context.Context, broker, topic string, partitions int32) er
 	req.TimeoutMillis = 20_000
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, partitions, 1
+	for i := 0; i < len(configs); i += 2 {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = configs[i], &configs[i+1]
+		t.Configs = append(t.Configs, c)
+	}
 	req.Topics = append(req.Topics, t)
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {

@@ -75,8 +75,10 @@ func eventsURL(base string, query url.Values) (*url.URL, error) {
 }
 
 // do sends a request. The URL, which is long, is left out of its errors.
-func do(req *http.Request) (*http.Response, error) {
-	res, err := http.DefaultClient.Do(req)
+func do(req *http.Request) (*http.Response, error) { return doWith(http.DefaultClient, req) }
+
+func doWith(c *http.Client, req *http.Request) (*http.Response, error) {
+	res, err := c.Do(req)
 	var long *url.Error
 	if errors.As(err, &long) {
 		err = long.Err

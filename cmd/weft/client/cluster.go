@@ -29,6 +29,8 @@ type NodeStatus struct {
 	Connections int       `json:"connections"`
 	Started     time.Time `json:"started"`
 	Linked      []string  `json:"linked,omitempty"`
+	// Staleness is how old its copy of the blacklist may be.
+	Staleness *float64 `json:"blacklist_staleness_seconds,omitempty"`
 }
 
 // GroupStatus is the stream, a bucket or the members ("meta"): who leads and who

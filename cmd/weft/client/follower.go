@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -22,10 +23,13 @@ type Follower struct {
 	Subjects, Types []string
 	// Transport is one of Transports.
 	Transport string
+	// TLS is how an https URL is checked, nil as the system does.
+	TLS *tls.Config
 	// Waiting, when not nil, is told before each wait for the next try.
 	Waiting func(cause error, wait time.Duration)
 
-	sleep func(context.Context, time.Duration) error // sleep; another one in tests
+	sleep  func(context.Context, time.Duration) error // sleep; another one in tests
+	client *http.Client
 }
 
 // A transport holds one connection, or one series of polls, and hands on each
@@ -60,6 +64,13 @@ func (f *Follower) Run(ctx context.Context, lastID string, emit func(Frame) erro
 	}
 	if f.sleep == nil {
 		f.sleep = sleep
+	}
+	f.client = http.DefaultClient
+	if f.TLS != nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.TLSClientConfig = f.TLS.Clone()
+		defer t.CloseIdleConnections()
+		f.client = &http.Client{Transport: t}
 	}
 	var stopped error
 	wait := firstWait
@@ -120,8 +131,11 @@ func final(err error) bool {
 	var (
 		ended   *Ended
 		problem *Problem
+		foreign *tls.CertificateVerificationError
 	)
 	switch {
+	case errors.As(err, &foreign):
+		return true
 	case errors.As(err, &ended):
 		return !ended.Reconnect || ended.Reason == "expired" // the next try needs a new token
 	case errors.As(err, &problem):

@@ -69,7 +69,7 @@ func poll(ctx context.Context, f *Follower, lastID string) (pollAnswer, error) {
 		return answer, err
 	}
 	req.Header.Set("Accept", "application/json")
-	res, err := do(req)
+	res, err := doWith(f.client, req)
 	if err != nil {
 		return answer, fmt.Errorf("follow: %w", err)
 	}

@@ -85,12 +85,12 @@ func (p *Publication) send(ctx context.Context, to, token string) ([]string, err
 
 func contentType(data []byte) string {
 	switch {
+	case !utf8.Valid(data):
+		return "application/octet-stream"
 	case json.Valid(data):
 		return "application/json"
-	case utf8.Valid(data):
-		return "text/plain; charset=utf-8"
 	}
-	return "application/octet-stream"
+	return "text/plain; charset=utf-8"
 }
 
 // sleep waits for d, or until ctx ends.

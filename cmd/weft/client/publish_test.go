@@ -48,3 +48,15 @@ func TestPublishDoesNotRepeatWhatIsRefused(t *testing.T) {
 		t.Errorf("got %v after %d tries", err, tries)
 	}
 }
+
+// What is called JSON is held to it by the node.
+func TestOnlyJSONInUTF8IsCalledJSON(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"a":1}`: "application/json", "{\"a\":\"\xff\"}": "application/octet-stream",
+		"hello": "text/plain; charset=utf-8", "": "text/plain; charset=utf-8", "\xff": "application/octet-stream",
+	} {
+		if got := contentType([]byte(data)); got != want {
+			t.Errorf("%q is %s, want %s", data, got, want)
+		}
+	}
+}

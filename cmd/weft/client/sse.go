@@ -31,7 +31,7 @@ func followSSE(ctx context.Context, f *Follower, lastID string, emit func(Frame)
 	req.Header.Set("Accept", "text/event-stream")
 	idle := time.AfterFunc(idleLimit, func() { cancel(errIdle) })
 	defer idle.Stop()
-	res, err := do(req)
+	res, err := doWith(f.client, req)
 	if err != nil {
 		return fmt.Errorf("follow: %w", err)
 	}

@@ -27,7 +27,11 @@ func followWebSocket(ctx context.Context, f *Follower, lastID string, emit func(
 		return err
 	}
 	address := "ws" + strings.TrimPrefix(req.URL.String(), "http")
-	conn, res, err := websocket.DefaultDialer.DialContext(ctx, address, req.Header)
+	dialer := *websocket.DefaultDialer
+	if f.TLS != nil {
+		dialer.TLSClientConfig = f.TLS.Clone()
+	}
+	conn, res, err := dialer.DialContext(ctx, address, req.Header)
 	if err != nil {
 		if res != nil && res.StatusCode != http.StatusSwitchingProtocols {
 			return fmt.Errorf("follow: %w", problemOf(res))

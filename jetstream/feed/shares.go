@@ -1,0 +1,67 @@
+package feed
+
+import (
+	"errors"
+	"fmt"
+)
+
+const (
+	// maxPatterns bounds the distinct wildcards that a node follows: each is a
+	// consumer of its own.
+	maxPatterns = 64
+	// maxShare bounds those of one owner, so that one who asks first leaves some.
+	maxShare = 32
+	// MaxWildcards is how many of its subjects a connection should let be
+	// wildcards; who serves it must see to that.
+	MaxWildcards = 16
+)
+
+var (
+	// ErrPatterns is wrapped by errors that mean that a wildcard is one too many:
+	// the node follows 64 distinct ones, or ErrShare.
+	ErrPatterns = errors.New("too many distinct wildcards")
+	// ErrShare is returned when the owner of a connection follows 32.
+	ErrShare = fmt.Errorf("%w of one user", ErrPatterns)
+)
+
+// shares count which wildcards each owner follows, and by how many connections; the
+// same one is counted once. Guarded by hub.mu.
+type shares map[string]map[*feed]int
+
+// room is nil when an owner may follow a wildcard, which f is nil for if nobody
+// does.
+func (s shares) room(owner string, f *feed) error {
+	if f != nil && s[owner][f] > 0 || len(s[owner]) < maxShare {
+		return nil
+	}
+	return ErrShare
+}
+
+func (s shares) take(owner string, f *feed) {
+	if s[owner] == nil {
+		s[owner] = make(map[*feed]int)
+	}
+	s[owner][f]++
+}
+
+func (s shares) give(owner string, f *feed) {
+	mine := s[owner]
+	if mine[f]--; mine[f] <= 0 {
+		delete(mine, f)
+	}
+	if len(mine) == 0 {
+		delete(s, owner)
+	}
+}
+
+// spareLocked drops a wildcard that only lingers. It reports whether there was one.
+func (h *Hub) spareLocked() bool {
+	for f := range h.patterns {
+		if f.users == 0 {
+			h.forgetLocked(f)
+			f.life.end() // of a wildcard there is nothing else to let go
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package feed
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+)
+
+// wildcards are n distinct ones.
+func wildcards(of string, n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("topic.%s%d.*", of, i)
+	}
+	return list
+}
+
+// followAs follows subjects as a connection of an owner.
+func followAs(t testing.TB, h *Hub, owner string, subjects ...string) (*client, *Reader, error) {
+	t.Helper()
+	c := newClient(t)
+	c.owner = owner
+	r, err := h.Follow(t.Context(), subjects, "", c)
+	if err == nil {
+		t.Cleanup(r.Close)
+	}
+	return c, r, err
+}
+
+func TestOneOwnerLeavesWildcardsToTheOthers(t *testing.T) {
+	h := open(t, nil)
+	_, first, err := followAs(t, h, "ann", wildcards("a", maxShare/2)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, second, err := followAs(t, h, "ann", wildcards("b", maxShare/2)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := followAs(t, h, "ann", "user.ann", "topic.more.*"); !errors.Is(err, ErrShare) {
+		t.Errorf("one more for ann: %v, want %v", err, ErrShare)
+	}
+	if err := second.Subscribe(t.Context(), []string{"topic.more.*"}, ""); !errors.Is(err, ErrShare) {
+		t.Errorf("one more for ann, later: %v, want %v", err, ErrShare)
+	}
+	if _, _, err := followAs(t, h, "ann", append(wildcards("a", 3), "topic.exact")...); err != nil {
+		t.Errorf("those that ann follows already: %v", err)
+	}
+	c, _, err := followAs(t, h, "bob", "topic.more.*", "topic.a0.*")
+	if err != nil {
+		t.Fatalf("one for bob: %v", err)
+	}
+	publish(t, h, "topic.more.x", 1, 1)
+	c.untilEvents(1)
+	if _, _, err := followAs(t, h, "ann", "topic.more.*"); !errors.Is(err, ErrShare) {
+		t.Errorf("one of bob's for ann: %v, want %v", err, ErrShare)
+	}
+	first.Unsubscribe(wildcards("a", 1)) // her other connection has gone on with it
+	first.Close()
+	if _, _, err := followAs(t, h, "ann", wildcards("c", maxShare/2-3)...); err != nil {
+		t.Errorf("what a connection has let go is not free: %v", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := len(h.shares["ann"]); n > maxShare {
+		t.Errorf("ann follows %d", n)
+	}
+}
+
+func TestTheWildcardsOfANodeAreBounded(t *testing.T) {
+	h := open(t, nil)
+	var readers []*Reader
+	for i := range maxPatterns / maxShare {
+		_, r, err := followAs(t, h, fmt.Sprint(i), wildcards(fmt.Sprint("u", i, "x"), maxShare)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readers = append(readers, r)
+	}
+	_, _, err := followAs(t, h, "ann", "topic.more.*")
+	if !errors.Is(err, ErrPatterns) || errors.Is(err, ErrShare) {
+		t.Fatalf("one too many: %v, want %v", err, ErrPatterns)
+	}
+	if _, _, err := followAs(t, h, "ann", "topic.u0x0.*"); err != nil {
+		t.Errorf("one that is there: %v", err)
+	}
+	readers[1].Close() // its wildcards linger, but stand in nobody's way
+	for i := range 3 {
+		_, r, err := followAs(t, h, "ann", wildcards(fmt.Sprint("m", i, "x"), maxShare-1)...)
+		if err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		r.Close()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.patterns) > maxPatterns || len(h.shares) > 2 {
+		t.Errorf("%d wildcards, shares of %d owners", len(h.patterns), len(h.shares))
+	}
+}

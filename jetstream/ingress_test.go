@@ -1,0 +1,285 @@
+package jetstream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+)
+
+// withPublishers is a configuration with two publishers and an operator.
+func withPublishers(t testing.TB) Config {
+	cfg := testConfig(t)
+	cfg.Node.Users = []User{
+		{Name: "orders", Password: "pw", Role: RolePublisher},
+		{Name: "billing a/b", Password: "pw", Role: RolePublisher},
+		{Name: "ops", Password: "pw", Role: RoleOperator},
+	}
+	return cfg
+}
+
+// dial connects a client to the NATS port, "" as nobody.
+func dial(t testing.TB, n *Node, user string) *nats.Conn {
+	t.Helper()
+	var opts []nats.Option
+	if user != "" {
+		opts = append(opts, nats.UserInfo(user, "pw"))
+	}
+	nc, err := nats.Connect(n.ClientURL(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func publisherOf(t testing.TB, nc *nats.Conn) js.JetStream {
+	t.Helper()
+	store, err := js.New(nc, js.WithPublishAsyncMaxPending(2000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// all reads what is stored under a subject.
+func all(t testing.TB, n *Node, subject string) (list []Stored) {
+	t.Helper()
+	for from := uint64(1); ; {
+		b, err := n.Read(t.Context(), subject, from, MaxBatch, 64<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, b.Messages...)
+		if b.Pending == 0 {
+			return list
+		}
+		from = list[len(list)-1].Seq + 1
+	}
+}
+
+func TestWhatAPublisherSendsIsStoredAsItIsAndInOrder(t *testing.T) {
+	for _, user := range []string{"", "orders"} {
+		t.Run("as "+user, func(t *testing.T) {
+			t.Parallel()
+			cfg := testConfig(t)
+			if user != "" {
+				cfg = withPublishers(t)
+			}
+			cfg.Events.MaxPerSubject = 5000
+			n := open(t, cfg)
+			store := publisherOf(t, dial(t, n, user))
+			const events = 3000
+			want := make([][]byte, events)
+			acks := make([]js.PubAckFuture, events)
+			for i := range want {
+				want[i] = bytes.Repeat([]byte{byte(i), '\r', '\n', 0xff}, i%40)
+				if i%500 == 0 {
+					want[i] = bytes.Repeat([]byte{byte(i >> 3)}, MaxEventBytes)
+				}
+				m := nats.NewMsg("user.ann")
+				m.Data = want[i]
+				if i%3 == 0 {
+					m.Header.Set("ce-type", fmt.Sprintf("t%d", i))
+					m.Header["nats-sequence"] = []string{"999999"} // of a stream that it is from
+				}
+				var err error
+				if acks[i], err = store.PublishMsgAsync(m, js.WithStallWait(20*time.Second)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := uint64(0)
+			for i, a := range acks {
+				select {
+				case ack := <-a.Ok():
+					if ack.Sequence <= before || ack.Stream != "EVENTS" {
+						t.Fatalf("event %d was acknowledged as %+v after %d", i, ack, before)
+					}
+					before = ack.Sequence
+				case err := <-a.Err():
+					t.Fatalf("event %d: %v", i, err)
+				case <-time.After(30 * time.Second):
+					t.Fatalf("event %d is not acknowledged", i)
+				}
+			}
+			got := all(t, n, "user.ann")
+			if len(got) != events {
+				t.Fatalf("%d stored of %d", len(got), events)
+			}
+			for i := range got {
+				if !bytes.Equal(got[i].Data, want[i]) {
+					t.Fatalf("event %d has changed", i)
+				}
+				for name, values := range got[i].Header {
+					if strings.EqualFold(name, "nats-sequence") && slices.Contains(values, "999999") {
+						t.Fatalf("event %d has kept %s", i, name)
+					}
+				}
+				if typ, err := TypeOf(&got[i]); err != nil || typ != map[bool]string{true: fmt.Sprintf("t%d", i)}[i%3 == 0] {
+					t.Fatalf("event %d has type %q, %v", i, typ, err)
+				}
+			}
+		})
+	}
+}
+
+// A refusal is told to a publisher that asks, in the words of a stream.
+func TestAPublisherIsToldWhatIsRefused(t *testing.T) {
+	n := open(t, withPublishers(t))
+	nc := dial(t, n, "orders")
+	store := publisherOf(t, nc)
+	for name, c := range map[string]struct {
+		subject string
+		header  nats.Header
+		data    []byte
+		says    string
+	}{
+		"no canonical user": {subject: "user.ann@x.org", says: "must be escaped"},
+		"a wildcard":        {subject: "user.*", says: "escaped"},
+		"too large":         {subject: "user.ann", data: make([]byte, MaxEventBytes+1), says: "1048576"},
+		"a type of ours":    {subject: "user.ann", header: nats.Header{"ce-type": {"weft.open"}}, says: "reserved"},
+		"a roll-up":         {subject: "user.ann", header: nats.Header{"Nats-Rollup": {"sub"}}, says: "Nats-Rollup"},
+		"a condition":       {subject: "user.ann", header: nats.Header{"Nats-Expected-Last-Sequence": {"7"}}, says: "Nats-Expected"},
+		"a time to live":    {subject: "user.ann", header: nats.Header{"Nats-TTL": {"1s"}}, says: "Nats-TTL"},
+		"another stream":    {subject: "user.ann", header: nats.Header{"Nats-Expected-Stream": {"OTHER"}}, says: "Nats-Expected-Stream"},
+		"a batch":           {subject: "user.ann", header: nats.Header{"Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}}, says: "Nats-Batch"},
+		"a schedule":        {subject: "user.ann", header: nats.Header{"Nats-Schedule": {"@every 1s"}, "Nats-Schedule-Target": {"user.bob"}}, says: "Nats-Schedule"},
+	} {
+		_, err := store.PublishMsg(t.Context(), &nats.Msg{Subject: c.subject, Header: c.header, Data: c.data})
+		var told *js.APIError
+		if !errors.As(err, &told) && !strings.Contains(fmt.Sprint(err), "invalid subject") || told != nil && !strings.Contains(told.Description, c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := all(t, n, ">"); slices.ContainsFunc(got, func(s Stored) bool { return !strings.HasPrefix(s.Subject, "tick.") }) {
+		t.Errorf("stored: %v", got)
+	}
+	if _, err := store.Publish(t.Context(), "user.ann", nil, js.WithExpectStream("EVENTS")); err != nil {
+		t.Errorf("what expects the stream that there is: %v", err)
+	}
+}
+
+func TestAMessageIDCountsAmongThoseOfTheSamePublisher(t *testing.T) {
+	n := open(t, withPublishers(t))
+	orders, billing := publisherOf(t, dial(t, n, "orders")), publisherOf(t, dial(t, n, "billing a/b"))
+	for i, c := range []struct {
+		by        js.JetStream
+		subject   string
+		duplicate bool
+	}{{orders, "user.ann", false}, {orders, "user.ann", true}, {billing, "user.ann", false}, {billing, "user.ann", true}, {orders, "user.bob", false}} {
+		ack, err := c.by.Publish(t.Context(), c.subject, []byte("x"), js.WithMsgID("k/1"))
+		if err != nil || ack.Duplicate != c.duplicate {
+			t.Errorf("publish %d: %+v, %v", i, ack, err)
+		}
+	}
+}
+
+// The server is restarted in the process when its store is stuck.
+func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
+	n := open(t, testConfig(t))
+	nc := dial(t, n, "")
+	store := publisherOf(t, nc)
+	for range 3 {
+		n.srv.stop()
+		if err := n.srv.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, func() bool {
+			_, err := store.Publish(t.Context(), "user.ann", nil)
+			return err == nil
+		})
+	}
+}
+
+// While nobody leads the stream a publisher is told so, or nothing, and never that
+// something was stored which was not; afterwards all goes on.
+func TestAPublisherIsNotToldOfWhatIsNotStored(t *testing.T) {
+	t.Parallel()
+	configs := clusterConfigs(t, 3, 3)
+	nodes := openCluster(t, configs)
+	waitFor(t, func() bool { return nodes[0].Ready() == nil })
+	store := publisherOf(t, dial(t, nodes[0], ""))
+	acked := map[string]bool{}
+	publish := func(text string) error {
+		_, err := store.Publish(t.Context(), "user.ann", []byte(text))
+		if err == nil {
+			acked[text] = true
+		}
+		return err
+	}
+	waitFor(t, func() bool { return publish("before") == nil })
+	nodes[1].Close()
+	nodes[2].Close()
+	if err := publish("while alone"); err == nil {
+		t.Error("one node of three acknowledges an event")
+	}
+	openCluster(t, configs[1:])
+	waitFor(t, func() bool { return publish("after") == nil })
+	waitFor(t, func() bool {
+		var have []string
+		for _, s := range all(t, nodes[0], "user.ann") {
+			have = append(have, string(s.Data))
+		}
+		for text := range acked {
+			if !slices.Contains(have, text) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// FuzzRawConn reads what a server might send: nothing but messages within their
+// bounds comes out, in whatever pieces it arrives.
+func FuzzRawConn(f *testing.F) {
+	f.Add([]byte("MSG user.ann 1 5\r\nhello\r\nHMSG user.bob 1 _INBOX.x 12 17\r\nNATS/1.0\r\n\r\nhello\r\nPING\r\n"), uint8(3))
+	f.Add([]byte("MSG a 1 9999999\r\n"), uint8(1))
+	f.Add([]byte("HMSG a 1 5 4\r\nabcd\r\n"), uint8(7))
+	f.Fuzz(func(t *testing.T, sent []byte, piece uint8) {
+		whole, wholeErr := readAllRaw(sent, len(sent)+1)
+		parts, partsErr := readAllRaw(sent, int(piece)+1)
+		if !slices.EqualFunc(whole, parts, func(a, b string) bool { return a == b }) || (wholeErr == nil) != (partsErr == nil) {
+			t.Errorf("at once %q (%v), in pieces %q (%v)", whole, wholeErr, parts, partsErr)
+		}
+	})
+}
+
+// readAllRaw reads what comes in pieces of a size.
+func readAllRaw(sent []byte, piece int) (got []string, err error) {
+	c := newRawConn(&script{left: sent, piece: piece})
+	for {
+		m, err := c.next()
+		if err != nil {
+			if errors.Is(err, errProtocol) || errors.Is(err, errServerSays) {
+				return got, err
+			}
+			return got, nil
+		}
+		got = append(got, fmt.Sprintf("%q %q %q %q", m.subject, m.reply, m.header, m.data))
+	}
+}
+
+// A script is a connection on which is read what it holds.
+type script struct {
+	net.Conn
+	left  []byte
+	piece int
+}
+
+func (s *script) Read(b []byte) (int, error) {
+	if len(s.left) == 0 {
+		return 0, net.ErrClosed
+	}
+	n := copy(b, s.left[:min(len(s.left), s.piece)])
+	s.left = s.left[n:]
+	return n, nil
+}
+
+func (s *script) Write(b []byte) (int, error) { return len(b), nil }

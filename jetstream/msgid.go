@@ -1,0 +1,160 @@
+package jetstream
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strconv"
+	"strings"
+)
+
+// maxMsgID is the length above which a message id is hashed, the stream's secret
+// not counted.
+const maxMsgID = 200
+
+// A MsgID names an event at its door, so that the stream drops what comes a
+// second time within its window. The zero MsgID is none. It can be compared.
+//
+// What the stream is given is the text
+//
+//	<secret>/<door>/<part>/…/<subject>
+//
+// whose secret is the stream's: no publisher knows it, so that nobody can take an
+// id before its owner does. Each door has its own name and its own number of
+// parts, and a part is escaped, so that two different ids never give one text. An
+// event's subject is the end of it, so that the copies of one record for several
+// subjects differ. Over 200 bytes a hash of the text stands for it.
+type MsgID struct {
+	door    door
+	parts   [3]string // of which the door has some
+	numbers [2]int64  // and some of these, behind the parts
+}
+
+// A door is where an event came in, and what names it there.
+type door uint8
+
+// The doors. What is published by a user, by an operator and by a NATS client
+// never shares an id, whatever their names are.
+const (
+	noDoor door = iota
+	doorRecord
+	doorPublicKey
+	doorPublicEvent
+	doorAdminKey
+	doorAdminEvent
+	doorNATS
+)
+
+// doors says how each is written: its name, then so many parts and numbers.
+var doors = [...]struct {
+	name           string
+	parts, numbers int
+}{
+	noDoor:          {},
+	doorRecord:      {"k", 2, 2}, // cluster, topic; partition, offset
+	doorPublicKey:   {"ph", 2, 1},
+	doorPublicEvent: {"pc", 3, 0},
+	doorAdminKey:    {"ah", 2, 1},
+	doorAdminEvent:  {"ac", 3, 0},
+	doorNATS:        {"n", 2, 0}, // publisher, its Nats-Msg-Id
+}
+
+// RecordID is the id of a Kafka record.
+func RecordID(cluster, topic string, partition int32, offset int64) MsgID {
+	return MsgID{door: doorRecord, parts: [3]string{cluster, topic}, numbers: [2]int64{int64(partition), offset}}
+}
+
+// NATSID is the id of what a NATS client published with a Nats-Msg-Id of its own,
+// which counts within its name only. The publisher is the user's name, "" for a
+// local client.
+func NATSID(publisher, id string) MsgID {
+	return MsgID{door: doorNATS, parts: [3]string{publisher, id}}
+}
+
+// A Publisher is who publishes by HTTP or WebSocket: a user, or the operators of
+// the trusted listener, who are nobody's name. It can be compared.
+type Publisher struct {
+	user    string
+	trusted bool
+}
+
+// Operators publish on the admin listener.
+var Operators = Publisher{trusted: true}
+
+// PublicUser publishes on the public listener, as the token says.
+func PublicUser(name string) Publisher { return Publisher{user: name} }
+
+// KeyID is the id of the event at an index of what was published with an
+// Idempotency-Key.
+func (p Publisher) KeyID(key string, index int) MsgID {
+	d := doorPublicKey
+	if p.trusted {
+		d = doorAdminKey
+	}
+	return MsgID{door: d, parts: [3]string{p.user, key}, numbers: [2]int64{int64(index)}}
+}
+
+// EventID is the id of a CloudEvent.
+func (p Publisher) EventID(source, id string) MsgID {
+	d := doorPublicEvent
+	if p.trusted {
+		d = doorAdminEvent
+	}
+	return MsgID{door: d, parts: [3]string{p.user, source, id}}
+}
+
+// IsZero reports whether the event has no id.
+func (id *MsgID) IsZero() bool { return id.door == noDoor }
+
+// text is the id under a subject as the stream is given it.
+func (id *MsgID) text(secret, subject string) string {
+	var buf [256]byte
+	b := append(append(buf[:0], secret...), '/')
+	head := len(b)
+	b = id.write(b, subject)
+	if len(b)-head > maxMsgID {
+		sum := sha256.Sum256(b[head:])
+		b = base64.RawURLEncoding.AppendEncode(append(b[:head], '#'), sum[:])
+	}
+	return string(b)
+}
+
+// write appends the text without the secret.
+func (id *MsgID) write(b []byte, subject string) []byte {
+	d := &doors[id.door]
+	b = append(b, d.name...)
+	for _, part := range id.parts[:d.parts] {
+		b = escaped(append(b, '/'), part)
+	}
+	for _, number := range id.numbers[:d.numbers] {
+		b = strconv.AppendInt(append(b, '/'), number, 10)
+	}
+	return append(append(b, '/'), subject...)
+}
+
+// escaped appends a part: what would end it, and what does not live in a header,
+// becomes =XX.
+func escaped(b []byte, part string) []byte {
+	for i := 0; i < len(part); i++ {
+		if c := part[i]; c > ' ' && c < 0x7f && c != '/' && c != '=' {
+			b = append(b, c)
+		} else {
+			b = append(b, '=', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return b
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// splitSeries splits the text of a Kafka record's id, without the secret, into
+// what all records of its partition have in common for a subject, and its offset.
+// Records of one series are stored in the order of their offsets.
+func splitSeries(text, subject string) (series string, number int64, ok bool) {
+	head, ok := strings.CutSuffix(text, "/"+subject)
+	if !ok || !strings.HasPrefix(head, doors[doorRecord].name+"/") {
+		return "", 0, false
+	}
+	i := strings.LastIndexByte(head, '/')
+	number, err := strconv.ParseInt(head[i+1:], 10, 64)
+	return head[:i], number, err == nil
+}
