@@ -23,7 +23,7 @@ type command struct {
 	env      []string
 	flags    []string
 	home     string
-	troubles []string
+	troubles []string // of the last one
 	watch    *watching
 }
 
@@ -63,6 +63,7 @@ func (c *command) run(ctx context.Context, stdin io.Reader, args ...string) (str
 	var out, trouble bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &trouble
 	err := cmd.Run()
+	c.troubles = nil
 	for line := range strings.Lines(trouble.String()) {
 		if strings.Contains(line, "rror") {
 			c.troubles = append(c.troubles, strings.TrimSpace(line))

@@ -26,7 +26,7 @@ func TestEveryLibraryPublishes(t *testing.T) {
 			t.Run(w.name+"/"+lib.Name, func(t *testing.T) {
 				t.Parallel()
 				n := w.node(t)
-				checkPublishing(w.connect(t, lib, n), n)
+				checkPublishing(w.connect(t, lib, n), n, lib.Name)
 			})
 		}
 	}
@@ -40,14 +40,15 @@ func TestLibrariesPublishToACluster(t *testing.T) {
 			t.Parallel()
 			nodes := stage.StartCluster(t, soon(t), w.settings)
 			for i, lib := range some {
-				checkPublishing(w.connect(t, lib, nodes[i]), nodes[2])
+				checkPublishing(w.connect(t, lib, nodes[i]), nodes[2], lib.Name)
 			}
 		})
 	}
 }
 
-// checkPublishing publishes to ann, who listens at a node.
-func checkPublishing(h hand, n *stage.Node) {
+// checkPublishing publishes to ann, who listens at a node. Nobody else may use the
+// message id.
+func checkPublishing(h hand, n *stage.Node, id string) {
 	h.t.Helper()
 	ann := listen(h.t, n, "ann", nil)
 	var want []string // type and payload of each event
@@ -73,12 +74,12 @@ func checkPublishing(h hand, n *stage.Node) {
 		last = a.Seq
 		want = append(want, "order.paid "+text)
 	}
-	first := stored(Request{Value: "once", ID: "an id"})
-	again := stored(Request{Value: "twice", ID: "an id"})
+	first := stored(Request{Value: "once", ID: id})
+	again := stored(Request{Value: "twice", ID: id})
 	if first.Duplicate || !again.Duplicate || again.Seq != first.Seq {
 		h.t.Errorf("an id is acknowledged as %+v, then as %+v", first, again)
 	}
-	h.do(Request{Op: OpSend, Subject: "user.ann", Value: "thrice", Headers: map[string]string{"Nats-Msg-Id": "an id"}})
+	h.do(Request{Op: OpSend, Subject: "user.ann", Value: "thrice", Headers: map[string]string{"Nats-Msg-Id": id}})
 	want = append(want, " once")
 
 	checkRefusals(h)
@@ -87,7 +88,7 @@ func checkPublishing(h hand, n *stage.Node) {
 	want = append(want, " "+strings.Repeat("x", maxEvent))
 	events, err := ann.AwaitEvents(soon(h.t), len(want))
 	if err != nil {
-		h.t.Fatalf("wait for %d events: %v; %.200q", len(want), err, texts(ann.All()))
+		h.t.Fatalf("wait for %d events: %v", len(want), err)
 	}
 	if got := texts(events); !slices.Equal(got, want) {
 		h.t.Errorf("ann got %.100q, want %.100q", got, want)
@@ -110,13 +111,13 @@ func checkRefusals(h hand) {
 	}{
 		{Request{Subject: "user.ann@x.org", Value: "1"}, []string{"must be escaped"}},
 		{Request{Subject: "user.ann", Size: maxEvent + 1}, []string{"too large"}},
-		{Request{Subject: "user.ann", Value: "1", Headers: map[string]string{"Nats-Rollup": "sub"}}, []string{"Nats-Rollup is not for publishers"}},
+		{Request{Subject: "user.ann", Value: "1", Headers: map[string]string{"Nats-Rollup": "sub"}}, []string{"nats-rollup is not for publishers"}},
 		// The library itself knows that this is too much.
-		{Request{Subject: "user.ann", Size: maxPayload + 1}, []string{"maximum payload", "max_payload", "MAX_PAYLOAD", "MaxPayload"}},
+		{Request{Subject: "user.ann", Size: maxPayload + 1}, []string{"maximum payload", "max_payload", "maxpayload"}},
 	} {
 		c.request.Op = OpPublish
 		text := h.refused(c.request)
-		if !slices.ContainsFunc(c.says, func(s string) bool { return strings.Contains(text, s) }) {
+		if !slices.ContainsFunc(c.says, func(s string) bool { return strings.Contains(strings.ToLower(text), s) }) {
 			h.t.Errorf("a publish to %s of %d bytes with %v: the library says %q, want one of %q",
 				c.request.Subject, len(c.request.payload()), c.request.Headers, text, c.says)
 		}
