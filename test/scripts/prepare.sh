@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs what the tests need and a fresh Debian lacks: a C compiler for the
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
-# tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's.
-# Quiet and quick when everything is there. On other systems it says what is missing
-# and leaves the installing to you.
+# tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's,
+# Node.js and Python for the NATS clients, which natsclients.sh installs. Quiet and
+# quick when everything is there. On other systems it says what is missing and leaves
+# the installing to you.
 set -eu
 
 missing=
@@ -31,8 +32,15 @@ if [ "$(uname -s)" = Linux ]; then
 	need systemd systemd-analyze
 fi
 need haproxy haproxy /usr/sbin/haproxy
+need nodejs node
+need npm npm
+need python3 python3
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 
-[ -n "$missing" ] || exit 0
+natsclients=$(dirname "$0")/natsclients.sh
+if [ -z "$missing" ]; then
+	exec "$natsclients" >/dev/null
+fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
 	echo "prepare: missing:$missing" >&2
@@ -65,3 +73,4 @@ if ! {
 	echo "prepare: error: could not install$missing" >&2
 	exit 1
 fi
+"$natsclients" >/dev/null
