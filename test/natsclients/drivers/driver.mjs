@@ -29,7 +29,7 @@ const versions = {
       connect,
       headers,
       jetstream,
-      bucket: (nc, name) => new Kvm(nc).create(name),
+      bucket: (nc, name) => new Kvm(nc).open(name),
       buckets: async (nc) => new Kvm(nc).list(),
       trouble: (s) => (s.type === "error" ? String(s.error) : ""),
     };
