@@ -2,12 +2,15 @@ package edge
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 )
+
+var errBody = errors.New("a handshake has no body")
 
 // A scribe is the net.Conn that gorilla/websocket sees of a connection: there is
 // nothing to read, and it keeps what is written.
@@ -67,6 +70,10 @@ func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // shake makes the handshake that r asks for and returns the answer. What is wrong
 // with the request is told to w. take is called when all is well.
 func shake(w http.ResponseWriter, r *http.Request, take func() error) ([]byte, error) {
+	if r.ContentLength != 0 { // its body would be taken for frames
+		upgrader.Error(w, r, http.StatusBadRequest, errBody)
+		return nil, errBody
+	}
 	h := &handshake{ResponseWriter: w, take: take}
 	h.rw = handshakeBuffers.Get().(*bufio.ReadWriter)
 	defer handshakeBuffers.Put(h.rw)

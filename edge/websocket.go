@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +45,10 @@ func (t *webSocket) patience() time.Duration {
 
 func (*webSocket) name() string { return nameWebSocket }
 
-func (*webSocket) speaks(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
+// speaks: an older request cannot upgrade (RFC 9110, section 7.8).
+func (*webSocket) speaks(r *http.Request) bool {
+	return websocket.IsWebSocketUpgrade(r) && r.ProtoAtLeast(1, 1)
+}
 
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: 10 * time.Second,
@@ -53,9 +57,15 @@ var upgrader = websocket.Upgrader{
 	Subprotocols: []string{admit.Protocol},
 	// The origin was judged before, with that of all requests.
 	CheckOrigin: func(*http.Request) bool { return true },
-	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+	Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
 		p := problem.New(problem.BadRequest, "this is no WebSocket handshake")
 		p.Status = status
+		if !slices.Contains(r.Header["Sec-Websocket-Version"], "13") { // RFC 6455, section 4.4
+			w.Header().Set("Sec-WebSocket-Version", "13")
+			w.Header().Set("Upgrade", "websocket")
+			w.Header().Add("Connection", "Upgrade") // beside a close
+			p.Status, p.Detail = http.StatusUpgradeRequired, "the WebSocket version is not 13"
+		}
 		problem.Write(w, p)
 	},
 }
