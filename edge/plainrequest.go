@@ -42,8 +42,9 @@ func (x *exchange) free() {
 // net/http would take and understand alike; httpguts is the authority of both.
 func (x *exchange) readPlain(head string) *http.Request {
 	line, rest, ok := strings.Cut(head, "\r\n")
-	target, isPlain := strings.CutSuffix(strings.TrimPrefix(line, "GET "), " HTTP/1.1")
-	if !ok || !isPlain || !isTarget(target) {
+	target, isGet := strings.CutPrefix(line, "GET ")
+	target, isPlain := strings.CutSuffix(target, " HTTP/1.1")
+	if !ok || !isGet || !isPlain || !isTarget(target) {
 		return nil
 	}
 	path, query, asks := strings.Cut(target, "?")
