@@ -36,7 +36,12 @@ func (s *stack) raw(parts ...string) (net.Conn, *bufio.Reader) {
 // TestRequestsInEveryForm sends requests that only the front, only net/http, or
 // one after the other answers: it makes no difference to the client.
 func TestRequestsInEveryForm(t *testing.T) {
-	s := newStack(t, nil)
+	for _, p := range paths[:2] {
+		t.Run(p.name, func(t *testing.T) { requestsInEveryForm(t, newStackOn(t, p, nil)) })
+	}
+}
+
+func requestsInEveryForm(t *testing.T, s *stack) {
 	token := s.token("ann", nil)
 	stream := "GET /_weft/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nAuthorization: Bearer " + token + "\r\n"
 	for name, c := range map[string]struct {
