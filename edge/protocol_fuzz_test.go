@@ -18,30 +18,35 @@ import (
 )
 
 // serverRequest reads a request as net/http's server does: http.ReadRequest, and what
-// the server asks of its fields afterwards ((*conn).readRequest).
-func serverRequest(head string) (*http.Request, error) {
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
-	if err != nil {
-		return nil, err
+// the server asks of its fields afterwards ((*conn).readRequest). rest is what follows.
+func serverRequest(sent string) (r *http.Request, rest string, err error) {
+	in := bufio.NewReaderSize(strings.NewReader(sent), len(sent)+16)
+	if r, err = http.ReadRequest(in); err != nil {
+		return nil, "", err
 	}
+	left, _ := io.ReadAll(in)
+	return r, string(left), judgeFields(r)
+}
+
+func judgeFields(r *http.Request) error {
 	hosts := r.Header["Host"] // ReadRequest leaves none
 	if r.ProtoAtLeast(1, 1) && r.Host == "" {
-		return nil, errors.New("missing required Host header")
+		return errors.New("missing required Host header")
 	}
 	if len(hosts) > 0 || !httpguts.ValidHostHeader(r.Host) {
-		return nil, errors.New("malformed Host header")
+		return errors.New("malformed Host header")
 	}
 	for name, values := range r.Header {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return nil, errors.New("invalid header name")
+			return errors.New("invalid header name")
 		}
 		for _, v := range values {
 			if !httpguts.ValidHeaderFieldValue(v) {
-				return nil, errors.New("invalid header value")
+				return errors.New("invalid header value")
 			}
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // FuzzPlainRequest: what the own reader takes, net/http takes, and understands it
@@ -58,22 +63,27 @@ func FuzzPlainRequest(f *testing.F) {
 		"GET /_weft/v1/events?#x?y%zz HTTP/1.1\r\nHOST: [::1]:80\r\n\r\n",
 		line + "Host: a\r\nHost: b\r\n\r\n", line + "Host: a\r\n A: b\r\n\r\n", line + "Host: a\r\nA : b\r\n\r\n",
 		line + "Host: a\r\nTransfer-encoding: chunked\r\nContent-length: 1\r\n\r\n", line + "Host: a\r\nA: \xe9\x7f\r\n\r\n",
-		line + "Host: a\nA: b\r\n\r\n", line + "Host: a\r\nA:b\rc\r\n\r\n", line + "\r\n", line + ": a\r\nHost: a\r\n\r\n",
+		line + "Host: a\nA: b\r\n\r\n", line + "Host: a\r\nA:b\rc\r\n\r\n", line + "Host: a\r\n\r\nGET / HTTP/1.1\r\n\r\n", line + "\r\n", line + ": a\r\nHost: a\r\n\r\n",
 	} {
 		f.Add(head)
 	}
-	f.Fuzz(func(t *testing.T, head string) {
-		if headEnd([]byte(head), 0) != len(head) { // what the front makes of it
+	f.Fuzz(func(t *testing.T, sent string) {
+		end := headEnd([]byte(sent), 0) // what the front takes for the head
+		if end < 0 {
 			return
 		}
+		head := sent[:end]
 		x := &exchange{header: make(http.Header), answer: make(http.Header)}
 		own := x.readPlain(head)
 		if own == nil {
 			return
 		}
-		r, err := serverRequest(head)
+		r, rest, err := serverRequest(sent)
 		if err != nil {
 			t.Fatalf("%q is taken, and by net/http refused: %v", head, err)
+		}
+		if rest != sent[end:] {
+			t.Errorf("%q follows the head, for net/http %q", sent[end:], rest)
 		}
 		if own.Method != r.Method || own.RequestURI != r.RequestURI || own.Host != r.Host || own.Proto != r.Proto ||
 			own.ProtoMajor != r.ProtoMajor || own.ProtoMinor != r.ProtoMinor || own.Close != r.Close ||
