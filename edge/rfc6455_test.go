@@ -83,8 +83,9 @@ func (c *rfcCase) run(t *testing.T, conn net.Conn, in *bufio.Reader) {
 	}
 }
 
-// shakeHands opens a WebSocket and reads the head of the answer, no more.
-func (s *stack) shakeHands(t *testing.T, token string) (net.Conn, *bufio.Reader) {
+// shakeHands opens a WebSocket and reads the head of the answer, no more. Frames are
+// sent behind the request at once.
+func (s *stack) shakeHands(t *testing.T, token string, frames ...[]byte) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.edge.PublicAddr().String())
 	if err != nil {
@@ -100,7 +101,7 @@ func (s *stack) shakeHands(t *testing.T, token string) (net.Conn, *bufio.Reader)
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, "GET /_weft/v1/events HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer "+token+"\r\n\r\n"); err != nil {
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer "+token+"\r\n\r\n"+string(bytes.Join(frames, nil))); err != nil {
 		t.Fatal(err)
 	}
 	in := bufio.NewReader(conn)
