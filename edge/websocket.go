@@ -4,11 +4,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/net/http/httpguts"
 
 	"weft/edge/admit"
 	"weft/edge/problem"
@@ -60,7 +60,7 @@ var upgrader = websocket.Upgrader{
 	Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
 		p := problem.New(problem.BadRequest, "this is no WebSocket handshake")
 		p.Status = status
-		if !slices.Contains(r.Header["Sec-Websocket-Version"], "13") { // RFC 6455, section 4.4
+		if !httpguts.HeaderValuesContainsToken(r.Header["Sec-Websocket-Version"], "13") { // RFC 6455, section 4.4
 			w.Header().Set("Sec-WebSocket-Version", "13")
 			w.Header().Set("Upgrade", "websocket")
 			w.Header().Add("Connection", "Upgrade") // beside a close
