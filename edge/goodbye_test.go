@@ -31,29 +31,21 @@ func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) {
-				c.Public.QueueBytes, c.Public.WriteTimeout = 32<<20, time.Minute
+				c.Public.Keepalive = time.Minute                                 // who reads nothing answers no ping
+				c.Public.QueueBytes, c.Public.WriteTimeout = 64<<20, time.Minute // half of it is for replays
 			})
 			conn, in := s.shakeHands(t, s.token("ann", nil))
-			for h := ""; h == ""; { // it is open, and follows
-				if _, err := conn.Write(masked(final|opPing, "")); err != nil {
-					t.Fatal(err)
-				}
-				var err error
-				if h, err = hearFrame(in); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s.eventually("it is connected", func() bool { return s.edge.Connections() == 1 })
+			follows := rfcCase{sent: [][]byte{masked(final|opText, `{"subscribe":["topic.hotel.1"],"ref":1}`)}, want: []string{"ref:1"}}
+			follows.run(t, conn, in)
 			if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 				t.Fatal(err)
 			}
-			const events = 20
+			const events = 8
 			for range events { // more than the kernel holds for a connection
 				s.store("user.ann", "", bytes.Repeat([]byte("x"), jetstream.MaxEventBytes))
 			}
-			s.eventually("all are queued", func() bool {
-				return s.metric("weft_edge_deliveries_total", "transport", nameWebSocket) == events
-			})
+			queued := func() float64 { return s.metric("weft_edge_deliveries_total", "transport", nameWebSocket) }
+			s.eventually("all are queued", func() bool { return queued() == events })
 			if _, err := conn.Write(masked(final|opClose, closing(1000, ""))); err != nil {
 				t.Fatal(err)
 			}
