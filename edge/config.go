@@ -9,12 +9,13 @@ import (
 	"weft/jetstream"
 )
 
-// Config is all that the edge needs to know: the sections public, admin and
-// auth of the configuration file.
+// Config is all that the edge needs to know: the sections public, admin, auth and
+// tuning of the configuration file.
 type Config struct {
 	Public PublicConfig
 	Admin  AdminConfig
 	Auth   auth.Config
+	Tuning TuningConfig
 }
 
 // PublicConfig is the section public: the listener for browsers and devices.
@@ -58,6 +59,14 @@ type AdminConfig struct {
 	Hosts []string `yaml:"hosts"`
 }
 
+// TuningConfig is the section tuning: what changes how a node does its work, and
+// nothing of what it does.
+type TuningConfig struct {
+	// OwnHTTP serves plain connections for events without net/http and without a
+	// goroutine each, where the system has the means.
+	OwnHTTP bool `yaml:"own_http"`
+}
+
 // TLSFiles names PEM files.
 type TLSFiles struct {
 	Cert string `yaml:"cert"`
@@ -72,8 +81,9 @@ func Default() Config {
 			Listen: ":4000", QueueBytes: 1 << 20, Keepalive: 15 * time.Second,
 			WriteTimeout: 20 * time.Second, DrainDelay: 2 * time.Second, DrainWindow: 5 * time.Second,
 		},
-		Admin: AdminConfig{Listen: "127.0.0.1:4010"},
-		Auth:  auth.Default(),
+		Admin:  AdminConfig{Listen: "127.0.0.1:4010"},
+		Auth:   auth.Default(),
+		Tuning: TuningConfig{OwnHTTP: true},
 	}
 }
 

@@ -7,7 +7,8 @@
 //
 // On Linux a plain connection waits for its request in a poller (front.go); one for
 // events is served from there, and while it lasts costs no goroutine (parked.go,
-// poll.go). All other requests, TLS and HTTP/2 are net/http's.
+// poll.go). All other requests, TLS and HTTP/2 are net/http's; with tuning.own_http
+// false all are.
 //
 // A request for events is let in (enter.go) when the node is ready, the limits
 // allow it, and its token says whose it is and is not revoked. Its transport
@@ -97,7 +98,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	if e.gate, err = newGate(&cfg.Public, reg); err != nil {
 		return nil, err
 	}
-	if netpoll.Supported {
+	if netpoll.Supported && cfg.Tuning.OwnHTTP {
 		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger})
 	}
 	e.list = e.transports()

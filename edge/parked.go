@@ -140,6 +140,11 @@ func take(w http.ResponseWriter) (hold, error) {
 	if a, ok := w.(*answer); ok {
 		return hold{answer: a}, nil
 	}
+	return hijack(w)
+}
+
+// hijack takes the connection of a request out of everybody's hands.
+func hijack(w http.ResponseWriter) (hold, error) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return hold{}, err

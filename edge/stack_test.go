@@ -43,8 +43,7 @@ type stack struct {
 	ready  atomic.Pointer[error]
 	drains atomic.Int32
 
-	unparked bool        // every connection has a goroutine
-	trust    *tls.Config // of clients, when the public listener has TLS
+	trust *tls.Config // of clients, when the public listener has TLS
 }
 
 // newStack starts one; change may alter the configuration.
@@ -118,9 +117,6 @@ func (s *stack) start(ctx context.Context) error {
 	}, log, s.reg)
 	if err != nil {
 		return err
-	}
-	if s.unparked {
-		s.edge.poller = nil
 	}
 	if err := s.edge.Open(ctx); err != nil {
 		return err
