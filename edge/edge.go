@@ -72,6 +72,7 @@ type Edge struct {
 	alive     wire.Keepalives
 	poller    *netpoll.Poller // nil where connections cannot be parked
 	list      []transport
+	takes     parameters
 
 	draining atomic.Bool
 	moved    atomic.Int64   // connections that have come, and those that have gone
@@ -101,6 +102,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger})
 	}
 	e.list = e.transports()
+	e.takes = declare(deps.Verifier.ModeNone(), cfg.Public.TokenInQuery)
 	e.answerNodes()
 	e.inner, e.cancel = context.WithCancel(context.Background())
 	e.admin, err = admin.New(admin.Config{

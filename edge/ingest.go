@@ -23,7 +23,10 @@ type Ingest interface {
 
 // publish serves POST /_weft/v1/events on the public listener.
 func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := e.takes.publish.Read(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
 	// In auth.mode none the sender is publisher=, because user= is also who an
 	// event is for.
 	id, err := e.identify(r, cmp.Or(query.Get("publisher"), query.Get("user")))

@@ -95,7 +95,7 @@ func (l *nodeList) missing() []string {
 	return names
 }
 
-func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 	said, tally, err := peers.Ask[node](r.Context(), a.deps.Node, questionNode, struct{}{})
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) erro
 }
 
 // drain answers at once; the node says goodbye and stops afterwards.
-func (a *Admin) drain(w http.ResponseWriter, _ *http.Request, _ string) error {
+func (a *Admin) drain(w http.ResponseWriter, _ *request) error {
 	if a.deps.Drain == nil {
 		return problem.New(problem.NotFound, "this node cannot be drained from here")
 	}
