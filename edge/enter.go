@@ -43,6 +43,9 @@ func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
 // visit finds out who asks for what, and lets them in. Its errors are problems
 // of visitors who were not.
 func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error {
+	if t.name() != nameWebSocket && r.Header.Get("Sec-Websocket-Key") != "" {
+		return upgradeLost(w, r)
+	}
 	q, err := parseQuery(r, e.takes.events)
 	if err != nil {
 		return err
