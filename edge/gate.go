@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,12 +19,19 @@ type gate struct {
 	origins *admit.Origins
 	proxies *admit.Proxies
 	limiter *admit.Limiter
-	inQuery bool // a token may stand in the query
+	host    *admit.Host // nil: it may be addressed by any name
+	inQuery bool        // a token may stand in the query
 }
 
-func newGate(cfg *PublicConfig, reg prometheus.Registerer) (*gate, error) {
+func newGate(config *Config, reg prometheus.Registerer) (*gate, error) {
+	cfg := &config.Public
 	g := &gate{inQuery: cfg.TokenInQuery}
 	var err error
+	if config.namedHosts() {
+		if g.host, err = admit.NewHost(cfg.Listen, append(originHosts(cfg.CORSOrigins), cfg.Hosts...)); err != nil {
+			return nil, err
+		}
+	}
 	if g.origins, err = admit.NewOrigins(cfg.CORSOrigins); err != nil {
 		return nil, err
 	}
@@ -33,15 +42,31 @@ func newGate(cfg *PublicConfig, reg prometheus.Registerer) (*gate, error) {
 	return g, err
 }
 
-// protect answers preflights and adds the CORS headers to every answer.
+// protect refuses what is for another host, answers preflights and adds the CORS
+// headers to every answer.
 func (g *gate) protect(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.host != nil && g.host.CheckName(r) != nil {
+			problem.Write(w, problem.OtherHost("public.hosts"))
+			return
+		}
 		if g.origins.Preflight(w, r) {
 			return
 		}
 		g.origins.SetHeaders(w.Header(), r)
 		h.ServeHTTP(w, r)
 	})
+}
+
+// originHosts are the hosts of origins, whose pages may use the listener anyway.
+func originHosts(origins []string) []string {
+	var hosts []string
+	for _, o := range origins {
+		if u, err := url.Parse(o); err == nil && u.Hostname() != "" && !strings.Contains(u.Hostname(), ":") {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts
 }
 
 // token is the token that a request brings, "" when there is none. One from the

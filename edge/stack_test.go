@@ -66,6 +66,7 @@ func newStackOn(t *testing.T, p path, change func(c *Config, js *jetstream.Confi
 func prepareStack(t *testing.T, name string, change func(c *Config, js *jetstream.Config)) *stack {
 	s := &stack{t: t, cfg: Default(), js: jetstream.Default(), reg: prometheus.NewRegistry()}
 	s.cfg.Public.Listen, s.cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	s.cfg.Public.Hosts = []string{"a", "b", "weft", "x"} // which raw requests name
 	s.cfg.Public.Keepalive, s.cfg.Public.DrainWindow = 200*time.Millisecond, 50*time.Millisecond
 	s.cfg.Auth.Issuers = []auth.Issuer{{Keys: []auth.Key{{Alg: "HS256", Secret: secret}}}}
 	s.cfg.Auth.Allow = []string{"topic.hotel.*", "topic.own.{/sub}", "topic.extra.{/extra}"}

@@ -139,9 +139,7 @@ func (a *Admin) table() []route {
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch err := a.host.Check(r); {
 	case errors.Is(err, admit.ErrHost):
-		p := problem.New(problem.Forbidden, "the listener does not answer to this host name; admin.hosts adds one")
-		p.Status = http.StatusMisdirectedRequest
-		problem.Write(w, p)
+		problem.Write(w, problem.OtherHost("admin.hosts"))
 		return
 	case err != nil:
 		problem.Write(w, problem.New(problem.Forbidden, "the request comes from another site"))
