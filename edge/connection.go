@@ -62,6 +62,9 @@ func (e *Edge) patchConnection(w http.ResponseWriter, r *http.Request, connectio
 	if err != nil {
 		return err
 	}
+	if caller.User != "" {
+		guestOf(w, r).welcome()
+	}
 	var c change
 	if err := decodeStrict(http.MaxBytesReader(w, r.Body, maxChange), &c); err != nil {
 		return problem.New(problem.BadRequest, "the body is no object with subscribe, unsubscribe, last_event_id or token")

@@ -137,6 +137,10 @@ func (e *Edge) Open(context.Context) error {
 	if !public.tls {
 		public.front = newFront(e, public.socket, visitors)
 	}
+	host(public.server)
+	if tcp, ok := public.socket.(*net.TCPListener); ok && public.front == nil {
+		public.socket = &door{tcp, e.gate}
+	}
 	operators, err := listen("admin.listen", e.cfg.Admin.Listen, e.admin, e)
 	if err != nil {
 		return errors.Join(err, e.Close())

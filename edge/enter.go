@@ -64,7 +64,8 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 		return problem.New(problem.Forbidden, "there is nothing to follow: the token brings no subject and none is asked for")
 	}
 	address := e.gate.address(r)
-	release, err := e.gate.enter(address, id.User)
+	from := guestOf(w, r)
+	release, err := e.gate.enter(from, address, id.User)
 	if err != nil {
 		return err
 	}
@@ -74,13 +75,14 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 		return err
 	}
 	defer place.joined()
-	from := ""
+	from.welcome()
+	shown := ""
 	if address.IsValid() {
-		from = address.String()
+		shown = address.String()
 	}
 	t.serve(w, &visit{r: r, query: q, id: id, release: release, place: place, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
-		Since: time.Now().UTC(), Address: from, Agent: r.UserAgent(),
+		Since: time.Now().UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -97,11 +98,18 @@ func otherSite() error {
 // address is the client's, behind trusted proxies.
 func (g *gate) address(r *http.Request) netip.Addr { return g.proxies.Address(r) }
 
-// enter takes a place for a connection. release gives it back.
-func (g *gate) enter(address netip.Addr, user string) (release func(), err error) {
+// enter takes a place for a session of a guest's connection. release gives it back.
+func (g *gate) enter(in *guest, address netip.Addr, user string) (release func(), err error) {
 	release, err = g.limiter.Acquire(address, user)
 	if told, ok := errors.AsType[*admit.LimitError](err); ok {
 		return nil, problem.New(problem.Limit, told.Error()).Retry(jitter(told.RetryAfter))
 	}
-	return release, err
+	if err != nil || in == nil || in.peer == nil {
+		return release, err
+	}
+	in.peer.Begin()
+	return sync.OnceFunc(func() {
+		in.peer.End()
+		release()
+	}), nil
 }

@@ -39,6 +39,7 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 	if !id.Publishes() { // its body need not be read
 		return problem.New(problem.Forbidden, "the token does not allow to publish")
 	}
+	guestOf(w, r).welcome()
 	return e.accept(w, r, id.User, id.MayPublish)
 }
 

@@ -29,6 +29,7 @@ const (
 // when it is being called, the rest for its worker.
 type Conn struct {
 	client     Client
+	closed     func() // called when the connection is closed, whoever its client is; may be nil
 	worker     *worker
 	fd         int32
 	generation int32
@@ -350,6 +351,18 @@ func (c *Conn) finish(err error) {
 	_ = syscall.Close(int(c.fd))
 	c.rest, c.early = nil, nil
 	c.tell(err)
+	c.forgotten()
+}
+
+// OnClose has f called when the connection is closed, unless it was released before.
+// It is for whoever is told of a new connection, at once.
+func (c *Conn) OnClose(f func()) { c.closed = f }
+
+func (c *Conn) forgotten() {
+	if c.closed != nil {
+		c.closed()
+		c.closed = nil
+	}
 }
 
 // tell tells the client that it is over, once.
