@@ -100,16 +100,16 @@ func (g *gate) address(r *http.Request) netip.Addr { return g.proxies.Address(r)
 
 // enter takes a place for a session of a guest's connection. release gives it back.
 func (g *gate) enter(in *guest, address netip.Addr, user string) (release func(), err error) {
-	release, err = g.limiter.Acquire(address, user)
+	place, err := g.limiter.Acquire(address, user)
 	if told, ok := errors.AsType[*admit.LimitError](err); ok {
 		return nil, problem.New(problem.Limit, told.Error()).Retry(jitter(told.RetryAfter))
 	}
 	if err != nil || in == nil || in.peer == nil {
-		return release, err
+		return place, err
 	}
 	in.peer.Begin()
 	return sync.OnceFunc(func() {
 		in.peer.End()
-		release()
+		place()
 	}), nil
 }
