@@ -55,7 +55,7 @@ func (g *guest) patience() time.Duration {
 	if g.known.Load() {
 		return idleTime
 	}
-	return max(min(silentTime, g.left()), readTime)
+	return min(silentTime, max(g.left(), readTime))
 }
 
 // left is how long a stranger may stay.
@@ -114,9 +114,9 @@ func host(s *http.Server) {
 		}
 		switch state {
 		case http.StateNew, http.StateActive:
-			b.giveUpIn(max(b.guest.left(), readTime))
+			b.giveUpIn(max(b.guest.left(), 1))
 		case http.StateIdle:
-			b.giveUpIn(b.guest.patience())
+			b.giveUpIn(max(min(silentTime, b.guest.left()), 1))
 		case http.StateHijacked, http.StateClosed:
 			b.giveUpIn(0)
 		}

@@ -94,36 +94,78 @@ var strangers = []stranger{
 // other things to do.
 const stillThere = strangerTime + 15*time.Second
 
+// sideBySide runs a test on a node for each of the paths at the same time: what it
+// waits for takes long.
+func sideBySide(t *testing.T, list []path, change func(c *Config, js *jetstream.Config), run func(t *testing.T, s *stack)) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, p := range list {
+		s := newStackOn(t, p, change)
+		running.Go(func() { run(t, s) })
+	}
+}
+
 // TestStrangersAreGoneSoon, whatever they did or did not say, over each path; also
 // where nothing is limited.
 func TestStrangersAreGoneSoon(t *testing.T) {
 	const each = 20
-	for _, p := range paths {
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStackOn(t, p, nil)
-			var open sync.WaitGroup
-			for _, st := range strangers {
-				if st.secure != (s.trust != nil) && st.secure {
-					continue
-				}
-				for range each {
-					open.Go(func() {
-						conn, err := s.dialStranger(st)
-						if err != nil {
-							t.Errorf("%s: %v", st.state, err)
-							return
-						}
-						defer func() { _ = conn.Close() }()
-						_ = conn.SetReadDeadline(time.Now().Add(stillThere))
-						if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-							t.Errorf("%s: the connection is still there", st.state)
-						}
-					})
-				}
+	sideBySide(t, paths, nil, func(t *testing.T, s *stack) {
+		var open sync.WaitGroup
+		defer open.Wait()
+		for _, st := range strangers {
+			if st.secure && s.trust == nil {
+				continue
 			}
-			open.Wait()
-		})
+			for range each {
+				open.Go(func() {
+					conn, err := s.dialStranger(st)
+					if err != nil {
+						t.Errorf("%s: %v", st.state, err)
+						return
+					}
+					defer func() { _ = conn.Close() }()
+					if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("%s: the connection is still there", st.state)
+					}
+				})
+			}
+		}
+		if s.trust != nil {
+			return
+		}
+		for name, request := range map[string]string{"poll": refusedPoll, "publish": refusedPost, "preflight": preflight} {
+			open.Go(func() {
+				conn, err := s.dialStranger(stranger{begin: says("")})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer func() { _ = conn.Close() }()
+				if err := asksOn(conn, request); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%s, again and again: the connection is still there", name)
+				}
+			})
+		}
+	})
+}
+
+const preflight = "OPTIONS /_weft/v1/events HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n" +
+	"Access-Control-Request-Method: POST\r\nContent-Length: 0\r\n\r\n"
+
+// asksOn sends a request again and again until the connection ends.
+func asksOn(conn net.Conn, request string) error {
+	in := bufio.NewReader(conn)
+	for pace := time.NewTicker(100 * time.Millisecond); ; <-pace.C {
+		if _, err := io.WriteString(conn, request); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.Close {
+			return err
+		}
 	}
 }
 
@@ -144,80 +186,55 @@ func (s *stack) dialStranger(st stranger) (net.Conn, error) {
 	return conn, st.begin(conn)
 }
 
-// Who asks again and again and is never let in does not stay either.
-func TestAStrangerThatGoesOnAskingIsGoneSoon(t *testing.T) {
-	for _, p := range paths[:2] {
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStackOn(t, p, nil)
-			for name, request := range map[string]string{"poll": refusedPoll, "publish": refusedPost, "preflight": "OPTIONS " + pathEvents +
-				" HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: POST\r\nContent-Length: 0\r\n\r\n"} {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					conn, in := s.raw("")
-					deadline := time.Now().Add(stillThere)
-					_ = conn.SetDeadline(deadline)
-					for pace := time.NewTicker(100 * time.Millisecond); ; <-pace.C {
-						if _, err := io.WriteString(conn, request); err != nil {
-							break
-						}
-						resp, err := http.ReadResponse(in, nil)
-						if err != nil {
-							break
-						}
-						_, _ = io.Copy(io.Discard, resp.Body)
-						if resp.Close {
-							break
-						}
-					}
-					if time.Now().After(deadline) {
-						t.Error("the connection is still there")
-					}
-				})
-			}
-		})
-	}
-}
-
 // TestWhoWasLetInMayRest between two requests: a client that polls, or a back end
 // that publishes.
 func TestWhoWasLetInMayRest(t *testing.T) {
-	for _, p := range paths[:2] {
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStackOn(t, p, nil)
-			token := s.token("ann", nil)
-			var resting sync.WaitGroup
-			for _, request := range []string{
-				"GET /_weft/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + token + "\r\n\r\n",
-				"POST /_weft/v1/events?subject=topic.hotel.1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + token + "\r\nContent-Length: 1\r\n\r\n1",
-			} {
-				conn, in := s.raw("")
-				resting.Go(func() {
-					for range 2 {
-						_, err := io.WriteString(conn, request)
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						resp, err := http.ReadResponse(in, nil)
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						_, _ = io.Copy(io.Discard, resp.Body)
-						_ = conn.SetReadDeadline(time.Now().Add(silentTime + 2*time.Second))
-						if _, err := in.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
-							t.Errorf("%.20q: the connection rests, and has ended: %v", request, err)
-						}
-						_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-						in.Reset(conn)
-					}
-				})
-			}
-			resting.Wait()
-		})
+	sideBySide(t, paths[:2], nil, func(t *testing.T, s *stack) {
+		fields := " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + s.token("ann", nil) + "\r\n"
+		var resting sync.WaitGroup
+		defer resting.Wait()
+		for _, request := range []string{
+			"GET /_weft/v1/events" + fields + "\r\n",
+			"POST /_weft/v1/events?subject=topic.hotel.1" + fields + "Content-Length: 1\r\n\r\n1",
+		} {
+			resting.Go(func() {
+				conn, err := s.dialStranger(stranger{begin: says(request)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer func() { _ = conn.Close() }()
+				if err := rests(conn); err != nil {
+					t.Errorf("%.20q: %v", request, err)
+				}
+				_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+				if _, err := io.WriteString(conn, request); err != nil {
+					t.Errorf("%.20q: %v", request, err)
+				}
+				if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode >= 300 {
+					t.Errorf("%.20q, again: %v %v", request, resp, err)
+				}
+			})
+		}
+	})
+}
+
+// rests is nil when a connection is still open, after an answer, for longer than a
+// stranger's may be.
+func rests(conn net.Conn) error {
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return err
 	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(silentTime + 2*time.Second))
+	if _, err := in.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("it has ended: %w", err)
+	}
+	return nil
 }
 
 // TestStrangersCountByAddress on each path: of hundreds only a few are there at a
@@ -258,39 +275,29 @@ func TestStrangersCountByAddress(t *testing.T) {
 
 // A trusted proxy's address stands for many.
 func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
-	for _, p := range paths[:2] {
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) {
-				c.Public.Limits, c.Public.TrustedProxies = admit.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
-			})
-			var conns []net.Conn
-			for range 50 {
-				conn, _ := s.raw(refusedPoll)
-				conns = append(conns, conn)
-			}
-			var resting sync.WaitGroup
-			for i, conn := range conns {
-				resting.Go(func() {
-					in := bufio.NewReader(conn)
-					resp, err := http.ReadResponse(in, nil)
-					if err != nil {
-						t.Errorf("connection %d: %v", i, err)
-						return
-					}
-					_, _ = io.Copy(io.Discard, resp.Body)
-					_ = conn.SetReadDeadline(time.Now().Add(silentTime + 2*time.Second))
-					if _, err := in.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
-						t.Errorf("connection %d has ended: %v", i, err)
-					}
-				})
-			}
-			resting.Wait()
-			if n := s.metric("weft_admit_refusals_total"); n != 0 {
-				t.Errorf("%v are refused", n)
-			}
-		})
+	change := func(c *Config, _ *jetstream.Config) {
+		c.Public.Limits, c.Public.TrustedProxies = admit.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
 	}
+	sideBySide(t, paths[:2], change, func(t *testing.T, s *stack) {
+		var resting sync.WaitGroup
+		for range 50 {
+			resting.Go(func() {
+				conn, err := s.dialStranger(stranger{begin: says(refusedPoll)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer func() { _ = conn.Close() }()
+				if err := rests(conn); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		resting.Wait()
+		if n := s.metric("weft_admit_refusals_total"); n != 0 {
+			t.Errorf("%v are refused", n)
+		}
+	})
 }
 
 // Whatever becomes of a connection, its address has its room back when it is closed.
