@@ -32,7 +32,7 @@ func (a *arrival) serve(head string) {
 	w := &answer{arrival: a, header: x.answer, last: r.Close}
 	defer func() {
 		if p := recover(); p != nil {
-			a.front.edge.log.Error("serve a request for events: panic", "panic", p, "stack", string(debug.Stack()))
+			a.front.edge.blame.panicked(onPublic, "panic", p, "stack", string(debug.Stack()))
 			w.abort()
 		}
 	}()

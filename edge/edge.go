@@ -34,6 +34,7 @@ import (
 	"weft/edge/admin"
 	"weft/edge/auth"
 	"weft/edge/netpoll"
+	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/wire"
 	"weft/jetstream"
@@ -64,6 +65,7 @@ type Edge struct {
 	deps      Deps
 	log       *slog.Logger
 	metrics   *metrics
+	blame     *blame
 	gate      *gate
 	admission *admission
 	admin     *admin.Admin
@@ -92,7 +94,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		return nil, err
 	}
 	e := &Edge{
-		cfg: cfg, deps: deps, log: log, metrics: m,
+		cfg: cfg, deps: deps, log: log, metrics: m, blame: newBlame(log, m.blame),
 		registry: session.NewRegistry(), admission: newAdmission(m.delayed), wheel: session.NewWheel(cfg.Public.Keepalive),
 	}
 	if e.gate, err = newGate(&cfg, reg); err != nil {
@@ -110,6 +112,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	}, admin.Deps{
 		Node: deps.Node, Sessions: e.registry, Gatherer: deps.Gatherer, Drain: deps.Drain,
 		Version: deps.Version, Ready: e.Ready,
+		Refused: func(r *http.Request, p *problem.Problem) { e.blame.refused(onAdmin, r, p) }, Failed: e.blame.failed,
 		Publish: func(w http.ResponseWriter, r *http.Request) error { return e.accept(w, r, "admin", anything) },
 	}, log)
 	return e, err
@@ -125,7 +128,7 @@ func (e *Edge) Open(context.Context) error {
 			return err
 		}
 	}
-	visitors := e.gate.protect(http.HandlerFunc(e.servePublic))
+	visitors := e.gate.protect(http.HandlerFunc(e.servePublic), e.blame)
 	public, err := listen("public.listen", e.cfg.Public.Listen, visitors, e)
 	if err != nil {
 		return err

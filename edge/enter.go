@@ -34,9 +34,10 @@ func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
 	}
 	p := problem.Of(err)
 	if p.Code == problem.Internal {
-		e.log.Error("let a client in", "transport", t.name(), "err", err)
+		e.blame.failed("let a client in", "transport", t.name(), "err", err)
 	}
 	e.metrics.refusals.WithLabelValues(t.name(), string(p.Code)).Inc()
+	e.blame.refused(onPublic, r, p)
 	t.refuse(w, r, p)
 }
 

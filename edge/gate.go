@@ -45,10 +45,12 @@ func newGate(config *Config, reg prometheus.Registerer) (*gate, error) {
 
 // protect refuses what is for another host, answers preflights and adds the CORS
 // headers to every answer.
-func (g *gate) protect(h http.Handler) http.Handler {
+func (g *gate) protect(h http.Handler, b *blame) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.host != nil && g.host.CheckName(r) != nil {
-			problem.Write(w, problem.OtherHost("public.hosts"))
+			p := problem.OtherHost("public.hosts")
+			b.refused(onPublic, r, p)
+			problem.Write(w, p)
 			return
 		}
 		if g.origins.Preflight(w, r) {

@@ -48,7 +48,7 @@ func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher string, 
 	ids, err := e.deps.Ingest.Accept(r.Context(), r, publisher, may)
 	if err != nil {
 		if p := problem.Of(err); p.Code == problem.Internal {
-			e.log.Error("accept events", "err", err)
+			e.blame.failed("accept events", "err", err)
 		}
 		return err
 	}

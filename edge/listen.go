@@ -5,9 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -57,7 +57,7 @@ func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
 			WriteByteTimeout: e.cfg.Public.WriteTimeout,
 			SendPingTimeout:  e.cfg.Public.Keepalive, PingTimeout: e.cfg.Public.WriteTimeout,
 		},
-		ErrorLog:    slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+		ErrorLog:    e.blame.server(strings.TrimSuffix(key, ".listen")),
 		BaseContext: func(net.Listener) context.Context { return e.inner },
 	}}, nil
 }

@@ -42,6 +42,7 @@ type stack struct {
 	client *http.Client
 	ready  atomic.Pointer[error]
 	drains atomic.Int32
+	log    *slog.Logger // nil: to the test
 
 	unparked bool        // every connection has a goroutine
 	trust    *tls.Config // of clients, when the public listener has TLS
@@ -82,6 +83,9 @@ func prepareStack(t *testing.T, name string, change func(c *Config, js *jetstrea
 // start opens all, which ends with the test.
 func (s *stack) start(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("node", s.js.Node.Name)
+	if s.log != nil {
+		log = s.log
+	}
 	closed := func(close func() error) {
 		s.t.Cleanup(func() {
 			if err := close(); err != nil {

@@ -51,6 +51,10 @@ type Deps struct {
 	Ready func() error
 	// Publish serves a POST of events; it answers unless it fails.
 	Publish func(w http.ResponseWriter, r *http.Request) error
+	// Refused is told of requests of those who may not use the listener, and
+	// Failed of those that an error of ours refused.
+	Refused func(r *http.Request, p *problem.Problem)
+	Failed  func(doing string, args ...any)
 	// Drain makes the node say goodbye and stop; it may be nil.
 	Drain func()
 }
@@ -139,16 +143,16 @@ func (a *Admin) table() []route {
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch err := a.host.Check(r); {
 	case errors.Is(err, admit.ErrHost):
-		problem.Write(w, problem.OtherHost("admin.hosts"))
+		a.refuse(w, r, problem.OtherHost("admin.hosts"))
 		return
 	case err != nil:
-		problem.Write(w, problem.New(problem.Forbidden, "the request comes from another site"))
+		a.refuse(w, r, problem.New(problem.Forbidden, "the request comes from another site"))
 		return
 	}
 	if err := a.dispatch(w, r); err != nil {
 		p := problem.Of(err)
 		if p.Code == problem.Internal {
-			a.log.Error("serve admin request", "path", r.URL.Path, "err", err)
+			a.deps.Failed("serve admin request", "path", r.URL.Path, "err", err)
 		}
 		problem.Write(w, p)
 	}
@@ -157,6 +161,12 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // open are the paths for which no token is needed, with what they take: name[]
 // selects metrics.
 var open = map[string]parameter.List{"/healthz": {}, "/readyz": {}, "/metrics": parameter.List{}.Many("name[]")}
+
+// refuse answers somebody who may not use the listener.
+func (a *Admin) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	a.deps.Refused(r, p)
+	problem.Write(w, p)
+}
 
 func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
 	if takes, ok := open[r.URL.Path]; ok {
@@ -180,8 +190,9 @@ func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return notFound()
 	}
-	if err := a.authorise(r); err != nil {
-		return err
+	if p := a.authorise(r); p != nil {
+		a.refuse(w, r, p)
+		return nil
 	}
 	var allow []string
 	for i := range a.routes {
@@ -210,7 +221,7 @@ func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
 
 // authorise compares digests, so that the time tells nothing of the token, its
 // length included.
-func (a *Admin) authorise(r *http.Request) error {
+func (a *Admin) authorise(r *http.Request) *problem.Problem {
 	if a.cfg.Token == "" {
 		return nil
 	}
