@@ -65,8 +65,12 @@ func (h *Host) Check(r *http.Request) error {
 }
 
 // CheckName returns ErrHost when the request is for another host: its page, if a
-// page sent it, may have got here by DNS rebinding.
+// page sent it, may have got here by DNS rebinding. A request of HTTP/1.0 may have no
+// host, and is no browser's then.
 func (h *Host) CheckName(r *http.Request) error {
+	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
+		return nil
+	}
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
