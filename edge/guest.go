@@ -89,7 +89,8 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		in, ok := d.gate.arrive(conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr())
+		peer, _ := conn.RemoteAddr().(*net.TCPAddr) // nil: it has left already, on some systems
+		in, ok := d.gate.arrive(peer.AddrPort().Addr())
 		if !ok {
 			_ = conn.Close()
 			continue
