@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"weft/suggestion"
 )
 
 // A document reads one YAML text into the structs of a configuration. It goes
@@ -263,7 +265,7 @@ func elsewhere(name string, here []field) string {
 	for i, f := range here {
 		names[i] = f.name
 	}
-	if s := didYouMean(name, names); s != "" {
+	if s := suggestion.DidYouMean(name, names); s != "" {
 		return s
 	}
 	for _, l := range leavesOf(configType) {

@@ -27,6 +27,11 @@ type PublicConfig struct {
 	// CORSOrigins are the origins whose pages may use Weft with credentials,
 	// each scheme://host[:port].
 	CORSOrigins []string `yaml:"cors_origins"`
+	// Hosts are further names under which the listener may be addressed where that
+	// is checked, beside addresses, localhost, the host it listens on and those of
+	// CORSOrigins. It is checked when there are any, when the listener is on
+	// loopback, and in auth.mode none.
+	Hosts []string `yaml:"hosts"`
 	// TokenInQuery allows ?access_token=, which proxies may log.
 	TokenInQuery bool `yaml:"token_in_query"`
 	// TrustedProxies are addresses or networks whose X-Forwarded-For counts.
@@ -131,10 +136,20 @@ func (c *Config) Check() []error {
 	} else if c.Admin.Token == "" && !jetstream.IsLoopback(c.Admin.Listen) {
 		bad("admin.token", "is empty and admin.listen %s is beyond loopback; set a token or listen on 127.0.0.1", c.Admin.Listen)
 	}
-	for i, h := range c.Admin.Hosts {
-		if err := admit.CheckHostName(h); err != nil {
-			bad(fmt.Sprintf("admin.hosts[%d]", i), "%v", err)
+	for key, hosts := range map[string][]string{"public.hosts": p.Hosts, "admin.hosts": c.Admin.Hosts} {
+		for i, h := range hosts {
+			if err := admit.CheckHostName(h); err != nil {
+				bad(fmt.Sprintf("%s[%d]", key, i), "%v", err)
+			}
 		}
 	}
 	return append(errs, c.Auth.Check()...)
+}
+
+// namedHosts reports whether the public listener answers to its own names only. A
+// listener that every browser on its machine reaches, or that trusts whoever does,
+// must: DNS rebinding would let any page in. Beyond that, names are the business of
+// load balancers.
+func (c *Config) namedHosts() bool {
+	return len(c.Public.Hosts) > 0 || c.Auth.Mode == auth.ModeNone || jetstream.IsLoopback(c.Public.Listen)
 }

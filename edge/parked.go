@@ -158,13 +158,13 @@ func (h hold) give(p *netpoll.Poller, client netpoll.Client) (*netpoll.Conn, err
 	if h.answer != nil {
 		return h.answer.become(client), nil
 	}
-	conn, early := h.conn, h.early
+	conn, early, closed := h.conn, h.early, func() {}
 	if b, ok := conn.(*begun); ok { // net/http has read what it began with
-		conn, early = b.TCPConn, append(early, b.read...)
+		conn, early, closed = b.TCPConn, append(early, b.read...), b.guest.peer.Close
 	}
-	c, err := p.Take(conn, early, client)
+	c, err := p.Take(conn, early, client, closed)
 	if err != nil {
-		_ = conn.Close()
+		_ = h.conn.Close()
 	}
 	return c, err
 }

@@ -81,7 +81,7 @@ func (c *claim) open(ctx context.Context) bool {
 			c.pipe = pipe
 			return true
 		}
-		c.quiet.warn("pipeline", "cannot open a pipeline to the store; trying on", "err", err)
+		c.quiet.Warn("pipeline", "cannot open a pipeline to the store; trying on", "err", err)
 		if !pause(ctx, storePause) {
 			return false
 		}
