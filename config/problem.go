@@ -18,9 +18,14 @@ type Origin struct {
 	Name string
 	// Line counts from 1; 0 where there are no lines.
 	Line int
+	// Column counts from 1 within the line; 0 where a key says it better.
+	Column int
 }
 
 func (o Origin) String() string {
+	if o.Column > 0 {
+		return o.Name + ":" + strconv.Itoa(o.Line) + ":" + strconv.Itoa(o.Column)
+	}
 	if o.Line > 0 {
 		return o.Name + ":" + strconv.Itoa(o.Line)
 	}
