@@ -128,3 +128,13 @@ func (c *Config) Check() []error {
 	}
 	return append(errs, c.Auth.Check()...)
 }
+
+// CheckFiles reports which files that the configuration names cannot be used,
+// each error a *jetstream.KeyError.
+func (c *Config) CheckFiles() []error {
+	errs := c.Auth.CheckFiles()
+	if t := c.Public.TLS; t != nil {
+		errs = append(errs, jetstream.CheckPair("public.tls", t.Cert, t.Key)...)
+	}
+	return errs
+}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"weft/config"
@@ -13,7 +15,10 @@ func newConfigCommand() *cobra.Command {
 		Short: "Check the configuration and print what is in effect",
 		Long: `Checks the configuration and prints what is in effect as YAML: defaults, file,
 environment and flags together. Secrets are masked; a comment says where each
-value that is no default came from.`,
+value that is no default came from.
+
+It fails on what weft serve would fail on as it starts: also on files that cannot
+be read, keys and certificates that are none, and a data folder of another node.`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if reference {
@@ -23,7 +28,10 @@ value that is no default came from.`,
 			if err != nil {
 				return err
 			}
-			return l.WriteYAML(cmd.OutOrStdout())
+			if err := l.WriteYAML(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			return examine(l, func(w config.Problem) { fmt.Fprintln(cmd.ErrOrStderr(), "weft: warning:", w.Error()) })
 		},
 	}
 	fileFlag(cmd)

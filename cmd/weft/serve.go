@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/config"
-	"weft/edge/auth"
 	"weft/jetstream"
 )
 
@@ -46,12 +45,12 @@ func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	log := newLogger(cmd.ErrOrStderr(), l.Log)
+	if err := examine(l, func(w config.Problem) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
+		return err
+	}
 	loadProgram()
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
-	if l.Auth.Mode == auth.ModeNone {
-		log.Warn("auth.mode is none: nobody is checked, anybody who reaches the public listener can be any user")
-	}
 	s, err := openStreet(ctx, &l.Config, log, func() { stop(errDrain) })
 	if err != nil {
 		if ctx.Err() != nil {
@@ -76,7 +75,7 @@ func startHint(err error) error {
 			"weft export > weft.jsonl while the old node runs, weft import < weft.jsonl to the new one; events stay behind")
 	case errors.Is(err, jetstream.ErrRemoved):
 		return withHint(err, "to join as a new member it needs an empty folder (--data-dir), and a name that no member has")
-	case errors.Is(err, errStore) && isFileError(err):
+	case errors.Is(err, jetstream.ErrDataDir), errors.Is(err, errStore) && isFileError(err):
 		return withHint(err, "the node must be able to make and write its data folder: mend owner and mode, or choose another one with --data-dir")
 	}
 	return err

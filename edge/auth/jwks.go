@@ -94,9 +94,9 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// plain reports whether the URL is http on another machine.
-func (j *jwks) plain() bool {
-	u, err := url.Parse(j.url)
+// isPlain reports whether a URL is http on another machine.
+func isPlain(address string) bool {
+	u, err := url.Parse(address)
 	return err == nil && u.Scheme == "http" && !jetstream.IsLoopback(net.JoinHostPort(u.Hostname(), "80"))
 }
 
