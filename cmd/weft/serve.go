@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,17 +21,21 @@ func newServeCommand() *cobra.Command {
 its sources stop; in a cluster it waits for public.drain_delay, so that load
 balancers notice. Its clients are told to come back elsewhere over
 public.drain_window, what it leads in the cluster is handed over, and the store
-is closed. A second signal ends it at once.
+is closed. A second signal ends it at once. SIGHUP is ignored.
 
 The log goes to standard error. The line "ready" names the addresses.`,
 		Example: "  weft serve --config weft.yaml",
 		Args:    arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hup := ignoreHangup()
+			defer hup.end()
 			l, err := load(cmd)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cmd, l)
+			log := newLogger(cmd.ErrOrStderr(), l.Log)
+			hup.tell(log)
+			return serve(cmd.Context(), l, log)
 		},
 	}
 	fileFlag(cmd)
@@ -41,10 +46,9 @@ The log goes to standard error. The line "ready" names the addresses.`,
 // errDrain is why a node stops that was told to by POST /_weft/v1/drain.
 var errDrain = errors.New("an operator asked the node to drain")
 
-func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
+func serve(ctx context.Context, l *config.Loaded, log *slog.Logger) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	log := newLogger(cmd.ErrOrStderr(), l.Log)
 	if err := examine(l, func(w config.Problem) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
 		return err
 	}
