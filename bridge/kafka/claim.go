@@ -65,9 +65,9 @@ func (c *claim) run(ctx context.Context) {
 	}
 	defer func() { _ = c.pipe.Close() }() // after Abandon nothing is left to fail
 	defer context.AfterFunc(c.lease.ctx, c.pipe.Abandon)()
-	c.metrics.lag.add(c)
-	defer c.metrics.lag.remove(c)
 	c.beginAtNewest()
+	c.metrics.lag.add(c) // from here on watch looks at it
+	defer c.metrics.lag.remove(c)
 	c.read(ctx)
 	if c.mine(c.sess) {
 		flush, cancel := context.WithTimeout(c.lease.ctx, flushWait)

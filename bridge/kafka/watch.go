@@ -35,6 +35,7 @@ func (s *session) watch(ctx context.Context) {
 		}
 		leaders := map[*sarama.Broker][]*claim{}
 		for _, c := range s.metrics.lag.of(s) {
+			c.beginAtOldest()
 			if !c.idle() {
 				continue
 			}
@@ -80,6 +81,17 @@ func (s *session) look(leader *sarama.Broker, idle []*claim) (again []*claim) {
 		}
 	}
 	return again
+}
+
+// beginAtOldest learns where a partition begins of which nothing is committed and
+// nothing came: it may begin with a transaction that is open, or aborted.
+func (c *claim) beginAtOldest() {
+	if c.from != sarama.OffsetOldest || c.next.Load() >= 0 || c.taken.Load() > 0 {
+		return
+	}
+	if oldest, err := c.client.GetOffset(c.topic, c.partition, sarama.OffsetOldest); err == nil {
+		c.next.CompareAndSwap(-1, oldest)
+	}
 }
 
 // idle reports whether all that came is settled. What next says is then where

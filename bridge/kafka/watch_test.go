@@ -83,6 +83,22 @@ func TestOfTransactionsTheCommittedOnesAreStoredOnceAndInOrder(t *testing.T) {
 	}
 }
 
+func TestATopicThatBeginsWithATransactionIsWatchedFromItsBeginning(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, "orders"))
+	store := newMemory()
+	p := newProducer(t, b, kgo.TransactionalID("one"))
+	transaction(t, p, "gone", 0, 3)
+	r := start(t, options(b), store)
+	eventually(t, "what is open is lag", func() bool { return r.metric(t, "weft_kafka_lag_records", "topic", "orders") == 3 })
+	end(t, p, kgo.TryAbort)
+	eventually(t, "what was aborted is passed", func() bool {
+		return committed(b, "orders", 0) == 4 && r.metric(t, "weft_kafka_lag_records", "topic", "orders") == 0
+	})
+	if store.count() != 0 {
+		t.Errorf("%d events of an aborted transaction", store.count())
+	}
+}
+
 func TestUncommittedRecordsAreReadOnlyByThoseWhoAskForIt(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	store := newMemory()
