@@ -111,6 +111,7 @@ type Source struct {
 // came from.
 type Loaded struct {
 	Config
+	name    string // as loader has it
 	origins origins
 }
 
@@ -176,7 +177,7 @@ func load(src Source, text []byte) (*Loaded, error) {
 		l.problems.sort()
 		return nil, l.problems
 	}
-	return &Loaded{Config: c, origins: l.origins}, nil
+	return &Loaded{Config: c, name: l.name, origins: l.origins}, nil
 }
 
 func (l *loader) set(s Setting, root reflect.Value) {

@@ -153,3 +153,13 @@ func (c *Config) Check() []error {
 func (c *Config) namedHosts() bool {
 	return len(c.Public.Hosts) > 0 || c.Auth.Mode == auth.ModeNone || jetstream.IsLoopback(c.Public.Listen)
 }
+
+// CheckFiles reports which files that the configuration names cannot be used,
+// each error a *jetstream.KeyError.
+func (c *Config) CheckFiles() []error {
+	errs := c.Auth.CheckFiles()
+	if t := c.Public.TLS; t != nil {
+		errs = append(errs, jetstream.CheckPair("public.tls", t.Cert, t.Key)...)
+	}
+	return errs
+}
