@@ -33,6 +33,25 @@ func (c *Config) Check() []error {
 	return errs
 }
 
+// CheckFiles reports which files that the configuration names cannot be used,
+// each error a *jetstream.KeyError.
+func (c *Config) CheckFiles() []error {
+	if len(c.Kafka.Sources) == 0 || c.Kafka.TLS == nil {
+		return nil
+	}
+	var errs []error
+	files := c.Kafka.TLS
+	if files.CA != "" {
+		if _, err := jetstream.ReadPool("kafka.tls.ca", files.CA); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if files.Cert != "" {
+		errs = append(errs, jetstream.CheckPair("kafka.tls", files.Cert, files.Key)...)
+	}
+	return errs
+}
+
 func (k *KafkaConfig) check(bad func(key, format string, args ...any)) {
 	if len(k.Sources) == 0 {
 		return // nothing else of the section is used

@@ -32,7 +32,8 @@ type KafkaConfig struct {
 	Brokers []string `yaml:"brokers"`
 	Group   string   `yaml:"group"`
 	Sources []Source `yaml:"sources"`
-	// ReadCommitted leaves out records of transactions that were aborted.
+	// ReadCommitted leaves out records of transactions that were aborted, and
+	// waits for the end of open ones: a browser cannot take an event back.
 	ReadCommitted bool `yaml:"read_committed"`
 	// Heartbeat and SessionTimeout of the group. By a heartbeat members learn
 	// that one has left or joined: a partition that moves is silent for one or
@@ -90,6 +91,7 @@ func Default() Config {
 			Heartbeat:      100 * time.Millisecond,
 			SessionTimeout: 6 * time.Second,
 			Window:         1024,
+			ReadCommitted:  true,
 		},
 		Ingest: IngestConfig{BodyLimit: 4 << 20, BodiesLimit: 64 << 20},
 	}

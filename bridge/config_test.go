@@ -66,7 +66,7 @@ func TestConfigIsReadFromYAML(t *testing.T) {
 	err := yaml.UnmarshalWithOptions([]byte(`
 brokers: [localhost:9092]
 heartbeat: 300ms
-read_committed: true
+read_committed: false
 tls: {}
 sasl: {mechanism: SCRAM-SHA-512, user: weft, password: w}
 sources:
@@ -78,7 +78,7 @@ sources:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(k.Brokers, []string{"localhost:9092"}) || k.Heartbeat != 300*time.Millisecond || !k.ReadCommitted || k.TLS == nil ||
+	if !slices.Equal(k.Brokers, []string{"localhost:9092"}) || k.Heartbeat != 300*time.Millisecond || k.ReadCommitted || k.TLS == nil ||
 		k.SASL.Mechanism != MechanismSHA512 || k.Sources[0].Start != StartNewest || k.Sources[0].DeadLetter != "orders.dead" || k.Group != "weft" {
 		t.Errorf("%+v", k)
 	}

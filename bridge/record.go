@@ -49,6 +49,7 @@ const (
 	CauseBadEvent    Cause = "bad_event"     // says it is a CloudEvent and is none
 	CauseNoAddressee Cause = "no_addressee"  // no template has all its values
 	CauseAddressee   Cause = "bad_addressee" // a value cannot be part of a subject
+	CauseBinary      Cause = "binary"        // a key or header that is to be text holds bytes
 	CauseType        Cause = "bad_type"
 	CauseTooLarge    Cause = "too_large"
 	CauseRefused     Cause = "refused" // by the store, for good

@@ -122,8 +122,8 @@ func (r *Rule) Events(rec *Record) ([]jetstream.Event, error) {
 	}
 	kind := v.kind
 	if !v.typed && r.kind != nil {
-		if kind, err = r.kind.Text(v.lookup); err != nil || v.err != nil {
-			return nil, &Refusal{CauseType, errors.Join(err, v.err)}
+		if kind, err = r.makeType(v); err != nil {
+			return nil, err
 		}
 	}
 	events := make([]jetstream.Event, len(subjects))
@@ -145,7 +145,7 @@ func (r *Rule) subjects(v *view) ([]string, error) {
 		list, err := t.Expand(v.lookup)
 		switch {
 		case v.err != nil:
-			return nil, &Refusal{CauseAddressee, v.err}
+			return nil, &Refusal{causeOf(v.err), v.err}
 		case errors.Is(err, subject.ErrMissing):
 			missing = err
 		case err != nil:
@@ -165,6 +165,25 @@ func (r *Rule) subjects(v *view) ([]string, error) {
 	return subjects, nil
 }
 
+// makeType fills the template of the type. A value that is missing, empty, or
+// has no text leaves the event without a type: who it is for is known, and a
+// type is only what clients choose by. A list of one is that one.
+func (r *Rule) makeType(v *view) (string, error) {
+	empty := false
+	kind, err := r.kind.Text(func(name string) []string {
+		values := v.lookup(name)
+		empty = empty || len(values) == 1 && values[0] == ""
+		return values
+	})
+	switch {
+	case errors.Is(v.err, errBinary):
+		return "", &Refusal{CauseBinary, v.err}
+	case err != nil || v.err != nil || empty:
+		return "", nil
+	}
+	return kind, nil
+}
+
 func union(list, more []string) []string {
 	seen := make(map[string]struct{}, len(list)+len(more))
 	for _, s := range list {
@@ -181,6 +200,10 @@ func union(list, more []string) []string {
 
 func causeOf(err error) Cause {
 	switch {
+	case errors.Is(err, errBinary):
+		return CauseBinary
+	case errors.Is(err, pointer.ErrText):
+		return CauseAddressee
 	case errors.Is(err, jetstream.ErrType):
 		return CauseType
 	case errors.Is(err, jetstream.ErrTooLarge):

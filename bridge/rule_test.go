@@ -1,12 +1,16 @@
 package bridge
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"weft/jetstream"
+	"weft/jetstream/subject"
 )
 
 func rule(t testing.TB, kind string, to ...string) *Rule {
@@ -98,11 +102,16 @@ func TestRuleRefusesWithACause(t *testing.T) {
 		"long, the second":    {rule(t, "", "topic.x-{/u}"), Record{Value: []byte(`{"u":["a","` + strings.Repeat("b", 200) + `"]}`)}, CauseAddressee},
 		"too long a topic":    {rule(t, "", "topic.{/u}.{/u}.{/u}.{/u}"), Record{Value: []byte(`{"u":"` + strings.Repeat("é", 100) + `"}`)}, CauseAddressee},
 		"says it is JSON":     {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte("\"\xff\""), Headers: h("content-type", "application/json")}, CauseNotJSON},
-		"long":                {rule(t, "", "user.{key}"), Record{Key: make([]byte, 201), Value: []byte{}}, CauseAddressee},
+		"long":                {rule(t, "", "user.{key}"), Record{Key: bytes.Repeat([]byte("a"), 201), Value: []byte{}}, CauseAddressee},
 		"half a surrogate":    {rule(t, "", "user.{/u}"), Record{Value: []byte(`{"u":"\ud800"}`)}, CauseAddressee},
 		"too many":            {rule(t, "", "user.{/u}"), Record{Value: []byte(many)}, CauseAddressee},
-		"no type":             {rule(t, "a.{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a"}`)}, CauseType},
-		"type is a list":      {rule(t, "a.{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a","t":["x","y"]}`)}, CauseType},
+		"key of bytes":        {rule(t, "", "user.{key}"), Record{Key: []byte("\x00\x00\x00\x00\x07\x06ann"), Value: []byte(`{}`)}, CauseBinary},
+		"key of a long":       {rule(t, "", "user.{key}"), Record{Key: []byte{0, 0, 0, 0, 0, 0, 0, 65}, Value: []byte(`{}`)}, CauseBinary},
+		"key of a long < 0":   {rule(t, "", "user.{key}"), Record{Key: []byte{255, 255, 255, 255, 255, 255, 255, 254}, Value: []byte(`{}`)}, CauseBinary},
+		"key in Latin-1":      {rule(t, "", "topic.a.{key}"), Record{Key: []byte("J\xfcrgen"), Value: []byte(`{}`)}, CauseBinary},
+		"header of a long":    {rule(t, "", "user.{header:to}"), Record{Value: []byte(`{}`), Headers: h("to", "\x00\x00\x00\x07")}, CauseBinary},
+		"type of bytes":       {rule(t, "a.{key}", "user.{/u}"), Record{Key: []byte{0xff}, Value: []byte(`{"u":"a"}`)}, CauseBinary},
+		"one good addressee":  {rule(t, "", "user.{/u}", "topic.a.{key}"), Record{Key: []byte{0xff}, Value: []byte(`{"u":"a"}`)}, CauseBinary},
 		"reserved type":       {rule(t, "{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a","t":"weft.close"}`)}, CauseType},
 		"type with newline":   {rule(t, "{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a","t":"a\nb"}`)}, CauseType},
 		"long type":           {rule(t, "{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a","t":"` + strings.Repeat("x", 201) + `"}`)}, CauseType},
@@ -127,6 +136,35 @@ func TestRuleRefusesWithACause(t *testing.T) {
 	}
 }
 
+func TestATypeThatCannotBeMadeKeepsNoEventBack(t *testing.T) {
+	for name, c := range map[string]struct{ template, value, key, want string }{
+		"missing":            {"order.{/s}", `{"u":"a"}`, "", ""},
+		"null":               {"order.{/s}", `{"u":"a","s":null}`, "", ""},
+		"an object":          {"order.{/s}", `{"u":"a","s":{"new":true}}`, "", ""},
+		"a list":             {"order.{/s}", `{"u":"a","s":["x","y"]}`, "", ""},
+		"an empty list":      {"order.{/s}", `{"u":"a","s":[]}`, "", ""},
+		"a list of a null":   {"order.{/s}", `{"u":"a","s":[null]}`, "", ""},
+		"empty":              {"order.{/s}", `{"u":"a","s":""}`, "", ""},
+		"empty, alone":       {"{/s}", `{"u":"a","s":""}`, "", ""},
+		"one of two missing": {"{/u}.{/s}", `{"u":"a"}`, "", ""},
+		"no key":             {"order.{key}", `{"u":"a"}`, "", ""},
+		"no header":          {"order.{header:kind}", `{"u":"a"}`, "", ""},
+		"below a text":       {"order.{/u/x}", `{"u":"a"}`, "", ""},
+		"false is a value":   {"order.{/s}", `{"u":"a","s":false}`, "", "order.false"},
+		"0 is a value":       {"order.{/s}", `{"u":"a","s":0}`, "", "order.0"},
+		"a list of one":      {"order.{/s}", `{"u":"a","s":["x"]}`, "", "order.x"},
+	} {
+		r := Record{Value: []byte(c.value)}
+		if c.key != "" {
+			r.Key = []byte(c.key)
+		}
+		events, err := rule(t, c.template, "user.{/u}").Events(&r)
+		if err != nil || len(events) != 1 || events[0].Subject != "user.a" || events[0].Type != c.want {
+			t.Errorf("%s: %+v, %v; want the type %q", name, events, err, c.want)
+		}
+	}
+}
+
 // FuzzRule feeds records of every form to a rule: whatever comes out must be
 // events that the store takes, with the record's own bytes.
 func FuzzRule(f *testing.F) {
@@ -134,13 +172,22 @@ func FuzzRule(f *testing.F) {
 	f.Add([]byte("k"), []byte(structuredEvent), "application/cloudevents+json", "")
 	f.Add([]byte("k"), []byte(`{"u":1}`), "application/json", "1.0")
 	f.Add([]byte(""), []byte{0xff}, "x\r\ny", "weft.close")
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 7}, []byte(`{"u":{"a":null}}`), "", "a")
+	f.Add([]byte{0xff, 0xfe}, []byte(`{"u":""}`), "text/plain", "")
 	r, err := NewRule(Source{To: []string{"user.{/u}", "user.{/data/u}", "topic.{key}.{header:ce_type}"}, Type: "a.{/u}"})
 	if err != nil {
 		f.Fatal(err)
 	}
+	byKey := rule(f, "", "user.{key}")
 	f.Fuzz(func(t *testing.T, key, value []byte, contentType, attribute string) {
 		rec := Record{Key: key, Value: value, Headers: h("content-type", contentType, "ce_specversion", attribute, "ce_type", attribute,
 			"ce_id", attribute, "ce_source", "s", "ce_"+contentType, attribute, "traceparent", attribute)}
+		if events, err := byKey.Events(&Record{Key: key, Value: []byte{}}); err == nil {
+			user, err := subject.Unescape(strings.TrimPrefix(events[0].Subject, "user."))
+			if err != nil || user != string(key) || !utf8.ValidString(user) || strings.ContainsFunc(user, unicode.IsControl) {
+				t.Fatalf("the key %q is the user %q, %v", key, user, err)
+			}
+		}
 		for range 2 {
 			events, err := r.Events(&rec)
 			if (err == nil) != (len(events) > 0) {

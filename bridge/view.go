@@ -1,8 +1,11 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"weft/bridge/cloudevent"
 	"weft/bridge/pointer"
@@ -125,9 +128,9 @@ func (v *view) lookup(name string) []string {
 		if v.rec.Key == nil {
 			return nil
 		}
-		return []string{string(v.rec.Key)}
+		return v.texts(name, string(v.rec.Key))
 	case name[0] != '/':
-		return v.rec.header(strings.TrimPrefix(name, "header:"))
+		return v.texts(name, v.rec.header(strings.TrimPrefix(name, "header:"))...)
 	}
 	i := v.rule.position(name)
 	if v.attributes != nil && v.rule.under[i] < 0 {
@@ -141,4 +144,19 @@ func (v *view) lookup(name string) []string {
 		v.err = fmt.Errorf("{%s}: %w", name, err)
 	}
 	return texts
+}
+
+// errBinary is wrapped for a key or a header that is no text: no browser could
+// be of that user.
+var errBinary = errors.New("holds bytes and no text in UTF-8; is it Avro, Protobuf or a binary number?")
+
+// texts are values that come as bytes: serializers of numbers and of schemas
+// write them with what is no UTF-8, or with control characters.
+func (v *view) texts(name string, values ...string) []string {
+	for _, s := range values {
+		if v.err == nil && (!utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl)) {
+			v.err = fmt.Errorf("{%s}: %w", name, errBinary)
+		}
+	}
+	return values
 }

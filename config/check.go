@@ -24,6 +24,7 @@ func (c *Config) check(insecurePublic bool) []error {
 	if c.Auth.Mode == auth.ModeNone && !insecurePublic && !jetstream.IsLoopback(c.Public.Listen) {
 		bad("auth.mode", "none lets anybody be any user, and others can reach public.listen %s; listen on 127.0.0.1, or force it with --insecure-public", c.Public.Listen)
 	}
+	c.checkListeners(bad)
 	if !slices.Contains(levels, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn and error", c.Log.Level)
 	}
@@ -31,4 +32,21 @@ func (c *Config) check(insecurePublic bool) []error {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
 	return errs
+}
+
+// checkListeners finds addresses that cannot be listened on together.
+func (c *Config) checkListeners(bad func(key, format string, args ...any)) {
+	type listener struct{ key, address string }
+	all := []listener{{"public.listen", c.Public.Listen}, {"admin.listen", c.Admin.Listen}, {"node.listen", c.Node.Listen}}
+	if c.Cluster != nil {
+		all = append(all, listener{"cluster.listen", c.Cluster.Listen})
+	}
+	for i, l := range all {
+		for _, before := range all[:i] {
+			if jetstream.SameListener(l.address, before.address) {
+				bad(l.key, "%s is taken by %s %s", l.address, before.key, before.address)
+				break
+			}
+		}
+	}
 }

@@ -45,6 +45,7 @@ type Config struct {
 	Ingest  bridge.IngestConfig      `yaml:"ingest"`
 	Kafka   bridge.KafkaConfig       `yaml:"kafka"`
 	Log     LogConfig                `yaml:"log"`
+	Tuning  edge.TuningConfig        `yaml:"tuning"`
 }
 
 // LogConfig is the section log.
@@ -67,6 +68,7 @@ func Default() Config {
 		Ingest: ways.Ingest,
 		Kafka:  ways.Kafka,
 		Log:    LogConfig{Level: "info", Format: "text"},
+		Tuning: face.Tuning,
 	}
 }
 
@@ -77,7 +79,7 @@ func (c *Config) JetStream() jetstream.Config {
 
 // Edge is the part that listeners and connections need.
 func (c *Config) Edge() edge.Config {
-	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth}
+	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth, Tuning: c.Tuning}
 }
 
 // Bridge is the part that the ways in need.
@@ -109,6 +111,7 @@ type Source struct {
 // came from.
 type Loaded struct {
 	Config
+	name    string // as loader has it
 	origins origins
 }
 
@@ -174,7 +177,7 @@ func load(src Source, text []byte) (*Loaded, error) {
 		l.problems.sort()
 		return nil, l.problems
 	}
-	return &Loaded{Config: c, origins: l.origins}, nil
+	return &Loaded{Config: c, name: l.name, origins: l.origins}, nil
 }
 
 func (l *loader) set(s Setting, root reflect.Value) {

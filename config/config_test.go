@@ -66,6 +66,7 @@ func TestEachMistakeNamesFileLineAndKey(t *testing.T) {
 		"nobody checked":  {"auth:\n  mode: none\n", `weft.yaml:2: auth.mode: none lets anybody be any user, and others can reach public.listen :4000; listen on 127.0.0.1, or force it with --insecure-public`},
 		"admin token":     {"admin:\n  listen: :4010\n", `weft.yaml:1: admin.token: is empty and admin.listen :4010 is beyond loopback; set a token or listen on 127.0.0.1`},
 		"template":        {"kafka:\n  brokers: ['b:9092']\n  sources:\n    - topic: orders\n      to: ['user.{/a}', 'usr.{/b}']\n", `weft.yaml:5: kafka.sources[0].to[1]: `},
+		"one address":     {"admin:\n  listen: 127.0.0.1:4000\n", `weft.yaml:2: admin.listen: 127.0.0.1:4000 is taken by public.listen :4000`},
 		"nested key":      {"auth:\n  issuers:\n    - keys:\n        - {alg: HS1, secret: x}\n", `weft.yaml:4: auth.issuers[0].keys[0].alg: "HS1" is unknown; use one of `},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -11,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"weft/suggestion"
 )
 
 // A document reads one YAML text into the structs of a configuration. It goes
@@ -29,6 +32,11 @@ const maxAliases = 8
 
 // parse reads text and returns its only document, nil when it is empty.
 func (d *document) parse(text []byte) ast.Node {
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+	if isWide(text) {
+		d.add(d.at(1), "", "is UTF-16 or UTF-32; save it as UTF-8")
+		return nil
+	}
 	if i := firstInvalid(text); i >= 0 {
 		d.add(d.at(1+strings.Count(string(text[:i]), "\n")), "", "is not UTF-8")
 		return nil
@@ -42,7 +50,14 @@ func (d *document) parse(text []byte) ast.Node {
 	if err != nil {
 		var bad yaml.Error
 		if errors.As(err, &bad) && bad.GetToken() != nil {
-			d.add(d.at(bad.GetToken().Position.Line), "", bad.GetMessage())
+			o, msg := d.at(bad.GetToken().Position.Line), bad.GetMessage()
+			if o.Line > 0 {
+				o.Column = bad.GetToken().Position.Column
+			}
+			if strings.Contains(msg, "must be specified") { // a list or a section in brackets goes on where it should not
+				msg += "; quote a value that holds one of , [ ] { }"
+			}
+			d.add(o, "", msg)
 		} else {
 			d.add(d.origin, "", "is no YAML")
 		}
@@ -108,7 +123,18 @@ func parseYAML(text []byte) (file *ast.File, err error) {
 			err = fmt.Errorf("parse YAML: %v", r)
 		}
 	}()
-	return parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
+	return parser.Parse(tokenize(string(text)), 0, parser.AllowDuplicateMapKey())
+}
+
+// byteOrderMark is what some editors write before text in UTF-8. It is no part
+// of it (YAML 1.2.2, 5.2).
+const byteOrderMark = "\ufeff"
+
+// isWide reports whether text is in another encoding of Unicode than UTF-8: it
+// has the byte order mark of one, or a zero byte within its first letter.
+func isWide(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) ||
+		bytes.IndexByte(text[:min(len(text), 2)], 0) >= 0
 }
 
 func firstInvalid(text []byte) int {
@@ -263,7 +289,7 @@ func elsewhere(name string, here []field) string {
 	for i, f := range here {
 		names[i] = f.name
 	}
-	if s := didYouMean(name, names); s != "" {
+	if s := suggestion.DidYouMean(name, names); s != "" {
 		return s
 	}
 	for _, l := range leavesOf(configType) {

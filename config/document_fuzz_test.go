@@ -9,6 +9,8 @@ func FuzzLoadNeverPanics(f *testing.F) {
 	for _, s := range []string{
 		full, "", "a: &a [*a]", "? a\n: b", "- a", "node: {users: [{name: }]}", "log: !!str {level: info}",
 		"%YAML 1.2\n---\nlog: {}\n...", "log:\n  level: |\n    info", "node: {<<: {name: x}}", "[]: {}", "{{}}: 1", "a: 'b",
+		"\xef\xbb\xbflog: {}", "\xff\xfel\x00", "cluster: {secret: s, seeds: [a:1, :2, b:c:3, 'q':1, x :1, y: 1]}", "{\"log\":{\"level\":\"warn\"}}",
+		"node: {users: [\n  {name: a, password: b:c, role: operator}\n]}", "[{a:[b:{c:[:1]}]}]", "{a: [&x b:1, *x, !!str c:1, ? d:1, https://e:80]}",
 	} {
 		f.Add(s, "")
 		f.Add("", s)

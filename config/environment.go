@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"weft/suggestion"
 )
 
 // Variables of the command line that stand for a flag and not for a key.
@@ -48,7 +50,7 @@ func (l *loader) readEnvironment(environ []string, root reflect.Value) {
 		leaf, ok := leaves[name]
 		if !ok {
 			if !fromOrchestrator(name, value) {
-				l.add(Origin{Name: name}, "", "unknown environment variable"+didYouMean(name, known))
+				l.add(Origin{Name: name}, "", "unknown environment variable"+suggestion.DidYouMean(name, known))
 			}
 			continue
 		}

@@ -18,9 +18,14 @@ type Origin struct {
 	Name string
 	// Line counts from 1; 0 where there are no lines.
 	Line int
+	// Column counts from 1 within the line; 0 where a key says it better.
+	Column int
 }
 
 func (o Origin) String() string {
+	if o.Column > 0 {
+		return o.Name + ":" + strconv.Itoa(o.Line) + ":" + strconv.Itoa(o.Column)
+	}
 	if o.Line > 0 {
 		return o.Name + ":" + strconv.Itoa(o.Line)
 	}
@@ -35,6 +40,8 @@ type Problem struct {
 	Key string
 	// Msg says what is wrong and what to write instead. It never holds a secret.
 	Msg string
+	// Err is the cause where there is one, as of a file that cannot be read.
+	Err error
 }
 
 func (p Problem) Error() string {
@@ -57,6 +64,17 @@ func (ps Problems) Error() string {
 		lines[i] = p.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the causes.
+func (ps Problems) Unwrap() []error {
+	var errs []error
+	for _, p := range ps {
+		if p.Err != nil {
+			errs = append(errs, p.Err)
+		}
+	}
+	return errs
 }
 
 func (ps Problems) sort() {
@@ -96,7 +114,7 @@ func (l *loader) addCheck(err error) {
 	if l.problems.touches(bad.Key) {
 		return
 	}
-	l.add(l.origins.nearest(bad.Key, l.name), bad.Key, bad.Msg)
+	l.problems = append(l.problems, Problem{Origin: l.origins.nearest(bad.Key, l.name), Key: bad.Key, Msg: bad.Msg, Err: bad.Err})
 }
 
 func (l *loader) add(o Origin, key, msg string) {

@@ -32,7 +32,7 @@ func (a *arrival) serve(head string) {
 	w := &answer{arrival: a, header: x.answer, last: r.Close}
 	defer func() {
 		if p := recover(); p != nil {
-			a.front.edge.log.Error("serve a request for events: panic", "panic", p, "stack", string(debug.Stack()))
+			a.front.edge.blame.panicked(onPublic, "panic", p, "stack", string(debug.Stack()))
 			w.abort()
 		}
 	}()
@@ -99,7 +99,7 @@ func (w *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		if c.err != nil {
 			return nil, nil, c.err
 		}
-		conn := &begun{TCPConn: c.conn, read: c.rest}
+		conn := &begun{TCPConn: c.conn, read: c.rest, guest: w.arrival.guest}
 		return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 	case <-w.arrival.front.edge.poller.Done():
 		return nil, nil, errLeft
@@ -126,7 +126,7 @@ func (w *answer) finish() {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	last := w.last || w.header.Get("Connection") == "close"
+	last := w.last || w.header.Get("Connection") == "close" || w.arrival.guest.overstays()
 	if last {
 		w.header.Set("Connection", "close")
 	}

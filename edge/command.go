@@ -8,14 +8,9 @@ import (
 	"errors"
 	"io"
 	"time"
-	"unicode/utf8"
-
-	"github.com/gorilla/websocket"
-	"golang.org/x/time/rate"
 
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/edge/wire"
 	"weft/jetstream"
 )
 
@@ -108,60 +103,12 @@ func parseCommand(message []byte) (command, error) {
 	return c, nil
 }
 
-// readMessages obeys a client's messages until the connection ends.
-func (t *webSocket) readMessages(conn *websocket.Conn, s *session.Session, q *session.Queue) {
-	ctx, cancel := s.Within(context.Background())
-	defer cancel()
-	patience := t.patience()
-	midway := false
-	extend := func() {
-		select {
-		case <-s.Done(): // the deadline of the farewell holds
-		default:
-			if !midway {
-				_ = conn.SetReadDeadline(time.Now().Add(patience))
-			}
-		}
-	}
-	conn.SetReadLimit(maxMessage)
-	conn.SetPongHandler(func(string) error { extend(); return nil })
-	conn.SetPingHandler(func(payload string) error {
-		extend()
-		if !q.Put(wire.Pong(payload)) {
-			s.End(session.Slow)
-		}
-		return nil
-	})
-	conn.SetCloseHandler(func(int, string) error { return nil })
-	pace := rate.NewLimiter(commandRate, commandBurst)
-	for {
-		extend()
-		kind, r, err := conn.NextReader()
-		if err != nil {
-			return
-		}
-		extend()
-		midway = true
-		message, err := io.ReadAll(r)
-		if err != nil {
-			return
-		}
-		midway = false
-		if ctx.Err() != nil || pace.Wait(ctx) != nil {
-			continue // the end was told; only the answer to our close frame counts
-		}
-		if !q.Put(wire.Text(t.answer(ctx, s, kind, message))) {
-			s.End(session.Slow)
-		}
-	}
-}
-
 // answer obeys one message and spells the reply.
-func (t *webSocket) answer(ctx context.Context, s *session.Session, kind int, message []byte) []byte {
+func (t *webSocket) answer(ctx context.Context, s *session.Session, message delivery) []byte {
 	var c command
 	var err error = problem.New(problem.BadRequest, "messages are JSON in UTF-8 text")
-	if kind == websocket.TextMessage && utf8.Valid(message) {
-		if c, err = parseCommand(message); err == nil {
+	if message.opcode == opText {
+		if c, err = parseCommand(message.payload); err == nil {
 			err = t.obey(ctx, s, &c)
 		}
 	}

@@ -9,12 +9,13 @@ import (
 	"weft/jetstream"
 )
 
-// Config is all that the edge needs to know: the sections public, admin and
-// auth of the configuration file.
+// Config is all that the edge needs to know: the sections public, admin, auth and
+// tuning of the configuration file.
 type Config struct {
 	Public PublicConfig
 	Admin  AdminConfig
 	Auth   auth.Config
+	Tuning TuningConfig
 }
 
 // PublicConfig is the section public: the listener for browsers and devices.
@@ -26,6 +27,11 @@ type PublicConfig struct {
 	// CORSOrigins are the origins whose pages may use Weft with credentials,
 	// each scheme://host[:port].
 	CORSOrigins []string `yaml:"cors_origins"`
+	// Hosts are further names under which the listener may be addressed where that
+	// is checked, beside addresses, localhost, the host it listens on and those of
+	// CORSOrigins. It is checked when there are any, when the listener is on
+	// loopback, and in auth.mode none.
+	Hosts []string `yaml:"hosts"`
 	// TokenInQuery allows ?access_token=, which proxies may log.
 	TokenInQuery bool `yaml:"token_in_query"`
 	// TrustedProxies are addresses or networks whose X-Forwarded-For counts.
@@ -58,6 +64,14 @@ type AdminConfig struct {
 	Hosts []string `yaml:"hosts"`
 }
 
+// TuningConfig is the section tuning: what changes how a node does its work, and
+// nothing of what it does.
+type TuningConfig struct {
+	// OwnHTTP serves plain connections for events without net/http and without a
+	// goroutine each, where the system has the means.
+	OwnHTTP bool `yaml:"own_http"`
+}
+
 // TLSFiles names PEM files.
 type TLSFiles struct {
 	Cert string `yaml:"cert"`
@@ -72,8 +86,9 @@ func Default() Config {
 			Listen: ":4000", QueueBytes: 1 << 20, Keepalive: 15 * time.Second,
 			WriteTimeout: 20 * time.Second, DrainDelay: 2 * time.Second, DrainWindow: 5 * time.Second,
 		},
-		Admin: AdminConfig{Listen: "127.0.0.1:4010"},
-		Auth:  auth.Default(),
+		Admin:  AdminConfig{Listen: "127.0.0.1:4010"},
+		Auth:   auth.Default(),
+		Tuning: TuningConfig{OwnHTTP: true},
 	}
 }
 
@@ -121,10 +136,30 @@ func (c *Config) Check() []error {
 	} else if c.Admin.Token == "" && !jetstream.IsLoopback(c.Admin.Listen) {
 		bad("admin.token", "is empty and admin.listen %s is beyond loopback; set a token or listen on 127.0.0.1", c.Admin.Listen)
 	}
-	for i, h := range c.Admin.Hosts {
-		if err := admit.CheckHostName(h); err != nil {
-			bad(fmt.Sprintf("admin.hosts[%d]", i), "%v", err)
+	for key, hosts := range map[string][]string{"public.hosts": p.Hosts, "admin.hosts": c.Admin.Hosts} {
+		for i, h := range hosts {
+			if err := admit.CheckHostName(h); err != nil {
+				bad(fmt.Sprintf("%s[%d]", key, i), "%v", err)
+			}
 		}
 	}
 	return append(errs, c.Auth.Check()...)
+}
+
+// namedHosts reports whether the public listener answers to its own names only. A
+// listener that every browser on its machine reaches, or that trusts whoever does,
+// must: DNS rebinding would let any page in. Beyond that, names are the business of
+// load balancers.
+func (c *Config) namedHosts() bool {
+	return len(c.Public.Hosts) > 0 || c.Auth.Mode == auth.ModeNone || jetstream.IsLoopback(c.Public.Listen)
+}
+
+// CheckFiles reports which files that the configuration names cannot be used,
+// each error a *jetstream.KeyError.
+func (c *Config) CheckFiles() []error {
+	errs := c.Auth.CheckFiles()
+	if t := c.Public.TLS; t != nil {
+		errs = append(errs, jetstream.CheckPair("public.tls", t.Cert, t.Key)...)
+	}
+	return errs
 }

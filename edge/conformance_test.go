@@ -23,7 +23,7 @@ type path struct {
 // paths are all of them.
 var paths = []path{
 	{"parked", []string{nameSSE, nameWebSocket, namePoll}, func(*testing.T, *stack) {}},
-	{"goroutine", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.unparked = true }},
+	{"nethttp", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }},
 	// SSE comes over HTTP/2 then, WebSocket over HTTP/1.1.
 	{"tls", []string{nameSSE, nameWebSocket}, func(t *testing.T, s *stack) {
 		files, pool := certificate(t)

@@ -54,9 +54,16 @@ func (e *Edge) find(id string) *session.Session {
 
 // patchConnection serves PATCH /_weft/v1/connections/<connection>.
 func (e *Edge) patchConnection(w http.ResponseWriter, r *http.Request, connection string) error {
-	caller, err := e.identify(r, r.URL.Query().Get("user"))
+	query, err := e.takes.change.Read(r.URL.RawQuery)
 	if err != nil {
 		return err
+	}
+	caller, err := e.identify(r, query.Get("user"))
+	if err != nil {
+		return err
+	}
+	if caller.User != "" {
+		guestOf(w, r).welcome()
 	}
 	var c change
 	if err := decodeStrict(http.MaxBytesReader(w, r.Body, maxChange), &c); err != nil {

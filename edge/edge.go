@@ -7,7 +7,8 @@
 //
 // On Linux a plain connection waits for its request in a poller (front.go); one for
 // events is served from there, and while it lasts costs no goroutine (parked.go,
-// poll.go). All other requests, TLS and HTTP/2 are net/http's.
+// poll.go). All other requests, TLS and HTTP/2 are net/http's; with tuning.own_http
+// false all are.
 //
 // A request for events is let in (enter.go) when the node is ready, the limits
 // allow it, and its token says whose it is and is not revoked. Its transport
@@ -34,6 +35,7 @@ import (
 	"weft/edge/admin"
 	"weft/edge/auth"
 	"weft/edge/netpoll"
+	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/wire"
 	"weft/jetstream"
@@ -64,6 +66,7 @@ type Edge struct {
 	deps      Deps
 	log       *slog.Logger
 	metrics   *metrics
+	blame     *blame
 	gate      *gate
 	admission *admission
 	admin     *admin.Admin
@@ -72,6 +75,7 @@ type Edge struct {
 	alive     wire.Keepalives
 	poller    *netpoll.Poller // nil where connections cannot be parked
 	list      []transport
+	takes     parameters
 
 	draining atomic.Bool
 	moved    atomic.Int64   // connections that have come, and those that have gone
@@ -91,16 +95,17 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		return nil, err
 	}
 	e := &Edge{
-		cfg: cfg, deps: deps, log: log, metrics: m,
+		cfg: cfg, deps: deps, log: log, metrics: m, blame: newBlame(log, m.blame),
 		registry: session.NewRegistry(), admission: newAdmission(m.delayed), wheel: session.NewWheel(cfg.Public.Keepalive),
 	}
-	if e.gate, err = newGate(&cfg.Public, reg); err != nil {
+	if e.gate, err = newGate(&cfg, reg); err != nil {
 		return nil, err
 	}
-	if netpoll.Supported {
+	if netpoll.Supported && cfg.Tuning.OwnHTTP {
 		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger})
 	}
 	e.list = e.transports()
+	e.takes = declare(deps.Verifier.ModeNone(), cfg.Public.TokenInQuery)
 	e.answerNodes()
 	e.inner, e.cancel = context.WithCancel(context.Background())
 	e.admin, err = admin.New(admin.Config{
@@ -108,6 +113,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	}, admin.Deps{
 		Node: deps.Node, Sessions: e.registry, Gatherer: deps.Gatherer, Drain: deps.Drain,
 		Version: deps.Version, Ready: e.Ready,
+		Refused: func(r *http.Request, p *problem.Problem) { e.blame.refused(onAdmin, r, p) }, Failed: e.blame.failed,
 		Publish: func(w http.ResponseWriter, r *http.Request) error {
 			return e.accept(w, r, jetstream.Operators, anything)
 		},
@@ -125,7 +131,7 @@ func (e *Edge) Open(context.Context) error {
 			return err
 		}
 	}
-	visitors := e.gate.protect(http.HandlerFunc(e.servePublic))
+	visitors := e.gate.protect(http.HandlerFunc(e.servePublic), e.blame)
 	public, err := listen("public.listen", e.cfg.Public.Listen, visitors, e)
 	if err != nil {
 		return err
@@ -136,6 +142,10 @@ func (e *Edge) Open(context.Context) error {
 	}
 	if !public.tls {
 		public.front = newFront(e, public.socket, visitors)
+	}
+	host(public.server)
+	if tcp, ok := public.socket.(*net.TCPListener); ok && public.front == nil {
+		public.socket = &door{tcp, e.gate}
 	}
 	operators, err := listen("admin.listen", e.cfg.Admin.Listen, e.admin, e)
 	if err != nil {

@@ -34,16 +34,20 @@ func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
 	}
 	p := problem.Of(err)
 	if p.Code == problem.Internal {
-		e.log.Error("let a client in", "transport", t.name(), "err", err)
+		e.blame.failed("let a client in", "transport", t.name(), "err", err)
 	}
 	e.metrics.refusals.WithLabelValues(t.name(), string(p.Code)).Inc()
+	e.blame.refused(onPublic, r, p)
 	t.refuse(w, r, p)
 }
 
 // visit finds out who asks for what, and lets them in. Its errors are problems
 // of visitors who were not.
 func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error {
-	q, err := parseQuery(r)
+	if t.name() != nameWebSocket && r.Header.Get("Sec-Websocket-Key") != "" {
+		return upgradeLost(w, r)
+	}
+	q, err := parseQuery(r, e.takes.events)
 	if err != nil {
 		return err
 	}
@@ -61,7 +65,8 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 		return problem.New(problem.Forbidden, "there is nothing to follow: the token brings no subject and none is asked for")
 	}
 	address := e.gate.address(r)
-	release, err := e.gate.enter(address, id.User)
+	from := guestOf(w, r)
+	release, err := e.gate.enter(from, address, id.User)
 	if err != nil {
 		return err
 	}
@@ -71,13 +76,14 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 		return err
 	}
 	defer place.joined()
-	from := ""
+	from.welcome()
+	shown := ""
 	if address.IsValid() {
-		from = address.String()
+		shown = address.String()
 	}
 	t.serve(w, &visit{r: r, query: q, id: id, release: release, place: place, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
-		Since: time.Now().UTC(), Address: from, Agent: r.UserAgent(),
+		Since: time.Now().UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"weft/edge/netpoll"
 )
@@ -37,8 +38,15 @@ func newFront(e *Edge, socket net.Listener, h http.Handler) *front {
 
 // run takes connections until the front is closed.
 func (f *front) run() error {
-	return f.edge.poller.Accept(f.socket, f.done, headerTime, func(c *netpoll.Conn, peer netip.AddrPort) netpoll.Client {
-		return &arrival{front: f, conn: c, peer: peer}
+	return f.edge.poller.Accept(f.socket, f.done, func(c *netpoll.Conn, peer netip.AddrPort) (netpoll.Client, time.Duration) {
+		in, ok := f.edge.gate.arrive(peer.Addr())
+		if !ok {
+			return nil, 0
+		}
+		if in.peer != nil {
+			c.OnClose(in.peer.Close)
+		}
+		return &arrival{front: f, conn: c, peer: peer, guest: in}, in.patience()
 	})
 }
 
@@ -65,9 +73,9 @@ func (f *front) Close() (err error) {
 }
 
 // hand hands a connection to net/http, with what was read from it.
-func (f *front) hand(conn *net.TCPConn, read []byte) {
+func (f *front) hand(conn *begun) {
 	select {
-	case f.others <- &begun{TCPConn: conn, read: read}:
+	case f.others <- conn:
 	case <-f.done:
 		_ = conn.Close()
 	}
@@ -80,13 +88,13 @@ type arrival struct {
 	front *front
 	conn  *netpoll.Conn
 	peer  netip.AddrPort
-	again bool // it has been answered before
+	guest *guest
 	asked bool // the head has been read
 }
 
 // anew makes the connection wait for its next request.
 func (a *arrival) anew() {
-	a.conn.Become(&arrival{front: a.front, conn: a.conn, peer: a.peer, again: true}, idleTime)
+	a.conn.Become(&arrival{front: a.front, conn: a.conn, peer: a.peer, guest: a.guest}, a.guest.patience())
 }
 
 // What a request for events begins with; the next byte ends the path.
@@ -98,7 +106,7 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 		return a.spill.Receive(b)
 	}
 	seen := len(a.got)
-	if seen == 0 && a.again {
+	if seen == 0 {
 		a.conn.Patience(headerTime)
 	}
 	all := b // which is the poller's
@@ -150,7 +158,7 @@ func (a *arrival) leave(head string) {
 	a.asked = true // what comes meanwhile is kept
 	a.conn.Release(func(conn *net.TCPConn, rest []byte, err error) {
 		if err == nil {
-			go a.front.hand(conn, append([]byte(head), rest...))
+			go a.front.hand(&begun{TCPConn: conn, read: append([]byte(head), rest...), guest: a.guest})
 		}
 	})
 }
@@ -164,10 +172,46 @@ func (*arrival) Wrote(int) {}
 // Closed implements netpoll.Client.
 func (*arrival) Closed(error) {}
 
-// A begun connection is one from which something was read.
+// A begun connection is one for net/http, from which something may have been read.
 type begun struct {
 	*net.TCPConn
-	read []byte
+	read  []byte
+	guest *guest
+
+	mu     sync.Mutex
+	timer  *time.Timer // gives a stranger's up
+	closed bool
+}
+
+// giveUpIn closes the connection after d unless it has shown by then whose it is; 0
+// is never. A later call counts.
+func (b *begun) giveUpIn(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case d == 0 || b.closed || b.guest.known.Load():
+		if b.timer != nil {
+			b.timer.Stop()
+		}
+	case b.timer == nil:
+		b.timer = time.AfterFunc(d, func() {
+			if !b.guest.known.Load() {
+				_ = b.Close()
+			}
+		})
+	default:
+		b.timer.Reset(d)
+	}
+}
+
+// Close implements net.Conn.
+func (b *begun) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.giveUpIn(0)
+	b.guest.peer.Close()
+	return b.TCPConn.Close()
 }
 
 // Read implements net.Conn.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"weft/jetstream"
 )
 
 // raw opens a connection to the public listener, writes parts with a pause between
@@ -34,7 +36,12 @@ func (s *stack) raw(parts ...string) (net.Conn, *bufio.Reader) {
 // TestRequestsInEveryForm sends requests that only the front, only net/http, or
 // one after the other answers: it makes no difference to the client.
 func TestRequestsInEveryForm(t *testing.T) {
-	s := newStack(t, nil)
+	for _, p := range paths[:2] {
+		t.Run(p.name, func(t *testing.T) { requestsInEveryForm(t, newStackOn(t, p, nil)) })
+	}
+}
+
+func requestsInEveryForm(t *testing.T, s *stack) {
 	token := s.token("ann", nil)
 	stream := "GET /_weft/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nAuthorization: Bearer " + token + "\r\n"
 	for name, c := range map[string]struct {
@@ -166,14 +173,30 @@ func TestRequestsFollowEachOther(t *testing.T) {
 }
 
 func TestPollsWaitWithoutGoroutines(t *testing.T) {
-	s := newStack(t, nil)
-	token, polls := s.token("ann", nil), 200
+	s, polls := newStack(t, nil), 200
+	before := s.waitingPolls(polls)
+	s.eventually("nearly no goroutines", func() bool { return runtime.NumGoroutine() < before+polls/4 })
+}
+
+// The key turns off what it says: each request has its goroutine, which is net/http's.
+func TestWithoutTheOwnHTTPEachPollWaitsInNetHTTP(t *testing.T) {
+	s, polls := newStack(t, func(c *Config, _ *jetstream.Config) { c.Tuning.OwnHTTP = false }), 200
+	if before := s.waitingPolls(polls); runtime.NumGoroutine() < before+polls {
+		t.Errorf("%d polls wait with %d goroutines, %d before", polls, runtime.NumGoroutine(), before)
+	}
+}
+
+// waitingPolls makes so many polls wait and returns how many goroutines there were
+// before.
+func (s *stack) waitingPolls(polls int) (before int) {
+	s.t.Helper()
+	token := s.token("ann", nil)
 	place := s.connect(namePoll, visitor{token: token}).opened().id
 	s.eventually("nobody but the one", func() bool { return s.edge.Connections() <= 1 })
-	before := runtime.NumGoroutine()
+	before = runtime.NumGoroutine()
 	for range polls {
 		s.raw("GET /_weft/v1/events?wait=30s&last_event_id=" + place + " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + token + "\r\n\r\n")
 	}
 	s.eventually("all wait", func() bool { return s.edge.Connections() >= polls })
-	s.eventually("nearly no goroutines", func() bool { return runtime.NumGoroutine() < before+polls/4 })
+	return before
 }

@@ -19,7 +19,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(q, "")
 	}
 	f.Fuzz(func(t *testing.T, raw, lastID string) {
-		q, err := parseQuery(&http.Request{URL: &url.URL{RawQuery: raw}, Header: http.Header{"Last-Event-Id": {lastID}}})
+		q, err := parseQuery(&http.Request{URL: &url.URL{RawQuery: raw}, Header: http.Header{"Last-Event-Id": {lastID}}}, declare(true, true).events)
 		if err != nil {
 			if p := problem.Of(err); p.Code != problem.BadRequest {
 				t.Errorf("%q fails with %v", raw, err)

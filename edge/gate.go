@@ -4,6 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,12 +20,19 @@ type gate struct {
 	origins *admit.Origins
 	proxies *admit.Proxies
 	limiter *admit.Limiter
-	inQuery bool // a token may stand in the query
+	host    *admit.Host // nil: it may be addressed by any name
+	inQuery bool        // a token may stand in the query
 }
 
-func newGate(cfg *PublicConfig, reg prometheus.Registerer) (*gate, error) {
+func newGate(config *Config, reg prometheus.Registerer) (*gate, error) {
+	cfg := &config.Public
 	g := &gate{inQuery: cfg.TokenInQuery}
 	var err error
+	if config.namedHosts() {
+		if g.host, err = admit.NewHost(cfg.Listen, append(originHosts(cfg.CORSOrigins), cfg.Hosts...)); err != nil {
+			return nil, err
+		}
+	}
 	if g.origins, err = admit.NewOrigins(cfg.CORSOrigins); err != nil {
 		return nil, err
 	}
@@ -33,15 +43,33 @@ func newGate(cfg *PublicConfig, reg prometheus.Registerer) (*gate, error) {
 	return g, err
 }
 
-// protect answers preflights and adds the CORS headers to every answer.
-func (g *gate) protect(h http.Handler) http.Handler {
+// protect refuses what is for another host, answers preflights and adds the CORS
+// headers to every answer.
+func (g *gate) protect(h http.Handler, b *blame) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.host != nil && g.host.CheckName(r) != nil {
+			p := problem.OtherHost("public.hosts")
+			b.refused(onPublic, r, p)
+			problem.Write(w, p)
+			return
+		}
 		if g.origins.Preflight(w, r) {
 			return
 		}
 		g.origins.SetHeaders(w.Header(), r)
 		h.ServeHTTP(w, r)
 	})
+}
+
+// originHosts are the hosts of origins, whose pages may use the listener anyway.
+func originHosts(origins []string) []string {
+	var hosts []string
+	for _, o := range origins {
+		if u, err := url.Parse(o); err == nil && u.Hostname() != "" && !strings.Contains(u.Hostname(), ":") {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts
 }
 
 // token is the token that a request brings, "" when there is none. One from the
@@ -72,11 +100,18 @@ func otherSite() error {
 // address is the client's, behind trusted proxies.
 func (g *gate) address(r *http.Request) netip.Addr { return g.proxies.Address(r) }
 
-// enter takes a place for a connection. release gives it back.
-func (g *gate) enter(address netip.Addr, user string) (release func(), err error) {
-	release, err = g.limiter.Acquire(address, user)
+// enter takes a place for a session of a guest's connection. release gives it back.
+func (g *gate) enter(in *guest, address netip.Addr, user string) (release func(), err error) {
+	place, err := g.limiter.Acquire(address, user)
 	if told, ok := errors.AsType[*admit.LimitError](err); ok {
 		return nil, problem.New(problem.Limit, told.Error()).Retry(jitter(told.RetryAfter))
 	}
-	return release, err
+	if err != nil || in == nil || in.peer == nil {
+		return place, err
+	}
+	in.peer.Begin()
+	return sync.OnceFunc(func() {
+		in.peer.End()
+		place()
+	}), nil
 }

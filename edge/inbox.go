@@ -3,125 +3,142 @@ package edge
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
+	"slices"
+	"unicode/utf8"
 )
 
-// Opcodes of RFC 6455, section 5.2.
+// Opcodes of RFC 6455, section 5.2, and the bit of a frame that ends its message.
 const (
-	opClose = 0x8
-	opPing  = 0x9
-	opPong  = 0xA
+	opContinuation = 0x0
+	opText         = 0x1
+	opBinary       = 0x2
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xA
+
+	final = 0x80
 )
+
+// maxControl is the greatest payload of a control frame (section 5.5).
+const maxControl = 125
 
 // An inbox puts a client's messages together from what comes in, without ever
-// waiting for it. It only finds where frames end, and takes out control frames,
-// which may stand between those of a message (RFC 6455, section 5.4);
-// gorilla/websocket is fed each message as soon as it is whole, or what is there
-// when it breaks the protocol. It holds what has come of a message, no more, and
-// what a byte costs does not depend on how the client cuts it.
+// waiting for it, and judges the frames as RFC 6455, section 5, wants it of a
+// server. Control frames may stand between those of a message (section 5.4). It
+// holds what has come of a message, no more, and what a byte costs does not depend
+// on how the client cuts it.
 type inbox struct {
 	got     []byte // what is no whole frame yet
+	message []byte // what has come of an incomplete message
+	spent   int32  // bytes of its frames, with their heads
+	checked int32  // bytes of it that are known to be UTF-8
+	kind    byte   // its opcode; 0: there is none
 	cut     bool   // got is the end of a longer slice
-	parts   []byte // whole data frames of an incomplete message
-	payload int    // bytes of these without their heads
 }
 
 // add appends what was received.
 func (b *inbox) add(received []byte) { b.got = append(b.got, received...) }
 
+// How many bytes read asks for: a connection that waits for a message keeps the
+// first; most messages are larger, or not.
+const readLeast, readMost = 128, 64 << 10
+
+// read receives from r what is there, in as few calls as a large message allows.
+func (b *inbox) read(r io.Reader) error {
+	want := 0
+	if h, ok, _ := b.head(); ok {
+		want = h.size + h.body - len(b.got)
+	}
+	b.got = slices.Grow(b.got, min(max(want, readLeast), readMost))
+	n, err := r.Read(b.got[len(b.got):cap(b.got)])
+	b.got = b.got[:len(b.got)+n]
+	return err
+}
+
 // midway reports whether some but not all frames of a message are there.
-func (b *inbox) midway() bool { return len(b.parts) > 0 }
+func (b *inbox) midway() bool { return b.kind != 0 }
 
 // empty reports whether nothing is there that waits for more.
 func (b *inbox) empty() bool { return len(b.got) == 0 && !b.midway() }
 
 // clear forgets what is there.
-func (b *inbox) clear() { b.got, b.cut, b.parts, b.payload = nil, false, nil, 0 }
+func (b *inbox) clear() { *b = inbox{} }
 
-// A frameHead is what stands before a frame's payload.
-type frameHead struct {
-	opcode byte
-	final  bool
-	sound  bool   // masked, without extensions, and no longer than allowed for its kind
-	size   int    // of the head
-	body   uint64 // length of the payload
-}
-
-// parseHead reads the head of the frame that b begins with; false when there is
-// not enough of it.
-func parseHead(b []byte) (h frameHead, ok bool) {
-	if len(b) < 2 {
-		return h, false
-	}
-	h.opcode, h.final = b[0]&0x0f, b[0]&0x80 != 0
-	h.size, h.body = 2, uint64(b[1]&0x7f)
-	switch h.body {
-	case 126:
-		if len(b) < 4 {
-			return h, false
-		}
-		h.size, h.body = 4, uint64(binary.BigEndian.Uint16(b[2:]))
-	case 127:
-		if len(b) < 10 {
-			return h, false
-		}
-		h.size, h.body = 10, binary.BigEndian.Uint64(b[2:])
-	}
-	h.size += 4 // the mask
-	control := h.opcode >= opClose
-	h.sound = b[0]&0x70 == 0 && b[1]&0x80 != 0 && (!control || h.final && h.body <= 125)
-	return h, true
-}
-
-// A delivery is what next found: a message, or a control frame.
+// A delivery is what next found: a message, whose opcode is that of its first
+// frame, or a control frame.
 type delivery struct {
-	kind    int // of a message, as gorilla/websocket has them
-	message []byte
-	control byte // opcode of a control frame; 0: it is a message
+	opcode  byte
+	payload []byte // what is received next leaves it alone
 }
 
-// next returns the next message or control frame; false when nothing is whole.
-// An error means that the connection cannot go on; then message is the close frame
-// that says so to the client, or empty, and next must not be called
-// again; gorilla has said why.
+// next returns the next message or control frame; false when nothing is whole. An
+// error, which is a breach, means that the connection cannot go on: next must not be
+// called again.
 func (b *inbox) next() (d delivery, ok bool, err error) {
 	for {
-		h, ok := parseHead(b.got)
-		if !ok {
-			b.settle()
-			return d, false, nil
-		}
-		// Of many tiny frames the heads are most.
-		if !h.sound || h.body > uint64(maxMessage-b.payload) || len(b.parts) > 2*maxMessage {
-			d.message, err = refuseMessage(append(b.parts, b.got...))
+		h, ok, err := b.head()
+		if err != nil {
 			return d, false, err
 		}
-		end := h.size + int(h.body)
-		if len(b.got) < end {
+		end := h.size + h.body
+		if !ok || len(b.got) < end {
 			b.settle()
 			return d, false, nil
 		}
-		frame := b.got[:end]
+		payload := b.got[h.size:end:end]
+		unmask(payload, binary.LittleEndian.Uint32(b.got[h.size-4:]))
 		b.got, b.cut = b.got[end:], true
-		switch {
-		case h.opcode >= opClose:
-			payload := bytes.Clone(frame[h.size:])
-			for i, mask := 0, frame[h.size-4:h.size]; i < len(payload); i++ {
-				payload[i] ^= mask[i%4]
-			}
-			return delivery{control: h.opcode, message: payload}, true, nil
-		case !h.final:
-			b.parts = append(b.parts, frame...)
-			b.payload += int(h.body)
-			continue
+		if h.opcode >= opClose {
+			return delivery{h.opcode, payload}, true, nil
 		}
-		size := b.payload + int(h.body)
-		if b.midway() {
-			frame = append(b.parts, frame...)
-			b.parts, b.payload = nil, 0
+		if d, ok, err = b.take(h, payload); ok || err != nil {
+			return d, ok, err
 		}
-		d.kind, d.message, err = readMessage(frame, size)
-		return d, err == nil, err
 	}
+}
+
+// take adds a data frame to its message and returns that when it is whole.
+func (b *inbox) take(h frameHead, payload []byte) (d delivery, ok bool, err error) {
+	if !b.midway() && h.final { // as nearly all are
+		if h.opcode == opText && !utf8.Valid(payload) {
+			return d, false, errNotUTF8
+		}
+		return delivery{h.opcode, payload}, true, nil
+	}
+	if !b.midway() {
+		b.kind = h.opcode
+	}
+	b.message = append(b.message, payload...)
+	b.spent += int32(h.size + h.body)
+	if b.kind == opText && !b.check(h.final) {
+		return d, false, errNotUTF8
+	}
+	if !h.final {
+		return d, false, nil
+	}
+	d = delivery{b.kind, b.message}
+	b.message, b.kind, b.spent, b.checked = nil, 0, 0, 0
+	return d, true, nil
+}
+
+// check reports whether what has come of a text is UTF-8, or the beginning of such
+// when it is not whole. Each byte is looked at about once.
+func (b *inbox) check(whole bool) bool {
+	rest := b.message[b.checked:]
+	end := len(rest)
+	if !whole {
+		for back := 1; back <= min(len(rest), utf8.UTFMax-1); back++ {
+			if at := len(rest) - back; utf8.RuneStart(rest[at]) {
+				if !utf8.FullRune(rest[at:]) {
+					end = at
+				}
+				break
+			}
+		}
+	}
+	b.checked += int32(end)
+	return utf8.Valid(rest[:end])
 }
 
 // settle is called when more has to come: what is left is little as a rule, and
@@ -134,4 +151,16 @@ func (b *inbox) settle() {
 		b.got = bytes.Clone(b.got)
 	}
 	b.cut = false
+}
+
+// unmask undoes what section 5.3 makes clients do, eight bytes at a time.
+func unmask(b []byte, mask uint32) {
+	wide := uint64(mask)<<32 | uint64(mask)
+	for len(b) >= 8 {
+		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^wide)
+		b = b[8:]
+	}
+	for i := range b {
+		b[i] ^= byte(mask >> (8 * (i % 4)))
+	}
 }

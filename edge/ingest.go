@@ -24,7 +24,10 @@ type Ingest interface {
 
 // publish serves POST /_weft/v1/events on the public listener.
 func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := e.takes.publish.Read(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
 	// In auth.mode none the sender is publisher=, because user= is also who an
 	// event is for.
 	id, err := e.identify(r, cmp.Or(query.Get("publisher"), query.Get("user")))
@@ -37,6 +40,7 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 	if !id.Publishes() { // its body need not be read
 		return problem.New(problem.Forbidden, "the token does not allow to publish")
 	}
+	guestOf(w, r).welcome()
 	return e.accept(w, r, jetstream.PublicUser(id.User), id.MayPublish)
 }
 
@@ -45,7 +49,7 @@ func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher jetstrea
 	ids, err := e.deps.Ingest.Accept(r.Context(), r, publisher, may)
 	if err != nil {
 		if p := problem.Of(err); p.Code == problem.Internal {
-			e.log.Error("accept events", "err", err)
+			e.blame.failed("accept events", "err", err)
 		}
 		return err
 	}

@@ -5,16 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	// headerTime bounds how long a request's head may take to arrive.
-	headerTime = 10 * time.Second
+	// headerTime bounds how long a request's head may take to arrive, and before it
+	// the handshake of TLS.
+	headerTime = 5 * time.Second
 	// idleTime is how long an unused connection is kept.
 	idleTime = 2 * time.Minute
 	// bodyTime bounds how long a request's body may take to arrive.
@@ -45,7 +46,7 @@ func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // behind a proxy
 	return &listener{key: key, socket: socket, server: &http.Server{
-		Handler:           timed(h, bodyTime),
+		Handler:           timed(flushed(h, e.cfg.Public.WriteTimeout), bodyTime),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHead,
@@ -56,7 +57,7 @@ func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
 			WriteByteTimeout: e.cfg.Public.WriteTimeout,
 			SendPingTimeout:  e.cfg.Public.Keepalive, PingTimeout: e.cfg.Public.WriteTimeout,
 		},
-		ErrorLog:    slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+		ErrorLog:    e.blame.server(strings.TrimSuffix(key, ".listen")),
 		BaseContext: func(net.Listener) context.Context { return e.inner },
 	}}, nil
 }
@@ -71,6 +72,20 @@ func timed(h http.Handler, limit time.Duration) http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
 		}
 		h.ServeHTTP(w, r)
+	})
+}
+
+// flushed bounds how long what a handler has left in buffers may take to be taken.
+// Without it who lets no answer through, over HTTP/2 by granting no window, could
+// keep the goroutines of refused requests for ever.
+func flushed(h http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		if r.ProtoMajor == 1 { // from the request before
+			_ = rc.SetWriteDeadline(time.Time{})
+		}
+		h.ServeHTTP(w, r)
+		_ = rc.SetWriteDeadline(time.Now().Add(limit))
 	})
 }
 

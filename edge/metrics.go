@@ -16,6 +16,7 @@ type metrics struct {
 	bytes       *prometheus.CounterVec
 	overflows   prometheus.Counter
 	delayed     prometheus.Counter
+	blame       *prometheus.CounterVec
 	requests    *prometheus.CounterVec
 	transports  map[string]*transportMetrics
 }
@@ -56,6 +57,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "weft_edge_delayed_total",
 			Help: "Clients that were asked to come back later because too many connected at once.",
 		}),
+		blame:    counter("weft_edge_blame_total", "What clients did wrong, by cause; of each a line a minute is logged.", "listener", "cause"),
 		requests: counter("weft_edge_requests_total", "Requests to publish or to change a connection, by problem code; ok for none.", "request", "code"),
 	}
 	m.transports = map[string]*transportMetrics{}
@@ -66,7 +68,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.connections, m.connects, m.endings, m.refusals, m.events, m.bytes, m.overflows, m.delayed, m.requests,
+		m.connections, m.connects, m.endings, m.refusals, m.events, m.bytes, m.overflows, m.delayed, m.blame, m.requests,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of edge: %w", err)

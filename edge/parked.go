@@ -140,6 +140,11 @@ func take(w http.ResponseWriter) (hold, error) {
 	if a, ok := w.(*answer); ok {
 		return hold{answer: a}, nil
 	}
+	return hijack(w)
+}
+
+// hijack takes the connection of a request out of everybody's hands.
+func hijack(w http.ResponseWriter) (hold, error) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return hold{}, err
@@ -153,13 +158,13 @@ func (h hold) give(p *netpoll.Poller, client netpoll.Client) (*netpoll.Conn, err
 	if h.answer != nil {
 		return h.answer.become(client), nil
 	}
-	conn, early := h.conn, h.early
+	conn, early, closed := h.conn, h.early, func() {}
 	if b, ok := conn.(*begun); ok { // net/http has read what it began with
-		conn, early = b.TCPConn, append(early, b.read...)
+		conn, early, closed = b.TCPConn, append(early, b.read...), b.guest.peer.Close
 	}
-	c, err := p.Take(conn, early, client)
+	c, err := p.Take(conn, early, client, closed)
 	if err != nil {
-		_ = conn.Close()
+		_ = h.conn.Close()
 	}
 	return c, err
 }

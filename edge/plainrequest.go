@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // An exchange is the memory of a plain request and of the fields of its answer. It
@@ -36,18 +38,20 @@ func (x *exchange) free() {
 // readPlain reads the head of a GET request for events over HTTP/1.1 that is so
 // plain that nothing could be understood in two ways; all other heads give nil and
 // are for net/http to judge. Plain is: each line a whole field (RFC 9112, section
-// 5) of visible ASCII, none of them about a body or an expectation, one the host.
+// 5), none of them about a body or an expectation, one the host. Whatever it takes,
+// net/http would take and understand alike; httpguts is the authority of both.
 func (x *exchange) readPlain(head string) *http.Request {
 	line, rest, ok := strings.Cut(head, "\r\n")
-	target, isPlain := strings.CutSuffix(strings.TrimPrefix(line, "GET "), " HTTP/1.1")
-	if !ok || !isPlain || !visible(target) {
+	target, isGet := strings.CutPrefix(line, "GET ")
+	target, isPlain := strings.CutSuffix(target, " HTTP/1.1")
+	if !ok || !isGet || !isPlain || !isTarget(target) {
 		return nil
 	}
-	path, query, _ := strings.Cut(target, "?")
+	path, query, asks := strings.Cut(target, "?")
 	if path != pathEvents {
 		return nil
 	}
-	x.url = url.URL{Path: path, RawQuery: query}
+	x.url = url.URL{Path: path, RawQuery: query, ForceQuery: asks && query == ""}
 	r := &x.request
 	*r = http.Request{Method: http.MethodGet, URL: &x.url, RequestURI: target, Header: x.header, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
@@ -62,20 +66,17 @@ func (x *exchange) readPlain(head string) *http.Request {
 		}
 		name, value, ok := strings.Cut(line, ":")
 		value = strings.Trim(value, " \t")
-		if !ok || !isToken(name) || !visible(value) {
+		if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 			return nil
 		}
 		switch name = textproto.CanonicalMIMEHeaderKey(name); name {
 		case "Content-Length", "Transfer-Encoding", "Trailer", "Expect":
 			return nil
 		case "Host":
-			if r.Host != "" || value == "" || strings.ContainsAny(value, "/@\\, \t") {
+			if r.Host != "" || value == "" || !httpguts.ValidHostHeader(value) {
 				return nil
 			}
 			r.Host = value
-		case "Connection":
-			r.Close = r.Close || hasToken(value, "close")
-			fallthrough
 		default:
 			if before := r.Header[name]; before != nil {
 				r.Header[name] = append(before, value)
@@ -88,38 +89,19 @@ func (x *exchange) readPlain(head string) *http.Request {
 	if rest != "" || r.Host == "" {
 		return nil
 	}
+	if p := r.Header["Pragma"]; len(p) > 0 && p[0] == "no-cache" && r.Header["Cache-Control"] == nil {
+		r.Header["Cache-Control"] = []string{"no-cache"} // RFC 9111, section 5.4, as net/http
+	}
+	r.Close = httpguts.HeaderValuesContainsToken(r.Header["Connection"], "close")
 	return r
 }
 
-// visible reports whether s is of visible ASCII, blanks and tabs.
-func visible(s string) bool {
+// isTarget reports whether s is of visible ASCII, as the target of a request is.
+func isTarget(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c >= 0x7f {
+		if c := s[i]; c <= ' ' || c >= 0x7f {
 			return false
 		}
 	}
 	return true
-}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
-
-// hasToken reports whether a list of tokens has one, in lower case.
-func hasToken(list, token string) bool {
-	for part := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(part), token) {
-			return true
-		}
-	}
-	return false
 }

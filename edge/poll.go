@@ -26,7 +26,7 @@ func (*poll) speaks(*http.Request) bool { return true }
 // A client that has its place is told by a node that stops to go on elsewhere.
 func (t *poll) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	if p.Code == problem.Draining {
-		if q, err := parseQuery(r); err == nil && q.lastID != "" {
+		if q, err := parseQuery(r, t.takes.events); err == nil && q.lastID != "" {
 			t.write(w, r, &harvest{cursor: q.lastID}, session.Draining)
 			return
 		}

@@ -28,11 +28,11 @@ func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
 	case path == pathEvents && r.Method == http.MethodGet:
 		e.events(w, r)
 	case path == pathEvents && r.Method == http.MethodPost:
-		e.request(w, "publish", e.publish(w, r))
+		e.request(w, r, "publish", e.publish(w, r))
 	case path == pathEvents:
 		notAllowed(w, "GET, POST")
 	case isConnection && r.Method == http.MethodPatch:
-		e.request(w, "change", e.patchConnection(w, r, connection))
+		e.request(w, r, "change", e.patchConnection(w, r, connection))
 	case isConnection:
 		notAllowed(w, "PATCH")
 	default:
@@ -41,12 +41,14 @@ func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
 }
 
 // request finishes a plain request that was served or failed with err.
-func (e *Edge) request(w http.ResponseWriter, name string, err error) {
+func (e *Edge) request(w http.ResponseWriter, r *http.Request, name string, err error) {
 	if err == nil {
 		e.metrics.requests.WithLabelValues(name, "ok").Inc()
 		return
 	}
-	e.metrics.requests.WithLabelValues(name, string(problem.Of(err).Code)).Inc()
+	p := problem.Of(err)
+	e.metrics.requests.WithLabelValues(name, string(p.Code)).Inc()
+	e.blame.refused(onPublic, r, p)
 	problem.Write(w, err)
 }
 

@@ -2,11 +2,11 @@ package edge
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
 )
@@ -27,18 +27,38 @@ type query struct {
 	user     string // counts in auth.mode none only
 }
 
-// parseQuery reads a request's query and Last-Event-ID. Unknown parameters are
-// ignored: clients and proxies add their own.
-func parseQuery(r *http.Request) (query, error) {
-	q := query{wait: defaultWait}
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return q, problem.New(problem.BadRequest, "the query cannot be read")
+// parameters are what the endpoints of the public listener take.
+type parameters struct{ events, publish, change parameter.List }
+
+// declare says what they are: who somebody is, is a parameter only where there are
+// no tokens, and a token one only where that was asked for.
+func declare(modeNone, tokenInQuery bool) parameters {
+	p := parameters{
+		events:  parameter.Once(parameter.LastEventID, "format", "wait").Many("subject", "type"),
+		publish: parameter.Once("type").Many("user", "subject"),
 	}
-	for _, name := range []string{"last_event_id", "format", "wait", "user"} {
-		if len(values[name]) > 1 {
-			return q, problem.New(problem.BadRequest, name+" is there twice")
+	for _, l := range []*parameter.List{&p.events, &p.publish, &p.change} {
+		if tokenInQuery {
+			*l = l.And("access_token")
+		} else {
+			*l = l.Not("access_token", "is taken with public.token_in_query only")
 		}
+	}
+	const needless = "is taken in auth.mode none only: a token says who it is"
+	if modeNone {
+		p.events, p.change, p.publish = p.events.And("user"), p.change.And("user"), p.publish.And("publisher")
+	} else {
+		p.events, p.change, p.publish = p.events.Not("user", needless), p.change.Not("user", needless), p.publish.Not("publisher", needless)
+	}
+	return p
+}
+
+// parseQuery reads a request's query and Last-Event-ID.
+func parseQuery(r *http.Request, takes parameter.List) (query, error) {
+	q := query{wait: defaultWait}
+	values, err := takes.Read(r.URL.RawQuery)
+	if err != nil {
+		return q, err
 	}
 	for _, s := range values["subject"] {
 		q.subjects = append(q.subjects, strings.Clone(s)) // it outlives the request
@@ -47,7 +67,7 @@ func parseQuery(r *http.Request) (query, error) {
 		return q, err
 	}
 	if q.lastID = r.Header.Get("Last-Event-Id"); q.lastID == "" {
-		q.lastID = values.Get("last_event_id")
+		q.lastID = values.Get(parameter.LastEventID)
 	}
 	switch values.Get("format") {
 	case "":

@@ -42,9 +42,9 @@ type stack struct {
 	client *http.Client
 	ready  atomic.Pointer[error]
 	drains atomic.Int32
+	log    *slog.Logger // nil: to the test
 
-	unparked bool        // every connection has a goroutine
-	trust    *tls.Config // of clients, when the public listener has TLS
+	trust *tls.Config // of clients, when the public listener has TLS
 }
 
 // newStack starts one; change may alter the configuration.
@@ -66,6 +66,7 @@ func newStackOn(t *testing.T, p path, change func(c *Config, js *jetstream.Confi
 func prepareStack(t *testing.T, name string, change func(c *Config, js *jetstream.Config)) *stack {
 	s := &stack{t: t, cfg: Default(), js: jetstream.Default(), reg: prometheus.NewRegistry()}
 	s.cfg.Public.Listen, s.cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	s.cfg.Public.Hosts = []string{"a", "b", "weft", "x"} // which raw requests name
 	s.cfg.Public.Keepalive, s.cfg.Public.DrainWindow = 200*time.Millisecond, 50*time.Millisecond
 	s.cfg.Auth.Issuers = []auth.Issuer{{Keys: []auth.Key{{Alg: "HS256", Secret: secret}}}}
 	s.cfg.Auth.Allow = []string{"topic.hotel.*", "topic.own.{/sub}", "topic.extra.{/extra}"}
@@ -81,6 +82,9 @@ func prepareStack(t *testing.T, name string, change func(c *Config, js *jetstrea
 // start opens all, which ends with the test.
 func (s *stack) start(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("node", s.js.Node.Name)
+	if s.log != nil {
+		log = s.log
+	}
 	closed := func(close func() error) {
 		s.t.Cleanup(func() {
 			if err := close(); err != nil {
@@ -118,9 +122,6 @@ func (s *stack) start(ctx context.Context) error {
 	}, log, s.reg)
 	if err != nil {
 		return err
-	}
-	if s.unparked {
-		s.edge.poller = nil
 	}
 	if err := s.edge.Open(ctx); err != nil {
 		return err

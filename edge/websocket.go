@@ -1,11 +1,14 @@
 package edge
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/net/http/httpguts"
 
 	"weft/edge/admit"
 	"weft/edge/problem"
@@ -18,9 +21,9 @@ import (
 const linger = 500 * time.Millisecond
 
 // webSocket is RFC 6455 without extensions. gorilla/websocket makes the
-// handshake and reads; all that is written comes from the session's queue, so
-// that there is one writer and frames can be shared. Only when a client breaks
-// the protocol does gorilla write a close frame by itself, as the last thing.
+// handshake. What a client says is read by its dialogue, also where a goroutine
+// does it; all that is written comes from the session's queue, so that there is
+// one writer and frames can be shared.
 type webSocket struct {
 	*Edge
 	counts   *transportMetrics
@@ -42,19 +45,27 @@ func (t *webSocket) patience() time.Duration {
 
 func (*webSocket) name() string { return nameWebSocket }
 
-func (*webSocket) speaks(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
+// speaks: an older request cannot upgrade (RFC 9110, section 7.8).
+func (*webSocket) speaks(r *http.Request) bool {
+	return websocket.IsWebSocketUpgrade(r) && r.ProtoAtLeast(1, 1)
+}
 
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: 10 * time.Second,
-	ReadBufferSize:   128, // a connection keeps it; a message is larger, or not
 	WriteBufferPool:  &sync.Pool{},
 	// bearer.<jwt>, which a browser offers beside it, is never echoed.
 	Subprotocols: []string{admit.Protocol},
 	// The origin was judged before, with that of all requests.
 	CheckOrigin: func(*http.Request) bool { return true },
-	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+	Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
 		p := problem.New(problem.BadRequest, "this is no WebSocket handshake")
 		p.Status = status
+		if !httpguts.HeaderValuesContainsToken(r.Header["Sec-Websocket-Version"], "13") { // RFC 6455, section 4.4
+			w.Header().Set("Sec-WebSocket-Version", "13")
+			w.Header().Set("Upgrade", "websocket")
+			w.Header().Add("Connection", "Upgrade") // beside a close
+			p.Status, p.Detail = http.StatusUpgradeRequired, "the WebSocket version is not 13"
+		}
 		problem.Write(w, p)
 	},
 }
@@ -68,15 +79,16 @@ func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 		problem.Write(w, p)
 		return
 	}
-	conn, err := upgrader.Upgrade(w, r, nil)
+	h, head, err := upgrade(w, r)
 	if err != nil {
 		return
 	}
+	conn := h.conn
 	defer func() { _ = conn.Close() }()
-	raw := conn.NetConn()
-	_ = raw.SetDeadline(time.Now().Add(linger))
-	if _, err := raw.Write(webSocketFarewell(cause, p.RetryAfter)); err == nil {
-		drainMessages(conn)
+	_ = conn.SetDeadline(time.Now().Add(linger))
+	if _, err := conn.Write(append(head, webSocketFarewell(cause, p.RetryAfter)...)); err == nil {
+		closeWrite(conn)
+		_, _ = io.Copy(io.Discard, conn)
 	}
 }
 
@@ -103,52 +115,69 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 	limit := &deadline{timeout: t.cfg.Public.WriteTimeout, set: func(time.Time) error { return nil }}
 	pump := session.NewPump(limit.hurry)
 	q := session.NewQueue(t.spelling, pump)
-	s := v.session(q, t.counts, nil)
+	c := &dialogue{}
+	c.begin(t)
+	s := v.session(q, t.counts, c.alive)
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return
 	}
 	defer t.leave(s)
-	conn, err := upgrader.Upgrade(w, v.r, nil)
+	h, head, err := upgrade(w, v.r)
 	if err != nil {
 		s.End(session.Left)
 		return
 	}
-	raw := conn.NetConn()
-	limit.attach(raw.SetWriteDeadline)
+	conn := h.conn
+	limit.attach(conn.SetWriteDeadline)
+	if _, err := writeFrames(conn, [][]byte{head}, limit); err != nil {
+		s.End(lost(err))
+		_ = conn.Close()
+		return
+	}
+	c.hear()
 
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		t.readMessages(conn, s, q)
+		c.read(conn, h.early, s, q)
 		s.End(session.Left)
 	})
 	if err := t.follow(v, s, func() {}); err != nil {
 		s.End(session.Unfollowed(err))
 	}
 	err = pump.Run(v.r.Context(), q, func(frames [][]byte) error {
-		n, err := writeFrames(raw, frames, limit)
+		n, err := writeFrames(conn, frames, limit)
 		t.counts.bytes.Add(float64(n))
 		return err
 	})
+	limit.stop()
 	if err != nil {
 		s.End(lost(err))
-	} else if s.Cause() != session.Left {
-		_ = raw.SetReadDeadline(time.Now().Add(linger))
+	} else { // closing at once could throw away what the client has not read yet
+		closeWrite(conn)
+		defer time.AfterFunc(linger, func() { _ = conn.Close() }).Stop()
 		reading.Wait()
 	}
-	limit.stop()
 	_ = conn.Close()
 	reading.Wait()
 }
 
-// drainMessages reads until the other side closes or the deadline passes.
-func drainMessages(conn *websocket.Conn) {
-	conn.SetCloseHandler(func(int, string) error { return nil })
-	conn.SetPingHandler(func(string) error { return nil })
-	conn.SetReadLimit(maxMessage)
-	for {
-		if _, _, err := conn.NextReader(); err != nil {
-			return
-		}
+// upgrade makes the handshake that r asks for and takes the connection. head is the
+// answer, which is not written yet. What is wrong with the request is told to w.
+func upgrade(w http.ResponseWriter, r *http.Request) (h hold, head []byte, err error) {
+	head, err = shake(w, r, func() (err error) {
+		h, err = hijack(w)
+		return err
+	})
+	if err != nil {
+		h.drop()
+	}
+	return h, head, err
+}
+
+// closeWrite tells the other side that nothing more comes.
+func closeWrite(conn net.Conn) {
+	if c, ok := conn.(interface{ CloseWrite() error }); ok { // as TCP's and TLS's are
+		_ = c.CloseWrite()
 	}
 }

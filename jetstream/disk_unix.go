@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // freeBytes returns the space that an unprivileged process may still use.
@@ -18,6 +20,9 @@ func freeBytes(path string) (uint64, error) {
 	}
 	return uint64(st.Bavail) * uint64(st.Bsize), nil
 }
+
+// mayWrite reports why this process cannot make files in a folder.
+func mayWrite(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
 // lockFolder keeps a second process out of the data folder. The lock goes with
 // the process, however it ends.

@@ -40,15 +40,15 @@ type Event struct {
 	ID MsgID
 }
 
+// errUnreadable is the error of an event whose headers are malformed.
+var errUnreadable = fmt.Errorf("%w: the headers cannot be read", ErrType)
+
 // TypeOf returns the type of a stored event, "" for none: the CloudEvents
 // attribute from its header, or out of a structured CloudEvent. An error means
 // that the event must not be delivered.
 func TypeOf(s *Stored) (string, error) {
 	if s.unreadable {
-		return "", fmt.Errorf("%w: the headers cannot be read", ErrType)
-	}
-	if s.bare {
-		return "", nil
+		return "", errUnreadable
 	}
 	t := kindOf(func(name string) string { return first(s.Header, name) }, s.Data)
 	return t, CheckType(t)

@@ -48,15 +48,30 @@ func openFolder(cfg Config) (*os.File, error) {
 	return lock, nil
 }
 
+// checkFolder writes into a new folder whose it is, and compares an old one.
 func checkFolder(cfg Config) error {
+	err := compareFolder(cfg)
+	if errors.Is(err, os.ErrNotExist) {
+		return identityOf(cfg).write(cfg.Node.DataDir)
+	}
+	return err
+}
+
+// identityOf is what the folder of a new node remembers.
+func identityOf(cfg Config) identity {
 	want := identity{Name: cfg.Node.Name, Mode: "standalone"}
 	if cfg.Cluster != nil {
 		want.Mode = "cluster"
 	}
+	return want
+}
+
+// compareFolder reports why a folder cannot be this node's. A new one has no
+// file that could say so: os.ErrNotExist.
+func compareFolder(cfg Config) error {
+	want := identityOf(cfg)
 	have, err := readIdentity(cfg.Node.DataDir)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return want.write(cfg.Node.DataDir)
 	case err != nil:
 		return err
 	case have.Mode != want.Mode:

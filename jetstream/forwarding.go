@@ -55,13 +55,11 @@ func newForwarding(client, store *rawConn, prefix string) *forwarding {
 
 // open subscribes on both sides.
 func (f *forwarding) open(prefix string) error {
-	listen := func(c *rawConn, subjects ...string) error {
+	listen := func(c *rawConn, subjects ...string) (err error) {
 		for i, s := range subjects {
-			if err := c.send(func(b []byte) []byte { return fmt.Appendf(b, "SUB %s %d\r\n", s, i+1) }); err != nil {
-				return err
-			}
+			err = errors.Join(err, c.subscribe(s, uint64(i+1)))
 		}
-		return c.flush()
+		return errors.Join(err, c.flush())
 	}
 	// Who answers must be heard before anything is sent.
 	return errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+allUsers, prefix+allTopics))

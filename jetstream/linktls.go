@@ -34,14 +34,11 @@ type linkTLS struct {
 // newLinkTLS reads the files. It fails when the node's own certificate is one
 // that no other node would accept.
 func newLinkTLS(files TLSFiles, seeds []string, log *slog.Logger) (*linkTLS, error) {
-	pem, err := os.ReadFile(files.CA)
+	pool, err := ReadPool("cluster.tls.ca", files.CA)
 	if err != nil {
-		return nil, fmt.Errorf("read cluster.tls.ca: %w", err)
+		return nil, err
 	}
-	l := &linkTLS{files: files, log: log, pool: x509.NewCertPool()}
-	if !l.pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read cluster.tls.ca: %s holds no certificate", files.CA)
-	}
+	l := &linkTLS{files: files, log: log, pool: pool}
 	for _, s := range seeds {
 		if host, _, err := net.SplitHostPort(s); err == nil {
 			l.hosts = append(l.hosts, host)

@@ -46,3 +46,34 @@ func IsLoopback(addr string) bool {
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }
+
+// SameListener reports whether two addresses that CheckListen has passed cannot
+// be listened on at once. Port 0 is another one each time.
+func SameListener(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	nA, _ := strconv.Atoi(portA)
+	nB, _ := strconv.Atoi(portB)
+	if errA != nil || errB != nil || nA != nB || nA == 0 {
+		return false
+	}
+	ipA, ipB := listenIP(hostA), listenIP(hostB)
+	if ipA == nil || ipB == nil {
+		return hostA == hostB
+	}
+	all := func(ip net.IP) bool { return ip.Equal(net.IPv6unspecified) } // of both families
+	some := func(ip, other net.IP) bool { return ip.Equal(net.IPv4zero) && other.To4() != nil }
+	return ipA.Equal(ipB) || all(ipA) || all(ipB) || some(ipA, ipB) || some(ipB, ipA)
+}
+
+// listenIP is the address that a host of a listener stands for, nil for a name
+// that only a resolver knows.
+func listenIP(host string) net.IP {
+	switch host {
+	case "":
+		return net.IPv6unspecified
+	case "localhost":
+		return net.IPv4(127, 0, 0, 1)
+	}
+	return net.ParseIP(host)
+}

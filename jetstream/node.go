@@ -66,16 +66,21 @@ type Node struct {
 	undo   []func() error // in the order of opening
 }
 
+// nodeName is name, or that of the host.
+func nodeName(name string) string {
+	if name != "" {
+		return name
+	}
+	if host, err := os.Hostname(); err == nil {
+		return host
+	}
+	return "weft"
+}
+
 // New makes a node; Open starts it. An empty node name is filled with the host
 // name.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
-	if cfg.Node.Name == "" {
-		if host, err := os.Hostname(); err == nil {
-			cfg.Node.Name = host
-		} else {
-			cfg.Node.Name = "weft"
-		}
-	}
+	cfg.Node.Name = nodeName(cfg.Node.Name)
 	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(gate, maxReads), lookups: newLookups()}
 	n.srv, n.leader = newEmbedded(cfg, log), newLeadership()
 	n.questions = newQuestions(cfg.Node.Name, log, n.metrics.busy.Inc)

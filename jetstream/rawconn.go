@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -33,6 +34,8 @@ type rawConn struct {
 	conn net.Conn
 	// beforeRead is called when next is about to block.
 	beforeRead func()
+	// pong is called for each answer to a ping.
+	pong func()
 
 	in   []byte
 	r, w int // in[r:w] is read and not handed over yet
@@ -64,7 +67,7 @@ func dialRaw(e *embedded, user, name string) (*rawConn, error) {
 }
 
 func newRawConn(conn net.Conn) *rawConn {
-	return &rawConn{conn: conn, in: make([]byte, rawBuffer), beforeRead: func() {}}
+	return &rawConn{conn: conn, in: make([]byte, rawBuffer), beforeRead: func() {}, pong: func() {}}
 }
 
 func (c *rawConn) shakeHands(user, password, name string) error {
@@ -117,6 +120,8 @@ func (c *rawConn) next() (rawMsg, error) {
 			if err := errors.Join(c.send(func(b []byte) []byte { return append(b, "PONG\r\n"...) }), c.flush()); err != nil {
 				return rawMsg{}, err
 			}
+		case bytes.HasPrefix(line, []byte("PONG")):
+			c.pong()
 		case bytes.HasPrefix(line, []byte("-ERR")):
 			return rawMsg{}, fmt.Errorf("%w: %s", errServerSays, bytes.TrimSpace(line))
 		}
@@ -243,6 +248,14 @@ func (c *rawConn) send(add func([]byte) []byte) error {
 		return c.flushLocked()
 	}
 	return nil
+}
+
+// subscribe asks for what comes on a subject, under a number.
+func (c *rawConn) subscribe(subject string, id uint64) error {
+	return c.send(func(b []byte) []byte {
+		b = append(append(append(b, "SUB "...), subject...), ' ')
+		return append(strconv.AppendUint(b, id, 10), "\r\n"...)
+	})
 }
 
 // flush writes what waits.

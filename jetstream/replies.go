@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"weft/jetstream/subject"
 )
 
 // replies receives answers that consist of several messages on one
@@ -91,9 +89,6 @@ type Stored struct {
 
 	stored     time.Time // when it was, if a consumer said so
 	unreadable bool      // its headers are malformed
-	chained    bool      // it says what was before
-	bare       bool      // it surely has no headers of its publisher
-	stamp      uint32    // see Stamp; 0: not known yet
 }
 
 // ParseStored reads what the stream sent: a delivery copy or an answer to a
@@ -109,35 +104,9 @@ func ParseStored(m *nats.Msg) (Stored, error) {
 		if s.Previous, err = strconv.ParseUint(v, 10, 64); err != nil {
 			return Stored{}, errNotJS
 		}
-		s.chained = true
 	}
 	return s, nil
 }
-
-// ParseCopy reads a delivery copy. It fails with ErrForged when the copy does not
-// say of itself what every copy of the stream says: that it is of EVENTS, of the
-// subject that it came on, stored at a time, and later than its predecessor. Anything else it fails
-// with means that the headers cannot be read.
-func ParseCopy(m *nats.Msg) (Stored, error) {
-	s, err := ParseStored(m)
-	switch {
-	case err != nil && m.Header != nil: // a copy without any lost them on its way into this process
-		return Stored{}, ErrForged
-	case err != nil:
-		return Stored{}, err
-	}
-	s.stamp = stampOf(m.Header)
-	to, out := strings.CutPrefix(m.Subject, subject.Out)
-	if !out || s.Subject != to || s.stamp == 0 || !s.chained || s.Previous >= s.Seq || last(m.Header, "Nats-Stream") != streamEvents {
-		return Stored{}, ErrForged
-	}
-	s.bare = len(m.Header) == streamHeaders
-	return s, nil
-}
-
-// streamHeaders is how many headers the stream adds to a copy. When all of them are
-// there and no more, none is the publisher's.
-const streamHeaders = 5
 
 // ErrForged means that a delivery copy is not the stream's own.
 var ErrForged = errors.New("not a delivery copy of the stream")
@@ -149,19 +118,13 @@ var stampSeed = maphash.MakeSeed()
 // one only: it stands for the time when the message was stored, to the nanosecond.
 // Every replica gives the same. It is 0 when there is no time.
 func (s *Stored) Stamp() uint32 {
-	if s.stamp != 0 {
-		return s.stamp
+	if t := last(s.Header, "Nats-Time-Stamp"); t != "" {
+		return stamp([]byte(t))
 	}
-	return stampOf(s.Header)
+	return 0
 }
 
-func stampOf(h nats.Header) uint32 {
-	t := last(h, "Nats-Time-Stamp")
-	if t == "" {
-		return 0
-	}
-	return uint32(maphash.String(stampSeed, t)) | 1
-}
+func stamp(at []byte) uint32 { return uint32(maphash.Bytes(stampSeed, at)) | 1 }
 
 // Time returns when the stream stored the message.
 func (s *Stored) Time() time.Time {

@@ -14,7 +14,7 @@ import (
 	"weft/test/client"
 )
 
-// attackSlowRequests: a request's head has ten seconds. Who takes them is let in.
+// attackSlowRequests: a request's head has five seconds. Who takes a part of them is let in.
 func attackSlowRequests(s *siege) {
 	silent := s.dials(150, "")
 	half := s.dials(150, s.follow(client.SSE, "")[:60])
@@ -33,7 +33,7 @@ func attackSlowRequests(s *siege) {
 				s.t.Fatal(err)
 			}
 		}
-		time.Sleep(10 * time.Millisecond) // the pace is what is tried
+		time.Sleep(5 * time.Millisecond) // the pace is what is tried
 	}
 	for _, c := range patient {
 		s.reads(c, "weft.open")

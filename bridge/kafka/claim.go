@@ -39,6 +39,10 @@ type claim struct {
 	refused   *refused
 	// next is the offset that is next to be committed; -1: not yet known.
 	next atomic.Int64
+	// taken is the offset behind the last record that was looked at.
+	taken atomic.Int64
+	// high is the end of the log when it was last looked at while idle.
+	high atomic.Int64
 }
 
 func newClaim(s *session, sess sarama.ConsumerGroupSession, messages sarama.ConsumerGroupClaim) *claim {
@@ -60,9 +64,9 @@ func (c *claim) run(ctx context.Context) {
 	}
 	defer func() { _ = c.pipe.Close() }() // after Abandon nothing is left to fail
 	defer context.AfterFunc(c.lease.ctx, c.pipe.Abandon)()
-	c.metrics.lag.add(c)
-	defer c.metrics.lag.remove(c)
 	c.beginAtNewest()
+	c.metrics.lag.add(c) // from here on watch looks at it
+	defer c.metrics.lag.remove(c)
 	c.read(ctx)
 	if c.mine(c.sess) {
 		flush, cancel := context.WithTimeout(c.lease.ctx, flushWait)
@@ -81,7 +85,7 @@ func (c *claim) open(ctx context.Context) bool {
 			c.pipe = pipe
 			return true
 		}
-		c.quiet.warn("pipeline", "cannot open a pipeline to the store; trying on", "err", err)
+		c.quiet.Warn("pipeline", "cannot open a pipeline to the store; trying on", "err", err)
 		if !pause(ctx, storePause) {
 			return false
 		}
@@ -146,6 +150,7 @@ var errExpired = errors.New("expired")
 
 // prepare applies the rule.
 func (c *claim) prepare(m *sarama.ConsumerMessage) *task {
+	c.taken.Store(m.Offset + 1)
 	t := &task{record: m}
 	if c.opts.MaxAge > 0 && m.Timestamp.UnixMilli() > 0 && time.Since(m.Timestamp) > c.opts.MaxAge {
 		t.err = errExpired
@@ -237,9 +242,9 @@ func (c *claim) commit(settled int64) {
 	}
 }
 
-// behind is how many records are not settled.
+// behind is how many records are not settled; those of an open transaction count.
 func (c *claim) behind() (int64, bool) {
-	high, next := c.messages.HighWaterMarkOffset(), c.next.Load()
+	high, next := max(c.messages.HighWaterMarkOffset(), c.high.Load()), c.next.Load()
 	if next < 0 || high < next {
 		return 0, next >= 0
 	}

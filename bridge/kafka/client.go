@@ -3,10 +3,7 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -155,13 +152,9 @@ func loadTLS(files *jetstream.TLSFiles) (*tls.Config, error) {
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if files.CA != "" {
-		pem, err := os.ReadFile(files.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read kafka.tls.ca: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("read kafka.tls.ca: no certificate in " + files.CA)
+		var err error
+		if conf.RootCAs, err = jetstream.ReadPool("kafka.tls.ca", files.CA); err != nil {
+			return nil, err
 		}
 	}
 	if files.Cert != "" {

@@ -34,6 +34,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
+	"weft/ratelog"
 )
 
 // Options are what a Consumer needs to know. Kafka has passed its check.
@@ -52,7 +53,7 @@ type Consumer struct {
 	log     *slog.Logger
 	metrics *metrics
 	trouble *trouble
-	quiet   *quiet
+	quiet   *ratelog.Log
 	sources map[string]*source
 	dead    *deadLetters
 	tls     *tls.Config // nil: plain
@@ -68,7 +69,7 @@ type source struct {
 func New(opts Options, store Store, log *slog.Logger, reg prometheus.Registerer) (*Consumer, error) {
 	c := &Consumer{opts: opts, store: store, log: log, metrics: newMetrics(reg), sources: map[string]*source{}}
 	c.trouble = newTrouble(log, time.Now)
-	c.quiet = newQuiet(log, time.Now)
+	c.quiet = ratelog.New(log, time.Now)
 	for _, s := range opts.Kafka.Sources {
 		rule, err := bridge.NewRule(s)
 		if err != nil {

@@ -36,12 +36,12 @@ func (c *claim) unplaced(ctx context.Context, m *sarama.ConsumerMessage, why *br
 			return ctx.Err()
 		}
 		if err != nil {
-			c.quiet.warn("dead letter "+topic, "the dead-letter topic refuses a record", "topic", topic,
+			c.quiet.Warn("dead letter "+topic, "the dead-letter topic refuses a record", "topic", topic,
 				"partition", m.Partition, "offset", m.Offset, "err", err)
 		}
 	}
 	c.metrics.unplaced.WithLabelValues(c.topic, string(why.Cause)).Inc()
-	c.quiet.warn(c.topic+" "+string(why.Cause), "cannot place a record", "topic", c.topic, "partition", m.Partition,
+	c.quiet.Warn(c.topic+" "+string(why.Cause), "cannot place a record", "topic", c.topic, "partition", m.Partition,
 		"offset", m.Offset, "cause", string(why.Cause), "err", why.Err, "dead_letter", c.source.DeadLetter)
 	return nil
 }
@@ -79,7 +79,7 @@ func (d *deadLetters) write(ctx context.Context, topic string, m *sarama.Consume
 			d.metrics.letters.WithLabelValues(topic, "refused").Inc()
 			return err
 		}
-		d.quiet.warn("dead letter away "+topic, "the dead-letter topic is away; the partition waits", "dead_letter", topic, "err", err)
+		d.quiet.Warn("dead letter away "+topic, "the dead-letter topic is away; the partition waits", "dead_letter", topic, "err", err)
 		if !pause(ctx, wait) {
 			return ctx.Err()
 		}

@@ -61,7 +61,7 @@ func TestRecordsThatCannotBePlacedBecomeDeadLetters(t *testing.T) {
 		{[]byte(`{"state":"x"}`), bridge.CauseNoAddressee},
 		{[]byte(`{"user":{},"state":"x"}`), bridge.CauseAddressee},
 		{[]byte(`{"user":"","state":"x"}`), bridge.CauseAddressee},
-		{[]byte(`{"user":"ann"}`), bridge.CauseType},
+		{[]byte(`{"user":"ann","state":"` + strings.Repeat("x", 200) + `"}`), bridge.CauseType},
 		{[]byte(`{"user":"ann","state":"a\nb"}`), bridge.CauseType},
 		{[]byte(`{"user":"ann","state":"x","text":"` + strings.Repeat("x", 1<<20) + `"}`), bridge.CauseTooLarge},
 	}
@@ -87,6 +87,32 @@ func TestRecordsThatCannotBePlacedBecomeDeadLetters(t *testing.T) {
 		t.Errorf("%d lines about one cause in a minute", got)
 	}
 	if got := r.metric(t, "weft_kafka_unplaced_total", "cause", "not_json"); got != 3 {
+		t.Errorf("%v counted", got)
+	}
+}
+
+func TestAKeyThatIsNoTextIsADeadLetterAndNobodysInbox(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, "orders", "dead"))
+	store := newMemory()
+	r := start(t, options(b, withDead, func(k *bridge.KafkaConfig) { k.Sources[0].To = []string{"user.{key}"} }), store)
+	keys := [][]byte{
+		{0, 0, 0, 0, 0, 0, 0, 42},                     // a long
+		{0, 0, 0, 0, 7, 6, 'a', 'n', 'n'},             // Avro with the id of its schema
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, // a long below 0
+		[]byte("J\xfcrgen"),
+	}
+	p := newProducer(t, b)
+	for _, key := range keys {
+		produce(t, p, &kgo.Record{Topic: "orders", Key: key, Value: []byte(`{"state":"paid"}`)})
+	}
+	produce(t, p, order("ann", 0), &kgo.Record{Topic: "orders", Key: []byte("ann"), Value: []byte(`{"state":{"a":"b"}}`)})
+	eventually(t, "the good ones are stored", func() bool { return store.count() == 2 })
+	for i, letter := range letters(t, b, len(keys)) {
+		if h := headers(letter); !bytes.Equal(letter.Key, keys[i]) || h[headerCause] != "binary" || !strings.Contains(h[headerError], "{key}") {
+			t.Errorf("letter %d: key %q, %q", i, letter.Key, h)
+		}
+	}
+	if got := r.metric(t, "weft_kafka_unplaced_total", "cause", "binary"); got != float64(len(keys)) {
 		t.Errorf("%v counted", got)
 	}
 }

@@ -101,7 +101,7 @@ func (c *claim) ask(ctx context.Context, tasks []*task) error {
 						break
 					}
 					if ctx.Err() == nil {
-						c.quiet.warn("look-up", "cannot look events up in the store; trying on", "err", err)
+						c.quiet.Warn("look-up", "cannot look events up in the store; trying on", "err", err)
 					}
 					if !pause(ctx, storePause) {
 						return

@@ -67,6 +67,18 @@ func (l *lag) remove(c *claim) {
 	delete(l.claims, c)
 }
 
+// of lists the claims of a session.
+func (l *lag) of(s *session) (claims []*claim) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.claims {
+		if c.session == s {
+			claims = append(claims, c)
+		}
+	}
+	return claims
+}
+
 // Describe implements prometheus.Collector.
 func (l *lag) Describe(out chan<- *prometheus.Desc) { out <- l.desc }
 

@@ -17,8 +17,9 @@ type session struct {
 	client sarama.Client
 	beats  sarama.Client
 
-	lease *lease // set by Setup, before any claim
-	once  sync.Once
+	lease   *lease             // set by Setup, before any claim
+	unwatch context.CancelFunc // ends watch; set with lease
+	once    sync.Once
 }
 
 // Setup implements sarama.ConsumerGroupHandler.
@@ -28,6 +29,9 @@ func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
 		s.trouble.report("keep the group session", errSessionLost)
 		s.end(errSessionLost)
 	})
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.unwatch = cancel
+	go s.watch(ctx)
 	s.metrics.join()
 	s.trouble.over("member", sess.MemberID(), "topics", s.topics)
 	return nil
@@ -44,6 +48,7 @@ func (s *session) over() {
 	s.once.Do(func() {
 		if s.lease != nil {
 			s.lease.end()
+			s.unwatch()
 			s.metrics.leave()
 		}
 	})

@@ -11,7 +11,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// maxCauses bounds what trouble and quiet remember.
+// maxCauses bounds what trouble remembers.
 const maxCauses = 256
 
 // forgetAfter is how long a cause must stay away to be news again.

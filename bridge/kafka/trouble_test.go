@@ -55,18 +55,3 @@ func TestTroubleComesWithAHint(t *testing.T) {
 		}
 	}
 }
-
-func TestQuietSpeaksOncePerCauseAndMinute(t *testing.T) {
-	log, book := newLog(t)
-	now := time.Now()
-	q := newQuiet(log, func() time.Time { return now })
-	for range 10 {
-		q.warn("a", "about a")
-		q.warn("b", "about b")
-	}
-	now = now.Add(time.Minute)
-	q.warn("a", "about a")
-	if book.count("about a") != 2 || book.count("about b") != 1 || book.count("more=9") != 1 {
-		t.Errorf("a %d, b %d", book.count("about a"), book.count("about b"))
-	}
-}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"weft/config"
@@ -14,7 +16,10 @@ func newConfigCommand() *cobra.Command {
 		Short: "Check the configuration and print what is in effect",
 		Long: `Checks the configuration and prints what is in effect as YAML: defaults, file,
 environment and flags together. Secrets are masked; a comment says where each
-value that is no default came from.`,
+value that is no default came from.
+
+It fails on what weft serve would fail on as it starts: also on files that cannot
+be read, keys and certificates that are none, and a data folder of another node.`,
 		Example: `  weft config --config weft.yaml
   weft config --reference`,
 		Args: noArguments,
@@ -30,9 +35,14 @@ value that is no default came from.`,
 				return err
 			}
 			if *asJSON {
-				return l.WriteJSON(cmd.OutOrStdout())
+				err = l.WriteJSON(cmd.OutOrStdout())
+			} else {
+				err = l.WriteYAML(cmd.OutOrStdout())
 			}
-			return l.WriteYAML(cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return examine(l, func(w config.Problem) { fmt.Fprintln(cmd.ErrOrStderr(), "weft: warning:", w.Error()) })
 		},
 	}
 	fileFlag(cmd)

@@ -12,11 +12,13 @@ import (
 
 // mayImport says which rooms the packages of a room may import beside their own.
 var mayImport = map[string][]string{
-	"weft/jetstream":      nil,
-	"weft/bridge":         {"weft/jetstream"},
-	"weft/edge":           {"weft/jetstream"},
-	"weft/config":         {"weft/jetstream", "weft/bridge", "weft/edge"},
-	"weft/cmd/weft":       {"weft/jetstream", "weft/bridge", "weft/edge", "weft/config"},
+	"weft/ratelog":        nil,
+	"weft/suggestion":     nil,
+	"weft/jetstream":      {"weft/ratelog"},
+	"weft/bridge":         {"weft/ratelog", "weft/suggestion", "weft/jetstream"},
+	"weft/edge":           {"weft/ratelog", "weft/suggestion", "weft/jetstream"},
+	"weft/config":         {"weft/suggestion", "weft/jetstream", "weft/bridge", "weft/edge"},
+	"weft/cmd/weft":       {"weft/ratelog", "weft/suggestion", "weft/jetstream", "weft/bridge", "weft/edge", "weft/config"},
 	"weft/cmd/playground": nil,
 	"weft/test":           nil,
 }

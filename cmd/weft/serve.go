@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"weft/config"
-	"weft/edge/auth"
 	"weft/jetstream"
 )
 
@@ -21,17 +21,21 @@ func newServeCommand() *cobra.Command {
 its sources stop; in a cluster it waits for public.drain_delay, so that load
 balancers notice. Its clients are told to come back elsewhere over
 public.drain_window, what it leads in the cluster is handed over, and the store
-is closed. A second signal ends it at once.
+is closed. A second signal ends it at once. SIGHUP is ignored.
 
 The log goes to standard error. The line "ready" names the addresses.`,
 		Example: "  weft serve --config weft.yaml",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hup := ignoreHangup()
+			defer hup.end()
 			l, err := load(cmd)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cmd, l)
+			log := newLogger(cmd.ErrOrStderr(), l.Log)
+			hup.tell(log)
+			return serve(cmd.Context(), l, log)
 		},
 	}
 	fileFlag(cmd)
@@ -42,16 +46,15 @@ The log goes to standard error. The line "ready" names the addresses.`,
 // errDrain is why a node stops that was told to by POST /_weft/v1/drain.
 var errDrain = errors.New("an operator asked the node to drain")
 
-func serve(ctx context.Context, cmd *cobra.Command, l *config.Loaded) error {
+func serve(ctx context.Context, l *config.Loaded, log *slog.Logger) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	log := newLogger(cmd.ErrOrStderr(), l.Log)
+	if err := examine(l, func(w config.Problem) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
+		return err
+	}
 	loadProgram()
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
-	if l.Auth.Mode == auth.ModeNone {
-		log.Warn("auth.mode is none: nobody is checked, anybody who reaches the public listener can be any user")
-	}
 	s, err := openStreet(ctx, &l.Config, log, func() { stop(errDrain) })
 	if err != nil {
 		if ctx.Err() != nil {
@@ -76,7 +79,7 @@ func startHint(err error) error {
 			"weft export > weft.jsonl while the old node runs, weft import < weft.jsonl to the new one; events stay behind")
 	case errors.Is(err, jetstream.ErrRemoved):
 		return withHint(err, "to join as a new member it needs an empty folder (--data-dir), and a name that no member has")
-	case errors.Is(err, errStore) && isFileError(err):
+	case errors.Is(err, jetstream.ErrDataDir), errors.Is(err, errStore) && isFileError(err):
 		return withHint(err, "the node must be able to make and write its data folder: mend owner and mode, or choose another one with --data-dir")
 	}
 	return err

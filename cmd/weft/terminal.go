@@ -55,8 +55,6 @@ func hintOf(err error) string {
 		return own.hint
 	case errors.As(err, &usage):
 		return usage.hint()
-	case errors.As(err, &problems):
-		return "weft config --reference lists all keys, their variables and defaults"
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "another process listens there; stop it, or choose another address in the configuration"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -73,6 +71,8 @@ func hintOf(err error) string {
 		return "check the name; a relative one counts from the working directory"
 	case errors.Is(err, fs.ErrPermission):
 		return "this user lacks the right to do that; look at owner and mode of the file or folder"
+	case errors.As(err, &problems):
+		return "weft config --reference lists all keys, their variables and defaults"
 	}
 	return ""
 }

@@ -17,12 +17,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weft/edge/admit"
+	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream"
@@ -49,6 +51,10 @@ type Deps struct {
 	Ready func() error
 	// Publish serves a POST of events; it answers unless it fails.
 	Publish func(w http.ResponseWriter, r *http.Request) error
+	// Refused is told of requests of those who may not use the listener, and
+	// Failed of those that an error of ours refused.
+	Refused func(r *http.Request, p *problem.Problem)
+	Failed  func(doing string, args ...any)
 	// Drain makes the node say goodbye and stop; it may be nil.
 	Drain func()
 }
@@ -79,15 +85,23 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 	return a, nil
 }
 
-// A handler answers, or fails before it has answered.
-type handler func(w http.ResponseWriter, r *http.Request, name string) error
+// A request is one to a route.
+type request struct {
+	*http.Request
+	name  string     // what stands in the slot of the path
+	query url.Values // as the route declares it
+}
 
-// A route is a path below /_weft/v1/. When it has a slot, name is what stands
+// A handler answers, or fails before it has answered.
+type handler func(w http.ResponseWriter, r *request) error
+
+// A route is a path below /_weft/v1/. When it has a slot, the name is what stands
 // in the path between head and tail.
 type route struct {
 	method     string
 	head, tail string
 	slot       bool
+	takes      parameter.List
 	serve      handler
 }
 
@@ -104,21 +118,22 @@ func (rt *route) match(path string) (name string, ok bool) {
 
 // table lists the routes; of several that match, the first one counts.
 func (a *Admin) table() []route {
+	pages := parameter.Once("after", "limit")
 	return []route{
-		{method: "GET", head: "blacklist", serve: a.listBlacklist},
+		{method: "GET", head: "blacklist", takes: pages, serve: a.listBlacklist},
 		{method: "GET", head: "blacklist/", slot: true, serve: a.getBlacklist},
-		{method: "PUT", head: "blacklist/", slot: true, serve: a.putBlacklist},
+		{method: "PUT", head: "blacklist/", slot: true, takes: parameter.Once("ttl"), serve: a.putBlacklist},
 		{method: "DELETE", head: "blacklist/", slot: true, serve: a.deleteBlacklist},
-		{method: "GET", head: "users", serve: a.listUsers},
-		{method: "DELETE", head: "users/", tail: "/connections", slot: true, serve: a.disconnectUser},
+		{method: "GET", head: "users", takes: pages, serve: a.listUsers},
+		{method: "DELETE", head: "users/", tail: "/connections", slot: true, takes: parameter.Once("reconnect"), serve: a.disconnectUser},
 		{method: "GET", head: "users/", slot: true, serve: a.getUser},
-		{method: "GET", head: "topics/", slot: true, serve: a.getTopic},
+		{method: "GET", head: "topics/", slot: true, takes: pages, serve: a.getTopic},
 		{method: "GET", head: "nodes", serve: a.listNodes},
 		{method: "DELETE", head: "nodes/", slot: true, serve: a.removeNode},
 		{method: "GET", head: "export", serve: a.exportBuckets},
-		{method: "POST", head: "import", serve: a.importBuckets},
-		{method: "POST", head: "events", serve: func(w http.ResponseWriter, r *http.Request, _ string) error {
-			return a.deps.Publish(w, r)
+		{method: "POST", head: "import", takes: parameter.Once("first_line"), serve: a.importBuckets},
+		{method: "POST", head: "events", takes: parameter.Once("type").Many("user", "subject"), serve: func(w http.ResponseWriter, r *request) error {
+			return a.deps.Publish(w, r.Request)
 		}},
 		{method: "POST", head: "drain", serve: a.drain},
 	}
@@ -128,24 +143,37 @@ func (a *Admin) table() []route {
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch err := a.host.Check(r); {
 	case errors.Is(err, admit.ErrHost):
-		p := problem.New(problem.Forbidden, "the listener does not answer to this host name; admin.hosts adds one")
-		p.Status = http.StatusMisdirectedRequest
-		problem.Write(w, p)
+		a.refuse(w, r, problem.OtherHost("admin.hosts"))
 		return
 	case err != nil:
-		problem.Write(w, problem.New(problem.Forbidden, "the request comes from another site"))
+		a.refuse(w, r, problem.New(problem.Forbidden, "the request comes from another site"))
 		return
 	}
 	if err := a.dispatch(w, r); err != nil {
 		p := problem.Of(err)
 		if p.Code == problem.Internal {
-			a.log.Error("serve admin request", "path", r.URL.Path, "err", err)
+			a.deps.Failed("serve admin request", "path", r.URL.Path, "err", err)
 		}
 		problem.Write(w, p)
 	}
 }
 
+// open are the paths for which no token is needed, with what they take: name[]
+// selects metrics.
+var open = map[string]parameter.List{"/healthz": {}, "/readyz": {}, "/metrics": parameter.List{}.Many("name[]")}
+
+// refuse answers somebody who may not use the listener.
+func (a *Admin) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	a.deps.Refused(r, p)
+	problem.Write(w, p)
+}
+
 func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
+	if takes, ok := open[r.URL.Path]; ok {
+		if _, err := takes.Read(r.URL.RawQuery); err != nil {
+			return err
+		}
+	}
 	switch r.URL.Path {
 	case "/healthz":
 		return text(w, http.StatusOK, "ok")
@@ -162,8 +190,9 @@ func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return notFound()
 	}
-	if err := a.authorise(r); err != nil {
-		return err
+	if p := a.authorise(r); p != nil {
+		a.refuse(w, r, p)
+		return nil
 	}
 	var allow []string
 	for i := range a.routes {
@@ -173,7 +202,11 @@ func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		if rt.method == r.Method {
-			return rt.serve(w, r, name)
+			query, err := rt.takes.Read(r.URL.RawQuery)
+			if err != nil {
+				return err
+			}
+			return rt.serve(w, &request{r, name, query})
 		}
 		allow = append(allow, rt.method)
 	}
@@ -188,7 +221,7 @@ func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
 
 // authorise compares digests, so that the time tells nothing of the token, its
 // length included.
-func (a *Admin) authorise(r *http.Request) error {
+func (a *Admin) authorise(r *http.Request) *problem.Problem {
 	if a.cfg.Token == "" {
 		return nil
 	}

@@ -47,8 +47,8 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
-func (a *Admin) listBlacklist(w http.ResponseWriter, r *http.Request, _ string) error {
-	after, limit, err := pageQuery(r.URL)
+func (a *Admin) listBlacklist(w http.ResponseWriter, r *request) error {
+	after, limit, err := pageQuery(r.query)
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,8 @@ func (a *Admin) listBlacklist(w http.ResponseWriter, r *http.Request, _ string) 
 	return answer(w, http.StatusOK, pageOf(items, limit, blacklistEntry.key))
 }
 
-func (a *Admin) getBlacklist(w http.ResponseWriter, _ *http.Request, name string) error {
-	e, ok := a.deps.Node.Blacklist().Get(name)
+func (a *Admin) getBlacklist(w http.ResponseWriter, r *request) error {
+	e, ok := a.deps.Node.Blacklist().Get(r.name)
 	if !ok {
 		return problem.New(problem.NotFound, "there is no such entry")
 	}
@@ -69,7 +69,7 @@ func (a *Admin) getBlacklist(w http.ResponseWriter, _ *http.Request, name string
 
 // putBlacklist answers after the entry is stored. The body, and in it all, may
 // be missing; ttl may also stand in the query.
-func (a *Admin) putBlacklist(w http.ResponseWriter, r *http.Request, name string) error {
+func (a *Admin) putBlacklist(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Value string `json:"value"`
 		TTL   string `json:"ttl"`
@@ -83,7 +83,7 @@ func (a *Admin) putBlacklist(w http.ResponseWriter, r *http.Request, name string
 	if err := dec.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
 		return problem.New(problem.BadRequest, "the body is no object with value and ttl")
 	}
-	if s := r.URL.Query().Get("ttl"); s != "" {
+	if s := r.query.Get("ttl"); s != "" {
 		body.TTL = s
 	}
 	var ttl time.Duration
@@ -93,7 +93,7 @@ func (a *Admin) putBlacklist(w http.ResponseWriter, r *http.Request, name string
 			return problem.New(problem.BadRequest, "ttl is not a duration above zero, such as 90m")
 		}
 	}
-	if err := a.deps.Node.Blacklist().Put(r.Context(), name, body.Value, ttl); err != nil {
+	if err := a.deps.Node.Blacklist().Put(r.Context(), r.name, body.Value, ttl); err != nil {
 		return a.storeProblem(err)
 	}
 	a.log.Info("blacklist entry put by an operator")
@@ -102,8 +102,8 @@ func (a *Admin) putBlacklist(w http.ResponseWriter, r *http.Request, name string
 }
 
 // deleteBlacklist takes an entry away; one that is not there is fine.
-func (a *Admin) deleteBlacklist(w http.ResponseWriter, r *http.Request, name string) error {
-	if err := a.deps.Node.Blacklist().Delete(r.Context(), name); err != nil {
+func (a *Admin) deleteBlacklist(w http.ResponseWriter, r *request) error {
+	if err := a.deps.Node.Blacklist().Delete(r.Context(), r.name); err != nil {
 		return a.storeProblem(err)
 	}
 	a.log.Info("blacklist entry deleted by an operator")

@@ -75,7 +75,7 @@ func (l *exportLine) entry() jetstream.Entry {
 
 // exportBuckets writes blacklist and routes. When it fails midway the end is
 // missing.
-func (a *Admin) exportBuckets(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *Admin) exportBuckets(w http.ResponseWriter, r *request) error {
 	out := &exportWriter{w: w, rc: http.NewResponseController(w)}
 	buffer := bufio.NewWriterSize(out, 64<<10)
 	enc := json.NewEncoder(buffer)

@@ -24,15 +24,15 @@ const (
 
 // importBuckets takes an export, or some lines of one, and answers after all of
 // it is stored. first_line= is the number that the first line has in its file.
-func (a *Admin) importBuckets(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *Admin) importBuckets(w http.ResponseWriter, r *request) error {
 	first := 1
-	if s := r.URL.Query().Get("first_line"); s != "" {
+	if s := r.query.Get("first_line"); s != "" {
 		var err error
 		if first, err = strconv.Atoi(s); err != nil || first < 1 {
 			return problem.New(problem.BadRequest, "first_line is not a number above zero")
 		}
 	}
-	im := importing{admin: a, r: r, number: first - 1}
+	im := importing{admin: a, r: r.Request, number: first - 1}
 	if err := im.read(r.Body, http.NewResponseController(w)); err != nil {
 		return err
 	}

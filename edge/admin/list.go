@@ -34,8 +34,7 @@ func pageOf[T any](items []T, limit int, key func(T) string) page[T] {
 }
 
 // pageQuery reads after= and limit=.
-func pageQuery(u *url.URL) (after string, limit int, err error) {
-	q := u.Query()
+func pageQuery(q url.Values) (after string, limit int, err error) {
 	limit = defaultLimit
 	if s := q.Get("limit"); s != "" {
 		if limit, err = strconv.Atoi(s); err != nil || limit < 1 || limit > maxLimit {

@@ -100,7 +100,7 @@ func (l *nodeList) findMissing(members []string) {
 // may have been the one that led, and who asks wants to know who is missing now.
 const leadersTime = 400 * time.Millisecond
 
-func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 	asking, stop := context.WithCancel(r.Context())
 	defer stop()
 	groups := make(chan []jetstream.Group, 1)
@@ -125,7 +125,7 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *http.Request, _ string) erro
 }
 
 // drain answers at once; the node says goodbye and stops afterwards.
-func (a *Admin) drain(w http.ResponseWriter, _ *http.Request, _ string) error {
+func (a *Admin) drain(w http.ResponseWriter, _ *request) error {
 	if a.deps.Drain == nil {
 		return problem.New(problem.NotFound, "this node cannot be drained from here")
 	}

@@ -11,19 +11,19 @@ import (
 )
 
 // removeNode takes a dead node out of the cluster for good.
-func (a *Admin) removeNode(w http.ResponseWriter, r *http.Request, name string) error {
-	err := a.deps.Node.Remove(r.Context(), name)
+func (a *Admin) removeNode(w http.ResponseWriter, r *request) error {
+	err := a.deps.Node.Remove(r.Context(), r.name)
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case errors.Is(err, jetstream.ErrNoMember):
-		return problem.New(problem.NotFound, fmt.Sprintf("the cluster has no member %.200q", name))
+		return problem.New(problem.NotFound, fmt.Sprintf("the cluster has no member %.200q", r.name))
 	case errors.Is(err, jetstream.ErrAlive):
-		return problem.New(problem.Conflict, fmt.Sprintf("%.200q is alive: the others are linked to it", name))
+		return problem.New(problem.Conflict, fmt.Sprintf("%.200q is alive: the others are linked to it", r.name))
 	case errors.Is(err, jetstream.ErrNoMajority):
 		return problem.New(problem.StoreUnavailable, "no majority of the members is alive, which has to agree; start enough of them first")
 	}
-	a.log.Warn("remove a node", "removed", name, "err", err)
+	a.log.Warn("remove a node", "removed", r.name, "err", err)
 	return problem.New(problem.StoreUnavailable, "the cluster does not agree; it is unknown whether the node was removed").Retry(time.Second)
 }

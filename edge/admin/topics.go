@@ -41,12 +41,12 @@ func (a *Admin) topicHere(_ context.Context, q userQuery) (f followers) {
 }
 
 // getTopic lists the users that follow a topic on any node.
-func (a *Admin) getTopic(w http.ResponseWriter, r *http.Request, topic string) error {
-	after, limit, err := pageQuery(r.URL)
+func (a *Admin) getTopic(w http.ResponseWriter, r *request) error {
+	after, limit, err := pageQuery(r.query)
 	if err != nil {
 		return err
 	}
-	q := userQuery{Topic: subject.Topic + topic, After: []byte(after), Limit: limit}
+	q := userQuery{Topic: subject.Topic + r.name, After: []byte(after), Limit: limit}
 	if err := subject.Check(q.Topic); err != nil {
 		return problem.New(problem.BadSubject, "a topic is <token>.<token>…, other bytes than letters, digits, - and _ written =XX")
 	}

@@ -35,8 +35,8 @@ func (a *Admin) usersHere(_ context.Context, q userQuery) userPart {
 	return partOf(items, limit)
 }
 
-func (a *Admin) listUsers(w http.ResponseWriter, r *http.Request, _ string) error {
-	after, limit, err := pageQuery(r.URL)
+func (a *Admin) listUsers(w http.ResponseWriter, r *request) error {
+	after, limit, err := pageQuery(r.query)
 	if err != nil {
 		return err
 	}
@@ -123,13 +123,13 @@ func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, j
 
 // getUser tells of a user's connections. Online is who has one, and for a moment
 // longer whose subscription lasts, so that a page reload does not show.
-func (a *Admin) getUser(w http.ResponseWriter, r *http.Request, user string) error {
-	list, tally, err := a.connectionsOf(r.Context(), user)
+func (a *Admin) getUser(w http.ResponseWriter, r *request) error {
+	list, tally, err := a.connectionsOf(r.Context(), r.name)
 	if err != nil {
 		return err
 	}
 	online := len(list) > 0
-	if inbox, err := subject.OfUser(user); err == nil && !online {
+	if inbox, err := subject.OfUser(r.name); err == nil && !online {
 		var sure bool
 		online, sure = a.deps.Node.Online(r.Context(), inbox)
 		tally.Complete = tally.Complete && sure
@@ -139,7 +139,7 @@ func (a *Admin) getUser(w http.ResponseWriter, r *http.Request, user string) err
 		Online      bool         `json:"online"`
 		Connections []connection `json:"connections"`
 		jetstream.Tally
-	}{user, online, list, tally})
+	}{r.name, online, list, tally})
 }
 
 // A disconnection ends a user's connections.
@@ -171,9 +171,9 @@ func (a *Admin) disconnectHere(_ context.Context, d disconnection) (done disconn
 
 // disconnectUser ends a user's connections on all nodes. With reconnect=true
 // their clients are told to come back.
-func (a *Admin) disconnectUser(w http.ResponseWriter, r *http.Request, user string) error {
-	d := disconnection{User: []byte(user)}
-	switch r.URL.Query().Get("reconnect") {
+func (a *Admin) disconnectUser(w http.ResponseWriter, r *request) error {
+	d := disconnection{User: []byte(r.name)}
+	switch r.query.Get("reconnect") {
 	case "", "false":
 	case "true":
 		d.Reconnect = true

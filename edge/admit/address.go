@@ -39,6 +39,9 @@ func parseProxy(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+// Trusts reports whether a peer's address is that of a trusted proxy.
+func (p *Proxies) Trusts(a netip.Addr) bool { return p.trusts(a.Unmap().WithZone("")) }
+
 func (p *Proxies) trusts(a netip.Addr) bool {
 	for _, prefix := range p.trusted {
 		if prefix.Contains(a) {

@@ -10,7 +10,7 @@
 //   - Origins answers CORS and refuses requests across sites.
 //   - Host keeps other sites' pages from the admin listener.
 //   - Proxies finds the client's address behind load balancers.
-//   - Limiter counts connections and paces new ones.
+//   - Limiter counts connections, with a session and without, and paces new ones.
 package admit
 
 import (

@@ -12,11 +12,11 @@ import (
 // ErrHost is returned when a request names a host that is not the listener's.
 var ErrHost = errors.New("host of the request is not this listener's name")
 
-// Host protects a listener that trusts whoever can reach it, such as the admin
-// listener on loopback, from pages of other sites. Those can reach it through
-// the operator's browser, in two ways: by a request across sites, and by DNS
-// rebinding, where the page's own name is made to resolve to the listener. It
-// does not cover WebSocket. Its methods may be called concurrently.
+// Host protects a listener that trusts whoever can reach it, such as one on
+// loopback, from pages of other sites. Those can reach it through a browser on
+// the same machine, in two ways: by a request across sites, and by DNS rebinding,
+// where the page's own name is made to resolve to the listener. Its methods may be
+// called concurrently.
 type Host struct {
 	names      map[string]bool
 	protection *http.CrossOriginProtection
@@ -52,8 +52,25 @@ func CheckHostName(name string) error {
 }
 
 // Check returns ErrHost when the request is for another host, and ErrOrigin
-// when its method is unsafe and it comes from a page of another site.
+// when its method is unsafe and it comes from a page of another site. It does not
+// cover WebSocket.
 func (h *Host) Check(r *http.Request) error {
+	if err := h.CheckName(r); err != nil {
+		return err
+	}
+	if h.protection.Check(r) != nil {
+		return ErrOrigin
+	}
+	return nil
+}
+
+// CheckName returns ErrHost when the request is for another host: its page, if a
+// page sent it, may have got here by DNS rebinding. A request of HTTP/1.0 may have no
+// host, and is no browser's then.
+func (h *Host) CheckName(r *http.Request) error {
+	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
+		return nil
+	}
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -61,9 +78,6 @@ func (h *Host) Check(r *http.Request) error {
 	host = canonicalHost(host)
 	if _, err := netip.ParseAddr(host); err != nil && !h.names[host] {
 		return ErrHost
-	}
-	if h.protection.Check(r) != nil {
-		return ErrOrigin
 	}
 	return nil
 }

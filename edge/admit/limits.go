@@ -21,7 +21,8 @@ const retryFull = 5 * time.Second
 // Limits bound connections; 0 is no limit.
 type Limits struct {
 	// Connections of the node, per user, and per client address (an IPv6
-	// client counts by its /64, of which it can use every address).
+	// client counts by its /64, of which it can use every address). What has no
+	// session is counted per address, too, see Arrive.
 	Connections int `yaml:"connections"`
 	PerUser     int `yaml:"per_user"`
 	PerAddress  int `yaml:"per_address"`
@@ -62,6 +63,7 @@ type Limiter struct {
 	total     int
 	users     map[string]int
 	addresses map[netip.Addr]int
+	idle      map[netip.Addr]int // connections without a session
 }
 
 // room is for how many users there is room from the start.
@@ -70,7 +72,7 @@ const room = 1024
 // NewLimiter makes a limiter. reg may be nil.
 func NewLimiter(limits Limits, reg prometheus.Registerer) (*Limiter, error) {
 	l := &Limiter{
-		limits: limits, users: make(map[string]int, room), addresses: map[netip.Addr]int{},
+		limits: limits, users: make(map[string]int, room), addresses: map[netip.Addr]int{}, idle: map[netip.Addr]int{},
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "weft_admit_refusals_total",
 			Help: "Connections that were refused, by the limit that was reached.",

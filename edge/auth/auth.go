@@ -92,9 +92,6 @@ func (v *Verifier) Open(ctx context.Context) error {
 	if v.ModeNone() {
 		return nil
 	}
-	if len(v.issuers) == 0 {
-		v.log.Warn("no token keys are configured: nobody can connect with a token", "key", "auth.issuers")
-	}
 	var fetches sync.WaitGroup
 	defer fetches.Wait()
 	for i, is := range v.issuers {
@@ -104,9 +101,6 @@ func (v *Verifier) Open(ctx context.Context) error {
 			}
 		}
 		if is.jwks != nil {
-			if is.jwks.plain() {
-				v.log.Warn("jwks is fetched without TLS: whoever is on the way can forge keys", "jwks", is.jwks.name)
-			}
 			fetches.Go(func() { is.jwks.refresh(ctx, openTimeout) })
 		}
 	}

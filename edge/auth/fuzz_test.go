@@ -3,7 +3,10 @@ package auth
 import (
 	"crypto/elliptic"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -83,25 +86,48 @@ func FuzzClaims(f *testing.F) {
 }
 
 // FuzzParseJWKS: whatever a JWKS server sends, only asymmetric keys that can
-// verify, bound to algorithms that fit, come out.
+// verify, bound to algorithms that fit, come out; and a good key beside it comes
+// out, too.
 func FuzzParseJWKS(f *testing.F) {
+	beside := keySet(f, jwk(f, rsaKey(), "beside", nil))
 	f.Add(keySet(f, jwk(f, rsaKey(), "r", nil), jwk(f, edKey(f), "e", nil), jwk(f, ecKey(f, elliptic.P256()), "c", nil)))
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256"}]}`))
 	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"","e":"AQAB"},null,1,{"kty":"OKP","crv":"X25519","x":"AA"}]}`))
+	files, err := os.ReadDir("testdata/jwks")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		f.Add(published(f, file.Name(), ecKey(f, elliptic.P256())))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		keys, _, err := parseJWKS(b)
-		if (err == nil) != (len(keys) > 0) {
-			t.Fatalf("%d keys and error %v", len(keys), err)
-		}
-		for _, k := range keys {
-			if len(k.algs) == 0 || k.private != nil {
-				t.Fatalf("key is %+v", k)
+		for _, cut := range []bool{false, true} {
+			set, err := parseJWKS(b, cut)
+			if (err == nil) != (len(set.keys) > 0) || err != nil && !errors.Is(err, errUnusable) {
+				t.Fatalf("%d keys and error %v", len(set.keys), err)
 			}
-			for _, alg := range k.algs {
-				if err := algorithms[alg].fits(alg, k.public); err != nil {
-					t.Fatal(err)
+			for _, r := range set.refused {
+				if r.why == nil || r.why.Error() == "" {
+					t.Fatal("refused without a reason")
 				}
 			}
+			for _, k := range set.keys {
+				if len(k.algs) == 0 || k.private != nil {
+					t.Fatalf("key is %+v", k)
+				}
+				for _, alg := range k.algs {
+					if err := algorithms[alg].fits(alg, k.public); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		if !json.Valid(b) {
+			return
+		}
+		set, err := parseJWKS(slices.Concat([]byte(`{"keys":[`), b, []byte(`,`), beside[len(`{"keys":[`):]), false)
+		if err != nil || set.keys[len(set.keys)-1].kid != "beside" {
+			t.Fatalf("takes the key beside it along: %v", err)
 		}
 	})
 }

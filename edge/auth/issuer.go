@@ -7,6 +7,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// maxTries bounds the keys with which one token is tried. Only a token that
+// names no key, or one of a set that gives many the same name, gets that far.
+const maxTries = 100
+
 // issuer is a configured issuer with the keys of all its sources.
 type issuer struct {
 	cfg    Issuer
@@ -77,6 +81,7 @@ func (v *Verifier) verify(token string, missing func(*jwks) bool) (*Identity, er
 		return nil, err
 	}
 	known, found, waiting := false, false, false
+	tries := 0
 	var refused error
 	for _, is := range v.issuers {
 		if is.cfg.Issuer != "" && is.cfg.Issuer != t.iss {
@@ -89,6 +94,9 @@ func (v *Verifier) verify(token string, missing func(*jwks) bool) (*Identity, er
 				continue
 			}
 			mine = true
+			if tries++; tries > maxTries {
+				break
+			}
 			if algorithms[t.alg].method.Verify(t.signed, t.signature, k.public) != nil {
 				continue
 			}

@@ -26,7 +26,7 @@ const (
 	// the start of the node waits for.
 	fetchTimeout = 10 * time.Second
 	openTimeout  = 3 * time.Second
-	// maxJWKS bounds the size of a JWKS in bytes.
+	// maxJWKS bounds how much is read of a JWKS, in bytes.
 	maxJWKS = 1 << 20
 	// missGap is the least time between fetches that unknown key ids cause,
 	// after a burst of missBurst.
@@ -36,6 +36,8 @@ const (
 	// after many.
 	retryFirst = time.Second
 	retryLast  = time.Minute
+	// sayAgain is how often a trouble that lasts is logged.
+	sayAgain = time.Hour
 	// settleTime bounds how long a token waits for a fetch that it caused.
 	settleTime = 2 * time.Second
 )
@@ -60,6 +62,8 @@ type jwks struct {
 
 	mu       sync.Mutex // one fetch at a time
 	failures int        // in a row
+	said     string     // the trouble that was logged, and when
+	saidAt   time.Time
 }
 
 func newJWKS(address string, every time.Duration, log *slog.Logger, m *jwksMetrics) *jwks {
@@ -90,9 +94,9 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// plain reports whether the URL is http on another machine.
-func (j *jwks) plain() bool {
-	u, err := url.Parse(j.url)
+// isPlain reports whether a URL is http on another machine.
+func isPlain(address string) bool {
+	u, err := url.Parse(address)
 	return err == nil && u.Scheme == "http" && !jetstream.IsLoopback(net.JoinHostPort(u.Hostname(), "80"))
 }
 
@@ -174,38 +178,55 @@ func (j *jwks) refresh(ctx context.Context, timeout time.Duration) {
 		close(*j.over.Swap(new(make(chan struct{}))))
 	}()
 	began := j.now()
-	keys, skipped, err := j.fetch(ctx, timeout)
+	set, err := j.fetch(ctx, timeout)
 	if ctx.Err() != nil {
 		return // shutting down says nothing about the URL
 	}
 	if err != nil {
 		j.failures++
-		j.metrics.fetches.WithLabelValues(j.name, "error").Inc()
-		if j.failures == 1 {
-			j.log.Error("jwks cannot be fetched, the last good keys stay", "jwks", j.name, "keys", len(j.keys()), "err", err)
-		}
+		j.complain(&set, err)
 		return
 	}
 	if j.failures > 0 {
 		j.log.Info("jwks can be fetched again", "jwks", j.name)
 	}
-	j.failures = 0
+	j.failures, j.said = 0, ""
 	j.fetched.Store(began.UnixNano())
 	j.metrics.fetches.WithLabelValues(j.name, "ok").Inc()
 	j.metrics.loaded.WithLabelValues(j.name).Set(float64(began.Unix()))
-	if !slices.EqualFunc(j.keys(), keys, (*key).sameAs) {
-		j.current.Store(&keys)
+	if !slices.EqualFunc(j.keys(), set.keys, (*key).sameAs) {
+		j.current.Store(&set.keys)
 		j.changed()
-		j.log.Info("jwks keys are in use", "jwks", j.name, "keys", len(keys), "skipped", skipped)
+		j.log.Info("jwks keys are in use", "jwks", j.name, "keys", len(set.keys), "skipped", len(set.refused), "causes", set.causes())
+		if set.cut {
+			j.log.Warn("jwks is too long; only the keys at its beginning are in use", "jwks", j.name, "bytes", maxJWKS, "keys", len(set.keys))
+		}
 	}
 }
 
-func (j *jwks) fetch(ctx context.Context, timeout time.Duration) (keys []*key, skipped int, err error) {
+// complain counts a failure, and logs it when it is another one than the last
+// and as long as it lasts again each hour.
+func (j *jwks) complain(set *jwkSet, err error) {
+	result, msg, causes := "error", "jwks cannot be fetched, the last good keys stay", ""
+	trouble := msg // the errors of a network differ each time
+	if errors.Is(err, errUnusable) {
+		result, msg, causes = "unusable", "jwks was fetched and cannot be used, the last good keys stay", set.causes()
+		trouble = msg + err.Error() + causes
+	}
+	j.metrics.fetches.WithLabelValues(j.name, result).Inc()
+	if trouble == j.said && j.now().Sub(j.saidAt) < sayAgain {
+		return
+	}
+	j.said, j.saidAt = trouble, j.now()
+	j.log.Error(msg, "jwks", j.name, "keys", len(j.keys()), "err", err, "causes", causes)
+}
+
+func (j *jwks) fetch(ctx context.Context, timeout time.Duration) (jwkSet, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.url, nil)
 	if err != nil {
-		return nil, 0, errors.New("make request: the URL is not valid")
+		return jwkSet{}, errors.New("make request: the URL is not valid")
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	resp, err := j.client.Do(req)
@@ -214,20 +235,17 @@ func (j *jwks) fetch(ctx context.Context, timeout time.Duration) (keys []*key, s
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return nil, 0, fmt.Errorf("get key set: %w", err)
+		return jwkSet{}, fmt.Errorf("get key set: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, 0, fmt.Errorf("get key set: status %d", resp.StatusCode)
+		return jwkSet{}, fmt.Errorf("get key set: status %d", resp.StatusCode)
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxJWKS+1))
 	if err != nil {
-		return nil, 0, fmt.Errorf("read key set: %w", err)
+		return jwkSet{}, fmt.Errorf("read key set: %w", err)
 	}
-	if len(b) > maxJWKS {
-		return nil, 0, fmt.Errorf("read key set: longer than %d bytes", maxJWKS)
-	}
-	return parseJWKS(b)
+	return parseJWKS(b[:min(len(b), maxJWKS)], len(b) > maxJWKS)
 }
 
 type jwksMetrics struct {
@@ -239,7 +257,7 @@ func newJWKSMetrics() *jwksMetrics {
 	return &jwksMetrics{
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "weft_auth_jwks_fetches_total",
-			Help: "Fetches of JWKS URLs, by result: ok or error.",
+			Help: "Fetches of JWKS URLs, by result: ok, error, or unusable when what was fetched holds no key that can verify.",
 		}, []string{"jwks", "result"}),
 		loaded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "weft_auth_jwks_loaded_timestamp_seconds",

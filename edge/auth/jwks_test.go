@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/json"
 	"errors"
@@ -200,11 +199,58 @@ func TestTheLastGoodKeysStayWhenTheURLFails(t *testing.T) {
 		s.set(200, good)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := strings.Count(logged.String(), "cannot be fetched"); n != 1 {
-			t.Errorf("the outage is logged %d times, want once:\n%s", n, &logged)
+		// It begins, three sets are of no use, each in another way, and it goes on.
+		for line, want := range map[string]int{"cannot be fetched": 2, "was fetched and cannot be used": 3} {
+			if n := strings.Count(logged.String(), line); n != want {
+				t.Errorf("%q is logged %d times, want %d:\n%s", line, n, want, &logged)
+			}
 		}
 		if n := strings.Count(logged.String(), "can be fetched again"); n != 1 {
 			t.Errorf("the recovery is logged %d times, want once", n)
+		}
+	})
+}
+
+func TestASetThatCannotBeUsedIsSaidToBeSoKeyByKeyEachHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := ecKey(t, elliptic.P256())
+		s := &server{status: 200, body: keySet(t, jwk(t, k, "k", nil))}
+		var logged bytes.Buffer
+		v := running(t, s, slog.New(slog.NewTextHandler(&logged, nil)))
+		s.set(200, keySet(t, jwk(t, k, "lock", map[string]any{"use": "enc"}), map[string]any{"kty": "AKP", "kid": "quantum"}))
+		time.Sleep(3*time.Hour + 30*time.Minute)
+		synctest.Wait()
+		var lines []string
+		for line := range strings.Lines(logged.String()) {
+			if strings.Contains(line, "level=ERROR") {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) != 4 {
+			t.Errorf("it is said %d times in three hours and a half, want 4:\n%s", len(lines), &logged)
+		}
+		for _, line := range lines {
+			for _, want := range []string{"was fetched and cannot be used", "keys=1 ", "none of its 2 keys", `kid \"lock\" kty EC: is for \"enc\" (use)`, `kid \"quantum\" kty AKP: `} {
+				if !strings.Contains(line, want) {
+					t.Errorf("%q is not in\n%s", want, line)
+				}
+			}
+		}
+		if _, err := v.Verify(t.Context(), sign(t, "ES256", k, "k", claims(nil))); err != nil {
+			t.Errorf("the last set that was of use does not serve: %v", err)
+		}
+		// What is wrong changes: that is said at once.
+		s.set(200, keySet(t, jwk(t, k, "other", map[string]any{"use": "enc"})))
+		time.Sleep(2 * retryLast)
+		synctest.Wait()
+		if !strings.Contains(logged.String(), `kid \"other\"`) {
+			t.Errorf("another trouble is not said:\n%s", &logged)
+		}
+		s.set(200, keySet(t, jwk(t, k, "k", nil)))
+		time.Sleep(2 * retryLast)
+		synctest.Wait()
+		if !strings.Contains(logged.String(), "can be fetched again") {
+			t.Error("the end is not said")
 		}
 	})
 }
@@ -269,69 +315,6 @@ func TestAFloodOfUnknownKeyIDsCausesFewFetches(t *testing.T) {
 	})
 }
 
-func TestJWKSKeysAreBoundToTheirAlgorithm(t *testing.T) {
-	ec, ed := ecKey(t, elliptic.P384()), edKey(t)
-	keys, skipped, err := parseJWKS(keySet(t,
-		jwk(t, rsaKey(), "bound", map[string]any{"alg": "RS512"}),
-		jwk(t, rsaKey(), "free", nil),
-		jwk(t, ec, "ec", map[string]any{"use": "sig", "x5t": "nonsense", "key_ops": []string{"verify"}}),
-		jwk(t, ed, "ed", map[string]any{"alg": "Ed25519"}),
-		// All that follow are skipped.
-		map[string]any{"kty": "oct", "k": "c2VjcmV0", "kid": "oct", "alg": "HS256"},
-		jwk(t, rsaKey(), "enc", map[string]any{"use": "enc"}),
-		jwk(t, rsaKey(), "ops", map[string]any{"key_ops": []string{"encrypt"}}),
-		jwk(t, rsaKey(), "oaep", map[string]any{"alg": "RSA-OAEP"}),
-		jwk(t, rsaKey(), "hs", map[string]any{"alg": "HS256"}),
-		jwk(t, ec, "curve", map[string]any{"alg": "ES256"}),
-		jwk(t, ec, "off", map[string]any{"x": "AAAA"}),
-		jwk(t, rsaKey(), "small", map[string]any{"n": "AQAB"}),
-		map[string]any{"kty": "EC"}, map[string]any{"kty": 1}, map[string]any{},
-	))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(keys) != 4 || skipped != 11 {
-		t.Fatalf("%d keys, %d skipped; want 4 and 11", len(keys), skipped)
-	}
-	for _, c := range []struct {
-		key      int
-		alg, kid string
-		want     bool
-	}{
-		{0, "RS512", "bound", true}, {0, "RS256", "bound", false}, {0, "RS512", "free", false}, {0, "RS512", "", true},
-		{1, "PS256", "free", true}, {1, "HS256", "free", false}, {2, "ES384", "ec", true}, {2, "ES256", "ec", false}, {3, "EdDSA", "ed", true},
-	} {
-		if got := keys[c.key].serves(c.alg, c.kid); got != c.want {
-			t.Errorf("key %s serves alg %s kid %q: %v", keys[c.key].kid, c.alg, c.kid, got)
-		}
-	}
-	many := make([]map[string]any, maxKeys+1)
-	for i := range many {
-		many[i] = jwk(t, ed, "", nil)
-	}
-	if _, _, err := parseJWKS(keySet(t, many...)); err == nil {
-		t.Errorf("%d keys are accepted", len(many))
-	}
-}
-
-func TestThePrivateHalfOfAJWKIsIgnored(t *testing.T) {
-	j, err := jwkset.NewJWKFromKey(ecKey(t, elliptic.P256()), jwkset.JWKOptions{Marshal: jwkset.JWKMarshalOptions{Private: true}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := json.Marshal(j.Marshal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := parseJWK(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := k.public.(*ecdsa.PublicKey); !ok || k.private != nil {
-		t.Errorf("key is %T, private %T", k.public, k.private)
-	}
-}
-
 func TestARedirectNeverLeavesHTTPS(t *testing.T) {
 	request := func(url string) *http.Request { return httptest.NewRequest("GET", url, nil) }
 	via := []*http.Request{request("https://a/keys")}
@@ -350,7 +333,7 @@ func TestAJWKSWithoutTLSBeyondThisMachineIsWarnedOf(t *testing.T) {
 	for address, want := range map[string]bool{
 		"https://issuer.test/k": false, "http://issuer.test/k": true, "http://10.0.0.1:8080/k": true, "http://127.0.0.1:8080/k": false, "http://localhost/k": false, "http://[::1]:1/k": false,
 	} {
-		if got := newJWKS(address, time.Minute, quiet, newJWKSMetrics()).plain(); got != want {
+		if got := isPlain(address); got != want {
 			t.Errorf("%s: plain is %v", address, got)
 		}
 	}
@@ -386,7 +369,7 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestErrorsOfAFetchDoNotHoldTheCredentialsOfTheURL(t *testing.T) {
 	j := newJWKS("https://user:hunter2@issuer.test/keys?key=hunter3", time.Minute, quiet, newJWKSMetrics())
 	j.client.Transport = &server{}
-	_, _, err := j.fetch(t.Context(), time.Second)
+	_, err := j.fetch(t.Context(), time.Second)
 	if err == nil || strings.Contains(err.Error()+j.name, "hunter") {
 		t.Errorf("name %s, error %v", j.name, err)
 	}

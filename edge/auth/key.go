@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +23,9 @@ import (
 
 // minRSA is the least size of an RSA key in bits (RFC 7518 section 3.3).
 const minRSA = 2048
+
+// maxRSA bounds the time that one signature takes.
+const maxRSA = 16384
 
 // algorithm is a signature algorithm of RFC 7518 section 3.1 or RFC 8037.
 type algorithm struct {
@@ -149,9 +153,18 @@ func (a algorithm) fits(alg string, public any) error {
 	return fmt.Errorf("a key of type %T does not fit %s", public, alg)
 }
 
+// checkRSA reports why an RSA key verifies nothing, or not safely.
 func checkRSA(pub *rsa.PublicKey) error {
 	if n := pub.N.BitLen(); n < minRSA {
 		return fmt.Errorf("the RSA key has %d bits, at least %d are needed", n, minRSA)
+	} else if n > maxRSA {
+		return fmt.Errorf("the RSA key has %d bits, at most %d are taken", n, maxRSA)
+	}
+	if pub.N.Bit(0) == 0 {
+		return errors.New("the modulus is even")
+	}
+	if pub.E < 3 || pub.E%2 == 0 || pub.E > math.MaxInt32 {
+		return fmt.Errorf("the exponent %d is no odd number from 3 to 2^31-1", pub.E)
 	}
 	return nil
 }

@@ -73,17 +73,17 @@ func readKey(cfg Key) (*key, error) {
 	if cfg.File != "" {
 		file, err := os.Open(cfg.File)
 		if err != nil {
-			return nil, fmt.Errorf("open key file: %w", err)
+			return nil, err // names the file
 		}
 		defer file.Close()
 		if b, err = io.ReadAll(io.LimitReader(file, maxKeyFile)); err != nil {
-			return nil, fmt.Errorf("read key file: %w", err)
+			return nil, fmt.Errorf("read %s: %w", cfg.File, err)
 		}
 	}
 	k, err := parseKey(cfg.Alg, b)
 	if err != nil {
 		if cfg.File != "" {
-			return nil, fmt.Errorf("key file %s: %w", cfg.File, err)
+			return nil, fmt.Errorf("%s: %w", cfg.File, err)
 		}
 		return nil, err
 	}

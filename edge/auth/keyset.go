@@ -1,100 +1,149 @@
 package auth
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-
-	"github.com/MicahParks/jwkset"
+	"io"
+	"strings"
 )
 
-// maxKeys bounds the keys of a set. A token without a key id is tried with all
-// that fit its algorithm.
-const maxKeys = 100
+// errUnusable is wrapped by the errors about a set that was fetched and cannot
+// be used.
+var errUnusable = errors.New("key set is of no use")
 
-var (
-	rsaAlgs = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-	ecAlgs  = map[string][]string{"P-256": {"ES256"}, "P-384": {"ES384"}, "P-521": {"ES512"}}
-)
-
-// parseJWKS reads a JSON Web Key Set (RFC 7517). Keys that are not for
-// verifying signatures, or that are not understood, are skipped (section 5).
-// It fails when nothing is left: a set without keys would lock everybody out,
-// and is far more often a fault of its server than a wish.
-func parseJWKS(b []byte) (keys []*key, skipped int, err error) {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(b, &set); err != nil {
-		return nil, 0, fmt.Errorf("parse key set: %w", err)
-	}
-	if len(set.Keys) > maxKeys {
-		return nil, 0, fmt.Errorf("parse key set: %d keys, at most %d", len(set.Keys), maxKeys)
-	}
-	for _, raw := range set.Keys {
-		k, err := parseJWK(raw)
-		if err != nil {
-			skipped++
-			continue
-		}
-		keys = append(keys, k)
-	}
-	if len(keys) == 0 {
-		return nil, skipped, fmt.Errorf("parse key set: none of %d keys can verify a signature", len(set.Keys))
-	}
-	return keys, skipped, nil
+// jwkSet is what a JSON Web Key Set (RFC 7517) has for us.
+type jwkSet struct {
+	keys    []*key    // those that can verify
+	refused []refusal // the others
+	cut     bool      // the set was longer than maxJWKS; this is its beginning
 }
 
-// parseJWK reads one key. Its algorithm is "alg"; without that, those that fit
-// its type and curve. A symmetric key is refused: whoever may read the set
-// could sign with it.
-func parseJWK(raw json.RawMessage) (*key, error) {
-	var m jwkset.JWKMarshal
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return nil, fmt.Errorf("parse key: %w", err)
+// refusal is a key of a set that is not used, and why.
+type refusal struct {
+	kid, kty string // as far as they are known
+	why      error
+}
+
+func (r refusal) String() string {
+	var b strings.Builder
+	if r.kid != "" {
+		fmt.Fprintf(&b, "kid %.80q", r.kid)
 	}
-	if m.KTY == jwkset.KtyOct {
-		return nil, errors.New("key is symmetric")
+	if r.kty != "" {
+		fmt.Fprintf(&b, " kty %.20s", r.kty)
 	}
-	if m.USE != "" && m.USE != jwkset.UseSig ||
-		len(m.KEYOPS) > 0 && !slices.Contains(m.KEYOPS, jwkset.KeyOpsVerify) {
-		return nil, errors.New("key is not for verifying")
+	if b.Len() > 0 {
+		b.WriteString(": ")
 	}
-	// The certificates are not used, and a mistake in them is no reason to
-	// refuse the key beside them.
-	m.X5C, m.X5T, m.X5TS256, m.X5U = nil, "", "", ""
-	j, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{SkipAll: true})
-	if err != nil {
-		return nil, fmt.Errorf("parse key: %w", err)
+	b.WriteString(r.why.Error())
+	return strings.TrimLeft(b.String(), " ")
+}
+
+// maxCauses bounds how many refused keys a line of the log names.
+const maxCauses = 20
+
+// causes says of each refused key why.
+func (s *jwkSet) causes() string {
+	var list []string
+	for _, r := range s.refused[:min(len(s.refused), maxCauses)] {
+		list = append(list, r.String())
 	}
-	k := &key{kid: m.KID, public: j.Key()}
-	switch pub := k.public.(type) {
-	case *rsa.PublicKey:
-		if err := checkRSA(pub); err != nil {
-			return nil, err
+	if more := len(s.refused) - maxCauses; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, "; ")
+}
+
+// parseJWKS reads a set. Keys that are not for verifying signatures, or that are
+// not understood, are left out (section 5), and none takes another one with it.
+// The error wraps errUnusable; that nothing is left is one, too: a set without
+// keys would lock everybody out, and is far more often a fault of its server
+// than a wish. Of a set that is cut at its end the keys before it count.
+func parseJWKS(b []byte, cut bool) (jwkSet, error) {
+	set := jwkSet{cut: cut}
+	list, err := splitJWKS(b)
+	if err != nil && (!cut || len(list) == 0) {
+		return set, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	for _, raw := range list {
+		k, refused := parseJWK(raw)
+		if refused != nil {
+			set.refused = append(set.refused, *refused)
+			continue
 		}
-		k.algs = rsaAlgs
-	case *ecdsa.PublicKey:
-		k.algs = ecAlgs[pub.Curve.Params().Name]
-	case ed25519.PublicKey:
-		k.algs = []string{"EdDSA"}
-	default:
-		return nil, fmt.Errorf("key of type %T cannot verify", pub)
+		set.keys = append(set.keys, k)
 	}
-	if m.ALG != "" {
-		// RFC 9864 calls EdDSA with this curve Ed25519.
-		alg := string(m.ALG)
-		if alg == "Ed25519" {
-			alg = "EdDSA"
-		}
-		if !slices.Contains(k.algs, alg) {
-			return nil, fmt.Errorf("key does not fit algorithm %.20q", alg)
-		}
-		k.algs = []string{alg}
+	switch {
+	case len(list) == 0:
+		return set, fmt.Errorf("%w: it holds no key", errUnusable)
+	case len(set.keys) == 0:
+		return set, fmt.Errorf("%w: none of its %d keys can verify a signature", errUnusable, len(list))
 	}
-	return k, nil
+	return set, nil
+}
+
+// splitJWKS returns the keys of a set as they are written; with an error, those
+// before it.
+func splitJWKS(b []byte) (list []json.RawMessage, err error) {
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil, errors.New("the answer is empty")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("it is no JSON: %w", err)
+	} else if t != json.Delim('{') {
+		return nil, errors.New("it is no JSON object")
+	}
+	found, elsewhere := false, ""
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return list, fmt.Errorf("it is no JSON: %w", err)
+		}
+		var member json.RawMessage
+		if name == "keys" {
+			found = true
+			if list, err = splitList(d); err != nil {
+				return list, err
+			}
+		} else if err := d.Decode(&member); err != nil {
+			return list, fmt.Errorf("it is no JSON: %w", err)
+		} else if name == "jwks_uri" {
+			_ = json.Unmarshal(member, &elsewhere) // only for the hint
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return list, fmt.Errorf("it is no JSON: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return list, errTrailing
+	}
+	switch {
+	case !found && elsewhere != "":
+		return nil, fmt.Errorf("it is an OpenID configuration; the key set is at its jwks_uri, %.200q", elsewhere)
+	case !found:
+		return nil, errors.New("it has no member keys")
+	}
+	return list, nil
+}
+
+func splitList(d *json.Decoder) (list []json.RawMessage, err error) {
+	if t, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("it is no JSON: %w", err)
+	} else if t != json.Delim('[') {
+		return nil, errors.New("its member keys is no list")
+	}
+	for d.More() {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return list, fmt.Errorf("it is no JSON: %w", err)
+		}
+		list = append(list, raw)
+	}
+	if _, err := d.Token(); err != nil {
+		return list, fmt.Errorf("it is no JSON: %w", err)
+	}
+	return list, nil
 }

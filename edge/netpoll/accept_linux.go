@@ -15,10 +15,11 @@ const acceptPause = 50 * time.Millisecond
 
 // Accept takes over all connections that come in until done is closed, and returns
 // nil then; l stays open. arrive is called for each with its peer's address and returns its
-// client, with which the poller has the given patience; it must not block.
+// client, with which the poller has the given patience, or nil to have the connection
+// closed; it must not block.
 // Options of a connection are those of the listening socket, from which it
 // inherits them.
-func (p *Poller) Accept(l *net.TCPListener, done <-chan struct{}, patience time.Duration, arrive func(c *Conn, peer netip.AddrPort) Client) error {
+func (p *Poller) Accept(l *net.TCPListener, done <-chan struct{}, arrive func(c *Conn, peer netip.AddrPort) (Client, time.Duration)) error {
 	f, err := l.File() // another descriptor: one can wait for it in the runtime's poller
 	if err != nil {
 		return fmt.Errorf("accept connections: %w", err)
@@ -36,7 +37,7 @@ func (p *Poller) Accept(l *net.TCPListener, done <-chan struct{}, patience time.
 		}
 		closed <- f.Close()
 	}()
-	err = p.accept(raw, patience, arrive)
+	err = p.accept(raw, arrive)
 	close(ended)
 	select {
 	case <-done:
@@ -47,7 +48,7 @@ func (p *Poller) Accept(l *net.TCPListener, done <-chan struct{}, patience time.
 }
 
 // accept goes on until it fails, if only because raw was closed.
-func (p *Poller) accept(raw syscall.RawConn, patience time.Duration, arrive func(c *Conn, peer netip.AddrPort) Client) error {
+func (p *Poller) accept(raw syscall.RawConn, arrive func(c *Conn, peer netip.AddrPort) (Client, time.Duration)) error {
 	var fd int
 	var peer syscall.Sockaddr
 	var failed error
@@ -67,7 +68,11 @@ func (p *Poller) accept(raw syscall.RawConn, patience time.Duration, arrive func
 			continue
 		}
 		c := p.conn(fd)
-		c.client = arrive(c, address(peer))
+		var patience time.Duration
+		if c.client, patience = arrive(c, address(peer)); c.client == nil {
+			_ = syscall.Close(fd)
+			continue
+		}
 		c.limit = time.Now().Add(patience).UnixNano()
 		if err := p.hold(c); err != nil {
 			return err

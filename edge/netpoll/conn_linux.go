@@ -29,10 +29,14 @@ const (
 // when it is being called, the rest for its worker.
 type Conn struct {
 	client     Client
+	closed     func() // called when the connection is closed, whoever its client is; may be nil
 	worker     *worker
 	fd         int32
 	generation int32
 	why        atomic.Uint32
+	outward    bool         // readiness to write is asked for, too
+	closing    bool         // the last frame was written; the peer may read it
+	gone       bool         // these three fill a gap: there are many connections
 	deadline   atomic.Int64 // wall clock in nanoseconds; 0: none
 	turn       atomic.Pointer[turn]
 
@@ -44,12 +48,9 @@ type Conn struct {
 	unread  bool     // there is something to receive
 	left    bool     // the peer sends nothing more after what is unread
 	blocked bool     // the kernel takes no more at the moment
-	outward bool     // readiness to write is asked for, too
-	closing bool     // the last frame was written; the peer may read it
-	gone    bool
-	watched bool  // in the worker's list of those with a time limit
-	limit   int64 // when it is given up; 0: never
-	wrote   int   // bytes since limit was set
+	watched bool     // in the worker's list of those with a time limit
+	limit   int64    // when it is given up; 0: never
+	wrote   int      // bytes since limit was set
 }
 
 // Wake tells that the client has something to write. With bulk it may wait
@@ -350,6 +351,18 @@ func (c *Conn) finish(err error) {
 	_ = syscall.Close(int(c.fd))
 	c.rest, c.early = nil, nil
 	c.tell(err)
+	c.forgotten()
+}
+
+// OnClose has f called when the connection is closed, unless it was released before.
+// It is for whoever is told of a new connection, at once.
+func (c *Conn) OnClose(f func()) { c.closed = f }
+
+func (c *Conn) forgotten() {
+	if c.closed != nil {
+		c.closed()
+		c.closed = nil
+	}
 }
 
 // tell tells the client that it is over, once.

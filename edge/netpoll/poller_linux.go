@@ -152,8 +152,9 @@ func (p *Poller) find(fd, generation int32) *Conn {
 
 // Take takes a connection over, whatever happens: when it fails, conn is still
 // the caller's; else conn must not be used any more. early is what was read from
-// it already and is received first.
-func (p *Poller) Take(conn net.Conn, early []byte, client Client) (*Conn, error) {
+// it already and is received first. closed is called when the connection is closed,
+// unless it was released before.
+func (p *Poller) Take(conn net.Conn, early []byte, client Client, closed func()) (*Conn, error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return nil, ErrNotTCP
@@ -163,7 +164,7 @@ func (p *Poller) Take(conn net.Conn, early []byte, client Client) (*Conn, error)
 		return nil, err
 	}
 	c := p.conn(fd)
-	c.client, c.early = client, early
+	c.client, c.early, c.closed = client, early, closed
 	if err := p.hold(c); err != nil {
 		return nil, err
 	}

@@ -147,7 +147,7 @@ func take(t *testing.T, p *Poller, early []byte) (*Conn, *side, *net.TCPConn) {
 	t.Helper()
 	ours, theirs := pair(t)
 	s := newSide()
-	c, err := p.Take(ours, early, s)
+	c, err := p.Take(ours, early, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -437,10 +437,10 @@ func TestWhenThePollerEndsAllAreToldAndNoneIsTaken(t *testing.T) {
 		t.Errorf("closed with %v, want ErrClosed", err)
 	}
 	ours, _ := pair(t)
-	if _, err := p.Take(ours, nil, newSide()); !errors.Is(err, ErrClosed) {
+	if _, err := p.Take(ours, nil, newSide(), nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("taken after the end: %v", err)
 	}
-	if _, err := p.Take(&net.UnixConn{}, nil, newSide()); !errors.Is(err, ErrNotTCP) {
+	if _, err := p.Take(&net.UnixConn{}, nil, newSide(), nil); !errors.Is(err, ErrNotTCP) {
 		t.Errorf("took what is no TCP: %v", err)
 	}
 }

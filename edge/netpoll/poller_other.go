@@ -27,10 +27,10 @@ func (*Poller) Run() error { return nil }
 func (*Poller) Close() error { return nil }
 
 // Take returns ErrNotTCP: the caller keeps the connection.
-func (*Poller) Take(net.Conn, []byte, Client) (*Conn, error) { return nil, ErrNotTCP }
+func (*Poller) Take(net.Conn, []byte, Client, func()) (*Conn, error) { return nil, ErrNotTCP }
 
 // Accept returns ErrNotTCP.
-func (*Poller) Accept(*net.TCPListener, <-chan struct{}, time.Duration, func(*Conn, netip.AddrPort) Client) error {
+func (*Poller) Accept(*net.TCPListener, <-chan struct{}, func(*Conn, netip.AddrPort) (Client, time.Duration)) error {
 	return ErrNotTCP
 }
 
@@ -45,6 +45,9 @@ func (*Conn) Wake(bool) {}
 
 // Resume does nothing.
 func (*Conn) Resume() {}
+
+// OnClose does nothing.
+func (*Conn) OnClose(func()) {}
 
 // Hurry does nothing.
 func (*Conn) Hurry(time.Duration) {}

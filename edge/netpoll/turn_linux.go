@@ -84,7 +84,9 @@ func (c *Conn) out() (*net.TCPConn, error) {
 	conn, err := net.FileConn(f) // which duplicates the descriptor
 	_ = f.Close()
 	if err != nil {
+		c.forgotten()
 		return nil, err
 	}
+	c.closed = nil // it is open, somewhere else
 	return conn.(*net.TCPConn), nil
 }

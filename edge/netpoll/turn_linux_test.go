@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 )
@@ -28,12 +29,12 @@ func listen(t *testing.T, p *Poller, patience time.Duration, clients <-chan Clie
 	}
 	arrived, done, ended := make(chan *Conn, 8), make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- p.Accept(ln.(*net.TCPListener), done, patience, func(c *Conn, peer netip.AddrPort) Client {
+		ended <- p.Accept(ln.(*net.TCPListener), done, func(c *Conn, peer netip.AddrPort) (Client, time.Duration) {
 			if peer.Addr() != netip.MustParseAddr("127.0.0.1") || peer.Port() == 0 {
 				t.Errorf("the peer's address is %v", peer)
 			}
 			arrived <- c
-			return <-clients
+			return <-clients, patience
 		})
 	}()
 	t.Cleanup(func() {
@@ -202,5 +203,83 @@ func TestOnlyTheLastOfManyTakersCounts(t *testing.T) {
 	}
 	if got := last.awaitReceived(t, 5); got != "hello" {
 		t.Errorf("the last client received %q", got)
+	}
+}
+
+// What is told of the end of a connection does not depend on whose it is by then.
+func TestTheEndOfAConnectionIsToldOnceItIsClosed(t *testing.T) {
+	p := start(t, Config{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	arrived, closed := make(chan *Conn, 8), make(chan struct{}, 8)
+	done, ended := make(chan struct{}), make(chan error, 1)
+	count := 0
+	go func() {
+		ended <- p.Accept(ln.(*net.TCPListener), done, func(c *Conn, _ netip.AddrPort) (Client, time.Duration) {
+			if count++; count == 1 { // there is no room for the first one
+				return nil, 0
+			}
+			c.OnClose(func() { closed <- struct{}{} })
+			arrived <- c
+			return newSide(), time.Minute
+		})
+	}()
+	defer func() {
+		close(done)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		return conn
+	}
+	if _, err := dial().Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("who is not taken hears %v", err)
+	}
+	wait := func() {
+		t.Helper()
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the end is not told")
+		}
+	}
+	peer := dial()
+	next := newSide()
+	(<-arrived).Become(next, 0)
+	peer.Close()
+	wait()
+
+	dial()
+	out := make(chan *net.TCPConn, 1)
+	(<-arrived).Release(func(conn *net.TCPConn, _ []byte, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		out <- conn
+	})
+	conn := <-out
+	select {
+	case <-closed:
+		t.Error("a released connection is told to be closed")
+	default:
+	}
+	c, err := p.Take(conn, nil, newSide(), func() { closed <- struct{}{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Hurry(0)
+	wait()
+	if len(closed) != 0 {
+		t.Error("told more than once")
 	}
 }

@@ -84,6 +84,15 @@ func New(code Code, detail string) *Problem {
 	return &Problem{Status: status, Code: code, Detail: detail}
 }
 
+// OtherHost is what is wrong with a request for a host that the listener does not
+// answer to (421, RFC 9110, section 15.5.20); key is that of the configuration that
+// adds one.
+func OtherHost(key string) *Problem {
+	p := New(Forbidden, "the listener does not answer to this host name; "+key+" adds one")
+	p.Status = http.StatusMisdirectedRequest
+	return p
+}
+
 // Error implements error.
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 

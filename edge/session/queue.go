@@ -225,11 +225,12 @@ func (q *Queue) add(extra int, head, rest []byte, bulk bool) bool {
 }
 
 // Finish appends the last frame, after which the queue takes nothing: what the
-// session's end would say is dropped.
+// session's end would say is dropped. There is somebody to tell, who has as long as
+// one who is dismissed.
 func (q *Queue) Finish(frame []byte) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.ended {
+		q.mu.Unlock()
 		return
 	}
 	q.frames = append(q.frames, frame)
@@ -237,12 +238,14 @@ func (q *Queue) Finish(frame []byte) {
 	q.ended = true
 	q.opened()
 	q.writer.Wake(false)
+	q.mu.Unlock()
+	q.writer.Hurry(Dismissed)
 }
 
 // End implements Outbox.
 func (q *Queue) End(c Cause) {
 	q.mu.Lock()
-	if q.ended { // by Finish: there is somebody to tell, who has as long as for any write
+	if q.ended { // by Finish
 		q.mu.Unlock()
 		return
 	}

@@ -48,8 +48,15 @@ func Pong(payload string) []byte {
 	return append([]byte{opPong, byte(len(payload))}, payload...)
 }
 
-// Close spells a close frame; reason is cut at 123 bytes.
+// noStatus is the code that stands for none (RFC 6455, section 7.4.1).
+const noStatus = 1005
+
+// Close spells a close frame; with code 1005 one without a code. reason is cut at
+// 123 bytes.
 func Close(code int, reason string) []byte {
+	if code == noStatus {
+		return []byte{opClose, 0}
+	}
 	reason = reason[:min(len(reason), maxControl-2)]
 	dst := []byte{opClose, byte(2 + len(reason))}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(code))

@@ -3,10 +3,9 @@ package feed
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"testing"
 
-	"github.com/nats-io/nats.go"
+	"weft/jetstream"
 )
 
 // none is a connection that takes all and does nothing with it.
@@ -38,28 +37,22 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 	seq := feeds[0].position() + 1000
 	h.cancel() // no ticks of the node's own
 	h.tasks.Wait()
-	copies := make([]*nats.Msg, 4096)
+	copies := make([]jetstream.Copy, 4096)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		if n%len(copies) == 0 {
 			b.StopTimer()
 			for i := range copies {
 				u := i % users
-				s := fmt.Sprint("user.u", u)
 				seq++
-				m := nats.NewMsg("out." + s)
-				for k, v := range map[string]string{"Nats-Stream": "EVENTS", "Nats-Subject": s, "Nats-Sequence": strconv.FormatUint(seq, 10),
-					"Nats-Last-Sequence": strconv.FormatUint(previous[u], 10), "Nats-Time-Stamp": "2026-01-02T03:04:05.678901234Z"} {
-					m.Header[k] = []string{v}
-				}
-				m.Data = []byte(`{"hello":"world"}`)
+				copies[i] = jetstream.Copy{Subject: fmt.Append(nil, "out.user.u", u), Seq: seq, Previous: previous[u], Stamp: uint32(seq) | 1,
+					Data: []byte(`{"hello":"world"}`)}
 				previous[u] = seq
-				copies[i] = m
 			}
 			h.ticks.floor.Store(seq - uint64(len(copies))) // as ticks would
 			h.ticks.last.Store(seq - uint64(len(copies)))
 			b.StartTimer()
 		}
-		h.take(copies[n%len(copies)])
+		h.take(&copies[n%len(copies)])
 	}
 }

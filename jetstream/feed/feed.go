@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"weft/jetstream"
 )
 
@@ -33,7 +31,7 @@ type feed struct {
 	leaving *time.Timer
 
 	mu      sync.Mutex
-	sub     *nats.Subscription
+	sub     jetstream.Subscription
 	live    bool   // false while it opens and while it catches up
 	cursor  uint64 // everything up to here has been handed on
 	last    uint64 // newest message that came since it was opened, 0 for none
@@ -59,7 +57,7 @@ func (f *feed) work(task func(ctx context.Context)) {
 	})
 }
 
-func (f *feed) subscription() *nats.Subscription {
+func (f *feed) subscription() jetstream.Subscription {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.sub
@@ -328,10 +326,7 @@ func (f *feed) detach(l *link) {
 // end lets go of what the feed holds. Nobody can find it any more.
 func (f *feed) end() {
 	f.life.end()
-	if sub := f.subscription(); sub != nil {
-		// A connection that is gone has no subscriptions either.
-		_ = sub.Unsubscribe()
-	}
+	f.hub.live.Unsubscribe(f.subscription())
 }
 
 // insist calls f until it succeeds. It fails only when ctx ends first, with its

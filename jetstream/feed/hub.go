@@ -28,7 +28,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
@@ -36,8 +35,6 @@ import (
 )
 
 const (
-	// liveBuffer is how many delivery copies may wait for the one reader.
-	liveBuffer = 128 << 10
 	// linger is how long a feed stays after its last connection has left, so
 	// that a page reload costs nothing.
 	linger = 5 * time.Second
@@ -54,9 +51,8 @@ type Hub struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	live    *nats.Conn
-	copies  chan *nats.Msg // of all subjects: several channels would lose the order across subjects
-	tickOut string         // subject of this node's ticks
+	live    *jetstream.Live
+	tickOut string // subject of this node's ticks
 
 	mu       sync.RWMutex
 	feeds    map[string]*feed   // by the subject of the delivery copies, or the wildcard
@@ -86,7 +82,7 @@ const room = 1024
 func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub {
 	h := &Hub{node: node, log: log, metrics: newMetrics(reg), feeds: make(map[string]*feed, room),
 		patterns: make(map[*feed]struct{}), shares: make(shares),
-		copies: make(chan *nats.Msg, liveBuffer), tickOut: subject.Out + "tick." + node.Token()}
+		tickOut: subject.Out + "tick." + node.Token()}
 	h.state.ask, h.position.ask = node.State, node.Position
 	h.ticks.made = time.Now()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -111,27 +107,19 @@ func (h *Hub) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	disturbed := func(why string) { h.ticks.disturb(); h.log.Debug("live connection disturbed", "why", why) }
-	h.live, err = h.node.Connect("live",
-		nats.DisconnectErrHandler(func(*nats.Conn, error) { disturbed("disconnected") }),
-		nats.ReconnectHandler(func(*nats.Conn) { disturbed("reconnected") }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if !errors.Is(err, nats.ErrBadHeaderMsg) { // the reader counts those
-				disturbed(err.Error())
-			}
-		}))
+	h.live, err = h.node.OpenLive(h.take, func(why string) {
+		h.ticks.disturb()
+		h.metrics.breaks.Inc()
+		h.log.Debug("live connection disturbed", "why", why)
+	})
 	if err != nil {
 		return err
 	}
-	for _, s := range []string{h.tickOut, h.tickOut + ".*"} {
-		if _, err := h.live.ChanSubscribe(s, h.copies); err != nil {
-			return fmt.Errorf("subscribe to ticks: %w", err)
-		}
-	}
+	h.live.Subscribe(h.tickOut)
+	h.live.Subscribe(h.tickOut + ".*")
 	if err := h.flush(ctx); err != nil {
 		return fmt.Errorf("subscribe to ticks: %w", err)
 	}
-	h.tasks.Go(h.read)
 	h.tasks.Go(h.tick)
 	for h.safe() == 0 {
 		select {
@@ -175,54 +163,25 @@ func (h *Hub) Ready() error {
 	return nil
 }
 
-// read is the one reader of all delivery copies. It only looks up the feed and
-// appends.
-func (h *Hub) read() {
-	for {
-		var m *nats.Msg
-		select {
-		case <-h.ctx.Done():
-			return
-		case m = <-h.copies:
-		}
-		if len(h.copies) >= cap(h.copies)-1 {
-			// It was full, so something may have been dropped. The connection
-			// tells that of each subscription only once until a copy fits again.
-			h.metrics.overflows.Inc()
-			h.ticks.disturb()
-		}
-		h.take(m)
-	}
-}
-
-// take gives a copy to its feed.
-func (h *Hub) take(m *nats.Msg) {
-	s, err := jetstream.ParseCopy(m)
-	if err != nil {
-		h.refuse(m, err)
+// take gives a copy to its feed. It is called by the one reader of all copies, and
+// only looks up the feed and appends.
+func (h *Hub) take(c *jetstream.Copy) {
+	if c.Err != nil {
+		h.forged(string(c.Subject), 1)
 		return
 	}
-	f := h.lookup(m.Subject)
+	f := h.lookupBytes(c.Subject)
 	switch {
 	case f == nil:
-		if strings.HasPrefix(m.Subject, h.tickOut) && h.ticks.own(s.Data) {
-			h.ticked(s.Seq)
+		if strings.HasPrefix(string(c.Subject), h.tickOut) && h.ticks.own(c.Data) {
+			h.ticked(c.Seq)
 		}
-	case s.Seq > h.ticks.last.Load()+reach:
-		h.claimed(f, s.Seq)
+	case c.Seq > h.ticks.last.Load()+reach:
+		h.claimed(f, c.Seq)
 	default:
-		h.ticks.passed(s.Seq)
-		h.ticks.news.Store(s.Seq)
-		f.copy(newMessage(&s, h.node.StreamID()))
-	}
-}
-
-// refuse counts a copy that cannot be taken.
-func (h *Hub) refuse(m *nats.Msg, err error) {
-	if errors.Is(err, jetstream.ErrForged) {
-		h.forged(m.Subject, 1)
-	} else {
-		h.metrics.foreign.Inc()
+		h.ticks.passed(c.Seq)
+		h.ticks.news.Store(c.Seq)
+		f.copy(messageOf(c, f.subject, h.node.StreamID()))
 	}
 }
 
@@ -243,7 +202,7 @@ func (h *Hub) ticked(seq uint64) {
 func (h *Hub) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stateTry)
 	defer cancel()
-	return h.live.FlushWithContext(ctx)
+	return h.live.Flush(ctx)
 }
 
 // floorID returns the cursor that stands for a safe floor; many connections ask
@@ -262,6 +221,12 @@ type floorText struct {
 	stream jetstream.StreamID
 	floor  uint64
 	id     string
+}
+
+func (h *Hub) lookupBytes(key []byte) *feed {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.feeds[string(key)]
 }
 
 func (h *Hub) lookup(key string) *feed {

@@ -188,21 +188,8 @@ func TestLostCopiesAreFoundByTheNextEventAndByTheNextTick(t *testing.T) {
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
 	h.waitFloor(t)
-	f := h.lookup("out.user.ann")
-
 	lose := func(n int) {
-		if err := f.subscription().Unsubscribe(); err != nil {
-			t.Fatal(err)
-		}
-		publish(t, h, "user.ann", len(c.seen())+1, n)
-		sub, err := h.live.ChanSubscribe("out.user.ann", h.copies)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.mu.Lock()
-		f.sub = sub
-		f.mu.Unlock()
-		h.live.Flush()
+		h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", len(c.seen())+1, n) })
 	}
 	lose(5)
 	publish(t, h, "user.ann", 7, 1)
@@ -223,19 +210,7 @@ func TestLostCopiesThatWereTrimmedAreToldToLiveConnections(t *testing.T) {
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
-	f := h.lookup("out.user.ann")
-	if err := f.subscription().Unsubscribe(); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, h, "user.ann", 2, 20)
-	sub, err := h.live.ChanSubscribe("out.user.ann", h.copies)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.mu.Lock()
-	f.sub = sub
-	f.mu.Unlock()
-	h.live.Flush()
+	h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 20) })
 	publish(t, h, "user.ann", 22, 1)
 	c.until("a reset", func() bool { return len(c.resets) > 0 })
 	publish(t, h, "user.ann", 23, 1)

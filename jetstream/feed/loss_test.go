@@ -3,14 +3,10 @@ package feed
 import (
 	"bufio"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/url"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
 )
@@ -19,18 +15,15 @@ import (
 func (h *Hub) deaf(t testing.TB, subject string, f func()) {
 	t.Helper()
 	fd := h.lookup("out." + subject)
-	if err := fd.subscription().Unsubscribe(); err != nil {
+	h.live.Unsubscribe(fd.subscription())
+	if err := h.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f()
-	sub, err := h.live.ChanSubscribe("out."+subject, h.copies)
-	if err != nil {
-		t.Fatal(err)
-	}
 	fd.mu.Lock()
-	fd.sub = sub
+	fd.sub = h.live.Subscribe("out." + subject)
 	fd.mu.Unlock()
-	if err := h.live.Flush(); err != nil {
+	if err := h.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -78,30 +71,19 @@ func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
 	}
 }
 
-func TestEveryOverflowIsNoticed(t *testing.T) {
-	cfg := jetstream.Default()
-	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	node := jetstream.New(cfg, log, prometheus.NewRegistry())
-	if err := node.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { node.Close() })
-	h := New(node, log, prometheus.NewRegistry())
-	h.copies = make(chan *nats.Msg, 4)
-	if err := h.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
+// A reader that stands still is sent no more, and what waited for it in a connection
+// that is lost is read from the store.
+func TestWhatWaitsForAReaderThatStandsStillIsNotLost(t *testing.T) {
+	h := open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	follow(t, h, "", "topic.noise")
 	noise := h.lookup("out.topic.noise")
 	for i := range 3 {
 		h.waitFloor(t)
-		noise.mu.Lock()                    // the reader stands still
-		publish(t, h, "topic.noise", 1, 5) // as many as fit, so that only the other is lost
+		noise.mu.Lock() // the reader stands still
+		publish(t, h, "topic.noise", 1, 50)
 		publish(t, h, "user.ann", i+1, 1)
-		h.live.Flush()
+		h.live.Reconnect()
 		noise.mu.Unlock()
 		c.untilEvents(i + 1)
 	}

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"bytes"
 	"sync/atomic"
 
 	"weft/jetstream"
@@ -24,6 +25,15 @@ type Message struct {
 	stamp    uint32 // see jetstream.Stored.Stamp
 	id       atomic.Pointer[string]
 	frames   [Formats]atomic.Pointer[[]byte]
+}
+
+// messageOf makes a message of a copy, whose subject is known.
+func messageOf(c *jetstream.Copy, subject string, stream jetstream.StreamID) *Message {
+	m := &Message{Subject: subject, Type: c.Type, Data: bytes.Clone(c.Data), Seq: c.Seq, previous: c.Previous, stamp: c.Stamp, stream: stream}
+	if c.TypeErr != nil {
+		m.Type, m.dropped = "", true
+	}
+	return m
 }
 
 func newMessage(s *jetstream.Stored, stream jetstream.StreamID) *Message {

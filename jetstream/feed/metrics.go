@@ -3,9 +3,9 @@ package feed
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	feeds, floor                                          prometheus.Gauge
-	gaps, recovered, rereads, retries, overflows, foreign prometheus.Counter
-	dropped, replays, exact, resets, forged               prometheus.Counter
+	feeds, floor                              prometheus.Gauge
+	gaps, recovered, rereads, retries, breaks prometheus.Counter
+	dropped, replays, exact, resets, forged   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -26,8 +26,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		recovered: counter("recovered_total", "Messages whose delivery copy was lost and that were read from the store."),
 		rereads:   counter("rereads_total", "Times the stream was read again from the last safe tick."),
 		retries:   counter("retries_total", "Requests to the store that had to be repeated."),
-		overflows: counter("overflows_total", "Delivery copies read while so many waited that others may have been dropped."),
-		foreign:   counter("foreign_total", "Delivery copies whose headers cannot be read."),
+		breaks:    counter("live_breaks_total", "Times the connection that delivery copies come by was lost, or made anew."),
 		forged:    counter("forged_total", "Delivery copies found that the stream did not send."),
 		dropped:   counter("dropped_total", "Messages not shown because their type is forbidden."),
 		replays:   counter("replays_total", "Subjects of returning clients that history was read for."),

@@ -49,17 +49,13 @@ func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
 	}
 	for i := range events {
 		if i%(events/breaks) == 0 {
-			if err := h.live.ForceReconnect(); err != nil {
-				t.Fatal(err)
-			}
+			h.live.Reconnect()
 		}
 		publish(t, members[1+i%2].up(), "user.ann", i, 1)
 	}
 	c.untilEvents(events)
 	// However long the connection takes to come back, the answer is the same.
-	if err := h.lookup("out.user.ann").subscription().Unsubscribe(); err != nil {
-		t.Fatal(err)
-	}
+	h.live.Unsubscribe(h.lookup("out.user.ann").subscription())
 	for _, n := range others {
 		eventually("the interest is gone for "+n.Name(), func() bool { return !n.Interest("user.ann") })
 		if online, sure := n.Online(ctx, "user.ann"); !online || !sure {

@@ -80,9 +80,7 @@ func (h *Hub) openSome(o *opening) {
 	err := h.insist(h.ctx, func() (err error) {
 		o.feeds = slices.DeleteFunc(o.feeds, (*feed).dropped)
 		for _, f := range o.feeds {
-			if err := f.subscribe(); err != nil {
-				return err
-			}
+			f.subscribe()
 		}
 		if err := h.flush(h.ctx); err != nil {
 			return err
@@ -104,13 +102,12 @@ func (f *feed) dropped() bool { return f.life.over() }
 
 // subscribe makes the delivery copies come, unless they do or the feed was
 // dropped.
-func (f *feed) subscribe() (err error) {
+func (f *feed) subscribe() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.sub == nil && !f.dropped() {
-		f.sub, err = f.hub.live.ChanSubscribe(f.key, f.hub.copies)
+	if f.sub == 0 && !f.dropped() {
+		f.sub = f.hub.live.Subscribe(f.key)
 	}
-	return err
 }
 
 // begin makes the feed live for the first time.

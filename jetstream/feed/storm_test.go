@@ -78,20 +78,29 @@ func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject stri
 	}
 }
 
-// trouble steals delivery copies and cuts the live connection.
+// trouble loses delivery copies and cuts the live connection.
 func (h *Hub) trouble(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, time.Duration(rand.IntN(50))*time.Millisecond)
-		if rand.IntN(4) == 0 {
-			_ = h.live.ForceReconnect() // it fails only when it is reconnecting already
+		feeds := h.all()
+		if rand.IntN(4) == 0 || len(feeds) == 0 {
+			h.live.Reconnect()
 			continue
 		}
-		for range rand.IntN(20) {
-			select {
-			case <-h.copies:
-			default:
-			}
+		f := feeds[rand.IntN(len(feeds))]
+		f.mu.Lock()
+		if f.sub == 0 || f.dropped() {
+			f.mu.Unlock()
+			continue
 		}
+		h.live.Unsubscribe(f.sub)
+		f.mu.Unlock()
+		pause(ctx, time.Duration(rand.IntN(10))*time.Millisecond)
+		f.mu.Lock()
+		if !f.dropped() {
+			f.sub = h.live.Subscribe(f.key)
+		}
+		f.mu.Unlock()
 		h.ticks.disturb()
 	}
 }

@@ -66,10 +66,11 @@ type Tab struct {
 
 // An Entry is something that a connection of a page told it.
 type Entry struct {
-	// What is "open", "error", "close" (with Code), "answer" (the status of a
-	// poll, in Code) or "event".
-	What string `json:"what"`
-	Code int    `json:"code"`
+	// What is "open", "error", "close" (with Code and Clean), "answer" (the status
+	// of a poll, in Code) or "event".
+	What  string `json:"what"`
+	Code  int    `json:"code"`
+	Clean bool   `json:"clean"` // a WebSocket was closed by both sides
 	// ID, Type and Data are those of an event; Data is what JavaScript holds.
 	ID   string `json:"id"`
 	Type string `json:"type"`
@@ -124,7 +125,13 @@ func (tab *Tab) Open(kind client.Transport, origin, token string, types ...strin
 // Close lets the page close a connection.
 func (tab *Tab) Close(conn int) {
 	tab.t.Helper()
-	call[bool](tab, "leave", conn)
+	call[bool](tab, "leave", conn, 0)
+}
+
+// CloseWith lets the page close a WebSocket with a code.
+func (tab *Tab) CloseWith(conn, code int) {
+	tab.t.Helper()
+	call[bool](tab, "leave", conn, code)
 }
 
 // Entries returns all that a connection has told so far.

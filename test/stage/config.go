@@ -13,13 +13,14 @@ import (
 type Config map[string]any
 
 // Settings is the configuration that a node of the tests has unless a test says
-// otherwise: free loopback ports and the tests' HS256 key.
+// otherwise: free loopback ports, the host name of raw requests and the tests' HS256 key.
 func Settings(dataDir string) Config {
 	return Config{
 		"node.name":     "n1",
 		"node.data_dir": dataDir,
 		"node.listen":   "127.0.0.1:0",
 		"public.listen": "127.0.0.1:0",
+		"public.hosts":  []any{"weft"},
 		"admin.listen":  "127.0.0.1:0",
 		"auth.issuers":  []any{map[string]any{"keys": []any{map[string]any{"alg": "HS256", "secret": Secret}}}},
 	}

@@ -1,0 +1,99 @@
+package edge
+
+import (
+	"bytes"
+	"log"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/edge/problem"
+	"weft/ratelog"
+)
+
+// Causes of what strangers can make a node say, beside the codes of problems.
+const (
+	blameTLS   = "tls_handshake"
+	blameHTTP  = "http" // what net/http says of a connection
+	blamePanic = "panic"
+	blameHost  = "host"
+)
+
+// Names of the listeners.
+const (
+	onPublic = "public"
+	onAdmin  = "admin"
+)
+
+// A blame says what strangers do wrong: each is counted, and of a cause one line a
+// minute is written, whoever sends how much.
+type blame struct {
+	log   *ratelog.Log
+	total *prometheus.CounterVec
+}
+
+func newBlame(log *slog.Logger, total *prometheus.CounterVec) *blame {
+	for _, cause := range []string{blameTLS, blameHTTP, blamePanic, blameHost} {
+		for _, listener := range []string{onPublic, onAdmin} {
+			total.WithLabelValues(listener, cause)
+		}
+	}
+	return &blame{ratelog.New(log, time.Now), total}
+}
+
+// refused tells of a request that was refused for what is wrong with it. What passes
+// by waiting is our own business, and has its metrics.
+func (b *blame) refused(listener string, r *http.Request, p *problem.Problem) {
+	switch p.Code {
+	case problem.Limit, problem.NotReady, problem.Draining, problem.DiskFull, problem.StoreUnavailable,
+		problem.Internal, problem.UpstreamUnavailable, problem.UpstreamTimeout, problem.NotFound:
+		return
+	}
+	cause := string(p.Code)
+	switch {
+	case p.Status == http.StatusMisdirectedRequest:
+		cause = blameHost
+	case p.Status == http.StatusMethodNotAllowed:
+		return
+	}
+	b.total.WithLabelValues(listener, cause).Inc()
+	b.log.Info(listener+" "+cause, "a request was refused", "listener", listener, "cause", cause, "detail", p.Detail, "method", r.Method, "from", r.RemoteAddr)
+}
+
+// failed tells of an error of ours that a request has met with.
+func (b *blame) failed(doing string, args ...any) { b.log.Error(doing, doing, args...) }
+
+// panicked tells of a panic while a request was served.
+func (b *blame) panicked(listener string, args ...any) {
+	b.total.WithLabelValues(listener, blamePanic).Inc()
+	b.log.Error(listener+" "+blamePanic, "serve a request: panic", args...)
+}
+
+// server is the ErrorLog of a listener's http.Server, which tells of each connection
+// that breaks off in a handshake.
+func (b *blame) server(listener string) *log.Logger { return log.New(&serverLog{b, listener}, "", 0) }
+
+// A serverLog takes the lines of an http.Server.
+type serverLog struct {
+	*blame
+	listener string
+}
+
+// Write implements io.Writer: a line, or several with a stack.
+func (l *serverLog) Write(line []byte) (int, error) {
+	text := string(bytes.TrimSpace(line))
+	if strings.Contains(text, "panic serving") {
+		l.panicked(l.listener, "err", text)
+		return len(line), nil
+	}
+	cause := blameHTTP
+	if strings.Contains(text, "TLS handshake error") {
+		cause = blameTLS
+	}
+	l.total.WithLabelValues(l.listener, cause).Inc()
+	l.log.Info(l.listener+" "+cause, "a connection failed", "listener", l.listener, "cause", cause, "err", text)
+	return len(line), nil
+}

@@ -1,0 +1,55 @@
+package edge
+
+import (
+	"bytes"
+	"net"
+	"testing"
+	"time"
+
+	"weft/jetstream"
+)
+
+// Browsers wait for the answer to a handshake; others need not.
+func TestFramesBehindTheHandshakeAreHeard(t *testing.T) {
+	for _, p := range paths {
+		t.Run(p.name, func(t *testing.T) {
+			s := newStackOn(t, p, nil)
+			conn, in := s.shakeHands(t, s.token("ann", nil), masked(final|opText, `{"ref":1}`), masked(final|opText, `{"ref":2}`)[:3])
+			if _, err := conn.Write(masked(final|opText, `{"ref":2}`)[3:]); err != nil {
+				t.Fatal(err)
+			}
+			rest := rfcCase{sent: [][]byte{masked(final|opClose, closing(1001, ""))}, want: []string{"ref:1", "ref:2", "close:1001 "}}
+			rest.run(t, conn, in)
+		})
+	}
+}
+
+// The answer to a close stands behind all that was queued. Who does not take that
+// must not stay for it: a token that is revoked meanwhile could not cut it.
+func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
+	for _, p := range paths[:2] {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) {
+				c.Public.Keepalive = time.Minute                                 // who reads nothing answers no ping
+				c.Public.QueueBytes, c.Public.WriteTimeout = 64<<20, time.Minute // half of it is for replays
+			})
+			conn, in := s.shakeHands(t, s.token("ann", nil))
+			follows := rfcCase{sent: [][]byte{masked(final|opText, `{"subscribe":["topic.hotel.1"],"ref":1}`)}, want: []string{"ref:1"}}
+			follows.run(t, conn, in)
+			if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+				t.Fatal(err)
+			}
+			const events = 8
+			for range events { // more than the kernel holds for a connection
+				s.store("user.ann", "", bytes.Repeat([]byte("x"), jetstream.MaxEventBytes))
+			}
+			queued := func() float64 { return s.metric("weft_edge_deliveries_total", "transport", nameWebSocket) }
+			s.eventually("all are queued", func() bool { return queued() == events })
+			if _, err := conn.Write(masked(final|opClose, closing(1000, ""))); err != nil {
+				t.Fatal(err)
+			}
+			s.eventually("it is forgotten", func() bool { return s.edge.Connections() == 0 })
+		})
+	}
+}

@@ -1,0 +1,247 @@
+package edge
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+	"golang.org/x/net/http/httpguts"
+)
+
+// serverRequest reads a request as net/http's server does: http.ReadRequest, and what
+// the server asks of its fields afterwards ((*conn).readRequest). rest is what follows.
+func serverRequest(sent string) (r *http.Request, rest string, err error) {
+	in := bufio.NewReaderSize(strings.NewReader(sent), len(sent)+16)
+	if r, err = http.ReadRequest(in); err != nil {
+		return nil, "", err
+	}
+	left, _ := io.ReadAll(in)
+	return r, string(left), judgeFields(r)
+}
+
+func judgeFields(r *http.Request) error {
+	hosts := r.Header["Host"] // ReadRequest leaves none
+	if r.ProtoAtLeast(1, 1) && r.Host == "" {
+		return errors.New("missing required Host header")
+	}
+	if len(hosts) > 0 || !httpguts.ValidHostHeader(r.Host) {
+		return errors.New("malformed Host header")
+	}
+	for name, values := range r.Header {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return errors.New("invalid header name")
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return errors.New("invalid header value")
+			}
+		}
+	}
+	return nil
+}
+
+// FuzzPlainRequest: what the own reader takes, net/http takes, and understands it
+// alike.
+func FuzzPlainRequest(f *testing.F) {
+	const line = "GET /_weft/v1/events?subject=topic.a HTTP/1.1\r\n"
+	for _, head := range []string{
+		line + "Host: a\r\n\r\n",
+		line + "Host: a\r\nConnection: x, close\r\nAccept: text/event-stream\r\nPragma: no-cache\r\n\r\n",
+		line + "Host: a:1\r\nA: b\r\na: \t c \t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"GET /_weft/v1/events HTTP/1.0 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /_weft/v1/events?a b\tc HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /_weft/v1/events? HTTP/1.1\r\nHost: a\"<>\r\n\r\n",
+		"GET /_weft/v1/events?#x?y%zz HTTP/1.1\r\nHOST: [::1]:80\r\n\r\n",
+		line + "Host: a\r\nHost: b\r\n\r\n", line + "Host: a\r\n A: b\r\n\r\n", line + "Host: a\r\nA : b\r\n\r\n",
+		line + "Host: a\r\nTransfer-encoding: chunked\r\nContent-length: 1\r\n\r\n", line + "Host: a\r\nA: \xe9\x7f\r\n\r\n",
+		line + "Host: a\nA: b\r\n\r\n", line + "Host: a\r\nA:b\rc\r\n\r\n", line + "Host: a\r\n\r\nGET / HTTP/1.1\r\n\r\n", line + "\r\n", line + ": a\r\nHost: a\r\n\r\n",
+	} {
+		f.Add(head)
+	}
+	f.Fuzz(func(t *testing.T, sent string) {
+		end := headEnd([]byte(sent), 0) // what the front takes for the head
+		if end < 0 {
+			return
+		}
+		head := sent[:end]
+		x := &exchange{header: make(http.Header), answer: make(http.Header)}
+		own := x.readPlain(head)
+		if own == nil {
+			return
+		}
+		r, rest, err := serverRequest(sent)
+		if err != nil {
+			t.Fatalf("%q is taken, and by net/http refused: %v", head, err)
+		}
+		if rest != sent[end:] {
+			t.Errorf("%q follows the head, for net/http %q", sent[end:], rest)
+		}
+		if own.Method != r.Method || own.RequestURI != r.RequestURI || own.Host != r.Host || own.Proto != r.Proto ||
+			own.ProtoMajor != r.ProtoMajor || own.ProtoMinor != r.ProtoMinor || own.Close != r.Close ||
+			own.ContentLength != r.ContentLength || own.Body != r.Body || len(r.TransferEncoding) > 0 || len(r.Trailer) > 0 {
+			t.Errorf("%q is taken for %+v, by net/http for %+v", head, own, r)
+		}
+		if *own.URL != *r.URL {
+			t.Errorf("%q has the target %+v, for net/http %+v", head, own.URL, r.URL)
+		}
+		if !maps.EqualFunc(own.Header, r.Header, slices.Equal) {
+			t.Errorf("%q has the fields %q, for net/http %q", head, own.Header, r.Header)
+		}
+	})
+}
+
+// A recording is a connection that gorilla/websocket reads from.
+type recording struct {
+	scribe
+	from io.Reader
+}
+
+// Read implements net.Conn.
+func (r *recording) Read(p []byte) (int, error) { return r.from.Read(p) }
+
+// gorillaHears is what gorilla/websocket makes of a client's frames, and the code
+// of the close frame that it answers at the end; 0 when it waits for more.
+func gorillaHears(t *testing.T, sent []byte) (heard []delivery, code int) {
+	r := &http.Request{Method: http.MethodGet, Header: http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
+	}}
+	hands := &recordedHands{conn: &recording{from: bytes.NewReader(sent)}}
+	conn, err := upgrader.Upgrade(hands, r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hands.conn.said = nil
+	conn.SetReadLimit(int64(maxMessage))
+	conn.SetPingHandler(func(p string) error { heard = append(heard, delivery{opPing, []byte(p)}); return nil })
+	conn.SetPongHandler(func(p string) error { heard = append(heard, delivery{opPong, []byte(p)}); return nil })
+	conn.SetCloseHandler(func(c int, _ string) error {
+		heard = append(heard, delivery{opClose, nil})
+		code = c
+		return nil
+	})
+	for {
+		kind, message, err := conn.ReadMessage()
+		switch {
+		case err == nil:
+			heard = append(heard, delivery{byte(kind), message})
+		case code != 0:
+			return heard, code
+		case errors.Is(err, websocket.ErrReadLimit):
+			return heard, websocket.CloseMessageTooBig // which it does not always say
+		case len(hands.conn.said) > 0:
+			return heard, int(hands.conn.said[2])<<8 | int(hands.conn.said[3])
+		default:
+			return heard, 0
+		}
+	}
+}
+
+// recordedHands hand a recording to gorilla.
+type recordedHands struct {
+	http.ResponseWriter
+	conn *recording
+}
+
+// Hijack implements http.Hijacker.
+func (h *recordedHands) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+}
+
+// ownHears is the same by an inbox that is given pieces of so many bytes.
+func ownHears(sent []byte, size int) (heard []delivery, code int, because error) {
+	var b inbox
+	for piece := range slices.Chunk(sent, size) {
+		b.add(piece)
+		for {
+			d, ok, err := b.next()
+			if err != nil {
+				code, _ = brokenBy(err)
+				return heard, code, err
+			}
+			if !ok {
+				break
+			}
+			d.payload = bytes.Clone(d.payload)
+			if d.opcode == opClose {
+				answer, err := closeAnswer(d.payload)
+				if err != nil {
+					code, _ = brokenBy(err)
+					return heard, code, err
+				}
+				heard = append(heard, delivery{opClose, nil})
+				if len(answer) < 4 {
+					return heard, websocket.CloseNoStatusReceived, nil
+				}
+				return heard, int(answer[2])<<8 | int(answer[3]), nil
+			}
+			heard = append(heard, d)
+		}
+	}
+	return heard, 0, nil
+}
+
+// FuzzFrames: the inbox makes of a client's frames what gorilla/websocket makes of
+// them, however they are cut. It differs where the RFC is on its side: a text must
+// be UTF-8, a reason that is none has a code of its own, half a close code is none,
+// 1014 is registered, and what is wrong is told when it shows, which may be before
+// the frame is whole.
+func FuzzFrames(f *testing.F) {
+	for _, c := range rfcCases() {
+		if sent := bytes.Join(c.sent, nil); len(sent) < 512 {
+			f.Add(sent, uint8(7))
+		}
+	}
+	f.Fuzz(func(t *testing.T, sent []byte, size uint8) {
+		own, code, because := ownHears(sent, max(1, int(size)))
+		theirs, theirCode := gorillaHears(t, sent)
+		for i, d := range theirs {
+			if d.opcode != opText || utf8.Valid(d.payload) {
+				continue
+			}
+			if because != errNotUTF8 { // the text may have been refused before its end
+				t.Fatalf("% x: the text %q passes", sent, d.payload)
+			}
+			theirs, theirCode = theirs[:i], websocket.CloseInvalidFramePayloadData
+			break
+		}
+		switch because {
+		case errReasonUTF8:
+			if theirCode == websocket.CloseProtocolError {
+				theirCode = code
+			}
+		case errClose:
+			if theirCode == websocket.CloseNoStatusReceived { // half a code
+				theirs, theirCode = theirs[:len(theirs)-1], code
+			}
+		case errNotUTF8: // gorilla hears more control frames until the text's end
+			theirs, theirCode = theirs[:min(len(own), len(theirs))], code
+		case nil:
+			if code == 1014 {
+				own, theirCode = own[:len(own)-1], code
+			}
+		default:
+			if theirCode == 0 { // gorilla waits for the whole head
+				theirCode = code
+			}
+		}
+		if !slices.EqualFunc(own, theirs, func(a, b delivery) bool { return a.opcode == b.opcode && bytes.Equal(a.payload, b.payload) }) {
+			t.Errorf("% x: heard %q, by gorilla %q", sent, own, theirs)
+		}
+		if code != theirCode {
+			t.Errorf("% x: answered with %d (%v), by gorilla with %d", sent, code, because, theirCode)
+		}
+		whole, wholeCode, _ := ownHears(sent, max(1, len(sent)))
+		if code != wholeCode || !slices.EqualFunc(own, whole, func(a, b delivery) bool { return a.opcode == b.opcode && bytes.Equal(a.payload, b.payload) }) && code != 1014 {
+			t.Errorf("% x: in pieces of %d %q and %d, whole %q and %d", sent, size, own, code, whole, wholeCode)
+		}
+	})
+}

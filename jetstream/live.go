@@ -1,0 +1,230 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// liveRetry is the time between two tries to connect.
+	liveRetry = 50 * time.Millisecond
+	// liveGather is for how long subscriptions that nobody waits for are gathered.
+	liveGather = time.Millisecond
+)
+
+// ErrClosed is returned by a Live that was closed.
+var ErrClosed = errors.New("the live connection is closed")
+
+// A Live is a connection of a node that brings delivery copies, all of them in the
+// order in which the stream's leader sent them, to one reader. It connects again by
+// itself, with all its subscriptions; what came meanwhile is lost. Its methods may be
+// called concurrently.
+type Live struct {
+	node  *Node
+	take  func(*Copy)
+	upset func(why string)
+
+	mu     sync.Mutex
+	conn   *rawConn // nil while there is none
+	subs   map[Subscription]string
+	last   Subscription
+	waits  []chan struct{} // for the server's answers to pings, in their order
+	queued bool            // a flush is on its way
+	closed chan struct{}   // by Close
+	done   chan struct{}   // when the reader has ended
+}
+
+// A Subscription is one subject of a Live; the zero value is none.
+type Subscription uint64
+
+// OpenLive connects. take is called with each copy by one goroutine, and upset when
+// copies may have been lost; neither may call the Live. Close must be called.
+func (n *Node) OpenLive(take func(*Copy), upset func(why string)) (*Live, error) {
+	l := &Live{node: n, take: take, upset: upset, subs: map[Subscription]string{}, closed: make(chan struct{}), done: make(chan struct{})}
+	if err := l.connect(); err != nil {
+		return nil, err
+	}
+	go l.run()
+	return l, nil
+}
+
+// connect makes a connection and renews all subscriptions on it.
+func (l *Live) connect() error {
+	conn, err := dialRaw(l.node.srv, nodeUser, l.node.Name()+" live")
+	if err != nil {
+		return err
+	}
+	conn.pong = l.answered
+	l.mu.Lock()
+	if l.isClosed() {
+		l.mu.Unlock()
+		conn.close()
+		return ErrClosed
+	}
+	l.conn = conn
+	for id, subject := range l.subs {
+		err = errors.Join(err, conn.subscribe(subject, uint64(id)))
+	}
+	for range l.waits {
+		err = errors.Join(err, conn.send(appendPing))
+	}
+	l.mu.Unlock()
+	return errors.Join(err, conn.flush())
+}
+
+func appendPing(b []byte) []byte { return append(b, "PING\r\n"...) }
+
+// run reads until the Live is closed.
+func (l *Live) run() {
+	defer close(l.done)
+	for {
+		err := l.read()
+		l.mu.Lock()
+		l.conn.close()
+		l.conn = nil
+		l.mu.Unlock()
+		if l.isClosed() {
+			return
+		}
+		l.upset(fmt.Sprintf("disconnected: %v", err))
+		for l.connect() != nil {
+			select {
+			case <-l.closed:
+				return
+			case <-time.After(liveRetry):
+			}
+		}
+		l.upset("reconnected")
+	}
+}
+
+func (l *Live) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *Live) read() error {
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	var c Copy
+	for {
+		m, err := conn.next()
+		if err != nil {
+			return err
+		}
+		c.parse(&m)
+		l.take(&c)
+	}
+}
+
+// Subscribe asks for the copies on a subject. They surely come once a later Flush
+// has returned.
+func (l *Live) Subscribe(subject string) Subscription {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	id := l.last
+	l.subs[id] = subject
+	if l.conn != nil {
+		_ = l.conn.subscribe(subject, uint64(id)) // when it fails all are made anew
+		l.flushSoonLocked()
+	}
+	return id
+}
+
+// Unsubscribe lets go of a subject. Copies may come until a later Flush has returned.
+func (l *Live) Unsubscribe(id Subscription) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.subs[id]; !ok {
+		return
+	}
+	delete(l.subs, id)
+	if l.conn != nil {
+		_ = l.conn.send(func(b []byte) []byte { // a connection that fails has no subscriptions
+			return append(strconv.AppendUint(append(b, "UNSUB "...), uint64(id), 10), "\r\n"...)
+		})
+		l.flushSoonLocked()
+	}
+}
+
+func (l *Live) flushSoonLocked() {
+	if l.queued {
+		return
+	}
+	l.queued = true
+	time.AfterFunc(liveGather, func() {
+		l.mu.Lock()
+		l.queued = false
+		conn := l.conn
+		l.mu.Unlock()
+		if conn != nil {
+			_ = conn.flush() // see Subscribe
+		}
+	})
+}
+
+// Flush returns when the server knows all that was asked before. It waits for a
+// connection; it fails when ctx ends or the Live is closed.
+func (l *Live) Flush(ctx context.Context) error {
+	answer := make(chan struct{})
+	l.mu.Lock()
+	l.waits = append(l.waits, answer)
+	conn := l.conn
+	if conn != nil {
+		_ = conn.send(appendPing) // sent again on the next connection
+	}
+	l.mu.Unlock()
+	if conn != nil {
+		_ = conn.flush() // as above
+	}
+	select {
+	case <-answer:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.done:
+		return ErrClosed
+	}
+}
+
+// answered is called for each answer to a ping.
+func (l *Live) answered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waits) > 0 {
+		close(l.waits[0])
+		l.waits = l.waits[1:]
+	}
+}
+
+// Reconnect drops the connection, as a fault would; a new one is made at once.
+func (l *Live) Reconnect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		l.conn.close()
+	}
+}
+
+// Close ends the connection and waits for the reader. It may be called again.
+func (l *Live) Close() {
+	l.mu.Lock()
+	if !l.isClosed() {
+		close(l.closed)
+	}
+	if l.conn != nil {
+		l.conn.close()
+	}
+	l.mu.Unlock()
+	<-l.done
+}
