@@ -214,22 +214,27 @@ func (c *command) store(ctx context.Context, r Request) (a Answer, err error) {
 	return a, err
 }
 
-// watching is a nats kv watch that runs.
+// watching is a nats kv watch that runs, below a shell that ends it when its own
+// standard input does: that is also when the test program is killed.
 type watching struct {
-	cmd   *exec.Cmd
+	shell *exec.Cmd
+	in    io.Closer
 	lines chan string
-	end   context.CancelFunc
 }
 
 func (c *command) follow(ctx context.Context, r Request) (a Answer, err error) {
-	running, end := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watching{cmd: c.command(running, "kv", "watch", r.Bucket), lines: make(chan string, 64), end: end}
-	out, err := w.cmd.StdoutPipe()
+	watch := c.command(ctx, "kv", "watch", r.Bucket)
+	w := &watching{shell: exec.Command("sh", append([]string{"-c", `"$@" & cat >/dev/null; kill $!`, "sh"}, watch.Args...)...),
+		lines: make(chan string, 64)}
+	w.shell.Env = watch.Env
+	if w.in, err = w.shell.StdinPipe(); err != nil {
+		return a, err
+	}
+	out, err := w.shell.StdoutPipe()
 	if err == nil {
-		err = w.cmd.Start()
+		err = w.shell.Start()
 	}
 	if err != nil {
-		end()
 		return a, err
 	}
 	c.watch = w
@@ -266,8 +271,8 @@ func (w *watching) next(ctx context.Context) (a Answer, err error) {
 }
 
 func (w *watching) stop() {
-	w.end()
+	w.in.Close()
 	for range w.lines { // so that its reader ends
 	}
-	_ = w.cmd.Wait() // killed
+	_ = w.shell.Wait() // the exit code is that of kill
 }

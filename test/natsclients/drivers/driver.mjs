@@ -134,7 +134,10 @@ const ops = {
   trouble: async () => ({ text: await troubles.shift() }),
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
+const lines = createInterface({ input: process.stdin });
+// Who asks is gone, perhaps while an operation waits.
+lines.on("close", () => process.exit());
+for await (const line of lines) {
   const request = JSON.parse(line);
   if (request.size) request.value = "x".repeat(request.size);
   let answer;
@@ -146,4 +149,3 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   console.log(JSON.stringify(answer));
 }
-await nc.close();

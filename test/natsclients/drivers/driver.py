@@ -103,7 +103,7 @@ class Driver:
         return {"stream": ack.stream, "seq": ack.seq, "duplicate": bool(ack.duplicate)}
 
     async def trouble(self, r, kv):
-        return {"text": await self.troubles.get()}
+        return {"text": await asyncio.wait_for(self.troubles.get(), 40)}
 
 
 def entry(e):
