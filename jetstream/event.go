@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/textproto"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"weft/jetstream/subject"
@@ -62,6 +63,11 @@ type Event struct {
 	// ID is the message id under which the stream drops duplicates within its
 	// window; "" for none. Make it with MsgID.
 	ID string
+	// Source is the way in, and Made when the event was made upstream, by the
+	// clock there; zero: that is not known. Both only say how old it is when it
+	// is delivered.
+	Source Source
+	Made   time.Time
 }
 
 // Check reports why an event cannot be stored: subject.ErrSubject, ErrType or

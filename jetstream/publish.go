@@ -42,8 +42,8 @@ type Ack struct {
 // message makes the NATS message of an event.
 func message(e *Event) *nats.Msg {
 	m := &nats.Msg{Subject: e.Subject, Data: e.Data}
-	if len(e.Header) > 0 || e.Type != "" || e.ID != "" {
-		m.Header = make(nats.Header, len(e.Header)+2)
+	if len(e.Header) > 0 || e.Type != "" || e.ID != "" || e.Source != SourceNATS {
+		m.Header = make(nats.Header, len(e.Header)+3)
 		for k, v := range e.Header {
 			m.Header[k] = []string{v}
 		}
@@ -55,6 +55,7 @@ func message(e *Event) *nats.Msg {
 		if e.ID != "" {
 			m.Header[HeaderMsgID] = []string{e.ID}
 		}
+		e.label(m.Header)
 	}
 	return m
 }
@@ -68,9 +69,19 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 	if err := n.opened(); err != nil {
 		return Ack{}, err
 	}
+	began := time.Now()
+	ack, err := n.insist(ctx, &e)
+	if err == nil {
+		n.metrics.stored(began)
+	}
+	return ack, err
+}
+
+// insist sends an event until it is taken, as far as that is safe.
+func (n *Node) insist(ctx context.Context, e *Event) (Ack, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
-	m := message(&e)
+	m := message(e)
 	for {
 		if n.disk.full() {
 			return Ack{}, ErrDiskFull

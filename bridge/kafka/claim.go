@@ -162,6 +162,10 @@ func (c *claim) prepare(m *sarama.ConsumerMessage) *task {
 	t.events, t.err = c.source.rule.Events(&rec)
 	offset := strconv.FormatInt(m.Offset, 10)
 	for i := range t.events {
+		t.events[i].Source = jetstream.SourceKafka
+		if m.Timestamp.UnixMilli() > 0 {
+			t.events[i].Made = m.Timestamp
+		}
 		t.events[i].ID = jetstream.MsgID("k", c.opts.Kafka.Name, c.topic, strconv.Itoa(int(c.partition)), offset, t.events[i].Subject)
 	}
 	return t

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"sync/atomic"
+	"time"
 
 	"weft/jetstream"
 )
@@ -17,8 +18,10 @@ type Message struct {
 	Data    []byte
 	Seq     uint64
 
+	since    int64  // when its age counts from, Unix nanoseconds; 0: not known
 	previous uint64 // sequence of the subject's message before, as the stream said
 	stream   jetstream.StreamID
+	source   jetstream.Source
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
 	crowd    atomic.Int32
 	id       atomic.Pointer[string]
@@ -27,6 +30,10 @@ type Message struct {
 
 func newMessage(s *jetstream.Stored, stream jetstream.StreamID) *Message {
 	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stream: stream}
+	var since time.Time
+	if m.source, since = s.Origin(); !since.IsZero() {
+		m.since = since.UnixNano()
+	}
 	var err error
 	if m.Type, err = jetstream.TypeOf(s); err != nil {
 		m.Type, m.dropped = "", true
