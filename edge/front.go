@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"weft/edge/netpoll"
 )
@@ -82,6 +83,7 @@ type arrival struct {
 	peer  netip.AddrPort
 	again bool // it has been answered before
 	asked bool // the head has been read
+	read  time.Time // when
 }
 
 // anew makes the connection wait for its next request.
@@ -118,7 +120,7 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 		a.got = append(a.got[:0], all...)
 		return netpoll.Go
 	}
-	a.asked = true
+	a.asked, a.read = true, time.Now()
 	a.conn.Patience(0)
 	head := string(all[:end])
 	a.got = bytes.Clone(all[end:])
