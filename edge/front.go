@@ -81,8 +81,8 @@ type arrival struct {
 	front *front
 	conn  *netpoll.Conn
 	peer  netip.AddrPort
-	again bool // it has been answered before
-	asked bool // the head has been read
+	again bool      // it has been answered before
+	asked bool      // the head has been read
 	read  time.Time // when
 }
 

@@ -64,6 +64,7 @@ func (c *claim) run(ctx context.Context) {
 	c.metrics.lag.add(c)
 	defer c.metrics.lag.remove(c)
 	c.beginAtNewest()
+	c.beginAtOldest()
 	c.read(ctx)
 	if c.mine(c.sess) {
 		flush, cancel := context.WithTimeout(c.lease.ctx, flushWait)
@@ -100,6 +101,17 @@ func (c *claim) beginAtNewest() {
 		c.from = newest
 		c.next.Store(newest)
 		c.sess.MarkOffset(c.topic, c.partition, newest, "")
+	}
+}
+
+// beginAtOldest makes the lag known of a partition of which nothing is committed:
+// before the first record of an idle one there would be none.
+func (c *claim) beginAtOldest() {
+	if c.from != sarama.OffsetOldest {
+		return
+	}
+	if oldest, err := c.client.GetOffset(c.topic, c.partition, sarama.OffsetOldest); err == nil {
+		c.next.CompareAndSwap(-1, oldest)
 	}
 }
 
