@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"weft/test/stage"
 )
@@ -75,8 +76,14 @@ func seriesOf(t *testing.T, scraped []byte) map[string]float64 {
 // freshNode is one to which nothing has happened yet: it has a Kafka source with
 // dead letters, and a URL of keys that nobody serves.
 func freshNode(t *testing.T) *stage.Node {
+	n, _ := freshNodeAndTopic(t)
+	return n
+}
+
+func freshNodeAndTopic(t *testing.T) (n *stage.Node, topic string) {
+	t.Helper()
 	k := broker(t)
-	topic := fmt.Sprintf("alerts-%d", time.Now().UnixNano())
+	topic = fmt.Sprintf("alerts-%d", time.Now().UnixNano())
 	if err := stage.CreateTopic(soon(t), k.Address, topic, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -84,12 +91,12 @@ func freshNode(t *testing.T) *stage.Node {
 		stage.Source{"topic": topic, "to": []any{"user.{key}"}, "dead_letter": topic + ".dead"})
 	config["auth.issuers"] = append(config["auth.issuers"].([]any),
 		map[string]any{"jwks": "http://" + stage.FreeAddress(t) + "/keys", "issuer": "https://id.example.com"})
-	n := stage.StartNode(t, config)
+	n = stage.StartNode(t, config)
 	eventually(t, time.Minute, "the partition is claimed", func() bool {
 		_, ok := seriesOf(t, scrape(t, n))[`weft_kafka_lag_records{partition="0",topic="`+topic+`"}`]
 		return ok
 	})
-	return n
+	return n, topic
 }
 
 // A selector is what an expression asks for: a name, and labels that must be equal.
@@ -219,4 +226,40 @@ func jwksName(t *testing.T, series map[string]float64) string {
 	}
 	t.Fatal("there is no series of the key set")
 	return ""
+}
+
+// An event is timed once, however many connections it goes to; that of a Kafka
+// record is as old as the record.
+func TestEventsStoresAndConnectsAreTimed(t *testing.T) {
+	const old = 10 * time.Minute
+	n, topic := freshNodeAndTopic(t)
+	all := everywhere(t, n, "ann")
+	publish(t, n, "ann", "", []byte(`"http"`))
+	if err := n.NATS().Publish("user.ann", []byte(`"nats"`)); err != nil {
+		t.Fatal(err)
+	}
+	produce(t, broker(t).Address, &kgo.Record{Topic: topic, Key: []byte("ann"), Value: []byte(`"kafka"`), Timestamp: time.Now().Add(-old)})
+	for kind, r := range all {
+		if _, err := r.AwaitEvents(soon(t), 3); err != nil {
+			t.Fatalf("over %s: %v", kind, err)
+		}
+	}
+	have := seriesOf(t, scrape(t, n))
+	for _, source := range []string{"http", "nats", "kafka"} {
+		if got := have[`weft_feed_event_age_seconds_count{source="`+source+`"}`]; got != 1 {
+			t.Errorf("%v events from %s were timed, want 1", got, source)
+		}
+		age := have[`weft_feed_event_age_seconds_sum{source="`+source+`"}`]
+		if source == "kafka" && (age < old.Seconds() || age > 2*old.Seconds()) || source != "kafka" && (age < 0 || age > 60) {
+			t.Errorf("the age of the event from %s is %v s", source, age)
+		}
+	}
+	if got := have["weft_jetstream_store_seconds_count"]; got != 2 { // NATS clients store by themselves
+		t.Errorf("%v stores were timed, want 2", got)
+	}
+	for kind := range all {
+		if have[fmt.Sprintf(`weft_edge_connect_seconds_count{transport=%q}`, kind)] == 0 {
+			t.Errorf("no connect over %s was timed", kind)
+		}
+	}
 }
