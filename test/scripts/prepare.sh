@@ -3,8 +3,9 @@
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
 # tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's.
 # Quiet and quick when everything is there. On other systems it says what is missing
-# and leaves the installing to you.
+# and leaves the installing to you. promtool is put into the cache folder.
 set -eu
+here=$(dirname "$0")
 
 missing=
 need() { # need <package> <command or file>...: any one of them will do
@@ -32,7 +33,9 @@ if [ "$(uname -s)" = Linux ]; then
 fi
 need haproxy haproxy /usr/sbin/haproxy
 
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+	exec "$here/promtool.sh" >/dev/null
+fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
 	echo "prepare: missing:$missing" >&2
@@ -65,3 +68,4 @@ if ! {
 	echo "prepare: error: could not install$missing" >&2
 	exit 1
 fi
+"$here/promtool.sh" >/dev/null
