@@ -56,7 +56,7 @@ const (
 )
 
 // Causes are all of them.
-var Causes = []Cause{CauseNotJSON, CauseBadEvent, CauseNoAddressee, CauseAddressee, CauseType, CauseTooLarge, CauseRefused}
+var Causes = []Cause{CauseNotJSON, CauseBadEvent, CauseNoAddressee, CauseAddressee, CauseType, CauseBinary, CauseTooLarge, CauseRefused}
 
 // A Refusal is the error of a record that cannot be placed.
 type Refusal struct {

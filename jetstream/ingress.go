@@ -37,14 +37,16 @@ const (
 // their way; while that is exhausted it reads no more, which slows the publisher
 // down. It tries nothing twice: a publisher that is told nothing must send again.
 type ingress struct {
-	node    *Node
-	from    publisher
-	refused func(error)
+	node      *Node
+	from      publisher
+	refused   func(error)
+	listening func()
 }
 
-// runIngress serves a publisher until ctx ends.
-func (n *Node) runIngress(ctx context.Context, from publisher) {
-	in := &ingress{node: n, from: from, refused: n.refusals(from.name)}
+// runIngress serves a publisher until ctx ends. It calls listening when the
+// publisher is heard, once more after each interruption.
+func (n *Node) runIngress(ctx context.Context, from publisher, listening func()) {
+	in := &ingress{node: n, from: from, refused: n.refusals(from.name), listening: listening}
 	for ctx.Err() == nil {
 		if err := in.serve(ctx); err != nil && ctx.Err() == nil {
 			n.log.Debug("read what a publisher sends", "publisher", from.name, "err", err)
@@ -74,6 +76,7 @@ func (in *ingress) serve(ctx context.Context) error {
 	if err := f.open(in.from.prefix); err != nil {
 		return err
 	}
+	in.listening()
 	defer context.AfterFunc(ctx, func() {
 		f.drain(ingressGrace)
 		client.close()

@@ -283,3 +283,26 @@ func (s *script) Read(b []byte) (int, error) {
 }
 
 func (s *script) Write(b []byte) (int, error) { return len(b), nil }
+
+// A publisher that comes as soon as the node is open is heard: without an
+// acknowledgement nobody would tell it that it was not.
+func TestOpenNodeHearsEveryPublisher(t *testing.T) {
+	cfg := testConfig(t)
+	for i := range 100 {
+		cfg.Node.Users = append(cfg.Node.Users, User{Name: fmt.Sprintf("p%d", i), Password: "a password", Role: RolePublisher})
+	}
+	n := open(t, cfg)
+	deaf := 0
+	for _, p := range n.srv.publishers() {
+		account, err := n.srv.running().LookupAccount(p.account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !account.SubscriptionInterest("user.ann") || !account.SubscriptionInterest("topic.news") {
+			deaf++
+		}
+	}
+	if deaf > 0 {
+		t.Errorf("nobody listens to %d of %d publishers", deaf, len(cfg.Node.Users))
+	}
+}

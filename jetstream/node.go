@@ -164,7 +164,9 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	return nil
 }
 
-// startTasks starts what runs until Close, and waits for the blacklist.
+// startTasks starts what runs until Close, and waits for the blacklist, and until
+// all publishers are heard: one that asks for no acknowledgement would not learn
+// that it was not.
 func (n *Node) startTasks(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
@@ -184,15 +186,27 @@ func (n *Node) startTasks(ctx context.Context) error {
 	}
 	n.tasks.Go(func() { n.watchGroups(run) })
 	n.tasks.Go(func() { n.heal(run) })
-	for _, p := range n.srv.publishers() {
-		n.tasks.Go(func() { n.runIngress(run, p) })
+	publishers := n.srv.publishers()
+	heard := make(chan struct{}, len(publishers))
+	for _, p := range publishers {
+		n.tasks.Go(func() { n.runIngress(run, p, sync.OnceFunc(func() { heard <- struct{}{} })) })
 	}
 	select {
 	case <-loaded:
-		return n.inherit(ctx)
 	case <-ctx.Done():
 		return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
 	}
+	if err := n.inherit(ctx); err != nil {
+		return err
+	}
+	for range publishers {
+		select {
+		case <-heard:
+		case <-ctx.Done():
+			return fmt.Errorf("listen to publishers: %w", context.Cause(ctx))
+		}
+	}
+	return nil
 }
 
 // Close stops everything in the reverse order. It may be called again.

@@ -42,7 +42,8 @@ func bucketSubjects() []string {
 }
 
 // bucketRequests is what key-value libraries send, the older ones included: some
-// make consumers without naming them, some look for buckets among all streams.
+// make consumers without naming them or read by pulling, some look for buckets
+// among all streams. None lists consumers, which are other people's.
 func bucketRequests() []string {
 	subjects := []string{"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST"}
 	for _, bucket := range carried {
@@ -57,8 +58,6 @@ func bucketRequests() []string {
 			"$JS.API.CONSUMER.CREATE."+stream+".>",
 			"$JS.API.CONSUMER.DURABLE.CREATE."+stream+".>",
 			"$JS.API.CONSUMER.INFO."+stream+".>",
-			"$JS.API.CONSUMER.NAMES."+stream,
-			"$JS.API.CONSUMER.LIST."+stream,
 			"$JS.API.CONSUMER.MSG.NEXT."+stream+".>",
 			"$JS.API.CONSUMER.DELETE."+stream+".>",
 			"$JS.ACK."+stream+".>",

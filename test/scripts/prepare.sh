@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs what the tests need and a fresh Debian lacks: a C compiler for the
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
-# tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's.
-# Quiet and quick when everything is there. On other systems it says what is missing
-# and leaves the installing to you. promtool is put into the cache folder.
+# tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's,
+# Node.js and Python for the NATS clients, which natsclients.sh installs. Quiet and
+# quick when everything is there. On other systems it says what is missing and leaves
+# the installing to you. promtool is put into the cache folder.
 set -eu
 here=$(dirname "$0")
 
@@ -32,9 +33,18 @@ if [ "$(uname -s)" = Linux ]; then
 	need systemd systemd-analyze
 fi
 need haproxy haproxy /usr/sbin/haproxy
+need nodejs node
+need npm npm
+need python3 python3
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 
+rest() { # what is no package of the system
+	"$here/promtool.sh" >/dev/null
+	"$here/natsclients.sh" >/dev/null
+}
 if [ -z "$missing" ]; then
-	exec "$here/promtool.sh" >/dev/null
+	rest
+	exit 0
 fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -68,4 +78,4 @@ if ! {
 	echo "prepare: error: could not install$missing" >&2
 	exit 1
 fi
-"$here/promtool.sh" >/dev/null
+rest

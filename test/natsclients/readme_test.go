@@ -1,0 +1,196 @@
+package natsclients
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"weft/test/client"
+	"weft/test/stage"
+)
+
+var (
+	codeLine = regexp.MustCompile(`(?m)^    (nats .*)$`)
+	codeSpan = regexp.MustCompile("`(nats [^`]*)`")
+	// portLine speaks NATS to the port that a node has by default.
+	portLine  = regexp.MustCompile(`(?m)^    (printf .*/dev/tcp/127\.0\.0\.1/4222)$`)
+	userFlags = regexp.MustCompile(`--user (\S+) --password '(.*?)'`)
+)
+
+// typed are the lines that the README tells the reader to type.
+func typed(t *testing.T) (lines []string) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []*regexp.Regexp{codeLine, codeSpan, portLine} {
+		found := form.FindAllSubmatch(text, -1)
+		if len(found) == 0 {
+			t.Errorf("README has no line of the form %v", form)
+		}
+		for _, m := range found {
+			lines = append(lines, string(m[1]))
+		}
+	}
+	return lines
+}
+
+// effects say what a line must do, by what it begins with.
+var effects = []struct {
+	line  *regexp.Regexp
+	check func(*testing.T, *shell, []string)
+}{
+	{regexp.MustCompile(`^nats (?:--user \S+ --password '.*' )?(?:pub|req) (?:--jetstream )?(?:-H ce-type:(\S+) )?user\.(\w+) '(.*)'$`), delivers},
+	{regexp.MustCompile(`^printf 'PUB() user\.(\w+) \d+\\r\\n(.*)\\r\\n' > /dev/tcp/.*$`), delivers},
+	{regexp.MustCompile(`^nats kv put blacklist user\.(\w+) (\w+)$`), cutsUser},
+	{regexp.MustCompile(`^nats kv put blacklist (\w+) (\w+)$`), cutsSession},
+	{regexp.MustCompile(`^nats kv put blacklist (\w+) ''$`), readsInput},
+	{regexp.MustCompile(`^nats kv create --ttl 1h blacklist (\w+) (\w+)$`), cutsForAnHour},
+	{regexp.MustCompile(`^nats kv del -f blacklist (\w+)$`), letsIn},
+	{regexp.MustCompile(`^nats kv ls blacklist$`), lists},
+}
+
+// Each line of the README that uses the NATS port does what the README says.
+func TestWhatTheREADMESaysToTypeDoesWhatItSays(t *testing.T) {
+	for _, line := range typed(t) {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			settings := stage.Settings(t.TempDir())
+			if m := userFlags.FindStringSubmatch(line); m != nil {
+				settings.With("node.users", []any{map[string]any{"name": m[1], "password": m[2], "role": "publisher"}})
+			}
+			for _, e := range effects {
+				if m := e.line.FindStringSubmatch(line); m != nil {
+					e.check(t, &shell{t: t, node: stage.StartNode(t, settings), line: line}, m[1:])
+					return
+				}
+			}
+			t.Error("nobody said what this line must do; add it to effects")
+		})
+	}
+}
+
+// A shell types a line on the machine of a node.
+type shell struct {
+	t    *testing.T
+	node *stage.Node
+	line string
+}
+
+// run types the line and returns what it printed.
+func (s *shell) run(stdin string) string {
+	s.t.Helper()
+	folder, err := Installed()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	path := filepath.Join(folder, "bin") + string(os.PathListSeparator) + os.Getenv("PATH")
+	port := "/127.0.0.1/" + s.node.NATSAddress()[strings.LastIndex(s.node.NATSAddress(), ":")+1:]
+	cmd := exec.CommandContext(soon(s.t), "bash", "-c", strings.Replace(s.line, "/127.0.0.1/4222", port, 1))
+	cmd.Env = environment(Login{URL: "nats://" + s.node.NATSAddress()}, "HOME="+s.t.TempDir(), "PATH="+path)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%s: %v\n%s", s.line, err, out)
+	}
+	return string(out)
+}
+
+// delivers is for a publish of a type and a payload to a user.
+func delivers(t *testing.T, s *shell, m []string) {
+	r := listen(t, s.node, m[1], nil)
+	out := s.run("")
+	events, err := r.AwaitEvents(soon(t), 1)
+	if err != nil {
+		t.Fatalf("wait for the event: %v; the command printed\n%s", err, out)
+	}
+	if e := events[0]; e.Type != m[0] || string(e.Data) != m[2] {
+		t.Errorf("it was delivered as type %q and data %q", e.Type, e.Data)
+	}
+	for word, answer := range map[string]string{" req ": `"stream":"EVENTS"`, " --jetstream ": "Stored in Stream: EVENTS"} {
+		if strings.Contains(s.line, word) && !strings.Contains(out, answer) {
+			t.Errorf("it printed %q, want the acknowledgement", out)
+		}
+	}
+}
+
+func cutsUser(t *testing.T, s *shell, m []string) {
+	r, other := listen(t, s.node, m[0], nil), listen(t, s.node, "somebody", nil)
+	s.run("")
+	awaitCut(t, r)
+	if err := other.Err(); err != nil {
+		t.Errorf("another user was cut, too: %v", err)
+	}
+}
+
+func cutsSession(t *testing.T, s *shell, m []string) {
+	r, other := listen(t, s.node, "ann", stage.Claims{"jti": m[0]}), listen(t, s.node, "ann", stage.Claims{"jti": "another"})
+	s.run("")
+	awaitCut(t, r)
+	if err := other.Err(); err != nil {
+		t.Errorf("another session was cut, too: %v", err)
+	}
+}
+
+func cutsForAnHour(t *testing.T, s *shell, m []string) {
+	before := time.Now()
+	cutsSession(t, s, m)
+	answer, err := http.Get(s.node.AdminURL() + "/_weft/v1/blacklist/" + m[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var entry struct{ Expires time.Time }
+	if err := json.NewDecoder(answer.Body).Decode(&entry); err != nil {
+		t.Fatal(err)
+	}
+	if entry.Expires.Before(before.Add(59*time.Minute)) || entry.Expires.After(time.Now().Add(61*time.Minute)) {
+		t.Errorf("the entry ends at %v, want in an hour", entry.Expires)
+	}
+}
+
+// readsInput is for a put whose value, although it seems empty, is standard input.
+func readsInput(t *testing.T, s *shell, m []string) {
+	s.run("from standard input")
+	h := local.connect(t, Libraries()[0], s.node)
+	if got := h.do(Request{Op: OpGet, Bucket: "blacklist", Key: m[0]}).Entries; len(got) != 1 || got[0].Value != "from standard input" {
+		t.Errorf("the value is %+v, want what was on standard input", got)
+	}
+}
+
+// revoke puts an entry and waits until the node keeps to it.
+func (s *shell) revoke(session string) {
+	s.t.Helper()
+	r := listen(s.t, s.node, "ann", stage.Claims{"jti": session})
+	local.connect(s.t, Libraries()[0], s.node).do(Request{Op: OpPut, Bucket: "blacklist", Key: session, Value: "revoked"})
+	awaitCut(s.t, r)
+}
+
+func letsIn(t *testing.T, s *shell, m []string) {
+	s.revoke(m[0])
+	s.run("")
+	target := client.Target{URL: s.node.URL(), Token: stage.Token(t, "ann", stage.Claims{"jti": m[0]})}
+	for ctx := soon(t); ; {
+		c, err := client.Open(ctx, client.SSE, target)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("not let in again: %v", err)
+		}
+	}
+}
+
+func lists(t *testing.T, s *shell, _ []string) {
+	s.revoke("s9")
+	if out := s.run(""); strings.TrimSpace(out) != "s9" {
+		t.Errorf("it printed %q, want the entry", out)
+	}
+}
