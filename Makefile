@@ -12,10 +12,10 @@ export CGO_ENABLED := 0
 rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/... ./ratelog/... ./suggestion/...
 binary := bin/weft
 
-.PHONY: help build run cluster test lint unit e2e fault bench bench-edge docs clean prepare
+.PHONY: help build run cluster test check lint unit vulnerabilities e2e fault bench bench-edge docs clean prepare
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile bin/weft, statically
 	go build -o $(binary) ./cmd/weft
@@ -31,6 +31,8 @@ cluster: build ## the playground with three nodes behind HAProxy: kill one while
 
 test: prepare lint unit e2e ## all checks and all tests; installs what they need
 
+check: lint unit vulnerabilities ## before a commit: lint, unit and vulnerabilities
+
 lint: ## formatting, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then \
@@ -42,6 +44,9 @@ lint: ## formatting, go vet, staticcheck
 # go vet has run already. Many tests wait for elections, side by side.
 unit: ## tests beside the code, with the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -vet=off -timeout 8m -p 3 -parallel 6 $(rooms)
+
+vulnerabilities: ## govulncheck, when its database can be reached
+	@test/scripts/vulnerabilities.sh
 
 # Two packages at a time: both wait most of the time.
 e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser
@@ -63,8 +68,9 @@ bench-edge: build ## what connections and deliveries cost, beside plain servers 
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE))
 
-docs: ## write the reference of all keys into README.md
+docs: ## write the tables of all keys and all metrics into README.md
 	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update
+	go test ./cmd/weft -run TestREADMEHoldsTheTableOfAllMetrics -update
 
 clean: ## remove what was built
 	rm -rf bin

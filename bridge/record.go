@@ -55,6 +55,9 @@ const (
 	CauseRefused     Cause = "refused" // by the store, for good
 )
 
+// Causes are all of them.
+var Causes = []Cause{CauseNotJSON, CauseBadEvent, CauseNoAddressee, CauseAddressee, CauseType, CauseBinary, CauseTooLarge, CauseRefused}
+
 // A Refusal is the error of a record that cannot be placed.
 type Refusal struct {
 	Cause Cause

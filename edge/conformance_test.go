@@ -40,6 +40,7 @@ func TestEveryTransport(t *testing.T) {
 		run    func(t *testing.T, s *stack, kind string)
 	}{
 		{"an event arrives with its id and type", nil, caseEvent},
+		{"a connect is timed once", nil, caseConnectTime},
 		{"who comes back gets exactly what was missed", nil, caseResume},
 		{"several subjects share one cursor", nil, caseComposite},
 		{"history that is gone is one reset", func(_ *Config, js *jetstream.Config) { js.Events.MaxPerSubject = 5 }, caseTrimmed},
@@ -84,6 +85,22 @@ func (h heard) want(t *testing.T, kind, id, typ, data string) {
 	t.Helper()
 	if h.id != id || h.typ != typ || h.data != data {
 		t.Fatalf("%s: heard id %q type %q data %.80q, want %q %q %.80q", kind, h.id, h.typ, h.data, id, typ, data)
+	}
+}
+
+func caseConnectTime(t *testing.T, s *stack, kind string) {
+	c := s.connect(kind, visitor{token: s.token("ann", nil)})
+	c.opened()
+	id := s.store("user.ann", "", []byte(`{"n":1}`))
+	c.next().want(t, kind, id, "", `{"n":1}`)
+	s.eventually("all connects are timed", func() bool { // a poll connects again
+		timed := s.metric("weft_edge_connect_seconds", "transport", kind)
+		return timed > 0 && timed == s.metric("weft_edge_connects_total", "transport", kind)
+	})
+	s.notReady("the stream has gone")
+	s.connect(kind, visitor{token: s.token("ann", nil)}).ended()
+	if timed, let := s.metric("weft_edge_connect_seconds", "transport", kind), s.metric("weft_edge_connects_total", "transport", kind); timed > let {
+		t.Errorf("%v connects are timed, %v were let in", timed, let)
 	}
 }
 

@@ -98,6 +98,9 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		cfg: cfg, deps: deps, log: log, metrics: m, blame: newBlame(log, m.blame),
 		registry: session.NewRegistry(), admission: newAdmission(m.delayed), wheel: session.NewWheel(cfg.Public.Keepalive),
 	}
+	if err := showReady(reg, e.Ready); err != nil {
+		return nil, err
+	}
 	if e.gate, err = newGate(&cfg, reg); err != nil {
 		return nil, err
 	}

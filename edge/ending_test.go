@@ -129,7 +129,13 @@ func caseDrain(t *testing.T, s *stack, kind string) {
 }
 
 func caseNotReady(t *testing.T, s *stack, kind string) {
+	if s.metric("weft_edge_ready") != 1 {
+		t.Error("the metrics do not say that the node is ready")
+	}
 	s.notReady("the stream has gone")
+	if s.metric("weft_edge_ready") != 0 {
+		t.Error("the metrics say that the node is ready")
+	}
 	last := s.connect(kind, visitor{token: s.token("ann", nil)}).ended()
 	switch {
 	case kind == namePoll && (last.status != 503 || last.problem != "not_ready"),

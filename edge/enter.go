@@ -22,13 +22,17 @@ const waitReady = 2 * time.Second
 
 // events serves GET /_weft/v1/events.
 func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
+	read := time.Now()
+	if a, ok := w.(*answer); ok { // it may have waited for a goroutine
+		read = a.arrival.read
+	}
 	var t transport
 	for _, t = range e.list {
 		if t.speaks(r) {
 			break
 		}
 	}
-	err := e.visit(w, r, t)
+	err := e.visit(w, r, t, read)
 	if err == nil || r.Context().Err() != nil { // let in, or gone meanwhile
 		return
 	}
@@ -41,9 +45,9 @@ func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
 	t.refuse(w, r, p)
 }
 
-// visit finds out who asks for what, and lets them in. Its errors are problems
-// of visitors who were not.
-func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error {
+// visit finds out who asks for what, and lets them in; the request was read at
+// read. Its errors are problems of visitors who were not.
+func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read time.Time) error {
 	if t.name() != nameWebSocket && r.Header.Get("Sec-Websocket-Key") != "" {
 		return upgradeLost(w, r)
 	}
@@ -83,7 +87,7 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport) error 
 	}
 	t.serve(w, &visit{r: r, query: q, id: id, release: release, place: place, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
-		Since: time.Now().UTC(), Address: shown, Agent: r.UserAgent(),
+		Since: read.UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
 	return nil
 }

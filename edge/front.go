@@ -89,7 +89,8 @@ type arrival struct {
 	conn  *netpoll.Conn
 	peer  netip.AddrPort
 	guest *guest
-	asked bool // the head has been read
+	asked bool      // the head has been read
+	read  time.Time // when
 }
 
 // anew makes the connection wait for its next request.
@@ -126,7 +127,7 @@ func (a *arrival) Receive(b []byte) netpoll.Verdict {
 		a.got = append(a.got[:0], all...)
 		return netpoll.Go
 	}
-	a.asked = true
+	a.asked, a.read = true, time.Now()
 	a.conn.Patience(0)
 	head := string(all[:end])
 	a.got = bytes.Clone(all[end:])

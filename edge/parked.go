@@ -105,7 +105,9 @@ func (p *parked) Take() ([][]byte, bool) {
 // Wrote implements netpoll.Client.
 func (p *parked) Wrote(n int) {
 	p.counts.bytes.Add(float64(n))
-	p.q.Wrote()
+	if p.q.Wrote() {
+		p.counts.connected(p.s.About().Since)
+	}
 }
 
 // Receive implements netpoll.Client. Who follows over SSE has nothing to say.

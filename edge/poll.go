@@ -44,6 +44,8 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 	}
 	if err := t.follow(v, p.s, func() {}); err != nil {
 		p.s.End(session.Unfollowed(err))
+	} else {
+		t.counts.connected(v.about.Since)
 	}
 	switch a, ok := w.(*answer); {
 	case v.query.lastID == "": // its cursor is the answer

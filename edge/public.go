@@ -14,6 +14,12 @@ const (
 	pathConnections = "/_weft/v1/connections/"
 )
 
+// Names of plain requests, in metrics.
+const (
+	requestPublish = "publish"
+	requestChange  = "change"
+)
+
 // servePublic dispatches by the path as it was sent. An http.ServeMux would
 // answer an unclean path with a redirect.
 func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
@@ -28,11 +34,11 @@ func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
 	case path == pathEvents && r.Method == http.MethodGet:
 		e.events(w, r)
 	case path == pathEvents && r.Method == http.MethodPost:
-		e.request(w, r, "publish", e.publish(w, r))
+		e.request(w, r, requestPublish, e.publish(w, r))
 	case path == pathEvents:
 		notAllowed(w, "GET, POST")
 	case isConnection && r.Method == http.MethodPatch:
-		e.request(w, r, "change", e.patchConnection(w, r, connection))
+		e.request(w, r, requestChange, e.patchConnection(w, r, connection))
 	case isConnection:
 		notAllowed(w, "PATCH")
 	default:

@@ -163,6 +163,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	pump := session.NewPump(limit.hurry)
 	q := session.NewQueue(t.spelling(v), pump)
 	s := v.session(q, t.counts, nil)
+	pump.Opened = func() { t.counts.connected(v.about.Since) }
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return

@@ -251,7 +251,7 @@ func (s *stack) notReady(why string) {
 
 // metric is the value of a counter or gauge with these labels, in pairs; 0 when
 // there is none.
-func (s *stack) metric(name string, labels ...string) float64 {
+func (s *stack) metric(name string, labels ...string) (sum float64) {
 	s.t.Helper()
 	families, err := s.reg.Gather()
 	s.must(err)
@@ -268,8 +268,8 @@ func (s *stack) metric(name string, labels ...string) float64 {
 					continue series
 				}
 			}
-			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
-	return 0
+	return sum
 }

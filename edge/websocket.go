@@ -118,6 +118,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 	c := &dialogue{}
 	c.begin(t)
 	s := v.session(q, t.counts, c.alive)
+	pump.Opened = func() { t.counts.connected(v.about.Since) }
 	if err := t.enter(s); err != nil {
 		t.refuse(w, v.r, problem.Of(err))
 		return

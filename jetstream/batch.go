@@ -25,6 +25,7 @@ type batch struct {
 	events []Event
 	acks   []Ack
 	errs   []error
+	began  []time.Time // when each was sent first
 }
 
 // PublishAll stores several events in their order, 256 of them in flight. acks[i]
@@ -33,7 +34,7 @@ type batch struct {
 // only what was in flight just then may come before it. An event that is refused
 // for good holds nothing up.
 func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs []error) {
-	b := batch{node: n, events: events, acks: make([]Ack, len(events)), errs: make([]error, len(events))}
+	b := batch{node: n, events: events, acks: make([]Ack, len(events)), errs: make([]error, len(events)), began: make([]time.Time, len(events))}
 	if len(events) == 1 {
 		b.acks[0], b.errs[0] = n.Publish(ctx, events[0])
 		return b.acks, b.errs
@@ -140,6 +141,9 @@ func (b *batch) round(ctx context.Context, todo []int, window int) {
 func (b *batch) send(i int, reply string) error {
 	m := b.node.message(&b.events[i])
 	m.Reply = reply + "." + strconv.Itoa(i)
+	if b.began[i].IsZero() {
+		b.began[i] = time.Now()
+	}
 	b.errs[i] = fmt.Errorf("%w: no acknowledgement", ErrUnavailable)
 	if err := b.node.conn.PublishMsg(m); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -152,5 +156,7 @@ func (b *batch) answered(i int, m *nats.Msg) {
 		b.errs[i] = fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrNoResponders)
 		return
 	}
-	b.acks[i], b.errs[i] = b.node.parseAck(m.Data)
+	if b.acks[i], b.errs[i] = b.node.parseAck(m.Data); b.errs[i] == nil {
+		b.node.metrics.stored(b.began[i])
+	}
 }

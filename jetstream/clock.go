@@ -38,11 +38,14 @@ type clocks struct {
 	far map[string]bool // of each peer whether it was told to be far
 }
 
-func newClocks(log *slog.Logger, reg prometheus.Registerer) *clocks {
+// newClocks begins with the node itself, which is no different from itself: so
+// there is a series on a standalone node, too.
+func newClocks(self string, log *slog.Logger, reg prometheus.Registerer) *clocks {
 	c := &clocks{log: log, far: make(map[string]bool), skew: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "weft_jetstream_clock_skew_seconds",
-		Help: "How far the clock of another node is ahead of this node's; negative when it is behind."}, []string{"node"})}
+		Help: "How far the clock of another node is ahead of this node's; negative when it is behind. The node itself is at 0."}, []string{"node"})}
 	reg.MustRegister(c.skew)
+	c.skew.WithLabelValues(self)
 	return c
 }
 

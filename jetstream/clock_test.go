@@ -10,7 +10,7 @@ import (
 
 func TestClocksThatAreFarApartAreToldOnce(t *testing.T) {
 	var log record
-	c := newClocks(logAnd(t, &log), prometheus.NewRegistry())
+	c := newClocks("n1", logAnd(t, &log), prometheus.NewRegistry())
 	for _, skew := range []time.Duration{time.Second, -3 * time.Second, -2500 * time.Millisecond, -1500 * time.Millisecond, -2100 * time.Millisecond} {
 		c.note("n2", skew)
 	}

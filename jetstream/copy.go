@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"bytes"
+	"time"
 
 	"weft/jetstream/subject"
 )
@@ -16,6 +17,8 @@ type Copy struct {
 	Stamp    uint32 // see Stored.Stamp
 	Type     string // "" for none
 	Data     []byte
+	Source   Source    // see Stored.Origin
+	Since    time.Time // as well
 	// TypeErr says why the event must not be delivered.
 	TypeErr error
 	// Err is ErrForged when it is not the stream's own.
@@ -68,6 +71,7 @@ func (c *Copy) parse(m *rawMsg) {
 		return
 	}
 	c.Stamp = stamp(at)
+	c.Source, c.Since = origin(string(own.source), readStamp(string(at)))
 	if own.any {
 		c.Type, c.TypeErr = own.kind(c.Data)
 	}
@@ -119,6 +123,7 @@ func scanHeader(header []byte, see func(name, value []byte)) (ok bool) {
 type publisherHeader struct {
 	any                 bool
 	kinds, contentTypes [2][]byte
+	source              []byte
 }
 
 func (p *publisherHeader) see(name, value []byte) {
@@ -129,6 +134,10 @@ func (p *publisherHeader) see(name, value []byte) {
 		}
 	}
 	switch string(name) {
+	case headerSource:
+		if p.source == nil {
+			p.source = value
+		}
 	case HeaderType:
 		keep(&p.kinds[0])
 	case "Ce-Type":

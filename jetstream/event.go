@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Names of the headers that Weft itself reads and writes. CloudEvents
@@ -38,6 +39,11 @@ type Event struct {
 	// ID is the message id under which the stream drops duplicates within its
 	// window; the zero one is none.
 	ID MsgID
+	// Source is the way in, and Made when the event was made upstream, by the
+	// clock there; zero: that is not known. Both only say how old it is when it
+	// is delivered.
+	Source Source
+	Made   time.Time
 }
 
 // errUnreadable is the error of an event whose headers are malformed.

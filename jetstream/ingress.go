@@ -178,7 +178,7 @@ func (in *ingress) readHeader(e *Event, raw []byte) error {
 // stamps are the headers by which a stream says what a message is, and those of
 // the protocol.
 var stamps = []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending",
-	"Nats-UpTo-Sequence", "Nats-Last-Consumer", "Nats-Last-Stream", "Nats-Stream-Source", "Nats-Msg-Size", "Status", "Description"}
+	"Nats-UpTo-Sequence", "Nats-Last-Consumer", "Nats-Last-Stream", "Nats-Stream-Source", "Nats-Msg-Size", "Status", "Description", headerSource}
 
 func isStamp(name string) bool {
 	for _, s := range stamps {

@@ -21,6 +21,9 @@ type metrics struct {
 	oldest     prometheus.Gauge
 	pushedOut  prometheus.Counter
 	blacklist  prometheus.Gauge
+	store      prometheus.Histogram
+	leader     *prometheus.GaugeVec
+	lagging    *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -34,7 +37,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reg.MustRegister(g)
 		return g
 	}
-	return &metrics{
+	vector := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "weft_jetstream_" + name, Help: help}, labels)
+		reg.MustRegister(g)
+		return g
+	}
+	store := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "weft_jetstream_store_seconds",
+		Help:    "From when an event that came by HTTP, WebSocket or Kafka was sent to the store to its acknowledgement.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}})
+	reg.MustRegister(store)
+	m := &metrics{
+		store:      store,
+		leader:     vector("leader", "1 while this node leads the group: the cluster (meta), the stream or a bucket. A standalone node leads all.", "group"),
+		lagging:    vector("lagging_copies", "Copies on other nodes that are away or not current, of a group that this node leads; else 0.", "group"),
 		repairs:    counter("pipeline_repairs_total", "Times a pipeline stopped because the store did not take an event."),
 		restarts:   counter("server_restarts_total", "Restarts of the embedded server because its store was stuck."),
 		misses:     counter("misaddressed_total", "Messages published to subjects that cannot be stored."),
@@ -49,6 +64,33 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		last:       gauge("stream_last_sequence", "Newest sequence of the stream EVENTS."),
 		blacklist:  gauge("blacklist_entries", "Entries of the blacklist."),
 	}
+	for _, name := range groupNames {
+		m.leader.WithLabelValues(name)
+		m.lagging.WithLabelValues(name)
+	}
+	return m
+}
+
+// stored times an event that is acknowledged and was first sent at began.
+func (m *metrics) stored(began time.Time) { m.store.Observe(time.Since(began).Seconds()) }
+
+// measure shows what is read when it is asked for.
+func (n *Node) measure(reg prometheus.Registerer) {
+	show := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weft_jetstream_" + name, Help: help}, value))
+	}
+	show("links", "Other nodes that this one is linked to.", func() float64 { up, _ := n.links(); return float64(up) })
+	show("links_expected", "Other nodes that this one should be linked to.", func() float64 { _, all := n.links(); return float64(all) })
+	show("disk_floor_bytes", "Free space of the data folder below which events are refused (node.min_free).",
+		func() float64 { return float64(n.cfg.Node.MinFree) })
+	show("blacklist_staleness_seconds", "Age of the last proof that the node has every entry of the blacklist; NaN before the first one.",
+		func() float64 {
+			age, ok := n.blacklist.Staleness()
+			if !ok {
+				return math.NaN()
+			}
+			return age.Seconds()
+		})
 }
 
 func (m *metrics) stream(st *State) {
@@ -59,18 +101,4 @@ func (m *metrics) stream(st *State) {
 	if !st.Oldest.IsZero() {
 		m.oldest.Set(time.Since(st.Oldest).Seconds())
 	}
-}
-
-// staleness shows the age of the blacklist's mirror: NaN before it is known.
-func (m *metrics) staleness(reg prometheus.Registerer, b *Blacklist) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "weft_jetstream_blacklist_staleness_seconds",
-		Help: "Age of the last proof that the node has every entry of the blacklist.",
-	}, func() float64 {
-		age, ok := b.Staleness()
-		if !ok {
-			return math.NaN()
-		}
-		return age.Seconds()
-	}))
 }

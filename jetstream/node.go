@@ -86,11 +86,11 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.questions = newQuestions(cfg.Node.Name, log, n.metrics.busy.Inc)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
 	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
-	n.clocks = newClocks(log, reg)
+	n.clocks = newClocks(cfg.Node.Name, log, reg)
 	n.answerClocks()
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
 		gone: make(chan struct{}, 1), count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
-	n.metrics.staleness(reg, n.blacklist)
+	n.measure(reg)
 	n.streamID.Store(new(StreamID))
 	n.secret.Store(new(string))
 	n.members.expelled = make(chan error, 1)
@@ -184,6 +184,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 		n.tasks.Go(func() { n.compareClocks(run) })
 		n.tasks.Go(func() { n.watchTombstones(run) })
 	}
+	n.tasks.Go(func() { n.watchGroups(run) })
 	n.tasks.Go(func() { n.heal(run) })
 	publishers := n.srv.publishers()
 	heard := make(chan struct{}, len(publishers))

@@ -74,6 +74,7 @@ type pipeSlot struct {
 	event   Event
 	msg     *nats.Msg // nil: settled
 	mark    int64
+	began   time.Time  // when the event was put
 	answers chan error // set while the event is sent alone
 }
 
@@ -104,7 +105,7 @@ func (p *Pipeline) Put(ctx context.Context, e Event, mark int64) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	return p.enter(ctx, pipeSlot{event: e, msg: p.node.message(&e), mark: mark})
+	return p.enter(ctx, pipeSlot{event: e, msg: p.node.message(&e), mark: mark, began: time.Now()})
 }
 
 // Mark enters a record that makes no event, at its place in the order.
@@ -242,7 +243,9 @@ func (p *Pipeline) verdict(m *nats.Msg) error {
 var plainAck = []byte(`{"stream":"` + streamEvents + `",`)
 
 func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
-	if err != nil && p.cfg.Refused != nil {
+	if err == nil {
+		p.node.metrics.stored(s.began)
+	} else if p.cfg.Refused != nil {
 		p.cfg.Refused(s.event, s.mark, err)
 	}
 	s.msg, s.event = nil, Event{}

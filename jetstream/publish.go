@@ -43,8 +43,8 @@ type Ack struct {
 // id gets the stream's secret.
 func (n *Node) message(e *Event) *nats.Msg {
 	m := &nats.Msg{Subject: e.Subject, Data: e.Data}
-	if len(e.Header) > 0 || e.Type != "" || !e.ID.IsZero() {
-		m.Header = make(nats.Header, len(e.Header)+2)
+	if len(e.Header) > 0 || e.Type != "" || !e.ID.IsZero() || e.Source != SourceNATS {
+		m.Header = make(nats.Header, len(e.Header)+3)
 		for k, v := range e.Header {
 			m.Header[k] = []string{v}
 		}
@@ -56,6 +56,7 @@ func (n *Node) message(e *Event) *nats.Msg {
 		if !e.ID.IsZero() {
 			m.Header[HeaderMsgID] = []string{n.msgID(&e.ID, e.Subject)}
 		}
+		e.label(m.Header)
 	}
 	return m
 }
@@ -69,9 +70,19 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 	if err := n.opened(); err != nil {
 		return Ack{}, err
 	}
+	began := time.Now()
+	ack, err := n.insist(ctx, &e)
+	if err == nil {
+		n.metrics.stored(began)
+	}
+	return ack, err
+}
+
+// insist sends an event until it is taken, as far as that is safe.
+func (n *Node) insist(ctx context.Context, e *Event) (Ack, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
-	m := n.message(&e)
+	m := n.message(e)
 	for {
 		if n.disk.full() {
 			return Ack{}, ErrDiskFull

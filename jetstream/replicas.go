@@ -18,6 +18,9 @@ import (
 // buckets.
 const GroupMeta = "meta"
 
+// groupNames are those of all groups.
+var groupNames = []string{GroupMeta, streamEvents, bucketBlacklist, bucketRoutes, bucketNodes}
+
 // askTry bounds one question to the cluster that an operator waits for.
 const askTry = 2 * time.Second
 
@@ -52,10 +55,9 @@ func (n *Node) Groups(ctx context.Context) []Group {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTry)
 	defer cancel()
-	names := []string{GroupMeta, streamEvents, bucketBlacklist, bucketRoutes, bucketNodes}
-	groups := make([]*Group, len(names))
+	groups := make([]*Group, len(groupNames))
 	var asking sync.WaitGroup
-	for i, name := range names {
+	for i, name := range groupNames {
 		asking.Go(func() { groups[i] = n.group(ctx, name) })
 	}
 	asking.Wait()

@@ -131,8 +131,7 @@ func (s *Stored) Time() time.Time {
 	if !s.stored.IsZero() {
 		return s.stored
 	}
-	t, _ := time.Parse(time.RFC3339Nano, last(s.Header, "Nats-Time-Stamp"))
-	return t
+	return readStamp(last(s.Header, "Nats-Time-Stamp"))
 }
 
 func last(h nats.Header, key string) string {

@@ -51,12 +51,19 @@ type Ingest struct {
 	events *prometheus.CounterVec
 }
 
+// outcomes are all values of the label outcome.
+var outcomes = []string{"stored", "duplicate", "bad_event", "bad_request", "bad_subject", "disk_full", "forbidden", "limit",
+	"store_unavailable", "too_large", "unsupported_type"}
+
 // New makes an ingest.
 func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Ingest {
 	i := &Ingest{cfg: cfg, store: store, events: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weft_ingest_events_total",
 		Help: "Events published by HTTP and WebSocket; outcome is stored, duplicate, or the code of what went wrong.",
 	}, []string{"outcome"})}
+	for _, outcome := range outcomes {
+		i.events.WithLabelValues(outcome)
+	}
 	i.budget.free.Store(int64(cfg.BodiesLimit))
 	reg.MustRegister(i.events)
 	return i

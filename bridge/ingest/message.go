@@ -125,7 +125,7 @@ func (m *message) add(e jetstream.Event, a cloudevent.Attributes) error {
 		return tooMany()
 	}
 	for _, s := range subjects {
-		e.Subject, e.Header = s, m.header
+		e.Subject, e.Header, e.Source = s, m.header, jetstream.SourceHTTP
 		if a.ID != "" {
 			e.ID = m.publisher.EventID(a.Source, a.ID)
 		}

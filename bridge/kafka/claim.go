@@ -65,6 +65,7 @@ func (c *claim) run(ctx context.Context) {
 	defer func() { _ = c.pipe.Close() }() // after Abandon nothing is left to fail
 	defer context.AfterFunc(c.lease.ctx, c.pipe.Abandon)()
 	c.beginAtNewest()
+	c.beginAtOldest()
 	c.metrics.lag.add(c) // from here on watch looks at it
 	defer c.metrics.lag.remove(c)
 	c.read(ctx)
@@ -165,6 +166,10 @@ func (c *claim) prepare(m *sarama.ConsumerMessage) *task {
 	}
 	t.events, t.err = c.source.rule.Events(&rec)
 	for i := range t.events {
+		t.events[i].Source = jetstream.SourceKafka
+		if m.Timestamp.UnixMilli() > 0 {
+			t.events[i].Made = m.Timestamp
+		}
 		t.events[i].ID = jetstream.RecordID(c.opts.Kafka.Name, c.topic, c.partition, m.Offset)
 	}
 	return t

@@ -67,7 +67,7 @@ type source struct {
 
 // New makes a consumer. It does not connect.
 func New(opts Options, store Store, log *slog.Logger, reg prometheus.Registerer) (*Consumer, error) {
-	c := &Consumer{opts: opts, store: store, log: log, metrics: newMetrics(reg), sources: map[string]*source{}}
+	c := &Consumer{opts: opts, store: store, log: log, metrics: newMetrics(opts.Kafka.Sources, reg), sources: map[string]*source{}}
 	c.trouble = newTrouble(log, time.Now)
 	c.quiet = ratelog.New(log, time.Now)
 	for _, s := range opts.Kafka.Sources {

@@ -71,12 +71,12 @@ func (d *deadLetters) write(ctx context.Context, topic string, m *sarama.Consume
 		switch {
 		case err == nil:
 			d.found(topic)
-			d.metrics.letters.WithLabelValues(topic, "written").Inc()
+			d.metrics.letters.WithLabelValues(topic, letterWritten).Inc()
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case d.final(topic, err):
-			d.metrics.letters.WithLabelValues(topic, "refused").Inc()
+			d.metrics.letters.WithLabelValues(topic, letterRefused).Inc()
 			return err
 		}
 		d.quiet.Warn("dead letter away "+topic, "the dead-letter topic is away; the partition waits", "dead_letter", topic, "err", err)

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/bridge"
 )
 
 // Outcomes of a record, the values of the label outcome.
@@ -26,7 +28,15 @@ type metrics struct {
 	lag       *lag
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// Results of a dead letter, the values of the label result.
+const (
+	letterWritten = "written"
+	letterRefused = "refused"
+)
+
+// newMetrics makes all series that can be known of the sources, so that each is at
+// 0 before it rises: what is not there has no rate.
+func newMetrics(sources []bridge.Source, reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_kafka_records_total",
 			Help: "Records read from Kafka, by topic and by what became of them."}, []string{"topic", "outcome"}),
@@ -39,6 +49,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lag: &lag{claims: map[*claim]struct{}{}, desc: prometheus.NewDesc("weft_kafka_lag_records",
 			"Records of a claimed partition that are not yet settled: high water mark less next offset to commit.",
 			[]string{"topic", "partition"}, nil)},
+	}
+	for _, s := range sources {
+		for _, outcome := range []string{outcomePlaced, outcomeKnown, outcomeUnplaced, outcomeTombstone, outcomeExpired} {
+			m.records.WithLabelValues(s.Topic, outcome)
+		}
+		for _, cause := range bridge.Causes {
+			m.unplaced.WithLabelValues(s.Topic, string(cause))
+		}
+		if s.DeadLetter != "" {
+			m.letters.WithLabelValues(s.DeadLetter, letterWritten)
+			m.letters.WithLabelValues(s.DeadLetter, letterRefused)
+		}
 	}
 	reg.MustRegister(m.records, m.unplaced, m.letters, m.joined, m.lag)
 	return m

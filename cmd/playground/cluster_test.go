@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 )
@@ -28,15 +27,7 @@ func card(node, rest string) string { return ".seat[data-node=" + node + "] " + 
 // The demonstration, with the real binary, a real load balancer and a real
 // browser: the leader is killed, and started again, while events flow.
 func TestWhoeverFollowsTheClusterMissesNothing(t *testing.T) {
-	p, err := open(t.Context(), options{wish: anyPort, members: anyMembers()}, slog.New(slog.NewTextHandler(t.Output(), nil)), t.Output())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := p.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	}()
+	p := openPlayground(t, options{wish: anyPort, members: anyMembers()})
 	b := openBrowser(t)
 	const patience = 40 * time.Second
 

@@ -30,18 +30,25 @@ func endings(user string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("%s")].filter((e) => e.textContent.includes("revoked") && e.textContent.startsWith("ended")).length`, tab(user, ".note.bad"))
 }
 
-// The story of the page, told with the real binary and a real browser: each
-// transport once, each way in once.
-func TestWhoComesBackMissesNothingAndWhoIsRevokedStaysOut(t *testing.T) {
-	p, err := open(t.Context(), options{wish: anyPort}, slog.New(slog.NewTextHandler(t.Output(), nil)), t.Output())
+// openPlayground opens one with the real binary that ends with the test.
+func openPlayground(t *testing.T, o options) *playground {
+	t.Helper()
+	p, err := open(t.Context(), o, slog.New(slog.NewTextHandler(t.Output(), nil)), t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
-	}()
+	})
+	return p
+}
+
+// The story of the page, told with the real binary and a real browser: each
+// transport once, each way in once.
+func TestWhoComesBackMissesNothingAndWhoIsRevokedStaysOut(t *testing.T) {
+	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 
 	for _, c := range []struct{ transport, via string }{{"sse", viaKafka}, {"websocket", viaNATS}, {"poll", viaHTTP}} {
@@ -90,6 +97,40 @@ func TestWhoComesBackMissesNothingAndWhoIsRevokedStaysOut(t *testing.T) {
 				t.Errorf("%s: %s %s, want 0", c.transport, fact, got)
 			}
 		}
+	}
+}
+
+// A new token is for the next connection: the one that is open has the old one still.
+func TestRevokeTokenTakesTheTokenThatTheConnectionUses(t *testing.T) {
+	p := openPlayground(t, options{wish: anyPort})
+	b := openBrowser(t)
+	b.open("http://" + p.addrs.Page)
+	for _, transport := range []string{"sse", "websocket", "poll"} {
+		b.click(tab("ann", "label:has([value="+transport+"])"))
+		b.await(transport+" connects", is("ann", "open"))
+		b.click(tab("ann", ".renew"))
+		b.await("the new token waits", text("ann", ".note")+` === "new token, for the next connection"`)
+		tokens := strings.Split(b.eval(text("ann", ".session")), ", then ")
+		if len(tokens) != 2 || tokens[0] == tokens[1] {
+			t.Fatalf("%s: the page shows the tokens %q", transport, tokens)
+		}
+		b.click(tab("ann", ".revoke"))
+		b.await(transport+" is cut", is("ann", "ended")+" && "+text("ann", ".state b")+` === "closed: revoked"`)
+		b.click(tab("ann", ".connect"))
+		b.await("she is back with the new one", is("ann", "open"))
+		if got := b.eval(text("ann", ".session")); got != tokens[1] {
+			t.Errorf("%s: she is back with %q, want %q", transport, got, tokens[1])
+		}
+		b.click(tab("ann", ".connect")) // without a connection it takes what is held
+		b.await("she drops", is("ann", "closed"))
+		b.click(tab("ann", ".revoke"))
+		b.await("it is being revoked", text("ann", ".note")+` === "revoking token `+tokens[1]+`"`)
+		b.click(tab("ann", ".connect"))
+		b.await("she is refused", is("ann", "ended"))
+		b.click(tab("ann", ".renew"))
+		b.await("she has another", text("ann", ".note")+` === "new token"`)
+		b.click(tab("ann", ".connect"))
+		b.await("she is back", is("ann", "open"))
 	}
 }
 

@@ -2,24 +2,13 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"weft/bridge"
-	"weft/bridge/ingest"
-	"weft/bridge/kafka"
-	"weft/config"
-	"weft/edge"
-	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/jetstream"
-	"weft/jetstream/feed"
 )
 
 func readme(t *testing.T) string {
@@ -29,55 +18,6 @@ func readme(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// registered lists the metrics of a node with all its parts. None is opened.
-func registered(t *testing.T) map[string]bool {
-	t.Helper()
-	c := config.Default()
-	c.Auth.Issuers = []auth.Issuer{{JWKS: "https://id.example.com/keys"}}
-	c.Kafka.Brokers = []string{"localhost:9092"}
-	c.Kafka.Sources = []bridge.Source{{Topic: "orders", To: []string{"user.{key}"}}}
-	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	node := jetstream.New(c.JetStream(), log, reg)
-	hub := feed.New(node, log, reg)
-	entrance := ingest.New(c.Ingest, node, reg)
-	if _, err := kafka.New(kafka.Options{Kafka: c.Kafka, MaxAge: c.Events.MaxAge}, kafka.StoreOf(node), log, reg); err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := auth.New(c.Auth, log, reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	deps := edge.Deps{Node: node, Hub: hub, Verifier: verifier, Ingest: entrance, Ready: node.Ready, Gatherer: reg}
-	if _, err := edge.New(c.Edge(), deps, log, reg); err != nil {
-		t.Fatal(err)
-	}
-	descriptions := make(chan *prometheus.Desc)
-	go func() {
-		defer close(descriptions)
-		reg.Describe(descriptions)
-	}()
-	names, name := map[string]bool{}, regexp.MustCompile(`fqName: "([a-z_]+)"`)
-	for d := range descriptions {
-		if m := name.FindStringSubmatch(d.String()); m != nil {
-			names[m[1]] = true
-		}
-	}
-	return names
-}
-
-func TestREADMENamesMetricsThatExist(t *testing.T) {
-	names := registered(t)
-	named := regexp.MustCompile("`(weft_(?:admit|auth|edge|feed|ingest|jetstream|kafka)_[a-z_]+)`").FindAllStringSubmatch(readme(t), -1)
-	if len(named) == 0 {
-		t.Fatal("README names no metric")
-	}
-	for _, m := range named {
-		if !names[m[1]] {
-			t.Errorf("README names %s, and there is no such metric", m[1])
-		}
-	}
 }
 
 func TestREADMEHasEachEndingAsItIsSpelt(t *testing.T) {

@@ -30,6 +30,9 @@ type Limits struct {
 	ConnectsPerSecond int `yaml:"connects_per_second"`
 }
 
+// limitNames are the keys of Limits.
+var limitNames = []string{"connections", "per_user", "per_address", "connects_per_second"}
+
 // A LimitError says which limit was reached. Its text is safe to show.
 type LimitError struct {
 	Limit string // the key: connections, per_user, per_address or connects_per_second
@@ -77,6 +80,9 @@ func NewLimiter(limits Limits, reg prometheus.Registerer) (*Limiter, error) {
 			Name: "weft_admit_refusals_total",
 			Help: "Connections that were refused, by the limit that was reached.",
 		}, []string{"limit"}),
+	}
+	for _, limit := range limitNames {
+		l.refused.WithLabelValues(limit)
 	}
 	if n := limits.ConnectsPerSecond; n > 0 {
 		l.rate = rate.NewLimiter(rate.Limit(n), n)

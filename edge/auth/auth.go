@@ -71,6 +71,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Verifier, er
 			Help: "Tokens that were checked, by result: ok, cached, invalid, expired or not_ready.",
 		}, []string{"result"}),
 	}
+	for _, r := range results {
+		v.verified.WithLabelValues(r)
+	}
 	m := newJWKSMetrics()
 	for _, ic := range cfg.Issuers {
 		v.issuers = append(v.issuers, v.newIssuer(ic, m))

@@ -41,6 +41,9 @@ func notReady(format string, args ...any) error {
 	return &Error{Kind: ErrNotReady, Detail: fmt.Sprintf(format, args...)}
 }
 
+// results are all outcomes, as the metric names them.
+var results = []string{"ok", "cached", "invalid", "expired", "not_ready"}
+
 // result names an outcome for the metric.
 func result(err error) string {
 	switch {

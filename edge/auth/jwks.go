@@ -80,6 +80,7 @@ func newJWKS(address string, every time.Duration, log *slog.Logger, m *jwksMetri
 		want: make(chan struct{}, 1), misses: rate.NewLimiter(rate.Every(missGap), missBurst),
 	}
 	j.over.Store(new(make(chan struct{})))
+	m.begin(name)
 	return j
 }
 
@@ -261,11 +262,18 @@ func newJWKSMetrics() *jwksMetrics {
 		}, []string{"jwks", "result"}),
 		loaded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "weft_auth_jwks_loaded_timestamp_seconds",
-			Help: "When the last good fetch of a JWKS URL began, in Unix seconds.",
+			Help: "When the last good fetch of a JWKS URL began, in Unix seconds; 0: there was none.",
 		}, []string{"jwks"}),
 	}
 }
 
 func (m *jwksMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.fetches, m.loaded}
+}
+
+// begin makes the series of a URL, by its name.
+func (m *jwksMetrics) begin(name string) {
+	m.fetches.WithLabelValues(name, "ok")
+	m.fetches.WithLabelValues(name, "error")
+	m.loaded.WithLabelValues(name)
 }

@@ -7,7 +7,9 @@ package problem
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -64,6 +66,9 @@ var statuses = map[Code]int{
 	UpstreamTimeout:     http.StatusGatewayTimeout,
 	Internal:            http.StatusInternalServerError,
 }
+
+// Codes are all codes, in order.
+func Codes() []Code { return slices.Sorted(maps.Keys(statuses)) }
 
 // A Problem is an error that may be shown to a client.
 type Problem struct {

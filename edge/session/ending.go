@@ -31,7 +31,7 @@ const (
 	NotReady
 	// Isolated: the node is cut off from the majority of its cluster.
 	Isolated
-	causes
+	Causes // how many there are
 )
 
 // An Ending is how a cause is spelt.
@@ -52,7 +52,7 @@ type Ending struct {
 	Cut bool
 }
 
-var endings = [causes]Ending{
+var endings = [Causes]Ending{
 	Left:         {Reason: "left", Close: 1001, Cut: true},
 	Expired:      {Reason: "expired", Reconnect: true, Close: 4401, Code: problem.TokenExpired, Detail: "the token has expired; come back with a new one"},
 	Revoked:      {Reason: "revoked", Close: 4403, Code: problem.TokenRevoked, Detail: "the token was revoked", Cut: true},

@@ -6,6 +6,8 @@ import "context"
 type Pump struct {
 	wake  chan struct{}
 	hurry func(Cause)
+	// Opened, if it is there, is called when weft.open is written.
+	Opened func()
 }
 
 // NewPump makes a pump. hurry makes a write that is stuck come back soon.
@@ -36,7 +38,9 @@ func (p *Pump) Run(ctx context.Context, q *Queue, write func(frames [][]byte) er
 		if len(frames) > 0 {
 			err = write(frames)
 		}
-		q.Wrote()
+		if q.Wrote() && err == nil && p.Opened != nil {
+			p.Opened()
+		}
 		if err != nil || last {
 			return err
 		}

@@ -45,8 +45,15 @@ type Queue struct {
 	skipped *skipped // nil when nothing was, since the last id
 	granted uint8    // frames of a replay that may exceed the limit
 	ended   bool
+	opening uint8 // how far weft.open is on its way
 	beats   uint8 // keep-alives; begins anywhere, so that those who came together are not all asked at once
 }
+
+// How far weft.open is on its way.
+const (
+	openQueued = iota + 1
+	openTaken
+)
 
 // skipped is the newest event that was filtered, and where the client stands with
 // it; "" for the event's own id.
@@ -103,6 +110,9 @@ func (q *Queue) Opened(s *Session, o feed.Opened) {
 		data = wire.AppendString(data, sub)
 	}
 	member(`],"resume":`, o.Resume)
+	q.mu.Lock()
+	q.opening = openQueued
+	q.mu.Unlock()
 	q.put(slack, nil, q.spelling.Format.Control(o.ID, wire.TypeOpen, append(data, '}')))
 }
 
@@ -277,18 +287,26 @@ func (q *Queue) Take() (frames [][]byte, last bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	frames = q.frames
+	if q.opening == openQueued && len(frames) > 0 && !q.ended {
+		q.opening = openTaken
+	}
 	q.frames, q.writing, q.pending = nil, q.pending, 0
 	return frames, q.ended
 }
 
-// Wrote tells that all that was taken is written, or never will be.
-func (q *Queue) Wrote() {
+// Wrote tells that all that was taken is written, or never will be. It reports,
+// once, whether weft.open was part of it.
+func (q *Queue) Wrote() (opened bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.opening == openTaken {
+		q.opening, opened = 0, true
+	}
 	if q.writing > 0 { // otherwise what came meanwhile may be there
 		q.writing, q.single[0] = 0, nil
 	}
 	if q.pending <= q.spelling.Limit/2 {
 		q.opened()
 	}
+	return opened
 }

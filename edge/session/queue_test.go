@@ -210,7 +210,7 @@ func TestASkippedEventIsToldByTheNextKeepalive(t *testing.T) {
 
 func TestEveryCauseIsSpelt(t *testing.T) {
 	seen := map[string]Cause{}
-	for c := range causes {
+	for c := range Causes {
 		e := c.Ending()
 		if e.Reason == "" || e.Close < 1000 || e.Code != "" && e.Detail == "" {
 			t.Errorf("cause %d: %+v", c, e)

@@ -123,6 +123,9 @@ func (f *feed) handLocked(m *Message) {
 	if m.dropped {
 		f.hub.metrics.dropped.Inc()
 	}
+	if len(f.links) > 0 {
+		f.hub.metrics.delivered(m)
+	}
 	m.crowd.Store(int32(len(f.links)))
 	for _, l := range f.links {
 		l.take(m)

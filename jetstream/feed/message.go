@@ -3,6 +3,7 @@ package feed
 import (
 	"bytes"
 	"sync/atomic"
+	"time"
 
 	"weft/jetstream"
 )
@@ -18,8 +19,10 @@ type Message struct {
 	Data    []byte
 	Seq     uint64
 
+	since    int64  // when its age counts from, Unix nanoseconds; 0: not known
 	previous uint64 // sequence of the subject's message before, as the stream said
 	stream   jetstream.StreamID
+	source   jetstream.Source
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
 	crowd    atomic.Int32
 	stamp    uint32 // see jetstream.Stored.Stamp
@@ -29,7 +32,10 @@ type Message struct {
 
 // messageOf makes a message of a copy, whose subject is known.
 func messageOf(c *jetstream.Copy, subject string, stream jetstream.StreamID) *Message {
-	m := &Message{Subject: subject, Type: c.Type, Data: bytes.Clone(c.Data), Seq: c.Seq, previous: c.Previous, stamp: c.Stamp, stream: stream}
+	m := &Message{Subject: subject, Type: c.Type, Data: bytes.Clone(c.Data), Seq: c.Seq, previous: c.Previous, stamp: c.Stamp, stream: stream, source: c.Source}
+	if !c.Since.IsZero() {
+		m.since = c.Since.UnixNano()
+	}
 	if c.TypeErr != nil {
 		m.Type, m.dropped = "", true
 	}
@@ -38,6 +44,10 @@ func messageOf(c *jetstream.Copy, subject string, stream jetstream.StreamID) *Me
 
 func newMessage(s *jetstream.Stored, stream jetstream.StreamID) *Message {
 	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stamp: s.Stamp(), stream: stream}
+	var since time.Time
+	if m.source, since = s.Origin(); !since.IsZero() {
+		m.since = since.UnixNano()
+	}
 	var err error
 	if m.Type, err = jetstream.TypeOf(s); err != nil {
 		m.Type, m.dropped = "", true

@@ -1,8 +1,15 @@
 package feed
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream"
+)
 
 type metrics struct {
+	ages                                      [jetstream.Sources]prometheus.Observer
 	feeds, floor                              prometheus.Gauge
 	gaps, recovered, rereads, retries, breaks prometheus.Counter
 	dropped, replays, exact, resets, forged   prometheus.Counter
@@ -19,7 +26,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reg.MustRegister(g)
 		return g
 	}
-	return &metrics{
+	ages := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "weft_feed_event_age_seconds",
+		Help: "Age of an event when it is handed to the connections of this node, once for each subject or wildcard that they follow. " +
+			"It counts from the record's timestamp for kafka, from when it was stored for http and nats; replays do not count.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}}, []string{"source"})
+	reg.MustRegister(ages)
+	m := &metrics{
 		feeds:     gauge("feeds", "Subjects that connections of this node follow."),
 		floor:     gauge("safe_sequence", "Sequence up to which everything has been handed on."),
 		gaps:      counter("gaps_total", "Gaps noticed in a subject and filled from the store."),
@@ -32,5 +44,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		replays:   counter("replays_total", "Subjects of returning clients that history was read for."),
 		exact:     counter("current_total", "Subjects of returning clients that had missed nothing."),
 		resets:    counter("resets_total", "Resets told to clients."),
+	}
+	for s := range jetstream.Sources {
+		m.ages[s] = ages.WithLabelValues(s.String())
+	}
+	return m
+}
+
+// delivered times an event on its way to connections. Clocks may be apart.
+func (m *metrics) delivered(e *Message) {
+	if e.since > 0 {
+		m.ages[e.source].Observe(max(0, time.Duration(time.Now().UnixNano()-e.since).Seconds()))
 	}
 }

@@ -4,8 +4,9 @@
 # tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's,
 # Node.js and Python for the NATS clients, which natsclients.sh installs. Quiet and
 # quick when everything is there. On other systems it says what is missing and leaves
-# the installing to you.
+# the installing to you. promtool is put into the cache folder.
 set -eu
+here=$(dirname "$0")
 
 missing=
 need() { # need <package> <command or file>...: any one of them will do
@@ -37,9 +38,13 @@ need npm npm
 need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 
-natsclients=$(dirname "$0")/natsclients.sh
+rest() { # what is no package of the system
+	"$here/promtool.sh" >/dev/null
+	"$here/natsclients.sh" >/dev/null
+}
 if [ -z "$missing" ]; then
-	exec "$natsclients" >/dev/null
+	rest
+	exit 0
 fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -73,4 +78,4 @@ if ! {
 	echo "prepare: error: could not install$missing" >&2
 	exit 1
 fi
-"$natsclients" >/dev/null
+rest

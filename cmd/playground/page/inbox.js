@@ -13,8 +13,9 @@ export class Inbox extends EventTarget {
   resets = 0;
   missed = 0;
   lastId = "";
-  token = null;
+  token = null; // what the next connection uses
   #setup; #root; #connection = null; #reason = "";
+  #used = null; // the token of the connection
   #subjects = [];
   #pending = new Set(); // events sent from this page that have not arrived
   #away = null;         // those of them that were sent before we came back
@@ -32,7 +33,7 @@ export class Inbox extends EventTarget {
     root.setAttribute("aria-label", `${this.name}’s tab`);
     this.#find(".avatar").textContent = this.name[0];
     this.#find("h2").textContent = this.name;
-    this.#find(".events").setAttribute("aria-label", `Events of ${this.name}`);
+    this.#find(".log").setAttribute("aria-label", `Events of ${this.name}`);
     for (const radio of root.querySelectorAll("input[type=radio]")) {
       radio.name = "transport-" + user;
       radio.checked = radio.value === kind;
@@ -57,10 +58,11 @@ export class Inbox extends EventTarget {
     this.missed = 0;
     this.#away = back ? new Set(this.#pending) : null;
     this.#note = null;
+    this.#used = this.token;
     this.#connection = open({
       kind: this.kind,
       url: this.#setup.events,
-      token: this.token.token,
+      token: this.#used.token,
       subjects: [this.#setup.topic.subject],
       types: this.#setup.types,
       lastId: this.lastId,
@@ -87,9 +89,11 @@ export class Inbox extends EventTarget {
     this.#line("connection dropped");
   }
 
+  // revoke takes away what the connection uses; without one, what the next would.
   async revoke() {
-    this.#line(`revoking token ${this.token.session}`);
-    await call("revoke", { session: this.token.session });
+    const { session } = this.#connection ? this.#used : this.token;
+    this.#line(`revoking token ${session}`);
+    await call("revoke", { session });
   }
 
   async renew() {
@@ -186,6 +190,12 @@ export class Inbox extends EventTarget {
     return li;
   }
 
+  // The connection keeps its token when there is a new one.
+  #tokens() {
+    const next = this.token?.session ?? "none yet";
+    return this.#connection && this.#used !== this.token ? `${this.#used.session}, then ${next}` : next;
+  }
+
   #become(state, reason = "") {
     this.state = state;
     this.#reason = reason ?? "";
@@ -210,7 +220,7 @@ export class Inbox extends EventTarget {
     put(".twice", String(this.twice));
     this.#find(".twice").classList.toggle("wrong", this.twice > 0);
     put(".resets", String(this.resets));
-    put(".session code", this.token?.session ?? "none yet");
+    put(".session code", this.#tokens());
     this.dispatchEvent(new Event("change"));
   }
 }
