@@ -52,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lagging:    vector("lagging_copies", "Copies on other nodes that are away or not current, of a group that this node leads; else 0.", "group"),
 		repairs:    counter("pipeline_repairs_total", "Times a pipeline stopped because the store did not take an event."),
 		restarts:   counter("server_restarts_total", "Restarts of the embedded server because its store was stuck."),
-		misses:     counter("misaddressed_total", "Messages published to subjects that cannot be stored."),
+		misses:     counter("misaddressed_total", "Messages of NATS publishers that were refused: misaddressed, too large, or with headers of the stream."),
 		incomplete: counter("asks_incomplete_total", "Questions to the nodes that not every member of the cluster answered."),
 		busy:       counter("asks_refused_total", "Questions of nodes that were refused because too many came at once."),
 		diskFree:   gauge("disk_free_bytes", "Free space of the data folder."),
