@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ const (
 	rawFlushAt = 32 << 10
 	// maxLine bounds a line of the protocol.
 	maxLine = 64 << 10
+	// dialTry bounds a try to reach the own client port.
+	dialTry = time.Second
 )
 
 var (
@@ -54,7 +57,7 @@ type rawMsg struct {
 // dialRaw connects as a user of this process. It hears nothing of what it sends
 // itself.
 func dialRaw(e *embedded, user, name string) (*rawConn, error) {
-	conn, err := e.InProcessConn()
+	conn, err := e.dial()
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +67,22 @@ func dialRaw(e *embedded, user, name string) (*rawConn, error) {
 		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
 	}
 	return c, nil
+}
+
+// dial connects to the server: over its client port, if that can be reached, else by
+// the pipe within the process. Into the pipe the server writes each of its buffers by
+// itself, of which most hold one message; a socket takes hundreds at once.
+func (e *embedded) dial() (net.Conn, error) {
+	if u, err := url.Parse(e.clientURL()); err == nil {
+		host := u.Hostname()
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+			host = "localhost"
+		}
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, u.Port()), dialTry); err == nil {
+			return conn, nil
+		}
+	}
+	return e.InProcessConn()
 }
 
 func newRawConn(conn net.Conn) *rawConn {
