@@ -9,7 +9,7 @@ SHELL := /bin/bash
 # detector agree on that, so they share what is compiled.
 export CGO_ENABLED := 0
 
-rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/... ./ratelog/... ./suggestion/...
+rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
 binary := bin/weft
 
 .PHONY: help build run cluster test check lint unit vulnerabilities e2e fault bench bench-edge docs clean prepare

@@ -13,7 +13,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
-	"weft/suggestion"
+	"weft/config/suggestion"
 )
 
 // A document reads one YAML text into the structs of a configuration. It goes

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"weft/suggestion"
+	"weft/config/suggestion"
 )
 
 // Variables of the command line that stand for a flag and not for a key.

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/edge/problem"
-	"weft/ratelog"
+	"weft/jetstream/ratelog"
 )
 
 // Causes of what strangers can make a node say, beside the codes of problems.

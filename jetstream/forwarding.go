@@ -121,8 +121,9 @@ func (f *forwarding) settleLocked() {
 	}
 }
 
-// passAnswers passes acknowledgements on until the store's connection fails.
-func (f *forwarding) passAnswers() error {
+// passAnswers passes acknowledgements on until the store's connection fails. It tells
+// refused what was not stored.
+func (f *forwarding) passAnswers(refused func(error)) error {
 	f.store.beforeRead = func() { _ = f.client.flush() } // next fails as well then
 	var reply []byte
 	for {
@@ -139,31 +140,37 @@ func (f *forwarding) passAnswers() error {
 		if err != nil || err2 != nil || p >= forwardWindow {
 			continue
 		}
-		if reply = f.settle(p, e, reply[:0]); len(reply) == 0 {
-			continue
-		}
-		if isNobody(&m) {
+		var ok bool
+		switch reply, ok = f.settle(p, e, reply[:0]); {
+		case !ok:
+		case isNobody(&m):
+			refused(errNoLeader)
 			f.refuse(reply, errNoLeader)
-		} else {
+		default:
+			if !bytes.HasPrefix(m.data, freshAck) {
+				if err := kvAck(m.data); err != nil {
+					refused(err)
+				}
+			}
 			f.answer(reply, m.data)
 		}
 	}
 }
 
-// settle takes a message out of the ring and appends to b whom to tell: nobody, when
-// its time is over.
-func (f *forwarding) settle(place, epoch uint64, b []byte) []byte {
+// settle takes a message out of the ring and appends to b whom to tell. It is not ok
+// when the time of the message is over.
+func (f *forwarding) settle(place, epoch uint64, b []byte) (whom []byte, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &f.ring[place]
 	if !s.open || s.epoch != epoch {
-		return b
+		return b, false
 	}
 	s.open = false
 	if place == f.oldest%forwardWindow {
 		f.settleLocked()
 	}
-	return append(b, s.reply...)
+	return append(b, s.reply...), true
 }
 
 // answer tells a publisher, if it wants to know. An error shows on the next read.

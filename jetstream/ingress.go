@@ -39,14 +39,13 @@ const (
 type ingress struct {
 	node      *Node
 	from      publisher
-	refused   func(error)
 	listening func()
 }
 
 // runIngress serves a publisher until ctx ends. It calls listening when the
 // publisher is heard, once more after each interruption.
 func (n *Node) runIngress(ctx context.Context, from publisher, listening func()) {
-	in := &ingress{node: n, from: from, refused: n.refusals(from.name), listening: listening}
+	in := &ingress{node: n, from: from, listening: listening}
 	for ctx.Err() == nil {
 		if err := in.serve(ctx); err != nil && ctx.Err() == nil {
 			n.log.Debug("read what a publisher sends", "publisher", from.name, "err", err)
@@ -83,7 +82,7 @@ func (in *ingress) serve(ctx context.Context) error {
 	})()
 	answered := make(chan error, 1)
 	go func() {
-		answered <- f.passAnswers()
+		answered <- f.passAnswers(in.refused)
 		client.close()
 	}()
 	err = in.read(ctx, f)
@@ -111,18 +110,29 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 		if err = closed; err == nil {
 			err = in.check(&e, m.header)
 		}
-		if err == nil {
-			id := ""
-			if !e.ID.IsZero() {
-				id = in.node.msgID(&e.ID, e.Subject)
-			}
-			err = f.pass(ctx, &e, id, m.reply)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			in.refused(err)
 			f.refuse(m.reply, err)
+			continue
+		}
+		id := ""
+		if !e.ID.IsZero() {
+			id = in.node.msgID(&e.ID, e.Subject)
+		}
+		if err := f.pass(ctx, &e, id, m.reply); err != nil {
+			return err
 		}
 	}
+}
+
+// refused counts a publish that is not stored, and tells the log now and then.
+func (in *ingress) refused(err error) {
+	cause := refusalCause(err)
+	in.node.metrics.refusals.WithLabelValues(cause).Inc()
+	if cause == refusedSubject {
+		in.node.metrics.misses.Inc()
+	}
+	in.node.srv.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.name, "err", err)
 }
 
 // takesEvents says why no event can be stored at this moment.
@@ -189,6 +199,37 @@ func isStamp(name string) bool {
 	return false
 }
 
+// Causes of a refusal, as a metric label has them.
+const (
+	refusedSubject     = "subject"
+	refusedType        = "type"
+	refusedSize        = "too_large"
+	refusedJSON        = "not_json"
+	refusedHeader      = "header"
+	refusedDisk        = "disk_full"
+	refusedUnavailable = "store_unavailable"
+)
+
+var refusedCauses = []string{refusedSubject, refusedType, refusedSize, refusedJSON, refusedHeader, refusedDisk, refusedUnavailable}
+
+func refusalCause(err error) string {
+	switch {
+	case errors.Is(err, subject.ErrSubject):
+		return refusedSubject
+	case errors.Is(err, ErrType):
+		return refusedType
+	case errors.Is(err, ErrTooLarge):
+		return refusedSize
+	case errors.Is(err, ErrJSON):
+		return refusedJSON
+	case errors.Is(err, ErrDiskFull):
+		return refusedDisk
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrRefused):
+		return refusedUnavailable
+	}
+	return refusedHeader
+}
+
 // refusalText is the answer to a publish that is not stored, as a stream gives it
 // (JetStream API, PubAck with an error).
 func refusalText(err error) []byte {
@@ -248,16 +289,4 @@ func appendHeader(b []byte, e *Event, id string) []byte {
 // isNobody reports whether an answer is the server's word that nobody listens.
 func isNobody(m *rawMsg) bool {
 	return len(m.data) == 0 && bytes.HasPrefix(m.header, []byte("NATS/1.0 503"))
-}
-
-// refusals counts what a publisher is refused, and tells the log once a minute.
-func (n *Node) refusals(publisher string) func(error) {
-	var logged time.Time
-	return func(err error) {
-		n.metrics.misses.Inc()
-		if time.Since(logged) > time.Minute {
-			logged = time.Now()
-			n.log.Warn("what a publisher sent was refused", "publisher", publisher, "err", err)
-		}
-	}
 }

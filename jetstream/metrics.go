@@ -11,6 +11,7 @@ type metrics struct {
 	repairs    prometheus.Counter
 	restarts   prometheus.Counter
 	misses     prometheus.Counter
+	refusals   *prometheus.CounterVec
 	incomplete prometheus.Counter
 	busy       prometheus.Counter
 	diskFree   prometheus.Gauge
@@ -46,13 +47,20 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Help:    "From when an event that came by HTTP, WebSocket or Kafka was sent to the store to its acknowledgement.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}})
 	reg.MustRegister(store)
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_jetstream_publishes_refused_total",
+		Help: "Messages of NATS publishers that were not stored, by cause."}, []string{"cause"})
+	reg.MustRegister(refusals)
+	for _, cause := range refusedCauses {
+		refusals.WithLabelValues(cause)
+	}
 	m := &metrics{
+		refusals:   refusals,
 		store:      store,
 		leader:     vector("leader", "1 while this node leads the group: the cluster (meta), the stream or a bucket. A standalone node leads all.", "group"),
 		lagging:    vector("lagging_copies", "Copies on other nodes that are away or not current, of a group that this node leads; else 0.", "group"),
 		repairs:    counter("pipeline_repairs_total", "Times a pipeline stopped because the store did not take an event."),
 		restarts:   counter("server_restarts_total", "Restarts of the embedded server because its store was stuck."),
-		misses:     counter("misaddressed_total", "Messages of NATS publishers that were refused: misaddressed, too large, or with headers of the stream."),
+		misses:     counter("misaddressed_total", "Messages of NATS publishers whose subject cannot be stored."),
 		incomplete: counter("asks_incomplete_total", "Questions to the nodes that not every member of the cluster answered."),
 		busy:       counter("asks_refused_total", "Questions of nodes that were refused because too many came at once."),
 		diskFree:   gauge("disk_free_bytes", "Free space of the data folder."),

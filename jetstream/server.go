@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"weft/jetstream/ratelog"
 )
 
 const (
@@ -39,8 +41,9 @@ var errServerGone = errors.New("the embedded server is not running")
 type embedded struct {
 	cfg      Config
 	log      *slog.Logger
-	token    string // the node's name as a subject token
-	password string // of the node's own users, made at boot, never leaves the process
+	limited  *ratelog.Log // of what clients and strangers can cause
+	token    string       // the node's name as a subject token
+	password string       // of the node's own users, made at boot, never leaves the process
 	faults   *linkFaults
 	formed   bool     // the node was in a cluster before it was started
 	met      []string // addresses of the nodes that it forms a cluster with
@@ -53,7 +56,7 @@ type embedded struct {
 }
 
 func newEmbedded(cfg Config, log *slog.Logger) *embedded {
-	return &embedded{cfg: cfg, log: log, token: tokenOf(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
+	return &embedded{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
 // start runs a new server. It fails when a port is taken or the data folder
@@ -107,7 +110,7 @@ func (e *embedded) launch(opts *server.Options) (*server.Server, error) {
 		return nil, fmt.Errorf("make embedded server: %w", err)
 	}
 	fatal := make(chan string, 1)
-	srv.SetLoggerV2(&serverLog{log: e.log, faults: e.faults, fatal: fatal}, false, false, false)
+	srv.SetLoggerV2(&serverLog{log: e.log, limited: e.limited, faults: e.faults, fatal: fatal}, false, false, false)
 	srv.Start()
 	if err := waitReady(srv, fatal); err != nil {
 		stop(srv)

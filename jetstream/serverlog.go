@@ -6,14 +6,18 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+
+	"weft/jetstream/ratelog"
 )
 
 // serverLog passes the embedded server's log on, in our words where it has
 // something to say to an operator. The server's notices are our details.
 type serverLog struct {
-	log    *slog.Logger
-	faults *linkFaults
-	fatal  chan<- string
+	log *slog.Logger
+	// limited is for what whoever reaches a port can cause.
+	limited *ratelog.Log
+	faults  *linkFaults
+	fatal   chan<- string
 }
 
 func (l *serverLog) Noticef(f string, v ...any) {
@@ -69,9 +73,10 @@ func (l *serverLog) write(level slog.Level, f string, v ...any) {
 	case fromPeer.MatchString(text):
 		// What a client does wrong is no trouble of ours, and what it sent is
 		// nobody's business.
-		level = min(level, slog.LevelWarn)
 		text, _, _ = strings.Cut(text, ", proto=")
 		text, _, _ = strings.Cut(text, " proto=")
+		l.limited.Warn(blame(text), text)
+		return
 	}
 	l.log.Log(context.Background(), level, text)
 }
@@ -79,3 +84,18 @@ func (l *serverLog) write(level slog.Level, f string, v ...any) {
 // fromPeer recognises messages that begin with the address of a client or a
 // node.
 var fromPeer = regexp.MustCompile(`^\S+ - [cr]id:\d+ - `)
+
+// blamed are words by which a cause is known of what the server says of a client or a
+// node.
+var blamed = []string{"authentication error", "Authorization", "Authentication Timeout", "Publish Violation", "Subscription Violation",
+	"Reply", "Maximum", "maximum", "TLS handshake error", "Slow Consumer", "Parser", "Stale"}
+
+// blame is the cause of such a message: one of a few.
+func blame(text string) string {
+	for _, word := range blamed {
+		if strings.Contains(text, word) {
+			return word
+		}
+	}
+	return "client"
+}

@@ -34,7 +34,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
-	"weft/ratelog"
+	"weft/jetstream/ratelog"
 )
 
 // Options are what a Consumer needs to know. Kafka has passed its check.

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"weft/config/suggestion"
 	"weft/edge/problem"
-	"weft/suggestion"
 )
 
 // A List is what an endpoint takes. It must not change while it is used.
