@@ -53,7 +53,7 @@ func newForwarding(client, store *rawConn, prefix string) *forwarding {
 		free: make(chan struct{}, 1)}
 }
 
-// open subscribes on both sides.
+// open subscribes on both sides. When the publisher is heard the client answers a ping.
 func (f *forwarding) open(prefix string) error {
 	listen := func(c *rawConn, subjects ...string) (err error) {
 		for i, s := range subjects {
@@ -62,12 +62,12 @@ func (f *forwarding) open(prefix string) error {
 		return errors.Join(err, c.flush())
 	}
 	// Who answers must be heard before anything is sent.
-	return errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+allUsers, prefix+allTopics))
+	err := errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+allUsers, prefix+allTopics))
+	return errors.Join(err, f.client.send(appendPing), f.client.flush())
 }
 
 // pass sends an event to the store, with the text of its id; reply is whom to tell. It
-// blocks while too many
-// are on their way. What it is given is not kept.
+// blocks while too many are on their way. What it is given is not kept.
 func (f *forwarding) pass(ctx context.Context, e *Event, id string, reply []byte) error {
 	place, epoch, err := f.enter(ctx, reply)
 	if err != nil {

@@ -72,10 +72,10 @@ func (in *ingress) serve(ctx context.Context) error {
 	defer store.close()
 	replies := nats.NewInbox()
 	f := newForwarding(client, store, nodeInbox+strings.TrimPrefix(replies, "_INBOX")+".")
+	client.pong = in.listening
 	if err := f.open(in.from.prefix); err != nil {
 		return err
 	}
-	in.listening()
 	defer context.AfterFunc(ctx, func() {
 		f.drain(ingressGrace)
 		client.close()
