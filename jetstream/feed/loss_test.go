@@ -1,12 +1,12 @@
 package feed
 
 import (
-	"bufio"
 	"fmt"
 	"net"
-	"net/url"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"weft/jetstream"
 )
@@ -90,29 +90,38 @@ func TestWhatWaitsForAReaderThatStandsStillIsNotLost(t *testing.T) {
 	want(t, "events", c.seen(), numbered("user.ann", 1, 3))
 }
 
-// sendRaw publishes with a block of headers as it is.
+// A tap lets a test write into the connection of a client.
+type tap struct {
+	nats.InProcessConnProvider
+	conn net.Conn
+}
+
+func (t *tap) InProcessConn() (conn net.Conn, err error) {
+	t.conn, err = t.InProcessConnProvider.InProcessConn()
+	return t.conn, err
+}
+
+// sendRaw publishes as a node, with whatever header, as what was stored before
+// publishers were checked may have.
 func (h *Hub) sendRaw(t testing.TB, subject, header, data string) {
 	t.Helper()
-	u, err := url.Parse(h.node.ClientURL())
+	var raw tap
+	c, err := h.node.Connect("raw", func(o *nats.Options) error {
+		raw.InProcessConnProvider, o.InProcessServer = o.InProcessServer, &raw
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", u.Host)
-	if err != nil {
+	defer c.Close()
+	if err := c.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"headers\":true}\r\nHPUB %s %d %d\r\n%s%s\r\nPING\r\n",
-		subject, len(header), len(header)+len(data), header, data)
-	for r := bufio.NewReader(conn); ; {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		if line == "PONG\r\n" {
-			return
-		}
+	if _, err := fmt.Fprintf(raw.conn, "HPUB %s %d %d\r\n%s%s\r\n", subject, len(header), len(header)+len(data), header, data); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
 	}
 }
 
