@@ -22,6 +22,8 @@ const (
 	allTopics = subject.Topic + ">"
 	// ingressRetry is the time between two tries to connect.
 	ingressRetry = 50 * time.Millisecond
+	// maxLoggedSubject bounds what is logged of a subject, in bytes.
+	maxLoggedSubject = 100
 	// ingressGrace is how long a node that stops waits for what it has not passed on.
 	ingressGrace = time.Second
 )
@@ -82,7 +84,7 @@ func (in *ingress) serve(ctx context.Context) error {
 	})()
 	answered := make(chan error, 1)
 	go func() {
-		answered <- f.passAnswers(in.refused)
+		answered <- f.passAnswers(func(err error) { in.refused("", err) })
 		client.close()
 	}()
 	err = in.read(ctx, f)
@@ -111,7 +113,7 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 			err = in.check(&e, m.header)
 		}
 		if err != nil {
-			in.refused(err)
+			in.refused(e.Subject, err)
 			f.refuse(m.reply, err)
 			continue
 		}
@@ -126,13 +128,13 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 }
 
 // refused counts a publish that is not stored, and tells the log now and then.
-func (in *ingress) refused(err error) {
+func (in *ingress) refused(subject string, err error) {
 	cause := refusalCause(err)
 	in.node.metrics.refusals.WithLabelValues(cause).Inc()
 	if cause == refusedSubject {
 		in.node.metrics.misses.Inc()
 	}
-	in.node.srv.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.name, "err", err)
+	in.node.srv.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
 }
 
 // takesEvents says why no event can be stored at this moment.

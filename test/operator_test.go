@@ -119,7 +119,7 @@ func TestWhatIsAskedAtOneNodeIsAnsweredForAll(t *testing.T) {
 	if got := operate(t, nodes[1], "GET", "topics/hotel.42"); got.Followers != 1 {
 		t.Errorf("followers: %+v", got)
 	}
-	if status, body := admin(t, nodes[1], "POST", "/_weft/v1/events?subject=topic.hotel.42", "sold"); status != http.StatusAccepted {
+	if status, body := admin(t, nodes[1], "POST", "/_weft/v1/events?subject=topic.hotel.42", `"sold"`); status != http.StatusAccepted {
 		t.Fatalf("publish: %d %s", status, body)
 	}
 	if err := anns[2].Await(ctx, func(all []client.Event) bool {
