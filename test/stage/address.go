@@ -1,12 +1,13 @@
 package stage
 
 import (
-	"fmt"
-	"net"
 	"testing"
+
+	"weft/test/freeport"
 )
 
-// FreeAddress returns a loopback address that nobody listens on at the moment.
+// FreeAddress returns a loopback address that nobody listens on, and that nobody is
+// given meanwhile.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	addresses, err := FreeAddresses(1)
@@ -17,15 +18,4 @@ func FreeAddress(t testing.TB) string {
 }
 
 // FreeAddresses returns n different ones, for programs that are no test.
-func FreeAddresses(n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free address: %w", err)
-		}
-		defer l.Close() // all at the end, so that none is found twice
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
-}
+func FreeAddresses(n int) ([]string, error) { return freeport.Addresses("127.0.0.1", n) }
