@@ -20,6 +20,9 @@ func (n *Node) proveAbsence(ctx context.Context, subject string, from uint64) er
 	if err != nil {
 		return err
 	}
+	if mark < from {
+		return nil // the mark is the newest message that the majority has agreed on
+	}
 	release, err := n.reads.acquire(ctx)
 	if err != nil {
 		return err
