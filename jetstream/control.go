@@ -151,6 +151,9 @@ func (n *Node) dropStrangers(ctx context.Context) {
 	}
 }
 
+// headerExpected lets a key be made only: 0 says that it has never had a value.
+const headerExpected = "Nats-Expected-Last-Subject-Sequence"
+
 // errExists means that a key has a value, or has had one, although it was to be made.
 var errExists = errors.New("the key exists")
 
@@ -161,7 +164,7 @@ func (n *Node) restoreBlacklist(ctx context.Context, entries []BlacklistEntry) e
 	now := time.Now()
 	for i := range entries {
 		if m := n.blacklist.messageOf(&entries[i], now); m != nil {
-			m.Header.Set("Nats-Expected-Last-Subject-Sequence", "0")
+			m.Header.Set(headerExpected, "0")
 			messages[m.Subject] = m
 		}
 	}

@@ -68,6 +68,11 @@ func (n *Node) prove(ctx context.Context) {
 	}
 }
 
+func (b *Blacklist) isProved() bool {
+	_, ok := b.Staleness()
+	return ok
+}
+
 func (b *Blacklist) position() (bucket time.Time, applied uint64) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

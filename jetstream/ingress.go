@@ -78,16 +78,20 @@ func (in *ingress) serve(ctx context.Context) error {
 	if err := f.open(in.from.prefix); err != nil {
 		return err
 	}
+	passing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	defer context.AfterFunc(ctx, func() {
+		f.leave()
 		f.drain(ingressGrace)
-		client.close()
+		stop()
+		store.close()
 	})()
 	answered := make(chan error, 1)
 	go func() {
-		answered <- f.passAnswers(func(err error) { in.refused("", err) })
+		answered <- errors.Join(f.passAnswers(func(err error) { in.refused("", err) }), client.flush())
 		client.close()
 	}()
-	err = in.read(ctx, f)
+	err = in.read(passing, f)
 	store.close()
 	return errors.Join(err, <-answered)
 }

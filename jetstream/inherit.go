@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,7 +21,22 @@ func (n *Node) inherit(ctx context.Context) error {
 			return fmt.Errorf("carry over the bucket %s of an earlier version: %w", bucket, err)
 		}
 	}
-	return nil
+	return n.awaitProof(ctx)
+}
+
+// awaitProof returns when the leader has confirmed that the mirror has every entry of
+// the blacklist: the copy that it was loaded from may lag.
+func (n *Node) awaitProof(ctx context.Context) error {
+	for {
+		if n.prove(ctx); n.blacklist.isProved() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
+		case <-time.After(startPause):
+		}
+	}
 }
 
 func (n *Node) inheritBucket(ctx context.Context, bucket string) error {
@@ -36,15 +53,11 @@ func (n *Node) inheritBucket(ctx context.Context, bucket string) error {
 		return err
 	}
 	var entries []Entry
-	err = retry(ctx, func(context.Context) error {
-		entries = entries[:0]
-		return exportBucket(ctx, n.js, bucket, func(e Entry) error { entries = append(entries, e); return nil })
-	})
-	if err != nil {
+	if err := retry(ctx, func(context.Context) error { entries, err = n.earlier(ctx, bucket); return err }); err != nil {
 		return err
 	}
 	for some := range slices.Chunk(entries, MaxImport) {
-		if err := retry(ctx, func(context.Context) error { _, err := n.putEntries(ctx, some); return err }); err != nil {
+		if err := retry(ctx, func(context.Context) error { return n.inheritEntries(ctx, bucket, some) }); err != nil {
 			return err
 		}
 	}
@@ -58,4 +71,50 @@ func (n *Node) inheritBucket(ctx context.Context, bucket string) error {
 		n.log.Info("carried a bucket over from an earlier version", "bucket", bucket, "entries", len(entries))
 	}
 	return err
+}
+
+// earlier reads all entries of an earlier bucket, from its leader: what a copy that
+// lags does not have would be lost.
+func (n *Node) earlier(ctx context.Context, bucket string) (entries []Entry, err error) {
+	stream, err := n.js.Stream(ctx, "KV_"+bucket)
+	if errors.Is(err, js.ErrStreamNotFound) {
+		return nil, nil // another node was quicker
+	} else if err != nil {
+		return nil, err
+	}
+	info, err := stream.Info(ctx, js.WithSubjectFilter(">"))
+	if err != nil {
+		return nil, err
+	}
+	for s := range info.State.Subjects {
+		m, err := stream.GetLastMsgForSubject(ctx, s)
+		if errors.Is(err, js.ErrMsgNotFound) {
+			continue // it has expired
+		} else if err != nil {
+			return nil, err
+		}
+		if e, ok := entryOf(bucket, &Stored{Subject: m.Subject, Seq: m.Sequence, Header: m.Header, Data: m.Data, stored: m.Time}, info.Config.MaxAge); ok {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+// inheritEntries puts entries into the new bucket. A route that is there is newer; of
+// the blacklist that which cuts more counts.
+func (n *Node) inheritEntries(ctx context.Context, bucket string, entries []Entry) error {
+	if bucket == bucketBlacklist {
+		_, err := n.putEntries(ctx, entries)
+		return err
+	}
+	messages := make(map[string]*nats.Msg, len(entries))
+	for i := range entries {
+		m := nats.NewMsg("$KV." + bucket + "." + entries[i].Key)
+		m.Data = entries[i].Value
+		m.Header.Set(headerExpected, "0")
+		messages[m.Subject] = m
+	}
+	ctx, cancel := context.WithTimeout(ctx, importWait)
+	defer cancel()
+	return n.putAll(ctx, messages)
 }

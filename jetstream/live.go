@@ -27,6 +27,9 @@ type Live struct {
 	node  *Node
 	take  func(*Copy)
 	upset func(why string)
+	// Both are the reader's: subscriptions of the connection may not be in force, and
+	// it is not the first.
+	settling, again bool
 
 	mu     sync.Mutex
 	conn   *rawConn // nil while there is none
@@ -65,15 +68,22 @@ func (l *Live) connect() error {
 		conn.close()
 		return ErrClosed
 	}
-	l.conn = conn
+	l.conn, l.settling = conn, true
 	for id, subject := range l.subs {
 		err = errors.Join(err, conn.subscribe(subject, uint64(id)))
 	}
+	err = errors.Join(err, conn.send(appendPing)) // answered when all are in force
 	for range l.waits {
 		err = errors.Join(err, conn.send(appendPing))
 	}
 	l.mu.Unlock()
-	return errors.Join(err, conn.flush())
+	if err = errors.Join(err, conn.flush()); err != nil {
+		l.mu.Lock()
+		l.conn = nil
+		l.mu.Unlock()
+		conn.close()
+	}
+	return err
 }
 
 func appendPing(b []byte) []byte { return append(b, "PING\r\n"...) }
@@ -90,6 +100,7 @@ func (l *Live) run() {
 		if l.isClosed() {
 			return
 		}
+		l.again = true
 		l.upset(fmt.Sprintf("disconnected: %v", err))
 		for l.connect() != nil {
 			select {
@@ -98,7 +109,6 @@ func (l *Live) run() {
 			case <-time.After(liveRetry):
 			}
 		}
-		l.upset("reconnected")
 	}
 }
 
@@ -120,6 +130,9 @@ func (l *Live) read() error {
 		m, err := conn.next()
 		if err != nil {
 			return err
+		}
+		if l.settling {
+			continue // some subjects may not be heard yet
 		}
 		c.parse(&m)
 		l.take(&c)
@@ -197,8 +210,17 @@ func (l *Live) Flush(ctx context.Context) error {
 	}
 }
 
-// answered is called for each answer to a ping.
+// answered is called for each answer to a ping, by the reader. The first one of a
+// connection says that its subscriptions are in force: what is read again now has all
+// that came before.
 func (l *Live) answered() {
+	if l.settling {
+		l.settling = false
+		if l.again {
+			l.upset("reconnected")
+		}
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.waits) > 0 {

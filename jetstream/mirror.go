@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func (b *Blacklist) follow(ctx context.Context, store js.JetStream, restore rest
 		}
 		b.log.Warn("the bucket was made anew; its entries are there again", "bucket", bucketBlacklist, "entries", len(lost))
 	}
-	upTo := b.begin(stream.CachedInfo().Created)
+	b.begin(stream.CachedInfo().Created)
 	c, err := consume(ctx, store, streamBlacklist, js.ConsumerConfig{
 		DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
@@ -62,7 +63,7 @@ func (b *Blacklist) follow(ctx context.Context, store js.JetStream, restore rest
 	defer c.Stop()
 	seen := map[string]bool{} // nil once all that was there is loaded
 	if c.Pending == 0 {
-		b.complete(seen, upTo)
+		b.complete(seen, 0)
 		seen = nil
 		ready()
 	}
@@ -77,7 +78,7 @@ func (b *Blacklist) follow(ctx context.Context, store js.JetStream, restore rest
 		}
 		seen[s.Subject] = put
 		if more == 0 {
-			b.complete(seen, max(upTo, s.Seq))
+			b.complete(seen, s.Seq)
 			seen = nil
 			ready()
 		}
@@ -128,28 +129,30 @@ func (b *Blacklist) Remaking() bool {
 	return b.remaking
 }
 
-// begin prepares for reading the bucket made at the given time, and returns the
-// sequence up to which its changes have been applied: none of a new bucket.
-func (b *Blacklist) begin(made time.Time) uint64 {
+// begin prepares for reading the bucket made at the given time. What is remembered of
+// an earlier one was put into it: it stays until the bucket says that it is gone.
+func (b *Blacklist) begin(made time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !made.Equal(b.bucketMade) {
-		b.bucketMade, b.applied = made, 0
-		for key, e := range b.entries {
-			e.seq = 0
-			b.entries[key] = e
-		}
+	if made.Equal(b.bucketMade) {
+		return
 	}
-	return b.applied
+	b.bucketMade, b.applied = made, 0
+	for key, e := range b.entries {
+		e.seq = math.MaxUint64
+		b.entries[key] = e
+	}
 }
 
 // complete drops what went away while nobody followed, and opens the mirror for
-// questions. What came after the sequence up to which was read is new.
-func (b *Blacklist) complete(seen map[string]bool, upTo uint64) {
+// questions. The copy that was read has come up to newest: what is newer it does not
+// know, and of that only what has expired is gone.
+func (b *Blacklist) complete(seen map[string]bool, newest uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	for key, e := range b.entries {
-		if !seen[keyPrefix+key] && e.seq <= upTo {
+		if !seen[keyPrefix+key] && (e.seq <= newest || e.Expires.Before(now)) {
 			delete(b.entries, key)
 		}
 	}

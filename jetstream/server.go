@@ -43,7 +43,7 @@ type embedded struct {
 	log      *slog.Logger
 	limited  *ratelog.Log // of what clients and strangers can cause
 	token    string       // the node's name as a subject token
-	password string       // of the node's own users, made at boot, never leaves the process
+	password string       // of the node's own users, made at boot, never leaves the machine
 	faults   *linkFaults
 	formed   bool     // the node was in a cluster before it was started
 	met      []string // addresses of the nodes that it forms a cluster with
@@ -168,7 +168,7 @@ func stop(srv *server.Server) {
 func (e *embedded) stop() {
 	e.mu.Lock()
 	srv := e.srv
-	e.srv = nil
+	e.srv, e.url = nil, "" // whoever listens there next must not be taken for it
 	e.mu.Unlock()
 	if srv != nil {
 		stop(srv)

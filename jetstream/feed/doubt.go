@@ -88,7 +88,7 @@ func (f *feed) outrun(seq uint64) {
 func (f *feed) prove(ctx context.Context) bool {
 	for {
 		f.mu.Lock()
-		known, cursor, doubted := f.record.clone(), f.cursor, f.doubted
+		known, cursor, doubted, accused := f.record.clone(), f.cursor, f.doubted, f.accused
 		f.mu.Unlock()
 		if len(known.copies) == 0 {
 			f.acquit(cursor)
@@ -100,8 +100,9 @@ func (f *feed) prove(ctx context.Context) bool {
 		}
 		base, forged, missed := known.compare(stored)
 		switch {
-		case gone && doubted:
-			base = max(known.proved, head)
+		case gone && doubted: // nobody can tell what was forged of what was handed on
+			f.refute(cursor, max(known.proved, head), accused, true)
+			return true
 		case gone, len(forged) == 0 && !missed: // of what is gone nothing speaks against it
 			f.acquit(cursor)
 			return true
@@ -114,7 +115,7 @@ func (f *feed) prove(ctx context.Context) bool {
 			pause(ctx, lagPause)
 			continue
 		}
-		f.refute(cursor, base, len(forged))
+		f.refute(cursor, base, len(forged), false)
 		return true
 	}
 }
@@ -133,8 +134,8 @@ func (f *feed) acquit(cursor uint64) {
 
 // refute tells the connections that they have seen what the stream has not sent.
 // Up to base all that was real has been handed on, or is lost with the reset; what
-// follows is handed on.
-func (f *feed) refute(cursor, base uint64, forged int) {
+// follows is handed on. With gone, what was real up to base cannot be known any more.
+func (f *feed) refute(cursor, base uint64, forged int, gone bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.cursor != cursor { // the stream was made anew
@@ -145,7 +146,9 @@ func (f *feed) refute(cursor, base uint64, forged int) {
 	f.record.settle(base)
 	f.doubted, f.accused = false, 0
 	for _, l := range f.links {
-		l.goBack(base, cursor)
+		if !l.goBack(base, cursor) && gone {
+			l.lose(ReasonTrimmed, base)
+		}
 	}
 }
 

@@ -373,3 +373,22 @@ func TestWhatTheStreamItselfDoesIsNoForgery(t *testing.T) {
 		t.Errorf("resets %v, %d forged", c.resets, h.counted(t))
 	}
 }
+
+// When what was handed on cannot be held against the store any more, because it was
+// trimmed meanwhile, the connections are told, and the feed goes on.
+func TestAForgedCopyAmongTrimmedOnesDoesNotSilenceAFeed(t *testing.T) {
+	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
+	c, _ := follow(t, h, "", "user.bob")
+	for round := range 5 {
+		h.waitFloor(t)
+		n, told := 20*round, len(c.resets)
+		publish(t, h, "user.bob", n+1, 8) // faster than ticks come
+		h.forge(t, forgery{seq: h.lastSeq(t) + 3, previous: 1})
+		publish(t, h, "user.bob", n+9, 2)
+		got := func(n int) bool { return slices.Contains(c.events, fmt.Sprintf("user.bob %d", n)) }
+		c.until("the last event or a reset", func() bool { return got(n+10) || len(c.resets) > told })
+		h.waitFloor(t)
+		publish(t, h, "user.bob", n+11, 1)
+		c.until("what comes later", func() bool { return got(n + 11) })
+	}
+}

@@ -115,9 +115,9 @@ func (l *link) restart() { l.renew(recreation, func() bool { return true }) }
 // goBack puts a connection that has seen what the stream has not sent, up to a
 // sequence that may never come, back to where the stream was. One that has not got
 // so far only forgets what waits for it; one that was beyond before, by what it got
-// elsewhere, has seen nothing of it.
-func (l *link) goBack(base, cursor uint64) {
-	l.renew(&renewal{ReasonUnknown, base}, func() bool {
+// elsewhere, has seen nothing of it. told is whether it was.
+func (l *link) goBack(base, cursor uint64) (told bool) {
+	return l.renew(&renewal{ReasonUnknown, base}, func() bool {
 		if l.pos > base {
 			return l.pos <= cursor
 		}
@@ -128,20 +128,21 @@ func (l *link) goBack(base, cursor uint64) {
 	})
 }
 
-// renew makes a link begin anew if it must. One that is still joining learns of it
+// renew makes a link begin anew if it must, and reports whether it did. One that is still joining learns of it
 // when it becomes part of the connection.
-func (l *link) renew(n *renewal, must func() bool) {
+func (l *link) renew(n *renewal, must func() bool) bool {
 	r := l.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l.gone || r.closed || !must() {
-		return
+		return false
 	}
 	l.renewed, l.queue = n, backlog{}
 	if l.joined {
 		l.renewLocked()
 		r.resetLocked([]*link{l}, n.reason)
 	}
+	return true
 }
 
 // renewLocked forgets all positions but the base.

@@ -28,7 +28,7 @@ type handed struct {
 func (r *record) add(m *Message, floor func() uint64) {
 	if len(r.copies) == cap(r.copies) && len(r.copies) > 0 {
 		r.prove(floor())
-		if n := len(r.copies); n == maxUnproved {
+		if n := len(r.copies); n >= maxUnproved {
 			r.copies, r.forgot = append(r.copies[:0], r.copies[n/2:]...), true
 		}
 	}
