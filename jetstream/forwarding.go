@@ -66,12 +66,6 @@ func (f *forwarding) open(prefix string) error {
 	return errors.Join(err, f.client.send(appendPing), f.client.flush())
 }
 
-// leave asks for nothing more of the publisher. An error shows on the next read.
-func (f *forwarding) leave() {
-	_ = f.client.send(func(b []byte) []byte { return append(b, "UNSUB 1\r\nUNSUB 2\r\n"...) })
-	_ = f.client.flush()
-}
-
 // pass sends an event to the store, with the text of its id; reply is whom to tell. It
 // blocks while too many are on their way. What it is given is not kept.
 func (f *forwarding) pass(ctx context.Context, e *Event, id string, reply []byte) error {
@@ -201,6 +195,7 @@ func (f *forwarding) refuse(reply []byte, err error) {
 
 // drain waits until nothing is on its way, at most for the given time.
 func (f *forwarding) drain(most time.Duration) {
+	_ = f.store.flush() // see answer
 	deadline := time.NewTimer(most)
 	defer deadline.Stop()
 	for {

@@ -78,20 +78,15 @@ func (in *ingress) serve(ctx context.Context) error {
 	if err := f.open(in.from.prefix); err != nil {
 		return err
 	}
-	passing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	defer context.AfterFunc(ctx, func() {
-		f.leave()
-		f.drain(ingressGrace)
-		stop()
-		store.close()
-	})()
+	defer context.AfterFunc(ctx, client.interrupt)()
 	answered := make(chan error, 1)
 	go func() {
 		answered <- errors.Join(f.passAnswers(func(err error) { in.refused("", err) }), client.flush())
 		client.close()
 	}()
-	err = in.read(passing, f)
+	if err = in.read(ctx, f); ctx.Err() != nil {
+		f.drain(ingressGrace)
+	}
 	store.close()
 	return errors.Join(err, <-answered)
 }
@@ -106,7 +101,7 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 	}
 	for {
 		m, err := f.client.next()
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		if waited {

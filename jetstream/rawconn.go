@@ -296,4 +296,7 @@ func (c *rawConn) flushLocked() error {
 	return err
 }
 
+// interrupt makes next fail, now and later. What is sent still goes out.
+func (c *rawConn) interrupt() { _ = c.conn.SetReadDeadline(time.Now()) } // a closed one fails anyway
+
 func (c *rawConn) close() { c.conn.Close() }
