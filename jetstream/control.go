@@ -20,7 +20,7 @@ type control struct {
 
 // bucketsEvery is how often a node looks whether the buckets are as they should be,
 // beside what the blacklist's mirror notices at once.
-const bucketsEvery = 5 * time.Second
+const bucketsEvery = 2 * time.Second
 
 // openControl connects.
 func (n *Node) openControl() (err error) {
@@ -114,7 +114,7 @@ func (n *Node) keepBucket(ctx context.Context, cfg js.KeyValueConfig) error {
 		return nil // nobody leads at this moment, which others say
 	case !sameBucket(stream.CachedInfo().Config, cfg):
 		n.log.Error("a bucket was changed; changing it back", "bucket", cfg.Bucket)
-		if err := ensureBucket(ctx, n.control.js, cfg); err != nil {
+		if err := n.changeBack(ctx, cfg); err != nil {
 			return err
 		}
 	case cfg.Bucket != bucketBlacklist || stream.CachedInfo().State.Msgs >= uint64(n.blacklist.Len()):
@@ -128,12 +128,37 @@ func (n *Node) keepBucket(ctx context.Context, cfg js.KeyValueConfig) error {
 	return n.restoreBlacklist(ctx, n.blacklist.all())
 }
 
+// changeBack brings a bucket back to what it must be. One that cannot be changed, such
+// as a sealed one, is removed: it is made anew as one that is gone.
+func (n *Node) changeBack(ctx context.Context, cfg js.KeyValueConfig) error {
+	try, cancel := context.WithTimeout(ctx, askTry)
+	err := ensureBucket(try, n.control.js, cfg)
+	cancel()
+	try, cancel = context.WithTimeout(ctx, askTry)
+	defer cancel()
+	stream, lookErr := n.control.js.Stream(try, "KV_"+cfg.Bucket)
+	switch {
+	case lookErr != nil:
+		return errors.Join(err, lookErr)
+	case sameBucket(stream.CachedInfo().Config, cfg):
+		return nil
+	case cfg.Bucket == bucketBlacklist && !n.blacklist.Loaded():
+		return err // nobody remembers what is in it
+	}
+	n.log.Error("a bucket cannot be changed back; removing it", "bucket", cfg.Bucket, "err", err)
+	if err := n.control.js.DeleteStream(try, "KV_"+cfg.Bucket); err != nil {
+		return err
+	}
+	return ensureBucket(ctx, n.control.js, cfg)
+}
+
 // sameBucket compares what a bucket's stream promises.
 func sameBucket(have js.StreamConfig, want js.KeyValueConfig) bool {
 	return have.MaxAge == want.TTL && have.MaxMsgsPerSubject == int64(want.History) && have.MaxBytes == want.MaxBytes &&
 		have.Replicas == want.Replicas && have.SubjectDeleteMarkerTTL == want.LimitMarkerTTL && have.Storage == want.Storage &&
 		have.MaxMsgs <= 0 && have.MaxConsumers <= 0 && have.MaxMsgSize <= 0 && have.RePublish == nil && have.Mirror == nil &&
 		len(have.Sources) == 0 && len(have.Subjects) == 1 && have.Subjects[0] == "$KV."+want.Bucket+".>" &&
+		have.Retention == js.LimitsPolicy && have.FirstSeq <= 1 && !have.MirrorDirect && have.ConsumerLimits == (js.StreamConsumerLimits{}) &&
 		have.AllowRollup && have.AllowDirect && !have.NoAck && !have.Sealed && have.SubjectTransform == nil && have.Discard == js.DiscardNew
 }
 

@@ -111,6 +111,29 @@ func openSome(t *testing.T, size int) []*Node {
 	return openCluster(t, clusterConfigs(t, size, size))
 }
 
+// remake replaces the blacklist's stream by another one of its name; update changes
+// it afterwards instead.
+func remake(t *testing.T, n *Node, change func(*js.StreamConfig), update bool) error {
+	t.Helper()
+	stream, err := n.control.js.Stream(t.Context(), streamBlacklist)
+	if err != nil {
+		return err
+	}
+	cfg := stream.CachedInfo().Config
+	if change(&cfg); update {
+		_, err = n.control.js.UpdateStream(t.Context(), cfg)
+		return err
+	}
+	if err := n.control.js.DeleteStream(t.Context(), streamBlacklist); err != nil {
+		return err
+	}
+	_, err = n.control.js.CreateStream(t.Context(), cfg)
+	if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
+		return nil // the node was quicker
+	}
+	return err
+}
+
 // A bucket that was changed, or robbed of entries in a way of which nobody is told,
 // is as it was soon after; and streams that are none of ours go.
 func TestABucketThatIsMeddledWithIsMended(t *testing.T) {
@@ -125,6 +148,15 @@ func TestABucketThatIsMeddledWithIsMended(t *testing.T) {
 			cfg.MaxMsgs = 1
 			_, err = n.control.js.UpdateStream(t.Context(), cfg)
 			return err
+		},
+		"sealed": func(t *testing.T, n *Node) error {
+			return remake(t, n, func(cfg *js.StreamConfig) { cfg.Sealed = true }, true)
+		},
+		"a queue": func(t *testing.T, n *Node) error {
+			return remake(t, n, func(cfg *js.StreamConfig) { cfg.Retention = js.WorkQueuePolicy }, false)
+		},
+		"far ahead": func(t *testing.T, n *Node) error {
+			return remake(t, n, func(cfg *js.StreamConfig) { cfg.FirstSeq = 1 << 50 }, false)
 		},
 		"purged": func(t *testing.T, n *Node) error {
 			stream, err := n.control.js.Stream(t.Context(), streamBlacklist)
