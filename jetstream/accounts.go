@@ -43,6 +43,8 @@ type publisher struct {
 	user    string // of the user, in message ids; "" for a local client
 	account string
 	reader  string // the user under which the node reads them
+	// password is the user's; a local client needs none.
+	password string
 	// prefix is put before the subjects of messages by the account, so that of
 	// several nodes only that takes them which they were sent to. An account that
 	// is on one node has none.
@@ -54,7 +56,7 @@ func (e *embedded) publishers() []publisher {
 	var list []publisher
 	for _, u := range e.cfg.Node.Users {
 		if u.Role == RolePublisher {
-			list = append(list, publisher{name: u.Name, user: u.Name, account: accountPublish + "." + e.token + "." + tokenOf(u.Name),
+			list = append(list, publisher{name: u.Name, user: u.Name, password: u.Password, account: accountPublish + "." + e.token + "." + tokenOf(u.Name),
 				reader: ingressUser + u.Name})
 		}
 	}
@@ -112,7 +114,7 @@ func (e *embedded) configureAccounts(opts *server.Options) error {
 	for _, p := range publishers {
 		add(p.reader, e.password, p.account, nil)
 		if p.name != localUser {
-			add(p.name, e.passwordOf(p.name), p.account, publisherPermissions(p))
+			add(p.name, p.password, p.account, publisherPermissions(p))
 			continue
 		}
 		add(localUser, rand.Text(), p.account, localPermissions(p))
@@ -124,15 +126,6 @@ func (e *embedded) configureAccounts(opts *server.Options) error {
 		}
 	}
 	return nil
-}
-
-func (e *embedded) passwordOf(name string) string {
-	for _, u := range e.cfg.Node.Users {
-		if u.Name == name {
-			return u.Password
-		}
-	}
-	return rand.Text()
 }
 
 // isOwnUser reports whether a name is that of a user of the node itself.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -169,7 +171,7 @@ func (n *Node) dropStrangers(ctx context.Context) {
 	defer cancel()
 	names := n.control.js.StreamNames(try)
 	for name := range names.Name() {
-		if name == "KV_"+bucketBlacklist || name == "KV_"+bucketRoutes {
+		if bucket, ok := strings.CutPrefix(name, "KV_"); ok && slices.Contains(carried, bucket) {
 			continue
 		}
 		n.log.Error("removing a stream that nobody may make", "stream", name, "err", n.control.js.DeleteStream(try, name))
