@@ -68,9 +68,9 @@ bench-edge: build ## what connections and deliveries cost, beside plain servers 
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE))
 
-docs: ## write the tables of all keys and all metrics into README.md
-	go test ./config -run TestREADMEHoldsTheReferenceOfAllKeys -update
-	go test ./cmd/weft -run TestREADMEHoldsTheTableOfAllMetrics -update
+docs: ## write the tables of all keys and all metrics into docs/
+	go test ./config -run TestTheDocsHoldTheReferenceOfAllKeys -update
+	go test ./cmd/weft -run TestTheDocsHoldTheTableOfAllMetrics -update
 
 clean: ## remove what was built
 	rm -rf bin

@@ -36,23 +36,23 @@ func TestTheReferenceNamesKeyVariableAndDefault(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the reference into README.md")
+var update = flag.Bool("update", false, "write the reference into docs/configuration.md")
 
 const (
-	readme = "../README.md"
+	manual = "../docs/configuration.md"
 	begin  = "<!-- reference -->\n"
 	end    = "<!-- /reference -->"
 )
 
-func TestREADMEHoldsTheReferenceOfAllKeys(t *testing.T) {
-	text, err := os.ReadFile(readme)
+func TestTheDocsHoldTheReferenceOfAllKeys(t *testing.T) {
+	text, err := os.ReadFile(manual)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, rest, ok := strings.Cut(string(text), begin)
 	have, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("%s has no place for the reference", readme)
+		t.Fatalf("%s has no place for the reference", manual)
 	}
 	var want strings.Builder
 	if err := WriteReference(&want); err != nil {
@@ -62,9 +62,9 @@ func TestREADMEHoldsTheReferenceOfAllKeys(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("the reference in %s is not what the code says; make docs", readme)
+		t.Fatalf("the reference in %s is not what the code says; make docs", manual)
 	}
-	if err := os.WriteFile(readme, []byte(head+begin+want.String()+end+tail), 0o644); err != nil {
+	if err := os.WriteFile(manual, []byte(head+begin+want.String()+end+tail), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,17 +19,17 @@ import (
 	"weft/test/stage"
 )
 
-// alertsOf are the expressions of the README's alerts.
+// alertsOf are the expressions of the alerts that the documentation names.
 func alertsOf(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile("../docs/operating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, table, ok := strings.Cut(string(text), "| alert when | because |\n| --- | --- |\n")
 	table, _, ok2 := strings.Cut(table, "\n\n")
 	if !ok || !ok2 {
-		t.Fatal("README has no table of alerts")
+		t.Fatal("docs/operating.md has no table of alerts")
 	}
 	var alerts []string
 	for row := range strings.Lines(table) {
@@ -40,7 +40,7 @@ func alertsOf(t *testing.T) []string {
 		alerts = append(alerts, cells[1])
 	}
 	if len(alerts) < 20 {
-		t.Fatalf("README has %d alerts", len(alerts))
+		t.Fatalf("docs/operating.md has %d alerts", len(alerts))
 	}
 	return alerts
 }
@@ -161,10 +161,10 @@ func TestPrometheusFindsNothingWrongWithTheMetrics(t *testing.T) {
 // rises matches the series that go on as they did; the others stay.
 var rises = regexp.MustCompile(`^\w+_(total|bucket|count|sum|sequence)\b`)
 
-// Prometheus takes each alert of the README as a rule, and on what a well node
+// Prometheus takes each alert of the documentation as a rule, and on what a well node
 // shows, now and a while later, none of them fires but the one on the keys that
 // nobody serves.
-func TestPrometheusTakesEachAlertOfTheREADMEAndNoneFiresOnANodeThatIsWell(t *testing.T) {
+func TestPrometheusTakesEachAlertOfTheDocsAndNoneFiresOnANodeThatIsWell(t *testing.T) {
 	n := freshNode(t)
 	first := seriesOf(t, scrape(t, n))
 	var then map[string]float64

@@ -49,7 +49,7 @@ func registry(t *testing.T) *prometheus.Registry {
 	return reg
 }
 
-// A measure is a metric as the README lists it.
+// A measure is a metric as the documentation lists it.
 type measure struct{ name, kind, labels, help string }
 
 // described reads what a description says of itself.
@@ -90,10 +90,10 @@ func measures(t *testing.T) []measure {
 	return list
 }
 
-var update = flag.Bool("update", false, "write the table of metrics into README.md")
+var update = flag.Bool("update", false, "write tables into the documentation")
 
-func TestREADMEHoldsTheTableOfAllMetrics(t *testing.T) {
-	const path, begin, end = "../../README.md", "<!-- metrics -->\n", "<!-- /metrics -->"
+func TestTheDocsHoldTheTableOfAllMetrics(t *testing.T) {
+	const begin, end = "<!-- metrics -->\n", "<!-- /metrics -->"
 	var want strings.Builder
 	want.WriteString("| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n")
 	for _, m := range measures(t) {
@@ -103,16 +103,16 @@ func TestREADMEHoldsTheTableOfAllMetrics(t *testing.T) {
 		}
 		fmt.Fprintf(&want, "| `%s` | %s | %s | %s |\n", m.name, m.kind, labels, strings.ReplaceAll(m.help, "|", `\|`))
 	}
-	head, rest, ok := strings.Cut(readme(t), begin)
+	head, rest, ok := strings.Cut(page(t, operatingPage), begin)
 	have, tail, ok2 := strings.Cut(rest, end)
 	switch {
 	case !ok || !ok2:
-		t.Fatal("README has no place for the table of metrics")
+		t.Fatalf("%s has no place for the table of metrics", operatingPage)
 	case have == want.String():
 	case !*update:
-		t.Fatal("the table of metrics in README is not what the code says; make docs")
+		t.Fatalf("the table of metrics in %s is not what the code says; make docs", operatingPage)
 	default:
-		if err := os.WriteFile(path, []byte(head+begin+want.String()+end+tail), 0o644); err != nil {
+		if err := os.WriteFile("../../"+operatingPage, []byte(head+begin+want.String()+end+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,18 +136,22 @@ func TestAllMetricsHaveSeriesBeforeAnythingHappens(t *testing.T) {
 	}
 }
 
-func TestREADMENamesMetricsThatExist(t *testing.T) {
+func TestTheDocsNameMetricsThatExist(t *testing.T) {
 	names := map[string]bool{}
 	for _, m := range measures(t) {
 		names[m.name] = true
 	}
-	named := regexp.MustCompile("`(weft_(?:admit|auth|edge|feed|ingest|jetstream|kafka)_[a-z_]+)`").FindAllStringSubmatch(readme(t), -1)
-	if len(named) == 0 {
-		t.Fatal("README names no metric")
-	}
-	for _, m := range named {
-		if !names[m[1]] {
-			t.Errorf("README names %s, and there is no such metric", m[1])
+	word := regexp.MustCompile("weft_(?:admit|auth|edge|feed|ingest|jetstream|kafka)_[a-z_]+")
+	found := 0
+	for path, text := range pages(t) {
+		for _, name := range word.FindAllString(text, -1) {
+			found++
+			if !names[strings.TrimSuffix(name, "_bucket")] {
+				t.Errorf("%s names %s, and there is no such metric", path, name)
+			}
 		}
+	}
+	if found < len(names) {
+		t.Fatalf("the documentation names %d metrics", found)
 	}
 }

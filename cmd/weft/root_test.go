@@ -60,19 +60,19 @@ func TestEachCommandThatPrintsSomethingPrintsJSON(t *testing.T) {
 	}
 }
 
-func TestREADMEAndPackageCommentNameEachCommand(t *testing.T) {
+func TestTheDocsAndThePackageCommentNameEachCommand(t *testing.T) {
 	source, err := os.ReadFile("main.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := readme(t)
+	text := page(t, operatingPage)
 	for name := range ours(t) {
 		top := strings.Join(strings.Fields(name)[:2], " ")
 		if !regexp.MustCompile(`(?m)^//\t` + top + ` +\w`).Match(source) {
 			t.Errorf("the package comment does not name %s", top)
 		}
 		if !regexp.MustCompile("(?m)^\\| `" + name + "[ `]").MatchString(text) {
-			t.Errorf("README's table of commands does not have %s", name)
+			t.Errorf("the table of commands in %s does not have %s", operatingPage, name)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package natsclients holds the NATS clients that publishers and operators use, each
 // behind one small interface: the nats command, nats.js 2 and 3, nats-py, and the
 // two APIs of nats.go. The tests run all of them through the same cases against the
-// built binary, and type what the README says.
+// built binary, and type what the documentation says.
 //
 // test/scripts/natsclients.sh installs those that are not of Go's.
 package natsclients

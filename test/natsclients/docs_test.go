@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,19 +24,29 @@ var (
 	userFlags = regexp.MustCompile(`--user (\S+) --password '(.*?)'`)
 )
 
-// typed are the lines that the README tells the reader to type.
+// typed are the lines that the README and docs/ tell the reader to type.
 func typed(t *testing.T) (lines []string) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
+	paths, err := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no pages in docs/: %v", err)
+	}
+	var text []byte
+	for _, path := range append(paths, filepath.Join("..", "..", "README.md")) {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(append(text, page...), '\n')
 	}
 	for _, form := range []*regexp.Regexp{codeLine, codeSpan, portLine} {
 		found := form.FindAllSubmatch(text, -1)
 		if len(found) == 0 {
-			t.Errorf("README has no line of the form %v", form)
+			t.Errorf("README and docs/ have no line of the form %v", form)
 		}
 		for _, m := range found {
-			lines = append(lines, string(m[1]))
+			if line := string(m[1]); !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
 		}
 	}
 	return lines
@@ -56,8 +67,8 @@ var effects = []struct {
 	{regexp.MustCompile(`^nats kv ls blacklist$`), lists},
 }
 
-// Each line of the README that uses the NATS port does what the README says.
-func TestWhatTheREADMESaysToTypeDoesWhatItSays(t *testing.T) {
+// Each line of README and docs/ that uses the NATS port does what is said there.
+func TestWhatTheDocsSayToTypeDoesWhatTheySay(t *testing.T) {
 	for _, line := range typed(t) {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
