@@ -85,3 +85,73 @@ func TestTheDocsHaveEachCodeAtItsStatus(t *testing.T) {
 		}
 	}
 }
+
+var (
+	weftLine = regexp.MustCompile(`(?m)^    .*?\b(weft [^\n]*)$`)
+	weftSpan = regexp.MustCompile("`(weft [^`\n]*)`")
+)
+
+// typedCommands are the words of each weft command in a line of a shell.
+func typedCommands(line string) (commands [][]string) {
+	line, _, _ = strings.Cut(line, " #")
+	for _, part := range regexp.MustCompile(`[|;&()>]+`).Split(line, -1) {
+		part, _, _ = strings.Cut(part, "<")
+		words := regexp.MustCompile(`'[^']*'|\S+`).FindAllString(part, -1)
+		if len(words) > 0 && words[0] == "weft" {
+			commands = append(commands, words[1:])
+		}
+	}
+	return commands
+}
+
+// mistyped is what the program says of a command as it was typed, without doing it.
+func mistyped(words []string) error {
+	root := newRoot()
+	cmd, args, err := root.Find(words)
+	if err != nil {
+		return err
+	}
+	if err := cmd.ParseFlags(args); err != nil {
+		return err
+	}
+	if cmd == root || cmd.HasSubCommands() {
+		if len(cmd.Flags().Args()) > 0 {
+			return fmt.Errorf("%s has no command %q", cmd.CommandPath(), cmd.Flags().Args())
+		}
+		return nil
+	}
+	return cmd.ValidateArgs(cmd.Flags().Args())
+}
+
+// What README and docs/ tell the reader to type, the program takes: the command is
+// there, its flags are, and it has as many arguments as it needs. In running text a
+// command may stand for itself.
+func TestEachWeftLineOfTheDocsIsTypedRightly(t *testing.T) {
+	found := 0
+	for path, text := range pages(t) {
+		for _, m := range weftLine.FindAllStringSubmatch(text, -1) {
+			for _, words := range typedCommands(m[1]) {
+				found++
+				if err := mistyped(words); err != nil {
+					t.Errorf("%s: weft %s: %v", path, strings.Join(words, " "), err)
+				}
+			}
+		}
+		for _, m := range weftSpan.FindAllStringSubmatch(text, -1) {
+			for _, words := range typedCommands(m[1]) {
+				found++
+				if _, _, err := newRoot().Find(words); err != nil {
+					t.Errorf("%s: weft %s: %v", path, strings.Join(words, " "), err)
+				}
+			}
+		}
+	}
+	if found < 30 {
+		t.Fatalf("found %d commands", found)
+	}
+	for _, wrong := range []string{"serv", "serve --confg x", "revoke s1 s2", "cluster list", "cluster remove"} {
+		if mistyped(strings.Fields(wrong)) == nil {
+			t.Errorf("weft %s is found to be typed rightly", wrong)
+		}
+	}
+}
