@@ -10,7 +10,7 @@ import (
 	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 // followTime bounds how long a connection waits for the store to say where it
@@ -108,7 +108,7 @@ func (e *Edge) open() error {
 		return problem.New(problem.Draining, "the node is about to stop; come back to another").Retry(jitter(waitReady / 2))
 	}
 	if err := e.Ready(); err != nil {
-		if errors.Is(err, jetstream.ErrIsolated) {
+		if errors.Is(err, api.ErrIsolated) {
 			return problem.New(problem.NotReady, session.Isolated.Ending().Detail).Retry(jitter(waitReady / 2))
 		}
 		return problem.New(problem.NotReady, "the node is not ready; come back later").Retry(jitter(waitReady / 2))

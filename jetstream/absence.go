@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"weft/jetstream/api"
 )
 
 // proveAbsence fails with ErrUnavailable unless nothing is stored under subject from
@@ -23,7 +25,7 @@ func (n *Node) proveAbsence(ctx context.Context, subject string, from uint64) er
 	if mark < from {
 		return nil // the mark is the newest message that the majority has agreed on
 	}
-	release, err := n.reads.acquire(ctx)
+	release, err := n.reads.Acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,17 +40,17 @@ func (n *Node) proveAbsence(ctx context.Context, subject string, from uint64) er
 	if err != nil {
 		return err
 	}
-	reply, answers, done := n.replies.expect(2)
+	reply, answers, done := n.replies.Expect(2)
 	defer done()
 	if err := n.conn.PublishRequest(directGet, reply, req); err != nil {
-		return fmt.Errorf("%w: read %s: %w", ErrUnavailable, subject, err)
+		return fmt.Errorf("%w: read %s: %w", api.ErrUnavailable, subject, err)
 	}
 	b, err := collect(ctx, answers)
 	if err != nil {
 		return err
 	}
 	if len(b.Messages) != 1 || b.Messages[0].Seq != mark || b.Messages[0].Subject != tick {
-		return fmt.Errorf("%w: the leader that was asked for %s, or a replica, lags", ErrUnavailable, subject)
+		return fmt.Errorf("%w: the leader that was asked for %s, or a replica, lags", api.ErrUnavailable, subject)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func (n *Node) AskUntil(ctx context.Context, question string, data []byte, enoug
 	g.Tally = Tally{Expected: 1 + len(g.waiting), Known: n.known()}
 	var answers <-chan *nats.Msg
 	if conn, replies := n.questions.link(); conn != nil && len(g.waiting) > 0 {
-		reply, ch, done := replies.expect(2 * len(g.waiting))
+		reply, ch, done := replies.Expect(2 * len(g.waiting))
 		defer done()
 		if conn.PublishRequest(askSubject+question, reply, data) == nil {
 			answers = ch

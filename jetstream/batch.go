@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 // publishWindow is how many events of one PublishAll are in flight at most: what
@@ -17,7 +19,7 @@ import (
 const publishWindow = 256
 
 // errUnsent means that an event surely was not stored.
-var errUnsent = fmt.Errorf("%w: not sent", ErrUnavailable)
+var errUnsent = fmt.Errorf("%w: not sent", api.ErrUnavailable)
 
 // A batch is the events of one PublishAll.
 type batch struct {
@@ -57,24 +59,22 @@ func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs
 
 // publish sends the events of todo, again and again as far as that is safe.
 func (b *batch) publish(ctx context.Context, todo []int) {
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	ctx, cancel := context.WithTimeout(ctx, api.WriteWait)
 	defer cancel()
 	for window := publishWindow; ; window = 1 {
 		b.round(ctx, todo, window)
 		again := todo[:0]
 		for _, i := range todo {
 			err := b.errs[i]
-			if errors.Is(err, errUnsent) || errors.Is(err, nats.ErrNoResponders) || !b.events[i].ID.IsZero() && errors.Is(err, ErrUnavailable) {
+			if errors.Is(err, errUnsent) || errors.Is(err, nats.ErrNoResponders) || !b.events[i].ID.IsZero() && errors.Is(err, api.ErrUnavailable) {
 				again = append(again, i)
 			}
 		}
 		if todo = again; len(todo) == 0 || b.node.cutOff() > 0 {
 			return
 		}
-		select {
-		case <-ctx.Done():
+		if !api.Sleep(ctx, api.WritePause) {
 			return
-		case <-time.After(publishPause):
 		}
 	}
 }
@@ -85,16 +85,16 @@ func (b *batch) round(ctx context.Context, todo []int, window int) {
 	full := b.node.disk.full()
 	for _, i := range todo {
 		if b.errs[i] = errUnsent; full {
-			b.errs[i] = ErrDiskFull
+			b.errs[i] = api.ErrDiskFull
 		}
 	}
 	if full {
 		return
 	}
-	led := b.node.Term().Done()
-	reply, answers, done := b.node.replies.expect(len(todo))
+	led := b.node.leader.Epoch().Done()
+	reply, answers, done := b.node.replies.Expect(len(todo))
 	defer done()
-	timer := time.NewTimer(publishTry)
+	timer := time.NewTimer(api.WriteTry)
 	defer timer.Stop()
 	flying := make(map[int]bool, min(len(todo), publishWindow))
 	for {
@@ -127,8 +127,8 @@ func (b *batch) round(ctx context.Context, todo []int, window int) {
 				continue
 			}
 			delete(flying, i)
-			timer.Reset(publishTry)
-			if b.answered(i, m); errors.Is(b.errs[i], ErrUnavailable) {
+			timer.Reset(api.WriteTry)
+			if b.answered(i, m); errors.Is(b.errs[i], api.ErrUnavailable) {
 				todo = nil
 			} else {
 				window = publishWindow
@@ -144,19 +144,15 @@ func (b *batch) send(i int, reply string) error {
 	if b.began[i].IsZero() {
 		b.began[i] = time.Now()
 	}
-	b.errs[i] = fmt.Errorf("%w: no acknowledgement", ErrUnavailable)
+	b.errs[i] = fmt.Errorf("%w: no acknowledgement", api.ErrUnavailable)
 	if err := b.node.conn.PublishMsg(m); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
 	return nil
 }
 
 func (b *batch) answered(i int, m *nats.Msg) {
-	if len(m.Data) == 0 && first(m.Header, statusHeader) != "" {
-		b.errs[i] = fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrNoResponders)
-		return
-	}
-	if b.acks[i], b.errs[i] = b.node.parseAck(m.Data); b.errs[i] == nil {
+	if b.acks[i], b.errs[i] = b.node.ackOf(m); b.errs[i] == nil {
 		b.node.metrics.stored(b.began[i])
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 // A refusingStream takes the place of a node's stream: it says no to one event
@@ -97,7 +99,7 @@ func TestABatchGoesOnAfterWhatIsRefusedForGood(t *testing.T) {
 	events, data := numberedEvents(10)
 	_, errs := n.PublishAll(t.Context(), events)
 	for i, err := range errs {
-		if (i == 3) != errors.Is(err, ErrRefused) || i != 3 && err != nil {
+		if (i == 3) != errors.Is(err, api.ErrRefused) || i != 3 && err != nil {
 			t.Errorf("event %d: %v", i, err)
 		}
 	}
@@ -116,7 +118,7 @@ func TestWhatWasNotSentIsSentThoughItHasNoID(t *testing.T) {
 	}
 	_, errs := n.PublishAll(t.Context(), events)
 	for i, err := range errs {
-		if (i == 0) != errors.Is(err, ErrUnavailable) || i > 0 && err != nil {
+		if (i == 0) != errors.Is(err, api.ErrUnavailable) || i > 0 && err != nil {
 			t.Errorf("event %d: %v", i, err)
 		}
 	}

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/jetstream/api"
 	"weft/jetstream/subject"
 )
 
@@ -227,26 +227,20 @@ func (b *Blacklist) Delete(ctx context.Context, name string) error {
 // repeated until it is acknowledged.
 func (b *Blacklist) send(ctx context.Context, m *nats.Msg) error {
 	if !b.Loaded() {
-		return fmt.Errorf("%w: the blacklist is not loaded", ErrUnavailable)
+		return fmt.Errorf("%w: the blacklist is not loaded", api.ErrUnavailable)
 	}
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	ctx, cancel := context.WithTimeout(ctx, api.WriteWait)
 	defer cancel()
-	for {
-		try, cancel := context.WithTimeout(ctx, publishTry)
-		resp, err := b.conn.RequestMsgWithContext(try, m)
-		cancel()
-		if err == nil {
-			if err = kvAck(resp.Data); err == nil {
-				return nil
-			}
+	err := api.Write().Do(ctx, func(ctx context.Context) error {
+		resp, err := b.conn.RequestMsgWithContext(ctx, m)
+		if err != nil {
+			return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 		}
-		if ctx.Err() != nil || errors.Is(err, ErrRefused) {
-			return fmt.Errorf("write blacklist: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: write blacklist: %w", ErrUnavailable, err)
-		case <-time.After(publishPause):
-		}
+		_, err = api.AckOf(resp)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write blacklist: %w", err)
 	}
+	return nil
 }

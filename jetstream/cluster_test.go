@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/jetstream/api"
 	"weft/test/freeport"
 )
 
@@ -96,8 +96,8 @@ func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 		t.Errorf("two of three: %v", err)
 	}
 	nodes[1].Close()
-	waitFor(t, func() bool { return errors.Is(nodes[0].Ready(), ErrIsolated) })
-	if _, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann"}); !errors.Is(err, ErrUnavailable) {
+	waitFor(t, func() bool { return errors.Is(nodes[0].Ready(), api.ErrIsolated) })
+	if _, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann"}); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("publish in a minority: %v", err)
 	}
 }
@@ -138,19 +138,6 @@ func TestANodeWithAnotherSecretIsRefused(t *testing.T) {
 		})
 	}
 	opening.Wait()
-}
-
-func TestALeaderThatHasYetToMeetTheOthersIsAskedAgain(t *testing.T) {
-	tries := 0
-	err := retry(t.Context(), func(context.Context) error {
-		if tries++; tries < 3 {
-			return fmt.Errorf("create: %w", &js.APIError{Code: 400, ErrorCode: errCodeNoPeers})
-		}
-		return nil
-	})
-	if err != nil || tries != 3 {
-		t.Errorf("after %d tries: %v", tries, err)
-	}
 }
 
 // Each name stands for all its addresses, one that is not known yet is kept, and

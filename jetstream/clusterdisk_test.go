@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"weft/jetstream/api"
 )
 
 // smallDisk mounts a file system of the size in bytes until the test ends.
@@ -86,7 +88,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 			e := Event{Subject: fmt.Sprintf("user.u%d", stored), Data: make([]byte, 1000), ID: Operators.KeyID("disk", stored)}
 			if _, err := well.Publish(t.Context(), e); err == nil {
 				stored++
-			} else if !errors.Is(err, ErrUnavailable) {
+			} else if !errors.Is(err, api.ErrUnavailable) {
 				t.Fatal(err)
 			}
 		}
@@ -95,7 +97,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	free := fillDisk(t, configs[full].Node.DataDir)
 	waitFor(t, func() bool {
 		_, err := sick.Publish(t.Context(), Event{Subject: "user.ann"})
-		return errors.Is(err, ErrDiskFull)
+		return errors.Is(err, api.ErrDiskFull)
 	})
 	// More than its files can take without growing.
 	store(2000)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
 )
 
 // A control is what a node needs of the account with the buckets that operators
@@ -17,7 +19,7 @@ import (
 type control struct {
 	conn    *nats.Conn
 	js      js.JetStream
-	replies *replies
+	replies *api.Mux
 }
 
 // bucketsEvery is how often a node looks whether the buckets are as they should be,
@@ -34,7 +36,7 @@ func (n *Node) openControl() (err error) {
 	if c.js, err = js.New(c.conn); err != nil {
 		return fmt.Errorf("open JetStream: %w", err)
 	}
-	if c.replies, err = newReplies(c.conn); err != nil {
+	if c.replies, err = api.NewMux(c.conn); err != nil {
 		return err
 	}
 	n.blacklist.conn = c.conn
@@ -71,10 +73,10 @@ func (n *Node) openBuckets(ctx context.Context) error {
 
 // ensureBucket makes a bucket, or brings it up to the configuration.
 func ensureBucket(ctx context.Context, store js.JetStream, cfg js.KeyValueConfig) error {
-	return retry(ctx, func(ctx context.Context) error {
+	return api.Start().Do(ctx, func(ctx context.Context) error {
 		_, err := store.CreateOrUpdateKeyValue(ctx, cfg)
 		if errors.Is(err, js.ErrBucketExists) || errors.Is(err, js.ErrStreamNameAlreadyInUse) {
-			return errTakenOver
+			return api.ErrTakenOver
 		} else if err != nil {
 			return fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
 		}
@@ -105,7 +107,7 @@ func (n *Node) keepBuckets(ctx context.Context) {
 }
 
 func (n *Node) keepBucket(ctx context.Context, cfg js.KeyValueConfig) error {
-	try, cancel := context.WithTimeout(ctx, startTry)
+	try, cancel := context.WithTimeout(ctx, api.StartTry)
 	stream, err := n.control.js.Stream(try, "KV_"+cfg.Bucket)
 	cancel()
 	switch {
@@ -180,9 +182,6 @@ func (n *Node) dropStrangers(ctx context.Context) {
 
 // headerExpected lets a key be made only: 0 says that it has never had a value.
 const headerExpected = "Nats-Expected-Last-Subject-Sequence"
-
-// errExists means that a key has a value, or has had one, although it was to be made.
-var errExists = errors.New("the key exists")
 
 // restoreBlacklist puts entries back that the node remembers. What was put since, or
 // put back by another node, stays as it is.

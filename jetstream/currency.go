@@ -2,12 +2,10 @@ package jetstream
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"weft/jetstream/api"
 )
 
 // provePause is the time between two proofs that the blacklist is current. It
@@ -95,49 +93,24 @@ func (b *Blacklist) Staleness() (age time.Duration, ok bool) {
 // nextChange asks the bucket's leader for the first change from a sequence on;
 // nil means that there is none.
 func (n *Node) nextChange(ctx context.Context, from uint64) (*Stored, error) {
-	req, err := json.Marshal(leaderQuery{NextFor: keyPrefix + ">", Seq: from})
-	if err != nil {
-		return nil, err
-	}
-	try, cancel := context.WithTimeout(ctx, startTry)
+	try, cancel := context.WithTimeout(ctx, api.StartTry)
 	defer cancel()
-	m, err := n.control.conn.RequestWithContext(try, "$JS.API.STREAM.MSG.GET."+streamBlacklist, req)
+	m, err := api.AskLeader(try, n.control.conn, streamBlacklist, api.Query{NextFor: keyPrefix + ">", Seq: from})
 	if err != nil {
-		return nil, fmt.Errorf("%w: ask for the blacklist: %w", ErrUnavailable, err)
-	}
-	var resp struct {
-		Error   *apiError `json:"error"`
-		Message struct {
-			Subject string    `json:"subject"`
-			Seq     uint64    `json:"seq"`
-			Header  string    `json:"hdrs"`
-			Data    string    `json:"data"`
-			Time    time.Time `json:"time"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(m.Data, &resp); err != nil {
-		return nil, fmt.Errorf("%w: ask for the blacklist: %w", ErrUnavailable, err)
-	}
-	if resp.Error != nil {
-		switch resp.Error.ErrCode {
-		case errCodeNoMessage:
-			return nil, nil
-		case errCodeNoStream:
+		if api.IsCode(err, api.CodeNoStream) {
 			n.blacklist.miss()
 		}
-		return nil, fmt.Errorf("%w: ask for the blacklist: %w", ErrUnavailable, resp.Error)
+		return nil, fmt.Errorf("%w: ask for the blacklist: %w", api.ErrUnavailable, err)
 	}
-	s := &Stored{Subject: resp.Message.Subject, Seq: resp.Message.Seq, stored: resp.Message.Time}
-	if s.Data, err = base64.StdEncoding.DecodeString(resp.Message.Data); err != nil {
-		return nil, fmt.Errorf("%w: read a change of the blacklist: %w", ErrUnavailable, err)
+	if m == nil {
+		return nil, nil
 	}
-	header, err := base64.StdEncoding.DecodeString(resp.Message.Header)
-	if err != nil {
-		return nil, fmt.Errorf("%w: read a change of the blacklist: %w", ErrUnavailable, err)
+	s := &Stored{Subject: m.Subject, Seq: m.Seq, stored: m.Time}
+	if s.Data, err = m.Data(); err != nil {
+		return nil, err
 	}
-	if len(header) > 0 {
-		// An entry whose headers cannot be read counts as one without.
-		s.Header, _ = nats.DecodeHeadersMsg(header)
+	if s.Header, err = m.Header(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

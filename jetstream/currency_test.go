@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 // The proof that a mirror is current enters what its consumer has not brought,
@@ -100,7 +102,7 @@ func TestACutOffNodeSaysHowOldItsBlacklistIs(t *testing.T) {
 	nodes[2].Close()
 	waitFor(t, func() bool {
 		err := nodes[0].Ready()
-		return errors.Is(err, ErrIsolated) && strings.Contains(err.Error(), "the blacklist is as of")
+		return errors.Is(err, api.ErrIsolated) && strings.Contains(err.Error(), "the blacklist is as of")
 	})
 	if !b.Revoked("s1", "", time.Time{}) || b.Revoked("s2", "", time.Time{}) {
 		t.Error("the blacklist is not as it was")

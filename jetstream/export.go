@@ -8,6 +8,8 @@ import (
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
 )
 
 // headerMade is a header of an entry that was imported: when it was made where
@@ -53,7 +55,7 @@ func exportBucket(ctx context.Context, store js.JetStream, bucket string, fn fun
 	if errors.Is(err, js.ErrStreamNotFound) {
 		return nil
 	} else if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
 	info := stream.CachedInfo()
 	if info.State.Msgs == 0 {
@@ -63,7 +65,7 @@ func exportBucket(ctx context.Context, store js.JetStream, bucket string, fn fun
 	defer stop()
 	c, err := consume(ctx, store, "KV_"+bucket, js.ConsumerConfig{DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
 	defer c.Stop()
 	// The copy that is read may be behind the leader; what it lacks comes at the
@@ -74,7 +76,7 @@ func exportBucket(ctx context.Context, store js.JetStream, bucket string, fn fun
 		s, more, err := c.Next()
 		if err != nil {
 			if ctx.Err() != nil || left > 0 {
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
+				return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 			}
 			return nil
 		}

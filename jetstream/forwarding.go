@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 )
 
 // errNoLeader is the answer to a publish while nobody leads the stream.
-var errNoLeader = fmt.Errorf("%w: nobody takes events at this moment", ErrUnavailable)
+var errNoLeader = fmt.Errorf("%w: nobody takes events at this moment", api.ErrUnavailable)
 
 // A forwarding is the pair of connections of an ingress, with the messages that
 // are on their way between them: a ring, in which each has a place that is part of
@@ -147,10 +149,8 @@ func (f *forwarding) passAnswers(refused func(error)) error {
 			refused(errNoLeader)
 			f.refuse(reply, errNoLeader)
 		default:
-			if !bytes.HasPrefix(m.data, freshAck) {
-				if err := kvAck(m.data); err != nil {
-					refused(err)
-				}
+			if _, err := api.ParseAck(m.data); err != nil {
+				refused(err)
 			}
 			f.answer(reply, m.data)
 		}

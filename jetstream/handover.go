@@ -2,12 +2,13 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -162,22 +163,8 @@ func (n *Node) askStepDown(ctx context.Context, group, heir string) error {
 		} `json:"placement"`
 	}
 	req.Placement.Preferred = heir
-	body, err := json.Marshal(req)
-	if err != nil {
-		return err
-	}
-	m, err := conn.RequestWithContext(ctx, subject, body)
-	if err != nil {
+	if err := api.Request(ctx, conn, subject, req, new(api.Response)); err != nil {
 		return fmt.Errorf("ask to step down: %w", err)
-	}
-	var resp struct {
-		Error *apiError `json:"error"`
-	}
-	if err := json.Unmarshal(m.Data, &resp); err != nil {
-		return fmt.Errorf("ask to step down: %w", err)
-	}
-	if resp.Error != nil {
-		return fmt.Errorf("ask to step down: %w", resp.Error)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -106,25 +105,5 @@ func TestWhoIsNeededAndWhoIsToLead(t *testing.T) {
 		if got := groups[0].heir("n1"); got != tt.heir {
 			t.Errorf("%s: heir %q, want %q", name, got, tt.heir)
 		}
-	}
-}
-
-func TestWhatTheOldLeaderWasAskedIsAskedAgain(t *testing.T) {
-	n := New(testConfig(t), logTo(t), prometheus.NewRegistry())
-	asked := 0
-	got, err := whileLed(t.Context(), n, func(ctx context.Context) (int, error) {
-		if asked++; asked == 1 {
-			n.leader.change()
-			<-ctx.Done()
-			return 0, ctx.Err()
-		}
-		return 7, nil
-	})
-	if got != 7 || err != nil || asked != 2 {
-		t.Errorf("%d, %v after %d questions", got, err, asked)
-	}
-	refused := errors.New("refused")
-	if _, err := whileLed(t.Context(), n, func(context.Context) (int, error) { return 0, refused }); err != refused {
-		t.Errorf("with the same leader: %v", err)
 	}
 }

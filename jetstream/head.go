@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 // Head returns the newest sequence that is stored under subject, as the leader
@@ -13,20 +15,20 @@ import (
 // ErrUnavailable: try again.
 func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
 	if n.cfg.Cluster == nil {
-		return n.headHere(ctx, leaderQuery{LastFor: subject})
+		return n.headHere(ctx, api.Query{LastFor: subject})
 	}
-	return n.askLeader(ctx, leaderQuery{LastFor: subject})
+	return n.askLeader(ctx, api.Query{LastFor: subject})
 }
 
 // headHere asks the only copy of a standalone node, which answers direct gets at
 // half the cost (ADR-31 of NATS).
-func (n *Node) headHere(ctx context.Context, q leaderQuery) (uint64, error) {
-	release, err := n.reads.acquire(ctx)
+func (n *Node) headHere(ctx context.Context, q api.Query) (uint64, error) {
+	release, err := n.reads.Acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	m, err := n.requestMessage(ctx, directGet, q)
+	m, err := n.requestMessage(ctx, q)
 	if err != nil {
 		return 0, err
 	}
@@ -34,12 +36,12 @@ func (n *Node) headHere(ctx context.Context, q leaderQuery) (uint64, error) {
 }
 
 // headIn reads the answer to a direct get.
-func (n *Node) headIn(ctx context.Context, m *nats.Msg, q leaderQuery) (uint64, error) {
+func (n *Node) headIn(ctx context.Context, m *nats.Msg, q api.Query) (uint64, error) {
 	switch status := first(m.Header, statusHeader); {
 	case status == statusNotFound:
 		return 0, nil
 	case last(m.Header, "Nats-Sequence") == "" && status != "":
-		return 0, fmt.Errorf("%w: head of %s: status %q", ErrUnavailable, q.LastFor, status)
+		return 0, fmt.Errorf("%w: head of %s: status %q", api.ErrUnavailable, q.LastFor, status)
 	}
 	s, err := ParseStored(m)
 	if err != nil { // its headers cannot be read; the leader's answer has the sequence beside them

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -27,7 +29,7 @@ const (
 // others again.
 func (n *Node) Tick(mark string, payload []byte) error {
 	if n.cutOff() > 0 {
-		return ErrIsolated
+		return api.ErrIsolated
 	}
 	s := "tick." + n.Token()
 	if mark != "" {
@@ -41,10 +43,7 @@ func (n *Node) Tick(mark string, payload []byte) error {
 func (n *Node) openTicks() error {
 	n.tickReply = n.conn.NewInbox()
 	_, err := n.conn.Subscribe(n.tickReply, func(m *nats.Msg) {
-		if len(m.Data) == 0 {
-			return // nobody there
-		}
-		if _, err := n.parseAck(m.Data); err == nil {
+		if _, err := api.AckOf(m); err == nil {
 			n.ticked.Store(n.uptime())
 		}
 	})
@@ -77,7 +76,7 @@ func (n *Node) heal(ctx context.Context) {
 		n.members.renew()
 		n.srv.stop()
 		logged := false
-		_ = retry(ctx, func(ctx context.Context) error { // it ends with the node
+		_ = api.Start().Do(ctx, func(ctx context.Context) error { // it ends with the node
 			err := n.srv.start(ctx)
 			if err != nil && !logged {
 				logged = true

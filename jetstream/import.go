@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -53,10 +55,10 @@ func (n *Node) Import(ctx context.Context, entries []Entry) (Imported, error) {
 		return Imported{}, err
 	}
 	if !n.blacklist.Loaded() {
-		return Imported{}, fmt.Errorf("%w: the blacklist is not loaded", ErrUnavailable)
+		return Imported{}, fmt.Errorf("%w: the blacklist is not loaded", api.ErrUnavailable)
 	}
 	if n.disk.full() {
-		return Imported{}, ErrDiskFull
+		return Imported{}, api.ErrDiskFull
 	}
 	return n.putEntries(ctx, entries)
 }
@@ -115,15 +117,13 @@ func isKey(key string) bool {
 func (n *Node) putAll(ctx context.Context, messages map[string]*nats.Msg) error {
 	for todo := slices.Collect(maps.Values(messages)); len(todo) > 0; {
 		var err error
-		if todo, err = n.putRound(ctx, todo); errors.Is(err, ErrRefused) {
+		if todo, err = n.putRound(ctx, todo); errors.Is(err, api.ErrRefused) {
 			return err
 		} else if len(todo) == 0 {
 			break
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %d entries are not acknowledged: %w", ErrUnavailable, len(todo), err)
-		case <-time.After(publishPause):
+		if !api.Sleep(ctx, api.WritePause) {
+			return fmt.Errorf("%w: %d entries are not acknowledged: %w", api.ErrUnavailable, len(todo), err)
 		}
 	}
 	return nil
@@ -131,17 +131,17 @@ func (n *Node) putAll(ctx context.Context, messages map[string]*nats.Msg) error 
 
 // putRound sends messages once and returns those that were not acknowledged.
 func (n *Node) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.Msg, err error) {
-	reply, answers, done := n.control.replies.expect(len(todo))
+	reply, answers, done := n.control.replies.Expect(len(todo))
 	defer done()
 	open := make(map[string]*nats.Msg, len(todo))
 	for i, m := range todo {
 		m.Reply = fmt.Sprintf("%s.%d", reply, i)
 		open[m.Reply] = m
 		if err := n.control.conn.PublishMsg(m); err != nil {
-			return todo, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return todo, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 		}
 	}
-	silence := time.NewTimer(publishTry)
+	silence := time.NewTimer(api.WriteTry)
 	defer silence.Stop()
 	for range todo {
 		select {
@@ -150,13 +150,11 @@ func (n *Node) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.Msg
 		case <-silence.C:
 			return slices.Collect(maps.Values(open)), errors.New("no answer")
 		case a := <-answers:
-			silence.Reset(publishTry)
-			if len(a.Data) == 0 {
-				err = nats.ErrNoResponders
-			} else if err = kvAck(a.Data); err == nil || errors.Is(err, errExists) {
+			silence.Reset(api.WriteTry)
+			if _, err = api.AckOf(a); err == nil || errors.Is(err, api.ErrExists) {
 				delete(open, a.Subject)
 			}
-			if errors.Is(err, ErrRefused) {
+			if errors.Is(err, api.ErrRefused) {
 				return nil, err
 			}
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
 )
 
 // routesHistory is how many versions of a route are kept.
@@ -96,10 +98,8 @@ func (b *Blacklist) await(ctx context.Context, cuts map[string]BlacklistEntry) e
 			if have, ok := b.entry(key); ok && !have.Before.Before(want.Before) && want.Expires.Sub(have.Expires) <= time.Second {
 				break
 			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%w: the blacklist is behind", ErrUnavailable)
-			case <-time.After(startPause / 20):
+			if !api.Sleep(ctx, api.StartPause/20) {
+				return fmt.Errorf("%w: the blacklist is behind", api.ErrUnavailable)
 			}
 		}
 	}
@@ -111,7 +111,7 @@ func (n *Node) planRoute(ctx context.Context, p *importPlan, e *Entry) error {
 	if p.routes == nil {
 		var err error
 		if p.routes, err = n.control.js.KeyValue(ctx, bucketRoutes); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 		}
 	}
 	m := &nats.Msg{Subject: "$KV." + e.Bucket + "." + e.Key, Data: e.Value}
@@ -121,7 +121,7 @@ func (n *Node) planRoute(ctx context.Context, p *importPlan, e *Entry) error {
 		p.done.Unchanged++
 		return nil
 	case err != nil && !errors.Is(err, js.ErrKeyNotFound):
-		return fmt.Errorf("%w: read bucket %s: %w", ErrUnavailable, e.Bucket, err)
+		return fmt.Errorf("%w: read bucket %s: %w", api.ErrUnavailable, e.Bucket, err)
 	case p.messages[m.Subject] != nil:
 		p.done.Unchanged++
 	default:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/jetstream/api"
 	"weft/jetstream/subject"
 )
 
@@ -142,7 +143,7 @@ func (n *Node) takesEvents() error {
 		return err
 	}
 	if n.disk.full() {
-		return ErrDiskFull
+		return api.ErrDiskFull
 	}
 	return nil
 }
@@ -223,9 +224,9 @@ func refusalCause(err error) string {
 		return refusedSize
 	case errors.Is(err, ErrJSON):
 		return refusedJSON
-	case errors.Is(err, ErrDiskFull):
+	case errors.Is(err, api.ErrDiskFull):
 		return refusedDisk
-	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrRefused):
+	case errors.Is(err, api.ErrUnavailable), errors.Is(err, api.ErrRefused):
 		return refusedUnavailable
 	}
 	return refusedHeader
@@ -234,19 +235,19 @@ func refusalCause(err error) string {
 // refusalText is the answer to a publish that is not stored, as a stream gives it
 // (JetStream API, PubAck with an error).
 func refusalText(err error) []byte {
-	e := apiError{Code: 400, ErrCode: 10000, Description: err.Error()}
+	e := api.Error{Code: 400, ErrCode: 10000, Description: err.Error()}
 	switch {
-	case errors.Is(err, ErrDiskFull):
-		e.Code, e.ErrCode = 503, errCodeStorage
-	case errors.Is(err, ErrUnavailable):
-		e.Code, e.ErrCode = 503, errCodeUnavailable
+	case errors.Is(err, api.ErrDiskFull):
+		e.Code, e.ErrCode = 503, api.CodeStorage
+	case errors.Is(err, api.ErrUnavailable):
+		e.Code, e.ErrCode = 503, api.CodeUnavailable
 	case errors.Is(err, ErrTooLarge):
-		e.ErrCode = errCodeTooLarge
+		e.ErrCode = api.CodeTooLarge
 	}
 	text, err := json.Marshal(struct {
-		Error  apiError `json:"error"`
-		Stream string   `json:"stream"`
-		Seq    int      `json:"seq"`
+		Error  api.Error `json:"error"`
+		Stream string    `json:"stream"`
+		Seq    int       `json:"seq"`
 	}{Error: e, Stream: streamEvents})
 	if err != nil {
 		return nil // a text cannot fail

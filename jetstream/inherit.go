@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
 )
 
 // inherit carries over the buckets of a version that kept them in the nodes'
@@ -31,17 +32,15 @@ func (n *Node) awaitProof(ctx context.Context) error {
 		if n.prove(ctx); n.blacklist.isProved() {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if !api.Sleep(ctx, api.StartPause) {
 			return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
-		case <-time.After(startPause):
 		}
 	}
 }
 
 func (n *Node) inheritBucket(ctx context.Context, bucket string) error {
 	there := false
-	err := retry(ctx, func(ctx context.Context) error {
+	err := api.Start().Do(ctx, func(ctx context.Context) error {
 		_, err := n.js.Stream(ctx, "KV_"+bucket)
 		there = err == nil
 		if errors.Is(err, js.ErrStreamNotFound) {
@@ -53,15 +52,15 @@ func (n *Node) inheritBucket(ctx context.Context, bucket string) error {
 		return err
 	}
 	var entries []Entry
-	if err := retry(ctx, func(context.Context) error { entries, err = n.earlier(ctx, bucket); return err }); err != nil {
+	if err := api.Start().Do(ctx, func(context.Context) error { entries, err = n.earlier(ctx, bucket); return err }); err != nil {
 		return err
 	}
 	for some := range slices.Chunk(entries, MaxImport) {
-		if err := retry(ctx, func(context.Context) error { return n.inheritEntries(ctx, bucket, some) }); err != nil {
+		if err := api.Start().Do(ctx, func(context.Context) error { return n.inheritEntries(ctx, bucket, some) }); err != nil {
 			return err
 		}
 	}
-	err = retry(ctx, func(ctx context.Context) error {
+	err = api.Start().Do(ctx, func(ctx context.Context) error {
 		if err := n.js.DeleteStream(ctx, "KV_"+bucket); !errors.Is(err, js.ErrStreamNotFound) {
 			return err
 		}

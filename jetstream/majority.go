@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"weft/jetstream/api"
 )
 
 // Majority waits until the node is linked to a majority of its cluster, and then
@@ -34,7 +36,7 @@ func (n *Node) Majority(ctx context.Context, patience time.Duration) (linked con
 			case <-t.C:
 			}
 			if n.cutOff() > patience {
-				end(ErrIsolated)
+				end(api.ErrIsolated)
 				return
 			}
 		}

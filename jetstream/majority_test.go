@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"weft/jetstream/api"
 )
 
 func TestANodeThatIsCutOffRefusesAtOnceAndEndsWhatNeedsAMajority(t *testing.T) {
@@ -32,11 +34,11 @@ func TestANodeThatIsCutOffRefusesAtOnceAndEndsWhatNeedsAMajority(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("the context outlives the majority")
 	}
-	if !errors.Is(context.Cause(brief), ErrIsolated) || patient.Err() != nil {
+	if !errors.Is(context.Cause(brief), api.ErrIsolated) || patient.Err() != nil {
 		t.Errorf("causes %v and %v", context.Cause(brief), context.Cause(patient))
 	}
 	_, err = nodes[0].Publish(ctx, Event{Subject: "user.ann", ID: Operators.KeyID("1", 0)})
-	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrIsolated) {
+	if !errors.Is(err, api.ErrUnavailable) || !errors.Is(err, api.ErrIsolated) {
 		t.Errorf("publish: %v", err)
 	}
 	try, stop := context.WithTimeout(ctx, 10*memberEvery)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -157,7 +159,7 @@ func (m *membership) renew() {
 // reenter finds out whether the node was removed while it was cut off. A node
 // that loses its store has been removed, or its disk is full.
 func (n *Node) reenter(ctx context.Context) {
-	try, cancel := context.WithTimeout(ctx, startTry)
+	try, cancel := context.WithTimeout(ctx, api.StartTry)
 	defer cancel()
 	buried, err := n.buried(try, peerID(n.Name()))
 	if err != nil {
@@ -262,7 +264,7 @@ func (m *membership) ready(because string) error {
 	defer m.mu.Unlock()
 	switch {
 	case m.since.IsZero():
-		return fmt.Errorf("%w: linked to %d of %d nodes%s", ErrIsolated, m.linked, m.known, because)
+		return fmt.Errorf("%w: linked to %d of %d nodes%s", api.ErrIsolated, m.linked, m.known, because)
 	case time.Since(m.since) < settled:
 		return fmt.Errorf("linked to a majority for less than %v", settled)
 	case !m.entered:
@@ -290,9 +292,6 @@ func (m *membership) linkedFor() time.Duration {
 	}
 	return time.Since(m.since)
 }
-
-// ErrIsolated is wrapped by Ready when the node is cut off from the majority.
-var ErrIsolated = errors.New("cut off from the majority of the nodes")
 
 // Isolated returns for how long the node has been cut off from the majority of
 // its cluster, 0 when it is not, and whether that is longer than

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
 )
 
 // A restore writes entries into a bucket that was made anew, but over none that is
@@ -28,10 +29,7 @@ func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, restore rest
 			told = true
 			b.log.Warn("blacklist is not being followed; trying again", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(startPause):
-		}
+		api.Sleep(ctx, api.StartPause)
 	}
 }
 
@@ -39,7 +37,7 @@ func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, restore rest
 // The bucket's stream is read as such, because only there an entry shows its
 // own time to live.
 func (b *Blacklist) follow(ctx context.Context, store js.JetStream, restore restore, ready func()) error {
-	try, cancel := context.WithTimeout(ctx, publishTry)
+	try, cancel := context.WithTimeout(ctx, api.WriteTry)
 	stream, err := store.Stream(try, streamBlacklist)
 	cancel()
 	if err != nil {
@@ -190,19 +188,4 @@ func (b *Blacklist) apply(s *Stored) bool {
 		fn(e)
 	}
 	return true
-}
-
-// kvAck reads the answer to a write into a bucket.
-func kvAck(data []byte) error {
-	var resp struct {
-		Error *apiError `json:"error"`
-		Seq   uint64    `json:"seq"`
-	}
-	if err := json.Unmarshal(data, &resp); err != nil {
-		return fmt.Errorf("%w: bad acknowledgement: %w", ErrUnavailable, err)
-	}
-	if resp.Error != nil {
-		return refusal(resp.Error)
-	}
-	return nil
 }

@@ -29,6 +29,8 @@ import (
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/api"
 )
 
 // A Node is one member of Weft. Its methods may be called concurrently after
@@ -46,15 +48,15 @@ type Node struct {
 	control   control    // of the account with the buckets
 	system    *nats.Conn // of the system account; nil on a standalone node
 	js        js.JetStream
-	replies   *replies
+	replies   *api.Mux
 	questions *questions
-	reads     gate
+	reads     api.Semaphore
 	lookups   *lookups
 	streamID  atomic.Pointer[StreamID]
 	secret    atomic.Pointer[string] // of the stream's message ids
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
 	members   membership
-	leader    *leadership
+	leader    *api.Leadership
 	tickReply string
 	made      time.Time
 	ticked    atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
@@ -81,8 +83,8 @@ func nodeName(name string) string {
 // name.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	cfg.Node.Name = nodeName(cfg.Node.Name)
-	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(gate, maxReads), lookups: newLookups()}
-	n.srv, n.leader = newEmbedded(cfg, log), newLeadership()
+	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(api.Semaphore, maxReads), lookups: newLookups()}
+	n.srv, n.leader = newEmbedded(cfg, log), api.NewLeadership()
 	n.questions = newQuestions(cfg.Node.Name, log, n.metrics.busy.Inc)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
 	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
@@ -132,7 +134,7 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if n.js, err = js.New(n.conn); err != nil {
 		return fmt.Errorf("open JetStream: %w", err)
 	}
-	if n.replies, err = newReplies(n.conn); err != nil {
+	if n.replies, err = api.NewMux(n.conn); err != nil {
 		return err
 	}
 	if err := n.openQuestions(); err != nil {
@@ -148,8 +150,10 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.enter(ctx); err != nil {
 		return err
 	}
-	if err := n.watchLeader(); err != nil {
-		return err
+	if n.cfg.Cluster != nil { // alone there is no other leader
+		if err := n.leader.Watch(n.conn, streamEvents); err != nil {
+			return err
+		}
 	}
 	if err := n.ensureStream(ctx); err != nil {
 		return err
@@ -234,6 +238,9 @@ func (n *Node) ClientURL() string { return n.srv.clientURL() }
 
 // Blacklist returns the mirror of the bucket blacklist.
 func (n *Node) Blacklist() *Blacklist { return n.blacklist }
+
+// Leader tells when another node leads the events' stream.
+func (n *Node) Leader() *api.Leadership { return n.leader }
 
 // Started is when the node was made.
 func (n *Node) Started() time.Time { return n.made }

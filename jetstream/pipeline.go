@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -203,7 +204,7 @@ func (p *Pipeline) answer(m *nats.Msg) {
 	if err1 != nil || err2 != nil {
 		return
 	}
-	err := p.verdict(m)
+	_, err := api.AckOf(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e != p.epoch || n < p.oldest || n >= p.next || p.ctx.Err() != nil {
@@ -220,27 +221,12 @@ func (p *Pipeline) answer(m *nats.Msg) {
 	if s.msg == nil {
 		return
 	}
-	if err != nil && !errors.Is(err, ErrRefused) {
+	if err != nil && !errors.Is(err, api.ErrRefused) {
 		p.breakLocked()
 		return
 	}
 	p.settleSlotLocked(s, err)
 }
-
-// verdict reads an answer without decoding what it does not need.
-func (p *Pipeline) verdict(m *nats.Msg) error {
-	if len(m.Data) == 0 {
-		return fmt.Errorf("%w: no responders", ErrUnavailable)
-	}
-	if bytes.HasPrefix(m.Data, plainAck) {
-		return nil
-	}
-	_, err := p.node.parseAck(m.Data)
-	return err
-}
-
-// plainAck begins an acknowledgement; an error answer begins otherwise.
-var plainAck = []byte(`{"stream":"` + streamEvents + `",`)
 
 func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
 	if err == nil {

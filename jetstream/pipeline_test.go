@@ -9,6 +9,8 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+
+	"weft/jetstream/api"
 )
 
 // marks records what a pipeline told.
@@ -63,7 +65,7 @@ func stored(t *testing.T, n *Node, subject string) []string {
 	defer cancel()
 	for from := uint64(1); ; {
 		b, err := n.Read(ctx, subject, from, MaxBatch, 1<<20)
-		if errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+		if errors.Is(err, api.ErrUnavailable) && ctx.Err() == nil {
 			time.Sleep(10 * time.Millisecond) // the connection is on its way back
 			continue
 		}
@@ -191,7 +193,7 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := n.Publish(t.Context(), Event{Subject: "user.ann"}); !errors.Is(err, ErrDiskFull) {
+	if _, err := n.Publish(t.Context(), Event{Subject: "user.ann"}); !errors.Is(err, api.ErrDiskFull) {
 		t.Errorf("publish on a full disk: %v", err)
 	}
 	n.disk.low.Store(false)
@@ -211,7 +213,7 @@ func TestAPipelineRepairsOnceWhenTheLeaderChangesMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n.leader.change()
+	n.leader.Change()
 	n.disk.low.Store(false)
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -41,12 +43,12 @@ type Handler func(ctx context.Context, data []byte) []byte
 func (n *Node) Handle(question string, inFlight int, h Handler) {
 	n.questions.mu.Lock()
 	defer n.questions.mu.Unlock()
-	n.questions.handlers[question] = &handler{serve: h, running: make(gate, inFlight)}
+	n.questions.handlers[question] = &handler{serve: h, running: make(api.Semaphore, inFlight)}
 }
 
 type handler struct {
 	serve   Handler
-	running gate
+	running api.Semaphore
 }
 
 // questions answers what other nodes ask, on a connection of its own: neither
@@ -59,7 +61,7 @@ type questions struct {
 	mu       sync.Mutex
 	handlers map[string]*handler
 	conn     *nats.Conn // nil while closed
-	replies  *replies
+	replies  *api.Mux
 	ctx      context.Context
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -82,7 +84,7 @@ func (n *Node) openQuestions() (err error) {
 			conn.Close()
 		}
 	}()
-	replies, err := newReplies(conn)
+	replies, err := api.NewMux(conn)
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (q *questions) close() {
 }
 
 // link returns what questions are asked through, nil while the node is not open.
-func (q *questions) link() (*nats.Conn, *replies) {
+func (q *questions) link() (*nats.Conn, *api.Mux) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.conn, q.replies
@@ -146,13 +148,12 @@ func (q *questions) takeLocked(question string) (h *handler, release func(), err
 	if h = q.handlers[question]; h == nil {
 		return nil, nil, errQuestion
 	}
-	select {
-	case h.running <- struct{}{}:
-		return h, func() { <-h.running }, nil
-	default:
+	release, ok := h.running.TryAcquire()
+	if !ok {
 		q.busy()
 		return nil, nil, errBusy
 	}
+	return h, release, nil
 }
 
 func (h *handler) answer(ctx context.Context, data []byte) ([]byte, error) {
@@ -171,7 +172,7 @@ func (q *questions) answer(ctx context.Context, question string, data []byte) ([
 	if h == nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, errQuestion)
 	}
-	release, err := h.running.acquire(ctx)
+	release, err := h.running.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, errBusy)
 	}

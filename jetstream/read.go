@@ -3,16 +3,16 @@ package jetstream
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 const (
 	directGet = "$JS.API.DIRECT.GET." + streamEvents
-	leaderGet = "$JS.API.STREAM.MSG.GET." + streamEvents
 
 	// readTry bounds the silence after which a read is given up.
 	readTry = 2 * time.Second
@@ -37,7 +37,7 @@ type Batch struct {
 // may lag behind the leader. It fails with ErrUnavailable when nobody answers or
 // the answer is incomplete: try again.
 func (n *Node) Read(ctx context.Context, subject string, from uint64, limit, maxBytes int) (Batch, error) {
-	release, err := n.reads.acquire(ctx)
+	release, err := n.reads.Acquire(ctx)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -52,10 +52,10 @@ func (n *Node) Read(ctx context.Context, subject string, from uint64, limit, max
 	if err != nil {
 		return Batch{}, err
 	}
-	reply, answers, done := n.replies.expect(limit + 1)
+	reply, answers, done := n.replies.Expect(limit + 1)
 	defer done()
 	if err := n.conn.PublishRequest(directGet, reply, req); err != nil {
-		return Batch{}, fmt.Errorf("%w: read %s: %w", ErrUnavailable, subject, err)
+		return Batch{}, fmt.Errorf("%w: read %s: %w", api.ErrUnavailable, subject, err)
 	}
 	return collect(ctx, answers)
 }
@@ -74,7 +74,7 @@ func collect(ctx context.Context, answers <-chan *nats.Msg) (Batch, error) {
 		case <-ctx.Done():
 			return Batch{}, ctx.Err()
 		case <-timer.C:
-			return Batch{}, fmt.Errorf("%w: no answer to a read", ErrUnavailable)
+			return Batch{}, fmt.Errorf("%w: no answer to a read", api.ErrUnavailable)
 		case m := <-answers:
 			timer.Reset(readTry)
 			if m.Header == nil { // what the server sends always has headers
@@ -87,7 +87,7 @@ func collect(ctx context.Context, answers <-chan *nats.Msg) (Batch, error) {
 			}
 			s, err := ParseStored(m)
 			if err != nil {
-				return Batch{}, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+				return Batch{}, fmt.Errorf("%w: read: %w", api.ErrUnavailable, err)
 			}
 			if err := b.reach(s.Previous, before, unreadable); err != nil {
 				return Batch{}, err
@@ -102,7 +102,7 @@ func collect(ctx context.Context, answers <-chan *nats.Msg) (Batch, error) {
 // enters them. Of several the sequence of the last one stands for all.
 func (b *Batch) reach(seq, before uint64, unreadable int) error {
 	if unreadable == 0 && seq != before || unreadable > 0 && seq <= before {
-		return fmt.Errorf("%w: a read lost messages", ErrUnavailable)
+		return fmt.Errorf("%w: a read lost messages", api.ErrUnavailable)
 	}
 	for range unreadable {
 		b.Messages = append(b.Messages, Stored{Seq: seq, Previous: before, unreadable: true})
@@ -125,7 +125,7 @@ func (b *Batch) finish(h nats.Header, before uint64, unreadable int) error {
 		fmt.Sscan(last(h, "Nats-Num-Pending"), &b.Pending)
 		return nil
 	default:
-		return fmt.Errorf("%w: read: status %q", ErrUnavailable, status)
+		return fmt.Errorf("%w: read: status %q", api.ErrUnavailable, status)
 	}
 }
 
@@ -143,105 +143,51 @@ func (n *Node) Position(ctx context.Context) (uint64, error) {
 // subject, which may have wildcards; 0 means that there is none, which in a
 // cluster takes a majority. It fails with ErrUnavailable: try again.
 func (n *Node) Next(ctx context.Context, subject string, from uint64) (uint64, error) {
-	seq, err := n.askLeader(ctx, leaderQuery{NextFor: subject, Seq: max(from, 1)})
+	seq, err := n.askLeader(ctx, api.Query{NextFor: subject, Seq: max(from, 1)})
 	if err == nil && seq == 0 && n.cfg.Cluster != nil {
 		err = n.proveAbsence(ctx, subject, max(from, 1))
 	}
 	return seq, err
 }
 
-// A leaderQuery is a request for one message. Of a cluster only the leader answers it.
-type leaderQuery struct {
-	Seq     uint64 `json:"seq,omitempty"`
-	LastFor string `json:"last_by_subj,omitempty"`
-	NextFor string `json:"next_by_subj,omitempty"`
-}
-
-func (n *Node) askLeader(ctx context.Context, q leaderQuery) (uint64, error) {
-	release, err := n.reads.acquire(ctx)
+func (n *Node) askLeader(ctx context.Context, q api.Query) (uint64, error) {
+	release, err := n.reads.Acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	return whileLed(ctx, n, func(ctx context.Context) (uint64, error) { return n.askLeaderOnce(ctx, q) })
+	return api.WhileLed(ctx, n.leader, func(ctx context.Context) (uint64, error) { return n.askLeaderOnce(ctx, q) })
 }
 
-// requestMessage puts a query to one of the requests that return a message.
-func (n *Node) requestMessage(ctx context.Context, request string, q leaderQuery) (*nats.Msg, error) {
+// requestMessage puts a query to any replica.
+func (n *Node) requestMessage(ctx context.Context, q api.Query) (*nats.Msg, error) {
 	req, err := json.Marshal(q)
 	if err != nil {
 		return nil, err
 	}
 	try, cancel := context.WithTimeout(ctx, readTry)
 	defer cancel()
-	m, err := n.conn.RequestWithContext(try, request, req)
+	m, err := n.conn.RequestWithContext(try, directGet, req)
 	switch {
 	case err == nil:
 		return m, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	return nil, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, q.LastFor+q.NextFor, err)
+	return nil, fmt.Errorf("%w: head of %s: %w", api.ErrUnavailable, q.Subject(), err)
 }
 
-func (n *Node) askLeaderOnce(ctx context.Context, q leaderQuery) (uint64, error) {
-	m, err := n.requestMessage(ctx, leaderGet, q)
-	if err != nil {
-		return 0, err
+func (n *Node) askLeaderOnce(ctx context.Context, q api.Query) (uint64, error) {
+	try, cancel := context.WithTimeout(ctx, readTry)
+	defer cancel()
+	m, err := api.AskLeader(try, n.conn, streamEvents, q)
+	switch {
+	case err == nil && m == nil:
+		return 0, nil
+	case err == nil:
+		return m.Seq, nil
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
 	}
-	subject := q.LastFor + q.NextFor
-	var resp struct {
-		Error   *apiError `json:"error"`
-		Message struct {
-			Seq uint64 `json:"seq"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(m.Data, &resp); err != nil {
-		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, subject, err)
-	}
-	if resp.Error != nil {
-		if resp.Error.ErrCode == errCodeNoMessage {
-			return 0, nil
-		}
-		return 0, fmt.Errorf("%w: head of %s: %w", ErrUnavailable, subject, resp.Error)
-	}
-	return resp.Message.Seq, nil
-}
-
-// Error codes of the JetStream API.
-const (
-	errCodeNoMessage   = 10037
-	errCodeTooLarge    = 10054
-	errCodeStorage     = 10047 // insufficient storage resources available
-	errCodeResources   = 10023 // insufficient resources
-	errCodeSequence    = 10071 // wrong last sequence: the key has a value
-	errCodeNoStream    = 10059
-	errCodeNoMember    = 10044 // server is not a member of the cluster
-	errCodeUnavailable = 10008 // JetStream system temporarily unavailable
-	errCodeNoPeers     = 10005 // no suitable peers: a leader has yet to hear from enough nodes
-)
-
-// apiError is an error answer of the JetStream API.
-type apiError struct {
-	Code        int    `json:"code"`
-	ErrCode     int    `json:"err_code"`
-	Description string `json:"description"`
-}
-
-func (e *apiError) Error() string {
-	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
-}
-
-// A gate bounds how many calls run at once.
-type gate chan struct{}
-
-var errGate = errors.New("too many requests wait for the store")
-
-func (g gate) acquire(ctx context.Context) (release func(), err error) {
-	select {
-	case g <- struct{}{}:
-		return func() { <-g }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", errGate, ctx.Err())
-	}
+	return 0, fmt.Errorf("%w: head of %s: %w", api.ErrUnavailable, q.Subject(), err)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 var (
@@ -138,31 +140,22 @@ func (n *Node) census(ctx context.Context) (answered map[string]bool, linked map
 
 // expel makes the meta group forget a peer. One that it does not know is fine.
 func (n *Node) expel(ctx context.Context, peer string) error {
-	req, err := json.Marshal(server.JSApiMetaServerRemoveRequest{Peer: peer})
-	if err != nil {
+	err := api.Retry{Try: removeTry, Pause: api.StartPause}.Do(ctx, func(ctx context.Context) error {
+		var resp struct {
+			api.Response
+			Success bool `json:"success"`
+		}
+		err := api.Request(ctx, n.system, server.JSApiRemoveServer, server.JSApiMetaServerRemoveRequest{Peer: peer}, &resp)
+		switch {
+		case api.IsCode(err, api.CodeNoMember):
+			return nil
+		case err == nil && !resp.Success:
+			return errors.New("refused")
+		}
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%w: remove a member: %w", api.ErrUnavailable, err)
 	}
-	for {
-		try, cancel := context.WithTimeout(ctx, removeTry)
-		m, err := n.system.RequestWithContext(try, server.JSApiRemoveServer, req)
-		cancel()
-		if err == nil {
-			var resp struct {
-				Error   *apiError `json:"error"`
-				Success bool      `json:"success"`
-			}
-			err = json.Unmarshal(m.Data, &resp)
-			switch {
-			case err == nil && (resp.Success || resp.Error != nil && resp.Error.ErrCode == errCodeNoMember):
-				return nil
-			case resp.Error != nil:
-				err = resp.Error
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: remove a member: %w", ErrUnavailable, err)
-		case <-time.After(startPause):
-		}
-	}
+	return nil
 }

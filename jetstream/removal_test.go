@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/api"
 )
 
 // healthy reports whether every group has a leader and three current copies, on
@@ -62,7 +64,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	waitFor(t, func() bool {
 		err := nodes[0].Remove(t.Context(), "n3")
 		switch {
-		case errors.Is(err, ErrUnavailable):
+		case errors.Is(err, api.ErrUnavailable):
 			unknown = true
 		case unknown && errors.Is(err, ErrNoMember):
 			return true
@@ -152,7 +154,7 @@ func TestNobodyIsRemovedWithoutAMajority(t *testing.T) {
 		if err == nil {
 			t.Fatal("it was removed")
 		}
-		return errors.Is(err, ErrNoMajority) || errors.Is(err, ErrUnavailable)
+		return errors.Is(err, ErrNoMajority) || errors.Is(err, api.ErrUnavailable)
 	})
 }
 

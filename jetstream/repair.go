@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"weft/jetstream/api"
 )
 
 // watch notices stalls and repairs the pipeline.
@@ -12,7 +14,7 @@ func (p *Pipeline) watch() {
 	defer close(p.done)
 	tick := time.NewTicker(stallAfter / 4)
 	defer tick.Stop()
-	term := p.node.Term()
+	term := p.node.leader.Epoch()
 	for {
 		select {
 		case <-p.ctx.Done():
@@ -20,7 +22,7 @@ func (p *Pipeline) watch() {
 		case <-p.broken:
 			term = p.repair()
 		case <-term.Done(): // it may have taken answers with it
-			term = p.node.Term()
+			term = p.node.leader.Epoch()
 			p.mu.Lock()
 			if p.oldest != p.next {
 				p.breakLocked()
@@ -55,14 +57,9 @@ func (p *Pipeline) repair() (term context.Context) {
 			logged = true
 			p.node.log.Warn("store does not take events; waiting", "err", err)
 		}
-		pause := time.NewTimer(min(repairPause*time.Duration(tries), time.Second))
-		select {
-		case <-p.ctx.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
+		api.Sleep(p.ctx, min(repairPause*time.Duration(tries), time.Second))
 	}
-	term = p.node.Term()
+	term = p.node.leader.Epoch()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx.Err() != nil {
@@ -129,12 +126,12 @@ func (p *Pipeline) storeOldest() error {
 	}
 	if p.node.disk.full() {
 		p.mu.Unlock()
-		return ErrDiskFull
+		return api.ErrDiskFull
 	}
 	s := &p.ring[p.oldest%uint64(len(p.ring))]
 	answers := make(chan error, 1)
 	s.answers = answers
-	term := p.node.Term()
+	term := p.node.leader.Epoch()
 	p.epoch++
 	p.sendLocked(p.oldest, s)
 	p.mu.Unlock()
@@ -145,9 +142,9 @@ func (p *Pipeline) storeOldest() error {
 	select {
 	case err = <-answers:
 	case <-timer.C:
-		err = ErrUnavailable
+		err = api.ErrUnavailable
 	case <-term.Done():
-		err = fmt.Errorf("%w: %w", ErrUnavailable, errLedByAnother)
+		err = fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrLedByAnother)
 	case <-p.ctx.Done():
 		err = ErrAbandoned
 	}
@@ -157,7 +154,7 @@ func (p *Pipeline) storeOldest() error {
 	if p.ctx.Err() != nil {
 		return ErrAbandoned
 	}
-	if err == nil || errors.Is(err, ErrRefused) {
+	if err == nil || errors.Is(err, api.ErrRefused) {
 		p.settleSlotLocked(s, err)
 		return nil
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/api"
 )
 
 // GroupMeta is the name of the group that agrees on members, streams and
@@ -91,17 +93,13 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 
 func (n *Node) streamGroup(ctx context.Context, conn *nats.Conn, name string) *Group {
 	var resp struct {
-		Error   *apiError           `json:"error"`
+		api.Response
 		Cluster *server.ClusterInfo `json:"cluster"`
 	}
-	m, err := conn.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+name, nil)
-	if err != nil || json.Unmarshal(m.Data, &resp) != nil {
-		return &Group{Name: name}
-	}
-	switch {
-	case resp.Error != nil && resp.Error.ErrCode == errCodeNoStream:
+	switch err := api.Request(ctx, conn, "$JS.API.STREAM.INFO."+name, nil, &resp); {
+	case api.IsCode(err, api.CodeNoStream):
 		return nil
-	case resp.Error != nil || resp.Cluster == nil:
+	case err != nil || resp.Cluster == nil:
 		return &Group{Name: name}
 	}
 	return n.newGroup(ctx, name, resp.Cluster.Leader, resp.Cluster.Replicas)
@@ -137,16 +135,16 @@ func (n *Node) meta(ctx context.Context) (*server.MetaClusterInfo, error) {
 	defer cancel()
 	m, err := n.system.RequestWithContext(ctx, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"leader_only":true}`))
 	if err != nil {
-		return nil, fmt.Errorf("%w: ask for the members: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: ask for the members: %w", api.ErrUnavailable, err)
 	}
 	var resp struct {
 		Data *server.JSInfo `json:"data"`
 	}
 	if err := json.Unmarshal(m.Data, &resp); err != nil {
-		return nil, fmt.Errorf("%w: ask for the members: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: ask for the members: %w", api.ErrUnavailable, err)
 	}
 	if resp.Data == nil || resp.Data.Meta == nil || resp.Data.Meta.Leader == "" {
-		return nil, fmt.Errorf("%w: nobody leads the cluster", ErrUnavailable)
+		return nil, fmt.Errorf("%w: nobody leads the cluster", api.ErrUnavailable)
 	}
 	return resp.Data.Meta, nil
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/api"
 )
 
 func TestIDsBeginWithASecretThatSurvivesARestart(t *testing.T) {
@@ -103,7 +105,7 @@ func TestAllNodesHaveTheSameSecret(t *testing.T) {
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	agree := func() bool {
 		for _, n := range nodes {
-			if _, err := n.State(t.Context()); err != nil && !errors.Is(err, ErrUnavailable) {
+			if _, err := n.State(t.Context()); err != nil && !errors.Is(err, api.ErrUnavailable) {
 				t.Fatal(err)
 			}
 		}

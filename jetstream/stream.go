@@ -10,6 +10,8 @@ import (
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -18,10 +20,6 @@ const (
 	duplicateWindow = 2 * time.Minute
 	// metaStreamID is the metadata key of the stream that holds its identity.
 	metaStreamID = "weft_stream_id"
-	// startTry bounds one request while the node starts: requests that come
-	// before there is a leader are dropped without an answer.
-	startTry   = 500 * time.Millisecond
-	startPause = 100 * time.Millisecond
 )
 
 // State is what the stream's leader says of the stream.
@@ -56,19 +54,16 @@ func (n *Node) streamConfig(id StreamID, secret string) js.StreamConfig {
 	}
 }
 
-// errTakenOver means that another node was quicker to make something.
-var errTakenOver = errors.New("another node makes it at this moment")
-
 // ensureStream makes the stream, or brings its limits up to the configuration.
 func (n *Node) ensureStream(ctx context.Context) error {
-	return retry(ctx, func(ctx context.Context) error {
+	return api.Start().Do(ctx, func(ctx context.Context) error {
 		stream, err := n.js.Stream(ctx, streamEvents)
 		if errors.Is(err, js.ErrStreamNotFound) {
 			var id StreamID
 			rand.Read(id[:])
 			stream, err = n.js.CreateStream(ctx, n.streamConfig(id, newSecret()))
 			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
-				return errTakenOver
+				return api.ErrTakenOver
 			} else if err != nil {
 				return fmt.Errorf("create stream %s: %w", streamEvents, err)
 			}
@@ -99,7 +94,7 @@ func (n *Node) ensureStream(ctx context.Context) error {
 			secret = secretOf(stream.CachedInfo().Config.Metadata)
 		}
 		if secret == "" {
-			return errTakenOver
+			return api.ErrTakenOver
 		}
 		n.learnSecret(secret)
 		n.streamID.Store(&id)
@@ -124,7 +119,7 @@ func streamID(meta map[string]string) (id StreamID, err error) {
 
 // State asks the leader. It fails with ErrUnavailable when nobody answers.
 func (n *Node) State(ctx context.Context) (State, error) {
-	return whileLed(ctx, n, n.state)
+	return api.WhileLed(ctx, n.leader, n.state)
 }
 
 func (n *Node) state(ctx context.Context) (State, error) {
@@ -137,7 +132,7 @@ func (n *Node) state(ctx context.Context) (State, error) {
 		stream, err = n.js.Stream(ctx, streamEvents)
 	}
 	if err != nil {
-		return State{}, fmt.Errorf("%w: stream info: %w", ErrUnavailable, err)
+		return State{}, fmt.Errorf("%w: stream info: %w", api.ErrUnavailable, err)
 	}
 	info := stream.CachedInfo()
 	id, err := streamID(info.Config.Metadata)
@@ -168,14 +163,14 @@ func (n *Node) state(ctx context.Context) (State, error) {
 // Count asks the leader how many messages are stored under an exact subject. It
 // fails with ErrUnavailable.
 func (n *Node) Count(ctx context.Context, subject string) (uint64, error) {
-	return whileLed(ctx, n, func(ctx context.Context) (uint64, error) {
+	return api.WhileLed(ctx, n.leader, func(ctx context.Context) (uint64, error) {
 		stream, err := n.js.Stream(ctx, streamEvents)
 		if err != nil {
-			return 0, fmt.Errorf("%w: stream info: %w", ErrUnavailable, err)
+			return 0, fmt.Errorf("%w: stream info: %w", api.ErrUnavailable, err)
 		}
 		info, err := stream.Info(ctx, js.WithSubjectFilter(subject))
 		if err != nil {
-			return 0, fmt.Errorf("%w: count %s: %w", ErrUnavailable, subject, err)
+			return 0, fmt.Errorf("%w: count %s: %w", api.ErrUnavailable, subject, err)
 		}
 		return info.State.Subjects[subject], nil
 	})
@@ -188,25 +183,4 @@ func (n *Node) StreamID() StreamID { return *n.streamID.Load() }
 // has everything up to seq.
 func (n *Node) CursorAt(seq uint64) string {
 	return Cursor{Stream: n.StreamID(), Floor: seq}.String()
-}
-
-// retry calls f with a short time limit until it succeeds or ctx ends, and
-// returns f's last error then.
-func retry(ctx context.Context, f func(context.Context) error) error {
-	for {
-		try, cancel := context.WithTimeout(ctx, startTry)
-		err := f(try)
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		if e := new(js.APIError); errors.As(err, &e) && e.Code == 400 && e.ErrorCode != errCodeNoPeers {
-			return err // the request itself is wrong
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(startPause):
-		}
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
 )
 
 // ErrRemoved means that an operator removed the node from its cluster while it
@@ -44,22 +46,15 @@ func (n *Node) bury(ctx context.Context, peer string, t tombstone) error {
 	if err != nil {
 		return err
 	}
-	for {
-		try, cancel := context.WithTimeout(ctx, publishTry)
-		m, err := n.conn.RequestWithContext(try, "$KV."+bucketNodes+"."+peer, data)
-		cancel()
-		if err == nil {
-			err = kvAck(m.Data)
+	err = api.Write().Do(ctx, func(ctx context.Context) error {
+		m, err := n.conn.RequestWithContext(ctx, "$KV."+bucketNodes+"."+peer, data)
+		if err != nil {
+			return fmt.Errorf("%w: write bucket %s: %w", api.ErrUnavailable, bucketNodes, err)
 		}
-		if err == nil || errors.Is(err, ErrRefused) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: write bucket %s: %w", ErrUnavailable, bucketNodes, err)
-		case <-time.After(publishPause):
-		}
-	}
+		_, err = api.AckOf(m)
+		return err
+	})
+	return err
 }
 
 // buried reports whether a peer was removed.
@@ -71,31 +66,18 @@ func (n *Node) buried(ctx context.Context, peer string) (bool, error) {
 // tombstone asks the bucket's leader, since a copy of the node's own may be old.
 // Without one it is empty.
 func (n *Node) tombstone(ctx context.Context, peer string) (t tombstone, err error) {
-	req, err := json.Marshal(leaderQuery{LastFor: "$KV." + bucketNodes + "." + peer})
-	if err != nil {
-		return t, err
-	}
-	m, err := n.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+bucketNodes, req)
-	if err != nil {
-		return t, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
-	}
-	var resp struct {
-		Error   *apiError `json:"error"`
-		Message struct {
-			Data []byte `json:"data"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(m.Data, &resp); err != nil {
-		return t, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, err)
-	}
+	m, err := api.AskLeader(ctx, n.conn, "KV_"+bucketNodes, api.Query{LastFor: "$KV." + bucketNodes + "." + peer})
 	switch {
-	case resp.Error == nil:
-	case resp.Error.ErrCode == errCodeNoMessage || resp.Error.ErrCode == errCodeNoStream:
+	case api.IsCode(err, api.CodeNoStream), err == nil && m == nil:
 		return t, nil
-	default:
-		return t, fmt.Errorf("%w: ask for removed nodes: %w", ErrUnavailable, resp.Error)
+	case err != nil:
+		return t, fmt.Errorf("%w: ask for removed nodes: %w", api.ErrUnavailable, err)
 	}
-	if err := json.Unmarshal(resp.Message.Data, &t); err != nil {
+	data, err := m.Data()
+	if err != nil {
+		return t, fmt.Errorf("ask for removed nodes: %w", err)
+	}
+	if err := json.Unmarshal(data, &t); err != nil {
 		return t, fmt.Errorf("read tombstone: %w", err)
 	}
 	return t, nil
@@ -109,7 +91,7 @@ func (n *Node) enter(ctx context.Context) error {
 	}
 	n.waitFor("waiting for the cluster to agree on a leader")
 	var buried bool
-	err := retry(ctx, func(ctx context.Context) (err error) {
+	err := api.Start().Do(ctx, func(ctx context.Context) (err error) {
 		buried, err = n.buried(ctx, peerID(n.Name()))
 		return err
 	})

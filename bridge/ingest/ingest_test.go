@@ -17,6 +17,7 @@ import (
 
 	"weft/bridge"
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -237,7 +238,7 @@ func TestNothingIsStoredWhenOneSubjectIsForbidden(t *testing.T) {
 }
 
 func TestStoreErrorsAreTranslated(t *testing.T) {
-	for code, cause := range map[string]error{"disk_full": jetstream.ErrDiskFull, "store_unavailable": jetstream.ErrUnavailable} {
+	for code, cause := range map[string]error{"disk_full": api.ErrDiskFull, "store_unavailable": api.ErrUnavailable} {
 		i := New(config, broken{cause}, prometheus.NewRegistry())
 		_, err := i.Accept(t.Context(), post("?user=a&user=b", "x"), pub, all)
 		expect(t, code, err, 503, code)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 	"weft/jetstream/subject"
 )
 
@@ -50,11 +51,11 @@ func stored(err error) *Problem {
 	p := problem(http.StatusServiceUnavailable, "store_unavailable",
 		"it is unknown whether the event was stored; send it again with the same id or Idempotency-Key")
 	switch {
-	case errors.Is(err, jetstream.ErrDiskFull):
+	case errors.Is(err, api.ErrDiskFull):
 		p = problem(http.StatusServiceUnavailable, "disk_full", "the disk is full; nothing is taken until there is room")
 	case errors.Is(err, subject.ErrSubject), errors.Is(err, jetstream.ErrType), errors.Is(err, jetstream.ErrTooLarge), errors.Is(err, jetstream.ErrJSON):
 		p = refused(err)
-	case errors.Is(err, jetstream.ErrRefused):
+	case errors.Is(err, api.ErrRefused):
 		p = problem(http.StatusUnprocessableEntity, "bad_event", "the store refuses this event")
 	}
 	p.err = err

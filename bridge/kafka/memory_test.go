@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 // memory is a store that can be made to fail. It drops no duplicates, so that
@@ -50,7 +51,7 @@ func (m *memory) HasID(_ context.Context, subject string, id jetstream.MsgID) (b
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away {
-		return false, jetstream.ErrUnavailable
+		return false, api.ErrUnavailable
 	}
 	return m.ids[copyOf{subject, id}], nil
 }

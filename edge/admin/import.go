@@ -13,6 +13,7 @@ import (
 
 	"weft/edge/problem"
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 const (
@@ -136,10 +137,10 @@ func (im *importing) store() error {
 	case errors.As(err, &entry):
 		im.number = im.lines[entry.Index]
 		return im.bad("%s", entry.Msg)
-	case errors.Is(err, jetstream.ErrRefused):
+	case errors.Is(err, api.ErrRefused):
 		im.admin.log.Warn("import entries", "err", err)
 		return im.problem(problem.TooLarge, fmt.Sprintf("lines %d to %d: the store refuses one of the entries", im.lines[0], im.lines[len(im.lines)-1]))
-	case errors.Is(err, jetstream.ErrDiskFull):
+	case errors.Is(err, api.ErrDiskFull):
 		return im.problem(problem.DiskFull, "the disk is full")
 	case err != nil:
 		im.admin.log.Warn("import entries", "err", err)

@@ -1,4 +1,4 @@
-package jetstream
+package api
 
 import (
 	"context"
@@ -9,77 +9,70 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A new leader of the events' stream says so to all nodes (ADR-7 of NATS calls
-// it an advisory).
-const leaderElected = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED." + streamEvents
+// leaderElected begins the subject on which a new leader of a stream says so to all
+// nodes (an advisory, ADR-7 of NATS).
+const leaderElected = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."
 
-// leadership tells those who wait for the leader of the events' stream that
-// another one leads: what was asked of the one before may stay unanswered, and
-// what it has stored without passing it on must be read.
-type leadership struct {
-	mu   sync.Mutex
-	term context.Context // ends with the leader's time
-	end  context.CancelFunc
+// A Leadership tells those who wait for a stream's leader that another one leads:
+// what was asked of the one before may stay unanswered, and what it has stored
+// without passing it on must be read. It may not hear of a change; who must know
+// asks for the stream's state. Its methods may be called concurrently.
+type Leadership struct {
+	mu    sync.Mutex
+	epoch context.Context // ends with the leader's time
+	end   context.CancelFunc
 }
 
-// errLedByAnother is the cause with which a term ends.
-var errLedByAnother = errors.New("another node leads the stream")
+// ErrLedByAnother is the cause with which a leader's epoch ends.
+var ErrLedByAnother = errors.New("another node leads the stream")
 
-func newLeadership() *leadership {
-	l := &leadership{}
-	l.term, l.end = newTerm()
+// NewLeadership begins with a first epoch.
+func NewLeadership() *Leadership {
+	l := &Leadership{}
+	l.epoch, l.end = newEpoch()
 	return l
 }
 
-func newTerm() (context.Context, context.CancelFunc) {
+func newEpoch() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return ctx, func() { cancel(errLedByAnother) }
+	return ctx, func() { cancel(ErrLedByAnother) }
 }
 
-// current is a context that ends when another node leads.
-func (l *leadership) current() context.Context {
+// Epoch returns a context that ends as soon as it is heard that another node leads.
+func (l *Leadership) Epoch() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.term
+	return l.epoch
 }
 
-// change ends the term.
-func (l *leadership) change() {
+// Change ends the epoch: another node leads.
+func (l *Leadership) Change() {
 	l.mu.Lock()
 	end := l.end
-	l.term, l.end = newTerm()
+	l.epoch, l.end = newEpoch()
 	l.mu.Unlock()
 	end()
 }
 
-// Term returns a context that ends as soon as this node hears that another one
-// leads the events' stream. It may not hear of it; who must know asks State.
-func (n *Node) Term() context.Context { return n.leader.current() }
-
-// watchLeader begins to listen for new leaders. On a standalone node there are
-// none.
-func (n *Node) watchLeader() error {
-	if n.cfg.Cluster == nil {
-		return nil
-	}
-	_, err := n.conn.Subscribe(leaderElected, func(*nats.Msg) { n.leader.change() })
-	if err != nil {
+// Watch begins to listen for new leaders of a stream.
+func (l *Leadership) Watch(conn *nats.Conn, stream string) error {
+	if _, err := conn.Subscribe(leaderElected+stream, func(*nats.Msg) { l.Change() }); err != nil {
 		return fmt.Errorf("watch for leaders of the stream: %w", err)
 	}
 	return nil
 }
 
-// whileLed calls ask, and calls it again when it failed because another node
+// WhileLed calls ask, and calls it again when it failed because another node
 // began to lead meanwhile.
-func whileLed[T any](ctx context.Context, n *Node, ask func(context.Context) (T, error)) (T, error) {
+func WhileLed[T any](ctx context.Context, l *Leadership, ask func(context.Context) (T, error)) (T, error) {
 	for {
-		term := n.Term()
+		epoch := l.Epoch()
 		try, cancel := context.WithCancel(ctx)
-		stop := context.AfterFunc(term, cancel)
+		stop := context.AfterFunc(epoch, cancel)
 		answer, err := ask(try)
 		stop()
 		cancel()
-		if err == nil || term.Err() == nil || ctx.Err() != nil {
+		if err == nil || epoch.Err() == nil || ctx.Err() != nil {
 			return answer, err
 		}
 	}

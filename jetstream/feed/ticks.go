@@ -119,7 +119,7 @@ func (h *Hub) tick() {
 	defer timer.Stop()
 	w := &watch{Hub: h}
 	for h.ctx.Err() == nil {
-		term := h.node.Term()
+		term := h.node.Leader().Epoch()
 		w.send()
 		w.settle()
 		if !w.quiet() {
