@@ -69,7 +69,7 @@ bench-edge: build ## what connections and deliveries cost, beside plain servers 
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE))
 
 docs: ## write the tables of all keys and all metrics into docs/
-	go test ./config -run TestTheDocsHoldTheReferenceOfAllKeys -update
+	go test ./cmd/weft/settings -run TestTheDocsHoldTheReferenceOfAllKeys -update
 	go test ./cmd/weft -run TestTheDocsHoldTheTableOfAllMetrics -update
 
 clean: ## remove what was built

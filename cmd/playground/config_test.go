@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"weft/config"
+	"weft/cmd/weft/settings"
 )
 
 func TestTheNodeTakesItsConfiguration(t *testing.T) {
@@ -18,7 +18,7 @@ func TestTheNodeTakesItsConfiguration(t *testing.T) {
 	if err := os.WriteFile(file, []byte(nodeConfig{name: "playground", dataDir: data, addrs: testAddrs, secret: newMint().secret}.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(config.Source{Path: file})
+	c, err := settings.Load(settings.Source{Path: file})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestTheNodesOfAClusterDifferInNameFolderAndPorts(t *testing.T) {
 		if err := os.WriteFile(file, []byte(cfg.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := config.Load(config.Source{Path: file})
+		c, err := settings.Load(settings.Source{Path: file})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"weft/config"
+	"weft/cmd/weft/settings"
 )
 
 func newConfigCommand() *cobra.Command {
@@ -28,7 +28,7 @@ be read, keys and certificates that are none, and a data folder of another node.
 				return usage(cmd, "--reference is Markdown; leave --json out")
 			}
 			if reference {
-				return config.WriteReference(cmd.OutOrStdout())
+				return settings.WriteReference(cmd.OutOrStdout())
 			}
 			l, err := load(cmd)
 			if err != nil {
@@ -42,7 +42,7 @@ be read, keys and certificates that are none, and a data folder of another node.
 			if err != nil {
 				return err
 			}
-			return examine(l, func(w config.Problem) { fmt.Fprintln(cmd.ErrOrStderr(), "weft: warning:", w.Error()) })
+			return examine(l, func(w settings.Problem) { fmt.Fprintln(cmd.ErrOrStderr(), "weft: warning:", w.Error()) })
 		},
 	}
 	fileFlag(cmd)

@@ -1,11 +1,11 @@
 package main
 
-import "weft/config"
+import "weft/cmd/weft/settings"
 
 // examine finds what a node with this configuration would fail on as it starts,
 // and hands warnings on. weft config and weft serve both end in it, so that the
 // one finds what the other would.
-func examine(l *config.Loaded, warn func(config.Problem)) error {
+func examine(l *settings.Loaded, warn func(settings.Problem)) error {
 	warnings, err := l.Examine()
 	for _, w := range warnings {
 		warn(w)

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/cmd/weft/client"
-	"weft/config"
+	"weft/cmd/weft/settings"
 )
 
 func newListenCommand() *cobra.Command {
@@ -48,7 +48,7 @@ token may also be in the environment: WEFT_TOKEN.`,
 				return err
 			}
 			if f.Token == "" {
-				f.Token = os.Getenv(config.TokenVariable)
+				f.Token = os.Getenv(settings.TokenVariable)
 			}
 			told := cmd.ErrOrStderr()
 			f.Waiting = func(cause error, wait time.Duration) {

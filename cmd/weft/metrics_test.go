@@ -17,7 +17,7 @@ import (
 	"weft/bridge"
 	"weft/bridge/ingest"
 	"weft/bridge/kafka"
-	"weft/config"
+	"weft/cmd/weft/settings"
 	"weft/edge"
 	"weft/edge/auth"
 	"weft/jetstream"
@@ -27,7 +27,7 @@ import (
 // registry is that of a node with all its parts. None is opened.
 func registry(t *testing.T) *prometheus.Registry {
 	t.Helper()
-	c := config.Default()
+	c := settings.Default()
 	c.Auth.Issuers = []auth.Issuer{{JWKS: "https://id.example.com/keys"}}
 	c.Kafka.Brokers = []string{"localhost:9092"}
 	c.Kafka.Sources = []bridge.Source{{Topic: "orders", To: []string{"user.{key}"}, DeadLetter: "orders.dead"}}

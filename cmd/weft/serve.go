@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"weft/config"
+	"weft/cmd/weft/settings"
 	"weft/jetstream"
 )
 
@@ -46,10 +46,10 @@ The log goes to standard error. The line "ready" names the addresses.`,
 // errDrain is why a node stops that was told to by POST /_weft/v1/drain.
 var errDrain = errors.New("an operator asked the node to drain")
 
-func serve(ctx context.Context, l *config.Loaded, log *slog.Logger) error {
+func serve(ctx context.Context, l *settings.Loaded, log *slog.Logger) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if err := examine(l, func(w config.Problem) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
+	if err := examine(l, func(w settings.Problem) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
 		return err
 	}
 	loadProgram()

@@ -7,12 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"weft/config"
+	"weft/cmd/weft/settings"
 )
 
 // fileFlag adds --config; its value is read by load.
 func fileFlag(cmd *cobra.Command) {
-	cmd.Flags().String("config", "", "configuration file in YAML (or "+config.PathVariable+"); without one, the defaults")
+	cmd.Flags().String("config", "", "configuration file in YAML (or "+settings.PathVariable+"); without one, the defaults")
 }
 
 // overrides are the flags that set a key.
@@ -30,24 +30,24 @@ func overrideFlags(cmd *cobra.Command) {
 }
 
 // load reads the configuration that cmd's flags and the environment ask for.
-func load(cmd *cobra.Command) (*config.Loaded, error) {
-	src := config.Source{Path: os.Getenv(config.PathVariable), Environ: os.Environ()}
+func load(cmd *cobra.Command) (*settings.Loaded, error) {
+	src := settings.Source{Path: os.Getenv(settings.PathVariable), Environ: os.Environ()}
 	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
 		src.Path = f.Value.String()
 	}
 	for _, o := range overrides {
 		if f := cmd.Flags().Lookup(o.flag); f != nil && f.Changed {
-			src.Settings = append(src.Settings, config.Setting{Flag: "--" + o.flag, Key: o.key, Value: f.Value.String()})
+			src.Settings = append(src.Settings, settings.Setting{Flag: "--" + o.flag, Key: o.key, Value: f.Value.String()})
 		}
 	}
 	if f := cmd.Flags().Lookup("insecure-public"); f != nil {
 		src.InsecurePublic = f.Value.String() == "true"
 	}
-	return config.Load(src)
+	return settings.Load(src)
 }
 
 // newLogger writes to w as the section log says, which has been checked.
-func newLogger(w io.Writer, c config.LogConfig) *slog.Logger {
+func newLogger(w io.Writer, c settings.LogConfig) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		level = slog.LevelInfo

@@ -13,7 +13,7 @@ import (
 
 	"weft/bridge/ingest"
 	"weft/bridge/kafka"
-	"weft/config"
+	"weft/cmd/weft/settings"
 	"weft/edge"
 	"weft/edge/auth"
 	"weft/jetstream"
@@ -34,7 +34,7 @@ import (
 // The edge is opened first, so that it can say what the node waits for, then from
 // left to right; everything is closed in the reverse order.
 type street struct {
-	cfg  *config.Config
+	cfg  *settings.Config
 	log  *slog.Logger
 	down teardown
 
@@ -70,7 +70,7 @@ const handOverGrace = 5 * time.Second
 
 // openStreet opens everything; stop ends the process as a signal would. What
 // was opened is closed again when it fails.
-func openStreet(ctx context.Context, cfg *config.Config, log *slog.Logger, stop func()) (*street, error) {
+func openStreet(ctx context.Context, cfg *settings.Config, log *slog.Logger, stop func()) (*street, error) {
 	s := &street{cfg: cfg, log: log, begun: time.Now(), left: make(chan struct{}), served: make(chan struct{})}
 	if cfg.Cluster == nil { // else it waits for the other nodes as long as they take
 		var cancel context.CancelFunc

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"weft/config"
+	"weft/cmd/weft/settings"
 )
 
 // hinted is an error with advice.
@@ -47,7 +47,7 @@ func hintOf(err error) string {
 	var (
 		own      *hinted
 		usage    *usageError
-		problems config.Problems
+		problems settings.Problems
 		dns      *net.DNSError
 	)
 	switch {

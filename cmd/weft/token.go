@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"weft/config"
+	"weft/cmd/weft/settings"
 	"weft/edge/auth"
 )
 
@@ -101,7 +101,7 @@ func parseClaims(list []string) (map[string]any, error) {
 	return claims, nil
 }
 
-func mint(c *config.Config, user, session string, life time.Duration, claims map[string]any) (string, error) {
+func mint(c *settings.Config, user, session string, life time.Duration, claims map[string]any) (string, error) {
 	if _, ok := claims["exp"]; !ok {
 		claims["exp"] = time.Now().Add(life).Unix()
 	}

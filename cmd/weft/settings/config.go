@@ -1,4 +1,4 @@
-// Package config reads the configuration of a node: the defaults, then one
+// Package settings reads the configuration of a node: the defaults, then one
 // YAML file, then environment variables, then flags; the later wins.
 //
 // The keys are the yaml tags of the rooms' Config types, which this package
@@ -15,7 +15,7 @@
 // Lists are written a,b there, or as YAML, which can be a list of sections, too:
 //
 //	WEFT_AUTH_ISSUERS='[{keys: [{alg: HS256, secret: …}]}]'
-package config
+package settings
 
 import (
 	"errors"

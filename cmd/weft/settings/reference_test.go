@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"flag"
@@ -39,7 +39,7 @@ func TestTheReferenceNamesKeyVariableAndDefault(t *testing.T) {
 var update = flag.Bool("update", false, "write the reference into docs/configuration.md")
 
 const (
-	manual = "../docs/configuration.md"
+	manual = "../../../docs/configuration.md"
 	begin  = "<!-- reference -->\n"
 	end    = "<!-- /reference -->"
 )
@@ -70,7 +70,7 @@ func TestTheDocsHoldTheReferenceOfAllKeys(t *testing.T) {
 }
 
 func TestTheExampleLoads(t *testing.T) {
-	if _, err := Load(Source{Path: "../deploy/weft.yaml"}); err != nil {
+	if _, err := Load(Source{Path: "../../../deploy/weft.yaml"}); err != nil {
 		t.Error(err)
 	}
 }
