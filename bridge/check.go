@@ -1,14 +1,13 @@
 package bridge
 
 import (
-	"fmt"
 	"net"
 	"regexp"
 	"slices"
 	"strconv"
 	"time"
 
-	"weft/jetstream"
+	"weft/config"
 )
 
 // maxTemplates bounds how many templates one source may have.
@@ -18,11 +17,11 @@ const maxTemplates = 16
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // Check returns all that is wrong with the configuration, each a
-// *jetstream.KeyError.
+// *config.KeyError.
 func (c *Config) Check() []error {
 	var errs []error
 	bad := func(key, format string, args ...any) {
-		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
+		errs = append(errs, config.BadKey(key, format, args...))
 	}
 	if c.Ingest.BodyLimit < 1<<10 || c.Ingest.BodyLimit > 64<<20 {
 		bad("ingest.body_limit", "%v is not between 1KiB and 64MiB", c.Ingest.BodyLimit)
@@ -34,7 +33,7 @@ func (c *Config) Check() []error {
 }
 
 // CheckFiles reports which files that the configuration names cannot be used,
-// each error a *jetstream.KeyError.
+// each error a *config.KeyError.
 func (c *Config) CheckFiles() []error {
 	if len(c.Kafka.Sources) == 0 || c.Kafka.TLS == nil {
 		return nil
@@ -42,12 +41,12 @@ func (c *Config) CheckFiles() []error {
 	var errs []error
 	files := c.Kafka.TLS
 	if files.CA != "" {
-		if _, err := jetstream.ReadPool("kafka.tls.ca", files.CA); err != nil {
+		if _, err := config.ReadPool("kafka.tls.ca", files.CA); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if files.Cert != "" {
-		errs = append(errs, jetstream.CheckPair("kafka.tls", files.Cert, files.Key)...)
+		errs = append(errs, config.CheckPair("kafka.tls", files.Cert, files.Key)...)
 	}
 	return errs
 }

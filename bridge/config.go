@@ -3,7 +3,7 @@ package bridge
 import (
 	"time"
 
-	"weft/jetstream"
+	"weft/config"
 )
 
 // Config is what the ways in need to know. The keys are those of the
@@ -17,10 +17,10 @@ type Config struct {
 type IngestConfig struct {
 	// BodyLimit is the greatest request body. One event is at most 1 MiB; more
 	// is for batches and for structured events, whose data is only a part.
-	BodyLimit jetstream.Bytes `yaml:"body_limit"`
+	BodyLimit config.Bytes `yaml:"body_limit"`
 	// BodiesLimit bounds the request bodies that are held at once, until their
 	// events are stored. What is beyond is refused with 429.
-	BodiesLimit jetstream.Bytes `yaml:"bodies_limit"`
+	BodiesLimit config.Bytes `yaml:"bodies_limit"`
 }
 
 // KafkaConfig is the section kafka. Without sources there is no consumer.
@@ -44,8 +44,8 @@ type KafkaConfig struct {
 	// Window is how many events of a partition are on their way to the store.
 	Window int `yaml:"window"`
 	// TLS to the brokers; present and empty: with the system's authorities.
-	TLS  *jetstream.TLSFiles `yaml:"tls"`
-	SASL *SASL               `yaml:"sasl"`
+	TLS  *config.TLSFiles `yaml:"tls"`
+	SASL *SASL            `yaml:"sasl"`
 }
 
 // Source is a topic and the rule for its records.

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
+	"weft/config"
 
-	"weft/jetstream"
+	"github.com/goccy/go-yaml"
 )
 
 func good() Config {
@@ -38,7 +38,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"kafka.heartbeat":              func(c *Config) { c.Kafka.Heartbeat = time.Millisecond },
 		"kafka.session_timeout":        func(c *Config) { c.Kafka.SessionTimeout = c.Kafka.Heartbeat },
 		"kafka.window":                 func(c *Config) { c.Kafka.Window = 0 },
-		"kafka.tls":                    func(c *Config) { c.Kafka.TLS = &jetstream.TLSFiles{Cert: "x"} },
+		"kafka.tls":                    func(c *Config) { c.Kafka.TLS = &config.TLSFiles{KeyPair: config.KeyPair{Cert: "x"}} },
 		"kafka.sasl.mechanism":         func(c *Config) { c.Kafka.SASL = &SASL{Mechanism: "x", User: "u", Password: "p"} },
 		"kafka.sasl.user":              func(c *Config) { c.Kafka.SASL = &SASL{Mechanism: "PLAIN", Password: "p"} },
 		"kafka.sasl.password":          func(c *Config) { c.Kafka.SASL = &SASL{Mechanism: "PLAIN", User: "u"} },
@@ -54,7 +54,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 		c := good()
 		spoil(&c)
 		errs := c.Check()
-		var bad *jetstream.KeyError
+		var bad *config.KeyError
 		if len(errs) != 1 || !errors.As(errs[0], &bad) || bad.Key != key {
 			t.Errorf("%s: %v", key, errs)
 		}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"weft/config"
 	"weft/edge/admit"
 	"weft/edge/auth"
-	"weft/jetstream"
 )
 
 // Config is all that the edge needs to know: the sections public, admin, auth and
@@ -23,7 +23,7 @@ type PublicConfig struct {
 	// Listen is host:port.
 	Listen string `yaml:"listen"`
 	// TLS, when set, serves HTTPS.
-	TLS *TLSFiles `yaml:"tls"`
+	TLS *config.KeyPair `yaml:"tls"`
 	// CORSOrigins are the origins whose pages may use Weft with credentials,
 	// each scheme://host[:port].
 	CORSOrigins []string `yaml:"cors_origins"`
@@ -37,7 +37,7 @@ type PublicConfig struct {
 	// TrustedProxies are addresses or networks whose X-Forwarded-For counts.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// QueueBytes bounds what waits for one connection.
-	QueueBytes jetstream.Bytes `yaml:"queue_bytes"`
+	QueueBytes config.Bytes `yaml:"queue_bytes"`
 	// Keepalive is the time between keep-alives.
 	Keepalive time.Duration `yaml:"keepalive"`
 	// WriteTimeout is how long a client may take nothing of what is written to
@@ -72,12 +72,6 @@ type TuningConfig struct {
 	OwnHTTP bool `yaml:"own_http"`
 }
 
-// TLSFiles names PEM files.
-type TLSFiles struct {
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
-}
-
 // Default returns the defaults. With them nobody can connect: there are no keys
 // for tokens.
 func Default() Config {
@@ -93,14 +87,14 @@ func Default() Config {
 }
 
 // Check returns all that is wrong with the configuration, each a
-// *jetstream.KeyError.
+// *config.KeyError.
 func (c *Config) Check() []error {
 	var errs []error
 	bad := func(key, format string, args ...any) {
-		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
+		errs = append(errs, config.BadKey(key, format, args...))
 	}
 	p := &c.Public
-	if err := jetstream.CheckListen(p.Listen); err != nil {
+	if err := config.CheckListen(p.Listen); err != nil {
 		bad("public.listen", "%v", err)
 	}
 	if p.TLS != nil {
@@ -131,9 +125,9 @@ func (c *Config) Check() []error {
 	if p.DrainWindow < 0 || p.DrainWindow > 10*time.Minute {
 		bad("public.drain_window", "%v is not between 0s and 10m", p.DrainWindow)
 	}
-	if err := jetstream.CheckListen(c.Admin.Listen); err != nil {
+	if err := config.CheckListen(c.Admin.Listen); err != nil {
 		bad("admin.listen", "%v", err)
-	} else if c.Admin.Token == "" && !jetstream.IsLoopback(c.Admin.Listen) {
+	} else if c.Admin.Token == "" && !config.IsLoopback(c.Admin.Listen) {
 		bad("admin.token", "is empty and admin.listen %s is beyond loopback; set a token or listen on 127.0.0.1", c.Admin.Listen)
 	}
 	for key, hosts := range map[string][]string{"public.hosts": p.Hosts, "admin.hosts": c.Admin.Hosts} {
@@ -151,15 +145,15 @@ func (c *Config) Check() []error {
 // must: DNS rebinding would let any page in. Beyond that, names are the business of
 // load balancers.
 func (c *Config) namedHosts() bool {
-	return len(c.Public.Hosts) > 0 || c.Auth.Mode == auth.ModeNone || jetstream.IsLoopback(c.Public.Listen)
+	return len(c.Public.Hosts) > 0 || c.Auth.Mode == auth.ModeNone || config.IsLoopback(c.Public.Listen)
 }
 
 // CheckFiles reports which files that the configuration names cannot be used,
-// each error a *jetstream.KeyError.
+// each error a *config.KeyError.
 func (c *Config) CheckFiles() []error {
 	errs := c.Auth.CheckFiles()
 	if t := c.Public.TLS; t != nil {
-		errs = append(errs, jetstream.CheckPair("public.tls", t.Cert, t.Key)...)
+		errs = append(errs, config.CheckPair("public.tls", t.Cert, t.Key)...)
 	}
 	return errs
 }

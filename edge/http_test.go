@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/config"
 	"weft/edge/wire"
 	"weft/jetstream"
 )
@@ -299,7 +300,7 @@ func TestAPortInUseIsNamedWithItsKey(t *testing.T) {
 func TestACertificateThatCannotBeLoadedIsAnError(t *testing.T) {
 	s := newStack(t, nil)
 	cfg := s.cfg
-	cfg.Public.TLS = &TLSFiles{Cert: "/nowhere/cert.pem", Key: "/nowhere/key.pem"}
+	cfg.Public.TLS = &config.KeyPair{Cert: "/nowhere/cert.pem", Key: "/nowhere/key.pem"}
 	second, err := New(cfg, s.edge.deps, s.edge.log, nil)
 	s.must(err)
 	if err := second.Open(t.Context()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "public.tls") {

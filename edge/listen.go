@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"weft/config"
 )
 
 const (
@@ -90,7 +92,7 @@ func flushed(h http.Handler, limit time.Duration) http.Handler {
 }
 
 // secure loads the certificate.
-func (l *listener) secure(files *TLSFiles) error {
+func (l *listener) secure(files *config.KeyPair) error {
 	if files == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config"
 	"weft/jetstream"
 )
 
@@ -163,7 +164,7 @@ func TestConfigIsChecked(t *testing.T) {
 		key    string
 	}{
 		"address":       {func(c *Config) { c.Public.Listen = "4000" }, "public.listen"},
-		"half of TLS":   {func(c *Config) { c.Public.TLS = &TLSFiles{Cert: "x"} }, "public.tls.key"},
+		"half of TLS":   {func(c *Config) { c.Public.TLS = &config.KeyPair{Cert: "x"} }, "public.tls.key"},
 		"tiny queue":    {func(c *Config) { c.Public.QueueBytes = 1 }, "public.queue_bytes"},
 		"origin":        {func(c *Config) { c.Public.CORSOrigins = []string{"*"} }, "public.cors_origins[0]"},
 		"proxy":         {func(c *Config) { c.Public.TrustedProxies = []string{"x"} }, "public.trusted_proxies[0]"},

@@ -19,12 +19,13 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/config"
 	"weft/edge/wire"
 	"weft/jetstream"
 )
 
 // certificate writes one for 127.0.0.1 and returns a pool that trusts it.
-func certificate(t *testing.T) (*TLSFiles, *x509.CertPool) {
+func certificate(t *testing.T) (*config.KeyPair, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -42,7 +43,7 @@ func certificate(t *testing.T) (*TLSFiles, *x509.CertPool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := &TLSFiles{Cert: filepath.Join(t.TempDir(), "cert.pem"), Key: filepath.Join(t.TempDir(), "key.pem")}
+	files := &config.KeyPair{Cert: filepath.Join(t.TempDir(), "cert.pem"), Key: filepath.Join(t.TempDir(), "key.pem")}
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	for name, data := range map[string][]byte{
 		files.Cert: cert, files.Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"weft/config"
 )
 
 // An authority issues certificates for the tests.
@@ -71,17 +73,17 @@ func nodeCertificate(hosts ...string) *x509.Certificate {
 }
 
 // issue writes a certificate, its key and the authority into a new folder.
-func (a *authority) issue(template *x509.Certificate) *TLSFiles {
+func (a *authority) issue(template *x509.Certificate) *config.TLSFiles {
 	a.t.Helper()
 	dir := a.t.TempDir()
-	files := &TLSFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "ca.pem")}
-	a.renew(files, template)
+	files := tlsFiles(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "ca.pem"))
+	a.renew(&files, template)
 	a.write(files.CA, "CERTIFICATE", a.cert.Raw)
-	return files
+	return &files
 }
 
 // renew writes a new certificate and key over those in files.
-func (a *authority) renew(files *TLSFiles, template *x509.Certificate) {
+func (a *authority) renew(files *config.TLSFiles, template *x509.Certificate) {
 	a.t.Helper()
 	cert, key := a.sign(template, a.cert, a.key)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -97,4 +99,8 @@ func (a *authority) write(file, kind string, der []byte) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		a.t.Fatal(err)
 	}
+}
+
+func tlsFiles(cert, key, ca string) config.TLSFiles {
+	return config.TLSFiles{KeyPair: config.KeyPair{Cert: cert, Key: key}, CA: ca}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"weft/config"
+
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -46,11 +48,11 @@ func (c *ClusterConfig) check(bad func(key, format string, args ...any)) {
 	case c.Size < 3 || c.Size%2 == 0:
 		bad("cluster.size", "%d is not an odd number of at least 3", c.Size)
 	}
-	if err := CheckListen(c.Listen); err != nil {
+	if err := config.CheckListen(c.Listen); err != nil {
 		bad("cluster.listen", "%v", err)
 	}
 	if c.Advertise != "" {
-		if err := CheckListen(c.Advertise); err != nil {
+		if err := config.CheckListen(c.Advertise); err != nil {
 			bad("cluster.advertise", "%v", err)
 		}
 	}
@@ -59,7 +61,7 @@ func (c *ClusterConfig) check(bad func(key, format string, args ...any)) {
 	}
 	for i, s := range c.Seeds {
 		key := "cluster.seeds[" + strconv.Itoa(i) + "]"
-		if err := CheckListen(s); err != nil {
+		if err := config.CheckListen(s); err != nil {
 			bad(key, "%v", err)
 		} else if strings.HasPrefix(s, ":") {
 			bad(key, "%q has no host", s)

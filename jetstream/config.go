@@ -1,11 +1,11 @@
 package jetstream
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"weft/config"
 	"weft/jetstream/subject"
 )
 
@@ -31,7 +31,7 @@ type NodeConfig struct {
 	// local client may publish events and use the buckets.
 	Users []User `yaml:"users"`
 	// MinFree is the free disk space below which events are refused.
-	MinFree Bytes `yaml:"min_free"`
+	MinFree config.Bytes `yaml:"min_free"`
 }
 
 // User is a NATS client user.
@@ -64,7 +64,7 @@ type ClusterConfig struct {
 	// Secret is the password of the links.
 	Secret string `yaml:"secret"`
 	// TLS makes both sides of a link show a certificate; nil is plain text.
-	TLS *TLSFiles `yaml:"tls"`
+	TLS *config.TLSFiles `yaml:"tls"`
 	// IsolatedFor is how long a node that is cut off keeps its connections.
 	IsolatedFor time.Duration `yaml:"isolated_for"`
 }
@@ -85,18 +85,11 @@ func (c *ClusterConfig) Complete() {
 	}
 }
 
-// TLSFiles names PEM files.
-type TLSFiles struct {
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
-	CA   string `yaml:"ca"`
-}
-
 // EventsConfig is the section events: the limits of the stream EVENTS.
 type EventsConfig struct {
 	MaxAge        time.Duration `yaml:"max_age"`
 	MaxPerSubject int           `yaml:"max_per_subject"`
-	MaxBytes      Bytes         `yaml:"max_bytes"`
+	MaxBytes      config.Bytes  `yaml:"max_bytes"`
 }
 
 // Default returns the defaults.
@@ -108,26 +101,10 @@ func Default() Config {
 	}
 }
 
-// A KeyError is a bad value of a configuration key.
-type KeyError struct {
-	Key string // as in the file: "events.max_age"
-	Msg string // what is wrong and what to do
-	Err error  // the cause, nil when there is none but Msg
-}
-
-func (e *KeyError) Error() string { return e.Key + ": " + e.Msg }
-
-// Unwrap returns the cause.
-func (e *KeyError) Unwrap() error { return e.Err }
-
-func badKey(key, format string, args ...any) error {
-	return &KeyError{Key: key, Msg: fmt.Sprintf(format, args...)}
-}
-
-// Check returns all that is wrong with the configuration, each a *KeyError.
+// Check returns all that is wrong with the configuration, each a *config.KeyError.
 func (c *Config) Check() []error {
 	var errs []error
-	bad := func(key, format string, args ...any) { errs = append(errs, badKey(key, format, args...)) }
+	bad := func(key, format string, args ...any) { errs = append(errs, config.BadKey(key, format, args...)) }
 	if c.Node.Name != "" {
 		if t, err := subject.Escape(c.Node.Name); err != nil {
 			bad("node.name", "%v", err)
@@ -138,9 +115,9 @@ func (c *Config) Check() []error {
 	if c.Node.DataDir == "" {
 		bad("node.data_dir", "is empty; name a folder")
 	}
-	if err := CheckListen(c.Node.Listen); err != nil {
+	if err := config.CheckListen(c.Node.Listen); err != nil {
 		bad("node.listen", "%v", err)
-	} else if len(c.Node.Users) == 0 && !IsLoopback(c.Node.Listen) {
+	} else if len(c.Node.Users) == 0 && !config.IsLoopback(c.Node.Listen) {
 		bad("node.listen", "%s is beyond loopback and node.users is empty; add users or listen on 127.0.0.1", c.Node.Listen)
 	}
 	seen := map[string]bool{}
@@ -178,44 +155,4 @@ func (c *Config) Check() []error {
 		bad("events.max_bytes", "%v is below 8MiB", c.Events.MaxBytes)
 	}
 	return errs
-}
-
-// Bytes is a size. In text it is a number with an optional unit: 512, 64KiB,
-// 1MiB, 1GiB (powers of 1024) or 10KB, 1MB, 1GB (powers of 1000).
-type Bytes int64
-
-var units = []struct {
-	name string
-	size int64
-}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (b *Bytes) UnmarshalText(text []byte) error {
-	s, size := strings.TrimSpace(string(text)), int64(1)
-	for _, u := range units {
-		if head, ok := strings.CutSuffix(s, u.name); ok {
-			s, size = strings.TrimSpace(head), u.size
-			break
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || n > (1<<62)/size {
-		return fmt.Errorf("%q is no size; write one like 512, 64KiB or 1GiB", text)
-	}
-	*b = Bytes(n * size)
-	return nil
-}
-
-// MarshalText implements encoding.TextMarshaler.
-func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
-
-// String writes the size with the greatest binary unit that divides it.
-func (b Bytes) String() string {
-	for _, u := range units[:4] {
-		if b != 0 && int64(b)%u.size == 0 {
-			return strconv.FormatInt(int64(b)/u.size, 10) + u.name
-		}
-	}
-	return strconv.FormatInt(int64(b), 10)
 }

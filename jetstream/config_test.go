@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"weft/config"
 )
 
 func TestTheDefaultsAreFine(t *testing.T) {
@@ -23,7 +25,7 @@ func TestEveryBadValueIsNamedByItsKey(t *testing.T) {
 	c.Events = EventsConfig{MaxAge: time.Second, MaxBytes: 1}
 	var keys []string
 	for _, err := range c.Check() {
-		var k *KeyError
+		var k *config.KeyError
 		if !errors.As(err, &k) {
 			t.Fatalf("%v names no key", err)
 		}
@@ -38,24 +40,5 @@ func TestEveryBadValueIsNamedByItsKey(t *testing.T) {
 		{Name: "weft-node", Password: "x", Role: RolePublisher}}
 	if errs := c.Check(); len(errs) != 7 {
 		t.Errorf("users: %v", errs)
-	}
-}
-
-func TestSizesAreReadAndWritten(t *testing.T) {
-	for text, want := range map[string]Bytes{"0": 0, "512": 512, "64KiB": 64 << 10, "1 MiB": 1 << 20, "1GiB": 1 << 30, "10KB": 10_000, "2TB": 2e12, "7B": 7} {
-		var b Bytes
-		if err := b.UnmarshalText([]byte(text)); err != nil || b != want {
-			t.Errorf("%s: %d, %v", text, b, err)
-		}
-		var back Bytes
-		if err := back.UnmarshalText([]byte(b.String())); err != nil || back != b {
-			t.Errorf("%s is written as %s", text, b)
-		}
-	}
-	for _, text := range []string{"", "x", "-1", "1.5GiB", "1PiB", "9999999999GiB", "1 Gib"} {
-		var b Bytes
-		if err := b.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q was read as %d", text, b)
-		}
 	}
 }

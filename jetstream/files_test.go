@@ -7,41 +7,16 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-func TestAddressesThatExcludeEachOtherAreFound(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		same bool
-	}{
-		{":4000", ":4000", true},
-		{":4000", "127.0.0.1:4000", true},
-		{":4000", "[::1]:4000", true},
-		{"0.0.0.0:4000", "127.0.0.1:4000", true},
-		{"0.0.0.0:4000", "[::1]:4000", false},
-		{"0.0.0.0:4000", "[::]:4000", true},
-		{"[::]:4000", "10.0.0.1:4000", true},
-		{"localhost:4000", "127.0.0.1:4000", true},
-		{"127.0.0.1:4000", "127.0.0.2:4000", false},
-		{"127.0.0.1:4000", "127.0.0.1:4001", false},
-		{"127.0.0.1:04000", "127.0.0.1:4000", true},
-		{"weft:4000", "weft:4000", true},
-		{"weft:4000", "other:4000", false},
-		{":0", ":0", false},
-		{"nonsense", "nonsense", false},
-	} {
-		if SameListener(c.a, c.b) != c.same || SameListener(c.b, c.a) != c.same {
-			t.Errorf("%s and %s: want %v", c.a, c.b, c.same)
-		}
-	}
-}
+	"weft/config"
+)
 
 // wantKeys fails unless the errors are about these keys, each holding its text.
 func wantKeys(t *testing.T, errs []error, want map[string]string) {
 	t.Helper()
 	have := map[string]string{}
 	for _, err := range errs {
-		var bad *KeyError
+		var bad *config.KeyError
 		if !errors.As(err, &bad) {
 			t.Errorf("%v is no KeyError", err)
 			continue
@@ -63,16 +38,16 @@ func TestFilesOfLinksAreLookedAtBeforeTheStart(t *testing.T) {
 	expired.NotAfter = time.Now().Add(-time.Hour)
 	missing := filepath.Join(t.TempDir(), "none.pem")
 	for name, c := range map[string]struct {
-		files TLSFiles
+		files config.TLSFiles
 		want  map[string]string
 	}{
 		"good":             {*good, nil},
-		"missing":          {TLSFiles{missing, missing, missing}, map[string]string{"cluster.tls.cert": missing, "cluster.tls.key": missing, "cluster.tls.ca": missing}},
-		"another key":      {TLSFiles{good.Cert, second.Key, good.CA}, map[string]string{"cluster.tls.cert": "are no pair"}},
-		"a key for a CA":   {TLSFiles{good.Cert, good.Key, good.Key}, map[string]string{"cluster.tls.ca": "holds no certificate"}},
-		"another CA":       {TLSFiles{good.Cert, good.Key, second.CA}, map[string]string{"cluster.tls.cert": "does not come from cluster.tls.ca"}},
+		"missing":          {tlsFiles(missing, missing, missing), map[string]string{"cluster.tls.cert": missing, "cluster.tls.key": missing, "cluster.tls.ca": missing}},
+		"another key":      {tlsFiles(good.Cert, second.Key, good.CA), map[string]string{"cluster.tls.cert": "are no pair"}},
+		"a key for a CA":   {tlsFiles(good.Cert, good.Key, good.Key), map[string]string{"cluster.tls.ca": "holds no certificate"}},
+		"another CA":       {tlsFiles(good.Cert, good.Key, second.CA), map[string]string{"cluster.tls.cert": "does not come from cluster.tls.ca"}},
 		"an expired one":   {*ca.issue(expired), map[string]string{"cluster.tls.cert": "expired on"}},
-		"a folder for one": {TLSFiles{good.Cert, good.Key, filepath.Dir(good.CA)}, map[string]string{"cluster.tls.ca": "is a directory"}},
+		"a folder for one": {tlsFiles(good.Cert, good.Key, filepath.Dir(good.CA)), map[string]string{"cluster.tls.ca": "is a directory"}},
 	} {
 		cfg := Default()
 		cfg.Node.DataDir = filepath.Join(t.TempDir(), "not yet")

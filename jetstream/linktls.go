@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"weft/config"
 )
 
 // linkTLS makes both sides of a link show a certificate and checks it: it must
@@ -21,7 +23,7 @@ import (
 // The node's certificate is read again when its file changes. Methods may be
 // called concurrently.
 type linkTLS struct {
-	files TLSFiles
+	files config.TLSFiles
 	log   *slog.Logger
 	pool  *x509.CertPool
 	hosts []string // of the seeds
@@ -33,8 +35,8 @@ type linkTLS struct {
 
 // newLinkTLS reads the files. It fails when the node's own certificate is one
 // that no other node would accept.
-func newLinkTLS(files TLSFiles, seeds []string, log *slog.Logger) (*linkTLS, error) {
-	pool, err := ReadPool("cluster.tls.ca", files.CA)
+func newLinkTLS(files config.TLSFiles, seeds []string, log *slog.Logger) (*linkTLS, error) {
+	pool, err := config.ReadPool("cluster.tls.ca", files.CA)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"weft/config"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -151,7 +153,7 @@ func TestACertificateThatIsNoNodesIsRefused(t *testing.T) {
 	server.ExtKeyUsage = server.ExtKeyUsage[:1]
 	for _, c := range []struct {
 		name  string
-		files *TLSFiles
+		files *config.TLSFiles
 		words string
 	}{
 		{"expired", ca.issue(expired), "its certificate expired on"},
@@ -187,7 +189,7 @@ func TestAnOwnCertificateThatNobodyAcceptsIsNotStartedWith(t *testing.T) {
 	server.ExtKeyUsage = server.ExtKeyUsage[:1]
 	foreign := other.issue(nodeCertificate("n1"))
 	foreign.CA = ca.issue(nodeCertificate("n1")).CA
-	for words, files := range map[string]*TLSFiles{
+	for words, files := range map[string]*config.TLSFiles{
 		"expired on":                 ca.issue(expired),
 		"for servers and for client": ca.issue(server),
 		"does not come from":         foreign,

@@ -10,7 +10,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"weft/bridge"
-	"weft/jetstream"
+	"weft/config"
 )
 
 const (
@@ -146,14 +146,14 @@ func connect(ctx context.Context, brokers []string, conf *sarama.Config) (sarama
 }
 
 // loadTLS reads the files; nil means no TLS.
-func loadTLS(files *jetstream.TLSFiles) (*tls.Config, error) {
+func loadTLS(files *config.TLSFiles) (*tls.Config, error) {
 	if files == nil {
 		return nil, nil
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if files.CA != "" {
 		var err error
-		if conf.RootCAs, err = jetstream.ReadPool("kafka.tls.ca", files.CA); err != nil {
+		if conf.RootCAs, err = config.ReadPool("kafka.tls.ca", files.CA); err != nil {
 			return nil, err
 		}
 	}

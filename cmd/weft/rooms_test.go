@@ -16,15 +16,15 @@ var mayImport = map[string][]string{
 	"weft/jetstream":      nil,
 	"weft/bridge":         {"weft/jetstream"},
 	"weft/edge":           {"weft/jetstream"},
-	"weft/config":         {"weft/jetstream", "weft/bridge", "weft/edge"},
-	"weft/cmd/weft":       {"weft/jetstream", "weft/bridge", "weft/edge", "weft/config"},
+	"weft/config":         nil,
+	"weft/cmd/weft":       {"weft/jetstream", "weft/bridge", "weft/edge"},
 	"weft/cmd/playground": nil,
 	"weft/test":           nil,
 }
 
 // leaves import nothing of ours but each other, and every room may import them,
 // whichever they lie in.
-var leaves = []string{"weft/jetstream/ratelog", "weft/config/suggestion"}
+var leaves = []string{"weft/jetstream/ratelog", "weft/config", "weft/config/suggestion"}
 
 // aloneImports names the technologies that belong to some rooms only. The
 // playground and the tests stand outside and speak to the binary.
@@ -34,7 +34,7 @@ var aloneImports = map[string][]string{
 	"github.com/IBM/sarama":                {"weft/bridge"},
 	"github.com/gorilla/websocket":         {"weft/edge", "weft/cmd/weft/client"},
 	"github.com/golang-jwt/jwt":            {"weft/edge"},
-	"github.com/goccy/go-yaml":             {"weft/config"},
+	"github.com/goccy/go-yaml":             {"weft/config", "weft/cmd/weft/settings"},
 	"github.com/spf13/cobra":               {"weft/cmd/weft"},
 	"github.com/twmb/franz-go":             {},
 }

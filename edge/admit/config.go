@@ -16,7 +16,7 @@ package admit
 import (
 	"fmt"
 
-	"weft/jetstream"
+	"weft/config"
 )
 
 // Config are the keys of the section public that belong here.
@@ -32,13 +32,13 @@ type Config struct {
 	Limits         Limits   `yaml:"limits"`
 }
 
-// Check returns all that is wrong, each a *jetstream.KeyError; section is put
+// Check returns all that is wrong, each a *config.KeyError; section is put
 // before the keys.
 func (c *Config) Check(section string) []error {
 	var errs []error
 	bad := func(key string, err error) {
 		if err != nil {
-			errs = append(errs, &jetstream.KeyError{Key: section + "." + key, Msg: err.Error()})
+			errs = append(errs, &config.KeyError{Key: section + "." + key, Msg: err.Error()})
 		}
 	}
 	for i, o := range c.CORSOrigins {

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"testing"
 
+	"weft/config"
+
 	"github.com/goccy/go-yaml"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"weft/jetstream"
 )
 
 func TestTheDocumentedNamesAreRead(t *testing.T) {
@@ -37,7 +37,7 @@ func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 	}
 	var got []string
 	for _, err := range cfg.Check("public") {
-		var ke *jetstream.KeyError
+		var ke *config.KeyError
 		if !errors.As(err, &ke) {
 			t.Fatalf("%v is a %T", err, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"weft/jetstream"
+	"weft/config"
 )
 
 // Modes of Config.Mode.
@@ -93,11 +93,11 @@ func Default() Config {
 }
 
 func badKey(key, format string, args ...any) error {
-	return &jetstream.KeyError{Key: "auth." + key, Msg: fmt.Sprintf(format, args...)}
+	return config.BadKey("auth."+key, format, args...)
 }
 
 // Check returns all that is wrong with the configuration, each a
-// *jetstream.KeyError. It reads no files.
+// *config.KeyError. It reads no files.
 func (c *Config) Check() []error {
 	var errs []error
 	bad := func(key, format string, args ...any) { errs = append(errs, badKey(key, format, args...)) }

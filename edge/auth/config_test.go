@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"weft/config"
+
 	"github.com/goccy/go-yaml"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"weft/jetstream"
 )
 
 func TestDefaultsAreGood(t *testing.T) {
@@ -82,7 +82,7 @@ func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 	}
 	var got []string
 	for _, err := range cfg.Check() {
-		var ke *jetstream.KeyError
+		var ke *config.KeyError
 		if !errors.As(err, &ke) {
 			t.Fatalf("%v is a %T", err, err)
 		}

@@ -3,11 +3,11 @@ package auth
 import (
 	"fmt"
 
-	"weft/jetstream"
+	"weft/config"
 )
 
 // CheckFiles reports which key files cannot be used, each error a
-// *jetstream.KeyError.
+// *config.KeyError.
 func (c *Config) CheckFiles() []error {
 	if c.Mode == ModeNone {
 		return nil
@@ -19,7 +19,7 @@ func (c *Config) CheckFiles() []error {
 				continue
 			}
 			if _, err := readKey(k); err != nil {
-				errs = append(errs, &jetstream.KeyError{Key: fmt.Sprintf("auth.issuers[%d].keys[%d].file", i, n), Msg: err.Error(), Err: err})
+				errs = append(errs, &config.KeyError{Key: fmt.Sprintf("auth.issuers[%d].keys[%d].file", i, n), Msg: err.Error(), Err: err})
 			}
 		}
 	}
@@ -27,7 +27,7 @@ func (c *Config) CheckFiles() []error {
 }
 
 // Warnings says what is no mistake and yet hardly meant, each a
-// *jetstream.KeyError.
+// *config.KeyError.
 func (c *Config) Warnings() []error {
 	if c.Mode == ModeNone {
 		return []error{badKey("mode", "is none: nobody is checked, anybody who reaches the public listener can be any user")}

@@ -15,10 +15,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weft/config"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
-
-	"weft/jetstream"
 )
 
 const (
@@ -98,7 +98,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // isPlain reports whether a URL is http on another machine.
 func isPlain(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "http" && !jetstream.IsLoopback(net.JoinHostPort(u.Hostname(), "80"))
+	return err == nil && u.Scheme == "http" && !config.IsLoopback(net.JoinHostPort(u.Hostname(), "80"))
 }
 
 func (j *jwks) keys() []*key {

@@ -1,11 +1,10 @@
 package settings
 
 import (
-	"fmt"
 	"slices"
 
+	"weft/config"
 	"weft/edge/auth"
-	"weft/jetstream"
 )
 
 var (
@@ -13,15 +12,15 @@ var (
 	formats = []string{"text", "json"}
 )
 
-// check returns all that is wrong, each a *jetstream.KeyError: what the rooms
+// check returns all that is wrong, each a *config.KeyError: what the rooms
 // say about their parts, then what only shows when they are seen together.
 func (c *Config) check(insecurePublic bool) []error {
 	js, face, ways := c.JetStream(), c.Edge(), c.Bridge()
 	errs := slices.Concat(js.Check(), face.Check(), ways.Check())
 	bad := func(key, format string, args ...any) {
-		errs = append(errs, &jetstream.KeyError{Key: key, Msg: fmt.Sprintf(format, args...)})
+		errs = append(errs, config.BadKey(key, format, args...))
 	}
-	if c.Auth.Mode == auth.ModeNone && !insecurePublic && !jetstream.IsLoopback(c.Public.Listen) {
+	if c.Auth.Mode == auth.ModeNone && !insecurePublic && !config.IsLoopback(c.Public.Listen) {
 		bad("auth.mode", "none lets anybody be any user, and others can reach public.listen %s; listen on 127.0.0.1, or force it with --insecure-public", c.Public.Listen)
 	}
 	c.checkListeners(bad)
@@ -43,7 +42,7 @@ func (c *Config) checkListeners(bad func(key, format string, args ...any)) {
 	}
 	for i, l := range all {
 		for _, before := range all[:i] {
-			if jetstream.SameListener(l.address, before.address) {
+			if config.SameListener(l.address, before.address) {
 				bad(l.key, "%s is taken by %s %s", l.address, before.key, before.address)
 				break
 			}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"weft/jetstream"
+	"weft/config"
 )
 
 // An Origin says where a value comes from: a line of the file, an environment
@@ -106,7 +106,7 @@ func within(key, parent string) bool {
 // addCheck adds what a room found wrong, at the place its value came from. A
 // follow-up of a problem that is known already is left out.
 func (l *loader) addCheck(err error) {
-	var bad *jetstream.KeyError
+	var bad *config.KeyError
 	if !errors.As(err, &bad) {
 		l.add(Origin{Name: l.name}, "", err.Error())
 		return
