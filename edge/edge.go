@@ -5,7 +5,7 @@
 // for, and takes events at the same URL by POST. The admin listener serves
 // health, metrics, the blacklist and what is connected.
 //
-// On Linux a plain connection waits for its request in a poller (front.go); one for
+// On Linux a plain connection waits for its request in a poller (package httpd); one for
 // events is served from there, and while it lasts costs no goroutine (parked.go,
 // poll.go). All other requests, TLS and HTTP/2 are net/http's; with tuning.own_http
 // false all are.
@@ -143,13 +143,7 @@ func (e *Edge) Open(context.Context) error {
 	if err := public.secure(e.cfg.Public.TLS); err != nil {
 		return errors.Join(err, e.Close())
 	}
-	if !public.tls {
-		public.front = newFront(e, public.socket, visitors)
-	}
-	host(public.server)
-	if tcp, ok := public.socket.(*net.TCPListener); ok && public.front == nil {
-		public.socket = &door{tcp, e.gate}
-	}
+	e.host(public, visitors)
 	operators, err := listen("admin.listen", e.cfg.Admin.Listen, e.admin, e)
 	if err != nil {
 		return errors.Join(err, e.Close())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weft/edge/auth"
+	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream/api"
@@ -22,10 +23,7 @@ const waitReady = 2 * time.Second
 
 // events serves GET /_weft/v1/events.
 func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
-	read := time.Now()
-	if a, ok := w.(*answer); ok { // it may have waited for a goroutine
-		read = a.arrival.read
-	}
+	read := httpd.ReceivedAt(w)
 	var t transport
 	for _, t = range e.list {
 		if t.speaks(r) {

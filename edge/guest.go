@@ -1,14 +1,13 @@
 package edge
 
 import (
-	"context"
-	"net"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"weft/edge/admit"
+	"weft/edge/httpd"
 )
 
 const (
@@ -50,85 +49,26 @@ func (g *guest) welcome() {
 	}
 }
 
-// patience is how long the connection may wait for a request.
-func (g *guest) patience() time.Duration {
-	if g.known.Load() {
-		return idleTime
+// Known implements httpd.Guest.
+func (g *guest) Known() bool { return g.known.Load() }
+
+// Left implements httpd.Guest.
+func (g *guest) Left() time.Duration { return strangerTime - time.Since(g.since) }
+
+// welcomes is arrive for an httpd.Listener.
+func (g *gate) welcomes(a netip.Addr) (httpd.Guest, func(), bool) {
+	in, ok := g.arrive(a)
+	switch {
+	case !ok:
+		return nil, nil, false
+	case in.peer == nil:
+		return in, nil, true
 	}
-	return min(silentTime, max(g.left(), readTime))
+	return in, in.peer.Close, true
 }
 
-// left is how long a stranger may stay.
-func (g *guest) left() time.Duration { return strangerTime - time.Since(g.since) }
-
-// overstays reports whether the next answer is to be the last one.
-func (g *guest) overstays() bool { return !g.known.Load() && g.left() <= 0 }
-
-// guestKey is that of a guest in a request's context.
-type guestKey struct{}
-
-// guestOf is whose request it is.
+// guestOf is whose request it is; nil when the listener counts nobody.
 func guestOf(w http.ResponseWriter, r *http.Request) *guest {
-	if a, ok := w.(*answer); ok {
-		return a.arrival.guest
-	}
-	g, _ := r.Context().Value(guestKey{}).(*guest)
+	g, _ := httpd.GuestOf(w, r).(*guest)
 	return g
-}
-
-// A door is the net.Listener of net/http where there is no front before it.
-type door struct {
-	*net.TCPListener
-	gate *gate
-}
-
-// Accept implements net.Listener.
-func (d *door) Accept() (net.Conn, error) {
-	for {
-		conn, err := d.AcceptTCP()
-		if err != nil {
-			return nil, err
-		}
-		peer, _ := conn.RemoteAddr().(*net.TCPAddr) // nil: it has left already, on some systems
-		in, ok := d.gate.arrive(peer.AddrPort().Addr())
-		if !ok {
-			_ = conn.Close()
-			continue
-		}
-		return &begun{TCPConn: conn, guest: in}, nil
-	}
-}
-
-// host makes a server tell of its connections, and give up strangers' in time: its
-// own limits are the same for all.
-func host(s *http.Server) {
-	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		if b := begunOf(c); b != nil {
-			return context.WithValue(ctx, guestKey{}, b.guest)
-		}
-		return ctx
-	}
-	s.ConnState = func(c net.Conn, state http.ConnState) {
-		b := begunOf(c)
-		if b == nil {
-			return
-		}
-		switch state {
-		case http.StateNew, http.StateActive:
-			b.giveUpIn(max(b.guest.left(), 1))
-		case http.StateIdle:
-			b.giveUpIn(max(min(silentTime, b.guest.left()), 1))
-		case http.StateHijacked, http.StateClosed:
-			b.giveUpIn(0)
-		}
-	}
-}
-
-// begunOf is what net/http calls a connection, which may be wrapped in TLS.
-func begunOf(c net.Conn) *begun {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
-	}
-	b, _ := c.(*begun)
-	return b
 }

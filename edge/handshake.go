@@ -47,7 +47,6 @@ func (*scribe) SetWriteDeadline(time.Time) error { return nil }
 // is for others to read and write.
 type handshake struct {
 	http.ResponseWriter
-	take func() error // takes the connection, when gorilla is content with the request
 	conn scribe
 	rw   *bufio.ReadWriter
 }
@@ -59,22 +58,19 @@ var handshakeBuffers = sync.Pool{New: func() any {
 
 // Hijack implements http.Hijacker.
 func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if err := h.take(); err != nil {
-		return nil, nil, err
-	}
 	h.rw.Reader.Reset(&h.conn)
 	h.rw.Writer.Reset(&h.conn)
 	return &h.conn, h.rw, nil
 }
 
 // shake makes the handshake that r asks for and returns the answer. What is wrong
-// with the request is told to w. take is called when all is well.
-func shake(w http.ResponseWriter, r *http.Request, take func() error) ([]byte, error) {
+// with the request is told to w.
+func shake(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength != 0 { // its body would be taken for frames
 		upgrader.Error(w, r, http.StatusBadRequest, errBody)
 		return nil, errBody
 	}
-	h := &handshake{ResponseWriter: w, take: take}
+	h := &handshake{ResponseWriter: w}
 	h.rw = handshakeBuffers.Get().(*bufio.ReadWriter)
 	defer handshakeBuffers.Put(h.rw)
 	if _, err := upgrader.Upgrade(h, r, nil); err != nil {

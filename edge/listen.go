@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weft/config"
+	"weft/edge/httpd"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 type listener struct {
 	key    string // of the configuration
 	socket net.Listener
-	front  *front // nil: net/http takes all connections
+	public *httpd.Listener // nil: it takes everybody's connections
 	server *http.Server
 	tls    bool
 }
@@ -91,6 +92,27 @@ func flushed(h http.Handler, limit time.Duration) http.Handler {
 	})
 }
 
+// host makes the listener one for strangers, who come and go as h wants it. It must be
+// called before serve, and after secure.
+func (e *Edge) host(l *listener, h http.Handler) {
+	tcp, ok := l.socket.(*net.TCPListener)
+	if !ok {
+		return
+	}
+	poller := e.poller
+	if l.tls {
+		poller = nil
+	}
+	l.public = httpd.NewListener(tcp, httpd.Config{
+		Poller: poller, Handler: h, Path: pathEvents, Workers: maxJoining, Arrive: e.gate.welcomes, Draining: e.draining.Load,
+		Limits: httpd.Limits{Header: headerTime, Idle: idleTime, Silent: silentTime, Read: readTime, Drain: graceKeep},
+		Panicked: func(p any, stack []byte) {
+			e.blame.panicked(onPublic, "panic", p, "stack", string(stack))
+		},
+	})
+	httpd.Host(l.server)
+}
+
 // secure loads the certificate.
 func (l *listener) secure(files *config.KeyPair) error {
 	if files == nil {
@@ -110,11 +132,11 @@ func (l *listener) serve() error {
 	socket, serve := l.socket, l.server.Serve
 	var taking sync.WaitGroup
 	var failed error
-	if l.front != nil {
-		socket = l.front
+	if l.public != nil {
+		socket = l.public
 		taking.Go(func() {
-			failed = l.front.run()
-			_ = l.front.Close()
+			failed = l.public.Run()
+			_ = l.public.Close()
 		})
 	}
 	if l.tls {

@@ -1,14 +1,12 @@
 package edge
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
 
+	"weft/edge/httpd"
 	"weft/edge/netpoll"
 	"weft/edge/session"
 )
@@ -34,12 +32,6 @@ type parked struct {
 	chatter int
 }
 
-// parks reports whether the connection of r can be parked: a plain one of its
-// own, on a system that has the means.
-func (e *Edge) parks(r *http.Request) bool {
-	return e.poller != nil && r.TLS == nil && r.ProtoMajor == 1
-}
-
 // prepare makes a visit's session. alive may be nil.
 func (p *parked) prepare(e *Edge, v *visit, spelling *session.Spelling, counts *transportMetrics, alive func() bool) {
 	p.edge, p.counts, p.release = e, counts, v.release
@@ -55,9 +47,12 @@ const headWait = 5 * time.Millisecond
 // begin hands the connection over to the poller and follows what the visit asks
 // for. client is p or what p is part of; the head must be set. It must be called
 // once; when it fails the connection is closed.
-func (p *parked) begin(v *visit, h hold, client netpoll.Client) {
-	c, err := h.give(p.edge.poller, client)
+func (p *parked) begin(w http.ResponseWriter, v *visit, client netpoll.Client) {
+	c, err := httpd.Detach(w, v.r, client)
 	if err != nil {
+		if errors.Is(err, httpd.ErrAttached) {
+			p.edge.log.Error("take a connection over", "err", err)
+		}
 		client.Closed(err)
 		return
 	}
@@ -127,61 +122,4 @@ func (p *parked) Closed(err error) {
 	p.s.End(cause)
 	p.q.Wrote()
 	p.drop()
-}
-
-// A hold is what a request came over, to be given to the poller: a connection
-// that net/http had, or an answer of the front, where the poller has it already.
-type hold struct {
-	answer *answer
-	conn   net.Conn
-	early  []byte // what the client sent after its request
-}
-
-// take takes the connection of a request.
-func take(w http.ResponseWriter) (hold, error) {
-	if a, ok := w.(*answer); ok {
-		return hold{answer: a}, nil
-	}
-	return hijack(w)
-}
-
-// hijack takes the connection of a request out of everybody's hands.
-func hijack(w http.ResponseWriter) (hold, error) {
-	conn, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return hold{}, err
-	}
-	_ = conn.SetDeadline(time.Time{})
-	return hold{conn: conn, early: buffered(rw.Reader)}, nil
-}
-
-// give gives the connection to the poller. When that fails it is closed.
-func (h hold) give(p *netpoll.Poller, client netpoll.Client) (*netpoll.Conn, error) {
-	if h.answer != nil {
-		return h.answer.become(client), nil
-	}
-	conn, early, closed := h.conn, h.early, func() {}
-	if b, ok := conn.(*begun); ok { // net/http has read what it began with
-		conn, early, closed = b.TCPConn, append(early, b.read...), b.guest.peer.Close
-	}
-	c, err := p.Take(conn, early, client, closed)
-	if err != nil {
-		_ = h.conn.Close()
-	}
-	return c, err
-}
-
-// drop closes the connection of a request that failed.
-func (h hold) drop() {
-	if h.answer != nil {
-		h.answer.abort()
-	} else if h.conn != nil {
-		_ = h.conn.Close()
-	}
-}
-
-// buffered is a copy of what r has read ahead.
-func buffered(r *bufio.Reader) []byte {
-	b, _ := r.Peek(r.Buffered())
-	return bytes.Clone(b)
 }

@@ -26,19 +26,14 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer p.drop()
-	var h hold
-	head, err := shake(w, v.r, func() (err error) {
-		h, err = take(w)
-		return err
-	})
+	head, err := shake(w, v.r)
 	if err != nil {
 		p.Closed(err)
-		h.drop()
 		return
 	}
 	p.hear()
 	p.head = head
-	p.parked.begin(v, h, p)
+	p.parked.begin(w, v, p)
 }
 
 // Receive implements netpoll.Client.

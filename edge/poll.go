@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream/feed"
@@ -47,11 +48,11 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 	} else {
 		t.counts.connected(v.about.Since)
 	}
-	switch a, ok := w.(*answer); {
+	switch own := httpd.Of(w); {
 	case v.query.lastID == "": // its cursor is the answer
 		p.answer()
-	case ok:
-		p.park(a)
+	case own != nil:
+		p.park(own)
 	default:
 		p.wait()
 		p.answer()
@@ -86,9 +87,9 @@ func (p *waiting) wait() {
 // has read the answer is not connected any more.
 func (p *waiting) answer() {
 	got, cause := p.box.harvest(), p.s.Cause() // before leaving, which drops what is queued
-	if a, ok := p.w.(*answer); ok {
+	if own := httpd.Of(p.w); own != nil {
 		p.t.sessions.Add(1) // so that the edge stays until the answer is sent
-		a.sent = p.t.sessions.Done
+		own.OnSent(p.t.sessions.Done)
 	}
 	p.t.leave(p.s)
 	p.v.release()
@@ -104,10 +105,9 @@ func (p *waiting) answer() {
 }
 
 // park makes the poll wait without a goroutine.
-func (p *waiting) park(a *answer) {
-	a.later = true
-	held := &parkedPoll{waiting: p, a: a}
-	a.arrival.conn.Become(held, 0)
+func (p *waiting) park(own *httpd.Response) {
+	held := &parkedPoll{waiting: p, own: own}
+	own.Defer(held)
 	held.timer = time.AfterFunc(2*maxWait, func() { // not before it is known
 		p.s.Beat()
 		held.finish()
@@ -119,8 +119,8 @@ func (p *waiting) park(a *answer) {
 // A parkedPoll is the netpoll.Client of a connection whose poll waits.
 type parkedPoll struct {
 	*waiting
-	spill
-	a     *answer
+	httpd.Waiting
+	own   *httpd.Response
 	timer *time.Timer
 	done  atomic.Bool
 }
@@ -129,18 +129,9 @@ type parkedPoll struct {
 func (p *parkedPoll) finish() {
 	if !p.done.Swap(true) {
 		p.timer.Stop()
-		p.a.arrival.front.crew.run(func() {
-			p.answer()
-			p.a.finish()
-		})
+		p.own.Finish(p.answer)
 	}
 }
-
-// Take implements netpoll.Client.
-func (*parkedPoll) Take() ([][]byte, bool) { return nil, false }
-
-// Wrote implements netpoll.Client.
-func (*parkedPoll) Wrote(int) {}
 
 // Closed implements netpoll.Client.
 func (p *parkedPoll) Closed(error) { p.s.End(session.Left) }
@@ -177,8 +168,8 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause s
 
 // send writes the body of an answer and returns how much of it was taken.
 func (t *poll) send(w http.ResponseWriter, frames [][]byte) int {
-	if a, ok := w.(*answer); ok {
-		return a.add(frames)
+	if own := httpd.Of(w); own != nil {
+		return own.WriteFrames(frames)
 	}
 	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
 	defer limit.stop()

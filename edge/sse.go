@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/wire"
@@ -153,7 +154,7 @@ func farewell(c session.Cause, retry time.Duration) []byte {
 }
 
 func (t *sse) serve(w http.ResponseWriter, v *visit) {
-	if t.parks(v.r) {
+	if httpd.Detachable(w, v.r) {
 		t.park(w, v)
 		return
 	}
@@ -198,12 +199,6 @@ func (t *sse) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer p.drop()
-	h, err := take(w)
-	if err != nil {
-		t.log.Error("take a connection over", "err", err)
-		p.Closed(err)
-		return
-	}
-	p.head = append(responseHead(http.StatusOK, w.Header(), sseFieldLines), wire.Retry(retry)...)
-	p.begin(v, h, p)
+	p.head = append(httpd.Head(http.StatusOK, w.Header(), sseFieldLines), wire.Retry(retry)...)
+	p.begin(w, v, p)
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"weft/edge/admit"
+	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/wire"
@@ -79,11 +80,10 @@ func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 		problem.Write(w, p)
 		return
 	}
-	h, head, err := upgrade(w, r)
+	conn, _, head, err := upgrade(w, r)
 	if err != nil {
 		return
 	}
-	conn := h.conn
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(linger))
 	if _, err := conn.Write(append(head, webSocketFarewell(cause, p.RetryAfter)...)); err == nil {
@@ -107,7 +107,7 @@ func webSocketFarewell(c session.Cause, retry time.Duration) []byte {
 }
 
 func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
-	if t.parks(v.r) {
+	if httpd.Detachable(w, v.r) {
 		t.park(w, v)
 		return
 	}
@@ -124,12 +124,11 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer t.leave(s)
-	h, head, err := upgrade(w, v.r)
+	conn, early, head, err := upgrade(w, v.r)
 	if err != nil {
 		s.End(session.Left)
 		return
 	}
-	conn := h.conn
 	limit.attach(conn.SetWriteDeadline)
 	if _, err := writeFrames(conn, [][]byte{head}, limit); err != nil {
 		s.End(lost(err))
@@ -140,7 +139,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		c.read(conn, h.early, s, q)
+		c.read(conn, early, s, q)
 		s.End(session.Left)
 	})
 	if err := t.follow(v, s, func() {}); err != nil {
@@ -163,17 +162,19 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 	reading.Wait()
 }
 
-// upgrade makes the handshake that r asks for and takes the connection. head is the
+// upgrade makes the handshake that r asks for and takes the connection out of
+// everybody's hands, with what the client has sent behind its request. head is the
 // answer, which is not written yet. What is wrong with the request is told to w.
-func upgrade(w http.ResponseWriter, r *http.Request) (h hold, head []byte, err error) {
-	head, err = shake(w, r, func() (err error) {
-		h, err = hijack(w)
-		return err
-	})
-	if err != nil {
-		h.drop()
+func upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, early, head []byte, err error) {
+	if head, err = shake(w, r); err != nil {
+		return nil, nil, nil, err
 	}
-	return h, head, err
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return conn, httpd.Buffered(rw.Reader), head, nil
 }
 
 // closeWrite tells the other side that nothing more comes.

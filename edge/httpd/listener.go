@@ -1,7 +1,21 @@
-package edge
+// Package httpd is an HTTP/1.1 listener that stands before net/http's server.
+//
+// Its connections wait in a poller (package netpoll) for their next request. A plain GET
+// request for one path is read and answered here, on one of a few goroutines, and its
+// connection may be detached for good: one that stays then costs no goroutine, no buffers
+// and no descriptor of net/http's. All other connections are handed on to net/http,
+// together with what they have sent, and so is every request that could be understood in
+// two ways: the reader (request.go) takes only what net/http would take and understand
+// alike, which FuzzPlainRequest checks against it.
+//
+// It works with any http.Handler. What a handler wants beyond that of a response, which
+// may be one of ours or of net/http's, it asks Detach, GuestOf, ReceivedAt and Of.
+//
+// Without a Poller, because the system has none, TLS is spoken or tuning.own_http is
+// false, all connections are net/http's, under the same limits for strangers.
+package httpd
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,218 +25,140 @@ import (
 	"weft/edge/netpoll"
 )
 
-// A front stands before net/http on the public listener. Connections wait in the
-// poller for their first request. One for a stream of events is served from
-// there, so that a connection that stays never has a goroutine, buffers and a
-// descriptor of its own in net/http; all others are handed on, together with what
-// they have sent. It is the net.Listener of these.
-type front struct {
-	edge    *Edge
+// Config is what a Listener needs to know.
+type Config struct {
+	// Poller holds the connections; nil: net/http has them all.
+	Poller *netpoll.Poller
+	// Handler serves the requests that are read here.
+	Handler http.Handler
+	// Path is that of the GET requests which are read here.
+	Path string
+	// Workers is how many goroutines that serve requests may wait for the next one.
+	Workers int
+	// Limits bound how long connections wait.
+	Limits Limits
+
+	// Arrive is called for each accepted connection, and reports whether there is room
+	// for it. closed, which may be nil, is called when it is closed, at least once.
+	Arrive func(peer netip.Addr) (g Guest, closed func(), ok bool)
+	// Draining reports whether connections are to end with the current request.
+	Draining func() bool
+	// Panicked is told of a panic while a request was served.
+	Panicked func(p any, stack []byte)
+}
+
+// Limits are the time limits of connections.
+type Limits struct {
+	// Header is how long a request's head may take to arrive.
+	Header time.Duration
+	// Idle is how long a known guest's connection is kept between two requests,
+	// Silent that of another one.
+	Idle, Silent time.Duration
+	// Read is how long a guest whose time is up has to read the last response.
+	Read time.Duration
+	// Drain is how long the last response may take while the node drains.
+	Drain time.Duration
+}
+
+// A Guest is what is known of whose a connection is. Its methods may be called
+// concurrently.
+type Guest interface {
+	// Known reports whether the connection may stay.
+	Known() bool
+	// Left is how long it may stay when its guest is not known.
+	Left() time.Duration
+}
+
+// A Listener takes the connections of a socket. It is the net.Listener of those for
+// net/http.
+type Listener struct {
+	cfg     Config
 	socket  *net.TCPListener
-	handler http.Handler
 	others  chan net.Conn
 	done    chan struct{}
-	crew    *crew
+	workers *workers
 	once    sync.Once
 }
 
-// newFront returns nil when the poller cannot take connections of socket.
-func newFront(e *Edge, socket net.Listener, h http.Handler) *front {
-	tcp, ok := socket.(*net.TCPListener)
-	if !ok || e.poller == nil {
-		return nil
-	}
+// NewListener makes the Listener of a socket. Run must be called.
+func NewListener(socket *net.TCPListener, cfg Config) *Listener {
 	done := make(chan struct{})
-	return &front{edge: e, socket: tcp, handler: h, others: make(chan net.Conn), done: done, crew: newCrew(done)}
+	return &Listener{cfg: cfg, socket: socket, others: make(chan net.Conn), done: done, workers: newWorkers(cfg.Workers, done)}
 }
 
-// run takes connections until the front is closed.
-func (f *front) run() error {
-	return f.edge.poller.Accept(f.socket, f.done, func(c *netpoll.Conn, peer netip.AddrPort) (netpoll.Client, time.Duration) {
-		in, ok := f.edge.gate.arrive(peer.Addr())
+// Run takes connections until the listener is closed.
+func (l *Listener) Run() error {
+	if l.cfg.Poller == nil {
+		<-l.done // Accept takes them
+		return nil
+	}
+	return l.cfg.Poller.Accept(l.socket, l.done, func(c *netpoll.Conn, peer netip.AddrPort) (netpoll.Client, time.Duration) {
+		g, closed, ok := l.cfg.Arrive(peer.Addr())
 		if !ok {
 			return nil, 0
 		}
-		if in.peer != nil {
-			c.OnClose(in.peer.Close)
+		if closed != nil {
+			c.OnClose(closed)
 		}
-		return &arrival{front: f, conn: c, peer: peer, guest: in}, in.patience()
+		return &conn{listener: l, poll: c, peer: peer, guest: g, closed: closed}, l.cfg.Limits.idle(g)
 	})
 }
 
+// idle is how long a guest's connection may wait for a request.
+func (l *Limits) idle(g Guest) time.Duration {
+	if g.Known() {
+		return l.Idle
+	}
+	return min(l.Silent, max(g.Left(), l.Read))
+}
+
 // Accept implements net.Listener.
-func (f *front) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
+	if l.cfg.Poller == nil {
+		return l.accept()
+	}
 	select {
-	case c := <-f.others:
+	case c := <-l.others:
 		return c, nil
-	case <-f.done:
+	case <-l.done:
 		return nil, net.ErrClosed
 	}
 }
 
+// accept takes the next connection that there is room for.
+func (l *Listener) accept() (net.Conn, error) {
+	for {
+		tcp, err := l.socket.AcceptTCP()
+		if err != nil {
+			return nil, err
+		}
+		peer, _ := tcp.RemoteAddr().(*net.TCPAddr) // nil: it has left already, on some systems
+		g, closed, ok := l.cfg.Arrive(peer.AddrPort().Addr())
+		if !ok {
+			_ = tcp.Close()
+			continue
+		}
+		return &prefixedConn{TCPConn: tcp, listener: l, guest: g, closed: closed}, nil
+	}
+}
+
 // Addr implements net.Listener.
-func (f *front) Addr() net.Addr { return f.socket.Addr() }
+func (l *Listener) Addr() net.Addr { return l.socket.Addr() }
 
 // Close implements net.Listener. It may be called again.
-func (f *front) Close() (err error) {
-	f.once.Do(func() {
-		close(f.done)
-		err = f.socket.Close()
+func (l *Listener) Close() (err error) {
+	l.once.Do(func() {
+		close(l.done)
+		err = l.socket.Close()
 	})
 	return err
 }
 
-// hand hands a connection to net/http, with what was read from it.
-func (f *front) hand(conn *begun) {
+// handOn hands a connection to net/http, with what was read from it.
+func (l *Listener) handOn(c *prefixedConn) {
 	select {
-	case f.others <- conn:
-	case <-f.done:
-		_ = conn.Close()
+	case l.others <- c:
+	case <-l.done:
+		_ = c.Close()
 	}
-}
-
-// An arrival is a connection whose next request has not been answered. It is the
-// poller's client until then; what it holds is bounded.
-type arrival struct {
-	spill // received and not read yet
-	front *front
-	conn  *netpoll.Conn
-	peer  netip.AddrPort
-	guest *guest
-	asked bool      // the head has been read
-	read  time.Time // when
-}
-
-// anew makes the connection wait for its next request.
-func (a *arrival) anew() {
-	a.conn.Become(&arrival{front: a.front, conn: a.conn, peer: a.peer, guest: a.guest}, a.guest.patience())
-}
-
-// What a request for events begins with; the next byte ends the path.
-var eventsLine = []byte("GET " + pathEvents)
-
-// Receive implements netpoll.Client.
-func (a *arrival) Receive(b []byte) netpoll.Verdict {
-	if a.asked {
-		return a.spill.Receive(b)
-	}
-	seen := len(a.got)
-	if seen == 0 {
-		a.conn.Patience(headerTime)
-	}
-	all := b // which is the poller's
-	if seen > 0 {
-		a.got = append(a.got, b...)
-		all = a.got
-	}
-	n := min(len(all), len(eventsLine))
-	end := headEnd(all, max(0, seen-2))
-	switch {
-	case !bytes.Equal(all[:n], eventsLine[:n]) || len(all) > n && all[n] != ' ' && all[n] != '?',
-		end > maxHead, end < 0 && len(all) > maxHead: // which net/http says
-		a.got = append(a.got[:0], all...)
-		a.leave("")
-		return netpoll.Pause
-	case end < 0:
-		a.got = append(a.got[:0], all...)
-		return netpoll.Go
-	}
-	a.asked, a.read = true, time.Now()
-	a.conn.Patience(0)
-	head := string(all[:end])
-	a.got = bytes.Clone(all[end:])
-	a.front.crew.run(func() { a.serve(head) })
-	return netpoll.Go
-}
-
-// headEnd returns where a request's head ends: behind an empty line (RFC 9112,
-// section 2.2); -1 when it does not. It looks from a position on.
-func headEnd(b []byte, from int) int {
-	for {
-		i := bytes.IndexByte(b[from:], '\n')
-		if i < 0 {
-			return -1
-		}
-		from += i + 1
-		switch rest := b[from:]; {
-		case len(rest) > 0 && rest[0] == '\n':
-			return from + 1
-		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
-			return from + 2
-		}
-	}
-}
-
-// leave hands the connection to net/http: the head that was taken out of what it
-// sent, and the rest.
-func (a *arrival) leave(head string) {
-	a.asked = true // what comes meanwhile is kept
-	a.conn.Release(func(conn *net.TCPConn, rest []byte, err error) {
-		if err == nil {
-			go a.front.hand(&begun{TCPConn: conn, read: append([]byte(head), rest...), guest: a.guest})
-		}
-	})
-}
-
-// Take implements netpoll.Client. What is said is said by the next client.
-func (*arrival) Take() ([][]byte, bool) { return nil, false }
-
-// Wrote implements netpoll.Client.
-func (*arrival) Wrote(int) {}
-
-// Closed implements netpoll.Client.
-func (*arrival) Closed(error) {}
-
-// A begun connection is one for net/http, from which something may have been read.
-type begun struct {
-	*net.TCPConn
-	read  []byte
-	guest *guest
-
-	mu     sync.Mutex
-	timer  *time.Timer // gives a stranger's up
-	closed bool
-}
-
-// giveUpIn closes the connection after d unless it has shown by then whose it is; 0
-// is never. A later call counts.
-func (b *begun) giveUpIn(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case d == 0 || b.closed || b.guest.known.Load():
-		if b.timer != nil {
-			b.timer.Stop()
-		}
-	case b.timer == nil:
-		b.timer = time.AfterFunc(d, func() {
-			if !b.guest.known.Load() {
-				_ = b.Close()
-			}
-		})
-	default:
-		b.timer.Reset(d)
-	}
-}
-
-// Close implements net.Conn.
-func (b *begun) Close() error {
-	b.mu.Lock()
-	b.closed = true
-	b.mu.Unlock()
-	b.giveUpIn(0)
-	b.guest.peer.Close()
-	return b.TCPConn.Close()
-}
-
-// Read implements net.Conn.
-func (b *begun) Read(p []byte) (int, error) {
-	if len(b.read) == 0 {
-		return b.TCPConn.Read(p)
-	}
-	n := copy(p, b.read)
-	if b.read = b.read[n:]; len(b.read) == 0 {
-		b.read = nil
-	}
-	return n, nil
 }

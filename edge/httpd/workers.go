@@ -1,55 +1,51 @@
-package edge
+package httpd
 
 import "time"
 
-const (
-	// crewSize is how many goroutines of a crew may wait for work: as many as
-	// there are clients on their way to their subjects in a storm. crewWait is for
-	// how long they do.
-	crewSize = maxJoining
-	crewWait = time.Second
-)
+// workerWait is for how long a worker waits for work.
+const workerWait = time.Second
 
-// A crew is goroutines that serve short requests one after the other: their
+// workers are goroutines that serve short requests one after the other: their
 // stacks have grown already, which costs a fresh goroutine as much as the parsing
-// of its request. There is no bound; those beyond crewSize end with their work.
-type crew struct {
+// of its request. There is no bound; only so many wait for work, those beyond end
+// with theirs.
+type workers struct {
 	work chan func()
 	idle chan struct{} // a place for each that waits
 	done chan struct{} // ends those that wait
 }
 
-func newCrew(done chan struct{}) *crew {
-	return &crew{work: make(chan func()), idle: make(chan struct{}, crewSize), done: done}
+func newWorkers(waiting int, done chan struct{}) *workers {
+	return &workers{work: make(chan func()), idle: make(chan struct{}, waiting), done: done}
 }
 
 // run calls f on a goroutine.
-func (c *crew) run(f func()) {
+func (w *workers) run(f func()) {
 	select {
-	case c.work <- f:
+	case w.work <- f:
 	default:
-		go c.serve(f)
+		go w.serve(f)
 	}
 }
 
-func (c *crew) serve(f func()) {
-	patience := time.NewTimer(crewWait)
-	defer patience.Stop()
+func (w *workers) serve(f func()) {
+	timeout := time.NewTimer(workerWait)
+	defer timeout.Stop()
 	for {
 		f()
 		select {
-		case c.idle <- struct{}{}:
+		case w.idle <- struct{}{}:
 		default:
 			return
 		}
-		patience.Reset(crewWait)
+		timeout.Reset(workerWait)
 		select {
-		case f = <-c.work:
-			<-c.idle
-		case <-patience.C:
-			<-c.idle
+		case f = <-w.work:
+			<-w.idle
+		case <-timeout.C:
+			<-w.idle
 			return
-		case <-c.done:
+		case <-w.done:
 			return
 		}
 	}

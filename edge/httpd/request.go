@@ -1,4 +1,4 @@
-package edge
+package httpd
 
 import (
 	"net/http"
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// An exchange is the memory of a plain request and of the fields of its answer. It
-// is used again, for another client, as soon as the request is served.
-type exchange struct {
+// A pooledRequest is the memory of a plain request and of the fields of its response.
+// It is used again, for another client, as soon as the request is served.
+type pooledRequest struct {
 	request http.Request
 	url     url.URL
 	header  http.Header // of the request
@@ -21,26 +21,26 @@ type exchange struct {
 	answer  http.Header
 }
 
-var exchanges = sync.Pool{New: func() any { return &exchange{header: make(http.Header), answer: make(http.Header)} }}
+var pooledRequests = sync.Pool{New: func() any { return &pooledRequest{header: make(http.Header), answer: make(http.Header)} }}
 
 // free must be called when nobody uses the request any more.
-func (x *exchange) free() {
-	if cap(x.values) > 64 { // as nobody else has them
+func (p *pooledRequest) free() {
+	if cap(p.values) > 64 { // as nobody else has them
 		return
 	}
-	clear(x.header)
-	clear(x.values[:cap(x.values)])
-	clear(x.answer)
-	x.request, x.url = http.Request{}, url.URL{}
-	exchanges.Put(x)
+	clear(p.header)
+	clear(p.values[:cap(p.values)])
+	clear(p.answer)
+	p.request, p.url = http.Request{}, url.URL{}
+	pooledRequests.Put(p)
 }
 
-// readPlain reads the head of a GET request for events over HTTP/1.1 that is so
+// readPlain reads the head of a GET request for a path over HTTP/1.1 that is so
 // plain that nothing could be understood in two ways; all other heads give nil and
 // are for net/http to judge. Plain is: each line a whole field (RFC 9112, section
 // 5), none of them about a body or an expectation, one the host. Whatever it takes,
 // net/http would take and understand alike; httpguts is the authority of both.
-func (x *exchange) readPlain(head string) *http.Request {
+func (p *pooledRequest) readPlain(head, at string) *http.Request {
 	line, rest, ok := strings.Cut(head, "\r\n")
 	target, isGet := strings.CutPrefix(line, "GET ")
 	target, isPlain := strings.CutSuffix(target, " HTTP/1.1")
@@ -48,15 +48,15 @@ func (x *exchange) readPlain(head string) *http.Request {
 		return nil
 	}
 	path, query, asks := strings.Cut(target, "?")
-	if path != pathEvents {
+	if path != at {
 		return nil
 	}
-	x.url = url.URL{Path: path, RawQuery: query, ForceQuery: asks && query == ""}
-	r := &x.request
-	*r = http.Request{Method: http.MethodGet, URL: &x.url, RequestURI: target, Header: x.header, Body: http.NoBody,
+	p.url = url.URL{Path: path, RawQuery: query, ForceQuery: asks && query == ""}
+	r := &p.request
+	*r = http.Request{Method: http.MethodGet, URL: &p.url, RequestURI: target, Header: p.header, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	values := slices.Grow(x.values[:0], strings.Count(rest, "\n")) // one allocation for all
-	x.values = values[:0]
+	values := slices.Grow(p.values[:0], strings.Count(rest, "\n")) // one allocation for all
+	p.values = values[:0]
 	for {
 		if line, rest, ok = strings.Cut(rest, "\r\n"); !ok {
 			return nil
@@ -89,7 +89,7 @@ func (x *exchange) readPlain(head string) *http.Request {
 	if rest != "" || r.Host == "" {
 		return nil
 	}
-	if p := r.Header["Pragma"]; len(p) > 0 && p[0] == "no-cache" && r.Header["Cache-Control"] == nil {
+	if v := r.Header["Pragma"]; len(v) > 0 && v[0] == "no-cache" && r.Header["Cache-Control"] == nil {
 		r.Header["Cache-Control"] = []string{"no-cache"} // RFC 9111, section 5.4, as net/http
 	}
 	r.Close = httpguts.HeaderValuesContainsToken(r.Header["Connection"], "close")

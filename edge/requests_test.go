@@ -33,7 +33,7 @@ func (s *stack) raw(parts ...string) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// TestRequestsInEveryForm sends requests that only the front, only net/http, or
+// TestRequestsInEveryForm sends requests that only the own reader, only net/http, or
 // one after the other answers: it makes no difference to the client.
 func TestRequestsInEveryForm(t *testing.T) {
 	for _, p := range paths[:2] {

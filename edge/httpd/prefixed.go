@@ -1,0 +1,106 @@
+package httpd
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A prefixedConn is a connection for net/http, from which something may have been read:
+// that comes first.
+type prefixedConn struct {
+	*net.TCPConn
+	read     []byte
+	listener *Listener
+	guest    Guest
+	closed   func()
+
+	mu    sync.Mutex
+	timer *time.Timer // gives a stranger's up
+	over  bool        // it is closed
+}
+
+// Read implements net.Conn.
+func (p *prefixedConn) Read(b []byte) (int, error) {
+	if len(p.read) == 0 {
+		return p.TCPConn.Read(b)
+	}
+	n := copy(b, p.read)
+	if p.read = p.read[n:]; len(p.read) == 0 {
+		p.read = nil
+	}
+	return n, nil
+}
+
+// Close implements net.Conn.
+func (p *prefixedConn) Close() error {
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	p.giveUpIn(0)
+	if p.closed != nil {
+		p.closed()
+	}
+	return p.TCPConn.Close()
+}
+
+// giveUpIn closes the connection after d unless its guest is known by then; 0 is
+// never. A later call counts.
+func (p *prefixedConn) giveUpIn(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case d == 0 || p.over || p.guest.Known():
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+	case p.timer == nil:
+		p.timer = time.AfterFunc(d, func() {
+			if !p.guest.Known() {
+				_ = p.Close()
+			}
+		})
+	default:
+		p.timer.Reset(d)
+	}
+}
+
+// connKey is that of a prefixedConn in the context of net/http's requests.
+type connKey struct{}
+
+// Host makes a server of net/http tell of the connections that it has from a
+// Listener, and give up strangers' in time: its own limits are the same for all.
+func Host(s *http.Server) {
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if p := prefixedOf(c); p != nil {
+			return context.WithValue(ctx, connKey{}, p)
+		}
+		return ctx
+	}
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		p := prefixedOf(c)
+		if p == nil {
+			return
+		}
+		switch state {
+		case http.StateNew, http.StateActive:
+			p.giveUpIn(max(p.guest.Left(), 1))
+		case http.StateIdle:
+			p.giveUpIn(max(min(p.listener.cfg.Limits.Silent, p.guest.Left()), 1))
+		case http.StateHijacked, http.StateClosed:
+			p.giveUpIn(0)
+		}
+	}
+}
+
+// prefixedOf is what net/http calls a connection, which may be wrapped in TLS; nil for
+// one that is of no Listener.
+func prefixedOf(c net.Conn) *prefixedConn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn()
+	}
+	p, _ := c.(*prefixedConn)
+	return p
+}
