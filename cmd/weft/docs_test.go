@@ -33,7 +33,7 @@ func page(t *testing.T, path string) string {
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{"README.md": page(t, "README.md")}
-	for _, pattern := range []string{"docs/*.md"} {
+	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md"} {
 		found, err := filepath.Glob("../../" + pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no page %s: %v", pattern, err)
@@ -48,10 +48,9 @@ func pages(t *testing.T) map[string]string {
 
 func TestTheDocsHaveEachEndingAsItIsSpelt(t *testing.T) {
 	text := page(t, httpPage)
-	// Left has nobody to tell, Dismissed shares a row with Disconnected, and
-	// nobody is Isolated on a standalone node.
+	// Left has nobody to tell, and Dismissed shares a row with Disconnected.
 	for _, c := range []session.Cause{session.Expired, session.Revoked, session.Unauthorised, session.Slow,
-		session.Limit, session.Disconnected, session.Draining, session.NotReady} {
+		session.Limit, session.Disconnected, session.Draining, session.NotReady, session.Isolated} {
 		e := c.Ending()
 		poll := ""
 		if e.Code != "" {
