@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"weft/config"
-	"weft/edge/admit"
+	"weft/edge/access"
 	"weft/edge/auth"
 )
 
@@ -49,7 +49,7 @@ type PublicConfig struct {
 	// DrainWindow is the time over which it then says goodbye.
 	DrainWindow time.Duration `yaml:"drain_window"`
 	// Limits bound connections.
-	Limits admit.Limits `yaml:"limits"`
+	Limits access.Limits `yaml:"limits"`
 }
 
 // AdminConfig is the section admin: the listener for operators.
@@ -105,7 +105,7 @@ func (c *Config) Check() []error {
 			bad("public.tls.key", "is empty; name a PEM file")
 		}
 	}
-	admission := admit.Config{
+	admission := access.Config{
 		CORSOrigins: p.CORSOrigins, TokenInQuery: p.TokenInQuery,
 		TrustedProxies: p.TrustedProxies, Limits: p.Limits,
 	}
@@ -132,7 +132,7 @@ func (c *Config) Check() []error {
 	}
 	for key, hosts := range map[string][]string{"public.hosts": p.Hosts, "admin.hosts": c.Admin.Hosts} {
 		for i, h := range hosts {
-			if err := admit.CheckHostName(h); err != nil {
+			if err := access.CheckHostName(h); err != nil {
 				bad(fmt.Sprintf("%s[%d]", key, i), "%v", err)
 			}
 		}

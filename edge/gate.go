@@ -10,18 +10,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/edge/admit"
+	"weft/edge/access"
 	"weft/edge/problem"
 )
 
 // A gate judges a request by what it shows before anybody reads its token:
 // where it comes from, which page sent it, and whether there is room.
 type gate struct {
-	origins *admit.Origins
-	proxies *admit.Proxies
-	limiter *admit.Limiter
-	host    *admit.Host // nil: it may be addressed by any name
-	inQuery bool        // a token may stand in the query
+	origins *access.Origins
+	proxies *access.Proxies
+	limiter *access.Limiter
+	host    *access.Host // nil: it may be addressed by any name
+	inQuery bool         // a token may stand in the query
 }
 
 func newGate(config *Config, reg prometheus.Registerer) (*gate, error) {
@@ -29,17 +29,17 @@ func newGate(config *Config, reg prometheus.Registerer) (*gate, error) {
 	g := &gate{inQuery: cfg.TokenInQuery}
 	var err error
 	if config.namedHosts() {
-		if g.host, err = admit.NewHost(cfg.Listen, append(originHosts(cfg.CORSOrigins), cfg.Hosts...)); err != nil {
+		if g.host, err = access.NewHost(cfg.Listen, append(originHosts(cfg.CORSOrigins), cfg.Hosts...)); err != nil {
 			return nil, err
 		}
 	}
-	if g.origins, err = admit.NewOrigins(cfg.CORSOrigins); err != nil {
+	if g.origins, err = access.NewOrigins(cfg.CORSOrigins); err != nil {
 		return nil, err
 	}
-	if g.proxies, err = admit.NewProxies(cfg.TrustedProxies); err != nil {
+	if g.proxies, err = access.NewProxies(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}
-	g.limiter, err = admit.NewLimiter(cfg.Limits, reg)
+	g.limiter, err = access.NewLimiter(cfg.Limits, reg)
 	return g, err
 }
 
@@ -75,7 +75,7 @@ func originHosts(origins []string) []string {
 // token is the token that a request brings, "" when there is none. One from the
 // cookie counts only for pages that may use it.
 func (g *gate) token(r *http.Request) (string, error) {
-	t, err := admit.TokenOf(r, g.inQuery)
+	t, err := access.TokenOf(r, g.inQuery)
 	if err != nil {
 		return "", problem.New(problem.BadRequest, err.Error())
 	}
@@ -103,7 +103,7 @@ func (g *gate) address(r *http.Request) netip.Addr { return g.proxies.Address(r)
 // enter takes a place for a session of a guest's connection. release gives it back.
 func (g *gate) enter(in *guest, address netip.Addr, user string) (release func(), err error) {
 	place, err := g.limiter.Acquire(address, user)
-	if told, ok := errors.AsType[*admit.LimitError](err); ok {
+	if told, ok := errors.AsType[*access.LimitError](err); ok {
 		return nil, problem.New(problem.Limit, told.Error()).Retry(jitter(told.RetryAfter))
 	}
 	if err != nil || in == nil || in.peer == nil {

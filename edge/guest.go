@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"weft/edge/admit"
+	"weft/edge/access"
 	"weft/edge/httpd"
 )
 
@@ -23,7 +23,7 @@ const (
 // it closes. It may stay when it has shown a token that is good for something, which
 // ends with the session, or when it is a trusted proxy's. All others are gone soon.
 type guest struct {
-	peer  *admit.Peer // nil: it is not counted
+	peer  *access.Peer // nil: it is not counted
 	since time.Time
 	known atomic.Bool
 }

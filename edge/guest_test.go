@@ -18,7 +18,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"weft/edge/admit"
+	"weft/edge/access"
 	"weft/jetstream"
 )
 
@@ -242,7 +242,7 @@ func rests(conn net.Conn) error {
 func TestStrangersCountByAddress(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Limits = admit.Limits{PerAddress: 5} })
+			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 5} })
 			for i := range 5 {
 				s.connect(nameSSE, visitor{token: s.token(fmt.Sprint("u", i), nil)}).opened()
 			}
@@ -276,7 +276,7 @@ func TestStrangersCountByAddress(t *testing.T) {
 // A trusted proxy's address stands for many.
 func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
 	change := func(c *Config, _ *jetstream.Config) {
-		c.Public.Limits, c.Public.TrustedProxies = admit.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
+		c.Public.Limits, c.Public.TrustedProxies = access.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
 	}
 	sideBySide(t, paths[:2], change, func(t *testing.T, s *stack) {
 		var resting sync.WaitGroup
@@ -304,7 +304,7 @@ func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
 func TestTheRoomOfAnAddressComesBack(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Limits = admit.Limits{PerAddress: 3} })
+			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 3} })
 			token := s.token("ann", nil)
 			for range 20 {
 				for _, kind := range p.kinds {

@@ -10,7 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 	"golang.org/x/net/http/httpguts"
 
-	"weft/edge/admit"
+	"weft/edge/access"
 	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
@@ -55,7 +55,7 @@ var upgrader = websocket.Upgrader{
 	HandshakeTimeout: 10 * time.Second,
 	WriteBufferPool:  &sync.Pool{},
 	// bearer.<jwt>, which a browser offers beside it, is never echoed.
-	Subprotocols: []string{admit.Protocol},
+	Subprotocols: []string{access.Protocol},
 	// The origin was judged before, with that of all requests.
 	CheckOrigin: func(*http.Request) bool { return true },
 	Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {

@@ -23,7 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"weft/edge/admit"
+	"weft/edge/access"
 	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
@@ -65,14 +65,14 @@ type Admin struct {
 	deps    Deps
 	log     *slog.Logger
 	token   [sha256.Size]byte
-	host    *admit.Host
+	host    *access.Host
 	metrics http.Handler
 	routes  []route
 }
 
 // New makes the handler.
 func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
-	host, err := admit.NewHost(cfg.Listen, cfg.Hosts)
+	host, err := access.NewHost(cfg.Listen, cfg.Hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (a *Admin) table() []route {
 // ServeHTTP implements http.Handler.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch err := a.host.Check(r); {
-	case errors.Is(err, admit.ErrHost):
+	case errors.Is(err, access.ErrHost):
 		a.refuse(w, r, problem.OtherHost("admin.hosts"))
 		return
 	case err != nil:

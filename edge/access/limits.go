@@ -1,4 +1,4 @@
-package admit
+package access
 
 import (
 	"errors"
@@ -89,7 +89,7 @@ func NewLimiter(limits Limits, reg prometheus.Registerer) (*Limiter, error) {
 	}
 	if reg != nil {
 		if err := reg.Register(l.refused); err != nil {
-			return nil, fmt.Errorf("register metrics of admit: %w", err)
+			return nil, fmt.Errorf("register metrics of access: %w", err)
 		}
 	}
 	return l, nil

@@ -1,4 +1,4 @@
-// Package admit decides about a request before it becomes a connection: which
+// Package access decides about a request before it becomes a connection: which
 // token it brings, whether the page behind it may use that token, from which
 // address it comes, and whether there is room for it.
 //
@@ -11,7 +11,7 @@
 //   - Host keeps other sites' pages from the admin listener.
 //   - Proxies finds the client's address behind load balancers.
 //   - Limiter counts connections, with a session and without, and paces new ones.
-package admit
+package access
 
 import (
 	"fmt"
