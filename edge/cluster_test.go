@@ -14,6 +14,7 @@ import (
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream"
+	"weft/jetstream/rpc"
 	"weft/test/freeport"
 )
 
@@ -55,7 +56,7 @@ func newCluster(t *testing.T) []*stack {
 
 // gathered is what an answer about the whole cluster may hold.
 type gathered struct {
-	jetstream.Tally
+	rpc.Coverage
 	Items []struct {
 		User, Name, Version string
 		Ready               bool
@@ -102,7 +103,7 @@ func (s *stack) patch(connection, token, body string) (int, string) {
 	return resp.StatusCode, got
 }
 
-var whole = jetstream.Tally{Answered: 3, Expected: 3, Known: 3, Complete: true}
+var whole = rpc.Coverage{Answered: 3, Expected: 3, Known: 3, Complete: true}
 
 func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
 	nodes := newCluster(t)
@@ -119,7 +120,7 @@ func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
 		after := ""
 		for page := 0; page == 0 || after != ""; page++ {
 			g := s.get("users?limit=3&after=" + after)
-			if g.Tally != whole || page > 1 {
+			if g.Coverage != whole || page > 1 {
 				t.Fatalf("page %d: %+v", page, g)
 			}
 			for _, u := range g.Items {
@@ -130,16 +131,16 @@ func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
 		if got := strings.Join(seen, " "); got != "ann3 user11 user21 user31" {
 			t.Errorf("users are %s", got)
 		}
-		if g := s.get("users/ann"); !g.Online || g.nodesOf() != "n1 n2 n3" || g.Tally != whole {
+		if g := s.get("users/ann"); !g.Online || g.nodesOf() != "n1 n2 n3" || g.Coverage != whole {
 			t.Errorf("ann: %+v", g)
 		}
 		if g := s.get("users/user1"); !g.Online || g.nodesOf() != "n3" {
 			t.Errorf("user1: %+v", g)
 		}
-		if g := s.get("users/bob"); g.Online || g.Connections == nil || len(g.Connections) != 0 || g.Tally != whole {
+		if g := s.get("users/bob"); g.Online || g.Connections == nil || len(g.Connections) != 0 || g.Coverage != whole {
 			t.Errorf("bob: %+v", g)
 		}
-		if g := s.get("topics/hotel.1"); g.Followers != 3 || len(g.Items) != 1 || g.Items[0].Connections != 3 || g.Tally != whole {
+		if g := s.get("topics/hotel.1"); g.Followers != 3 || len(g.Items) != 1 || g.Items[0].Connections != 3 || g.Coverage != whole {
 			t.Errorf("topic: %+v", g)
 		}
 		g := s.get("nodes")
@@ -149,11 +150,11 @@ func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
 				t.Errorf("node %d: %+v", i, n)
 			}
 		}
-		if len(g.Items) != 3 || g.Tally != whole {
+		if len(g.Items) != 3 || g.Coverage != whole {
 			t.Errorf("nodes: %+v", g)
 		}
 	}
-	if g := nodes[1].admin(http.MethodDelete, "users/ann/connections"); g.Disconnected != 3 || g.Tally != whole {
+	if g := nodes[1].admin(http.MethodDelete, "users/ann/connections"); g.Disconnected != 3 || g.Coverage != whole {
 		t.Errorf("disconnect: %+v", g)
 	}
 	for _, c := range anns {
@@ -162,7 +163,7 @@ func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
 
 	nodes[2].must(nodes[2].node.Close())
 	nodes[0].eventually("the third node is missed", func() bool {
-		return nodes[0].get("users").Tally == jetstream.Tally{Answered: 2, Expected: 2, Known: 3}
+		return nodes[0].get("users").Coverage == rpc.Coverage{Answered: 2, Expected: 2, Known: 3}
 	})
 	if g := nodes[0].get("users/user1"); g.Online || g.Complete {
 		t.Errorf("a user of a node that is gone: %+v", g)
@@ -236,7 +237,7 @@ func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
 
 func TestANodeThatDoesNotAnswerLeavesAChangeUnknown(t *testing.T) {
 	nodes := newCluster(t)
-	nodes[1].node.Handle(questionChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
+	nodes[1].node.RPC().Handle(questionChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
 	for name, want := range map[string]problem.Code{"n2": problem.UpstreamTimeout, "n9": problem.NotReady} {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		_, err := nodes[0].edge.changeThere(ctx, name, &remoteChange{})

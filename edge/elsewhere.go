@@ -6,9 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"weft/edge/peers"
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/rpc"
 )
 
 // What nodes ask each other on behalf of a client.
@@ -75,8 +74,8 @@ func (t *trouble) problem() *problem.Problem {
 
 // answerNodes lets this node answer for its connections when another is asked.
 func (e *Edge) answerNodes() {
-	peers.Handle(e.deps.Node, questionHolds, holdsInFlight, func(_ context.Context, id string) bool { return e.find(id) != nil })
-	peers.Handle(e.deps.Node, questionChange, changeInFlight, func(ctx context.Context, c remoteChange) changed {
+	rpc.HandleJSON(e.deps.Node.RPC(), questionHolds, holdsInFlight, func(_ context.Context, id string) bool { return e.find(id) != nil })
+	rpc.HandleJSON(e.deps.Node.RPC(), questionChange, changeInFlight, func(ctx context.Context, c remoteChange) changed {
 		subjects, err := e.changeHere(ctx, &c)
 		if err == nil {
 			return changed{Subjects: subjects}
@@ -114,13 +113,13 @@ func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, e
 		return nil, noConnection()
 	}
 	node := e.deps.Node
-	said, tally, err := peers.AskUntil(ctx, node, questionHolds, c.Connection, func(has bool) bool { return has })
+	said, coverage, err := rpc.CallUntilJSON(ctx, node.RPC(), questionHolds, c.Connection, func(has bool) bool { return has })
 	switch {
 	case err != nil:
 		return nil, err
 	case len(said) > 0 && said[len(said)-1].Answer:
 		return e.changeThere(ctx, said[len(said)-1].Node, c)
-	case tally.Complete:
+	case coverage.Complete:
 		return nil, noConnection()
 	}
 	return nil, problem.New(problem.NotReady, "no node that answers has the connection, but not all of them answer; try again").Retry(jitter(waitReady / 2))
@@ -130,9 +129,9 @@ func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, e
 func (e *Edge) changeThere(ctx context.Context, name string, c *remoteChange) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTime+travelTime)
 	defer cancel()
-	out, err := peers.AskNode[changed](ctx, e.deps.Node, name, questionChange, c)
+	out, err := rpc.CallJSON[changed](ctx, e.deps.Node.RPC(), name, questionChange, c)
 	switch {
-	case errors.Is(err, jetstream.ErrUnreachable):
+	case errors.Is(err, rpc.ErrUnreachable):
 		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now; try again").Retry(jitter(waitReady / 2))
 	case err != nil:
 		return nil, problem.New(problem.UpstreamTimeout, "the node that has the connection did not answer in time; it is unknown whether the change is in force: try again")

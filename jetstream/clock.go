@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	questionClock = "clock"
+	methodClock = "clock"
 	// clockEvery is how often a node compares its clock with the others'.
 	clockEvery = 10 * time.Second
 	// maxSkew is how far clocks may be apart before that is told; they agree
@@ -51,7 +51,7 @@ func newClocks(self string, log *slog.Logger, reg prometheus.Registerer) *clocks
 
 // answerClocks tells other nodes this node's time.
 func (n *Node) answerClocks() {
-	n.Handle(questionClock, 16, func(context.Context, []byte) []byte {
+	n.rpc.Handle(methodClock, 16, func(context.Context, []byte) []byte {
 		return binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 	})
 }
@@ -82,7 +82,7 @@ func (n *Node) clockSkew(ctx context.Context, peer string) (skew time.Duration, 
 	try, cancel := context.WithTimeout(ctx, clockTry)
 	defer cancel()
 	asked := time.Now()
-	data, err := n.AskNode(try, peer, questionClock, nil)
+	data, err := n.rpc.Call(try, peer, methodClock, nil)
 	if err != nil || len(data) != 8 {
 		return 0, false // one that is starting, or has just gone
 	}

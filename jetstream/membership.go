@@ -77,6 +77,16 @@ func (n *Node) Clustered() bool { return n.cfg.Cluster != nil }
 // Peers returns the names of the nodes that this one is linked to, in order.
 func (n *Node) Peers() []string { return n.srv.peers() }
 
+// known is how many members the cluster has.
+func (n *Node) known() int {
+	if n.cfg.Cluster == nil {
+		return 1
+	}
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	return max(n.members.known, n.cfg.Cluster.Size)
+}
+
 // watchMembers keeps membership true until ctx ends.
 func (n *Node) watchMembers(ctx context.Context) {
 	t := time.NewTicker(memberEvery)

@@ -8,23 +8,21 @@ import (
 )
 
 type metrics struct {
-	repairs    prometheus.Counter
-	restarts   prometheus.Counter
-	misses     prometheus.Counter
-	refusals   *prometheus.CounterVec
-	incomplete prometheus.Counter
-	busy       prometheus.Counter
-	diskFree   prometheus.Gauge
-	bytes      prometheus.Gauge
-	messages   prometheus.Gauge
-	first      prometheus.Gauge
-	last       prometheus.Gauge
-	oldest     prometheus.Gauge
-	pushedOut  prometheus.Counter
-	blacklist  prometheus.Gauge
-	store      prometheus.Histogram
-	leader     *prometheus.GaugeVec
-	lagging    *prometheus.GaugeVec
+	repairs   prometheus.Counter
+	restarts  prometheus.Counter
+	misses    prometheus.Counter
+	refusals  *prometheus.CounterVec
+	diskFree  prometheus.Gauge
+	bytes     prometheus.Gauge
+	messages  prometheus.Gauge
+	first     prometheus.Gauge
+	last      prometheus.Gauge
+	oldest    prometheus.Gauge
+	pushedOut prometheus.Counter
+	blacklist prometheus.Gauge
+	store     prometheus.Histogram
+	leader    *prometheus.GaugeVec
+	lagging   *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -54,23 +52,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refusals.WithLabelValues(cause)
 	}
 	m := &metrics{
-		refusals:   refusals,
-		store:      store,
-		leader:     vector("leader", "1 while this node leads the group: the cluster (meta), the stream or a bucket. A standalone node leads all.", "group"),
-		lagging:    vector("lagging_copies", "Copies on other nodes that are away or not current, of a group that this node leads; else 0.", "group"),
-		repairs:    counter("pipeline_repairs_total", "Times a pipeline stopped because the store did not take an event."),
-		restarts:   counter("server_restarts_total", "Restarts of the embedded server because its store was stuck."),
-		misses:     counter("misaddressed_total", "Messages of NATS publishers whose subject cannot be stored."),
-		incomplete: counter("asks_incomplete_total", "Questions to the nodes that not every member of the cluster answered."),
-		busy:       counter("asks_refused_total", "Questions of nodes that were refused because too many came at once."),
-		diskFree:   gauge("disk_free_bytes", "Free space of the data folder."),
-		bytes:      gauge("stream_bytes", "Size of the stream EVENTS."),
-		messages:   gauge("stream_messages", "Messages in the stream EVENTS, ticks included."),
-		first:      gauge("stream_first_sequence", "Oldest sequence of the stream EVENTS."),
-		oldest:     gauge("stream_oldest_age_seconds", "Age of the oldest message of the stream EVENTS, ticks included."),
-		pushedOut:  counter("stream_pushed_out_total", "Messages that left the stream EVENTS before their age because it was full (events.max_bytes)."),
-		last:       gauge("stream_last_sequence", "Newest sequence of the stream EVENTS."),
-		blacklist:  gauge("blacklist_entries", "Entries of the blacklist."),
+		refusals:  refusals,
+		store:     store,
+		leader:    vector("leader", "1 while this node leads the group: the cluster (meta), the stream or a bucket. A standalone node leads all.", "group"),
+		lagging:   vector("lagging_copies", "Copies on other nodes that are away or not current, of a group that this node leads; else 0.", "group"),
+		repairs:   counter("pipeline_repairs_total", "Times a pipeline stopped because the store did not take an event."),
+		restarts:  counter("server_restarts_total", "Restarts of the embedded server because its store was stuck."),
+		misses:    counter("misaddressed_total", "Messages of NATS publishers whose subject cannot be stored."),
+		diskFree:  gauge("disk_free_bytes", "Free space of the data folder."),
+		bytes:     gauge("stream_bytes", "Size of the stream EVENTS."),
+		messages:  gauge("stream_messages", "Messages in the stream EVENTS, ticks included."),
+		first:     gauge("stream_first_sequence", "Oldest sequence of the stream EVENTS."),
+		oldest:    gauge("stream_oldest_age_seconds", "Age of the oldest message of the stream EVENTS, ticks included."),
+		pushedOut: counter("stream_pushed_out_total", "Messages that left the stream EVENTS before their age because it was full (events.max_bytes)."),
+		last:      gauge("stream_last_sequence", "Newest sequence of the stream EVENTS."),
+		blacklist: gauge("blacklist_entries", "Entries of the blacklist."),
 	}
 	for _, name := range groupNames {
 		m.leader.WithLabelValues(name)

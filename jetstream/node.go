@@ -31,6 +31,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/presence"
+	"weft/jetstream/rpc"
 )
 
 // A Node is one member of Weft. Its methods may be called concurrently after
@@ -49,7 +51,8 @@ type Node struct {
 	system    *nats.Conn // of the system account; nil on a standalone node
 	js        js.JetStream
 	replies   *api.Mux
-	questions *questions
+	rpc       *rpc.RPC
+	presence  *presence.Presence
 	reads     api.Semaphore
 	lookups   *lookups
 	streamID  atomic.Pointer[StreamID]
@@ -85,7 +88,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	cfg.Node.Name = nodeName(cfg.Node.Name)
 	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(api.Semaphore, maxReads), lookups: newLookups()}
 	n.srv, n.leader = newEmbedded(cfg, log), api.NewLeadership()
-	n.questions = newQuestions(cfg.Node.Name, log, n.metrics.busy.Inc)
+	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.Peers, Members: n.known}, reg)
+	n.presence = presence.New(n.srv.interest, n.rpc)
 	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
 	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
 	n.clocks = newClocks(cfg.Node.Name, log, reg)
@@ -137,10 +141,14 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if n.replies, err = api.NewMux(n.conn); err != nil {
 		return err
 	}
-	if err := n.openQuestions(); err != nil {
+	calls, err := n.Connect("rpc", nats.NoEcho())
+	if err != nil {
 		return err
 	}
-	n.undo = append(n.undo, func() error { n.questions.close(); return nil })
+	n.undo = append(n.undo, func() error { n.rpc.Close(); calls.Close(); return nil })
+	if err := n.rpc.Open(calls); err != nil {
+		return err
+	}
 	if err := n.openControl(); err != nil {
 		return err
 	}
@@ -241,6 +249,12 @@ func (n *Node) Blacklist() *Blacklist { return n.blacklist }
 
 // Leader tells when another node leads the events' stream.
 func (n *Node) Leader() *api.Leadership { return n.leader }
+
+// RPC calls the other nodes and answers them.
+func (n *Node) RPC() *rpc.RPC { return n.rpc }
+
+// Presence says whether anybody follows a subject.
+func (n *Node) Presence() *presence.Presence { return n.presence }
 
 // Started is when the node was made.
 func (n *Node) Started() time.Time { return n.made }

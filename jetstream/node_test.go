@@ -215,7 +215,7 @@ func TestALocalClientMayPublishAndRevokeButNotListen(t *testing.T) {
 			t.Errorf("a client may subscribe to %s", s)
 		}
 	}
-	if n.Interest("user.ann") {
+	if n.Presence().Interest("user.ann") {
 		t.Error("ann looks online")
 	}
 }

@@ -11,9 +11,9 @@ func TestNobodyIsBelievedToHaveLeftWhileAServerRestarts(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	for _, n := range nodes {
-		n.HandleFollows(func(s string) bool { return n.Name() == "n3" && s == "user.ann" })
+		n.Presence().Handle(func(s string) bool { return n.Name() == "n3" && s == "user.ann" })
 	}
-	online := func(s string) (bool, bool) { return nodes[0].Online(t.Context(), s) }
+	online := func(s string) (bool, bool) { return nodes[0].Presence().Online(t.Context(), s) }
 	waitFor(t, func() bool { _, sure := online("user.bob"); return sure })
 	if is, _ := online("user.bob"); is {
 		t.Error("bob is online")

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"testing"
 
-	"weft/config"
-
 	"github.com/goccy/go-yaml"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/config"
 )
 
 func TestTheDocumentedNamesAreRead(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"weft/edge/peers"
 	"weft/edge/problem"
 	"weft/jetstream"
+	"weft/jetstream/rpc"
 )
 
 // What the nodes ask each other on behalf of an operator.
@@ -31,11 +31,11 @@ const (
 // answerNodes lets this node say what it knows when any node is asked.
 func (a *Admin) answerNodes() {
 	n := a.deps.Node
-	peers.Handle(n, questionUsers, inFlight, a.usersHere)
-	peers.Handle(n, questionConnections, inFlight, a.connectionsHere)
-	peers.Handle(n, questionDisconnect, inFlight, a.disconnectHere)
-	peers.Handle(n, questionTopic, topicInFlight, a.topicHere)
-	peers.Handle(n, questionNode, inFlight, a.nodeHere)
+	rpc.HandleJSON(n.RPC(), questionUsers, inFlight, a.usersHere)
+	rpc.HandleJSON(n.RPC(), questionConnections, inFlight, a.connectionsHere)
+	rpc.HandleJSON(n.RPC(), questionDisconnect, inFlight, a.disconnectHere)
+	rpc.HandleJSON(n.RPC(), questionTopic, topicInFlight, a.topicHere)
+	rpc.HandleJSON(n.RPC(), questionNode, inFlight, a.nodeHere)
 }
 
 // node is one node as operators see it.
@@ -71,7 +71,7 @@ func (a *Admin) nodeHere(context.Context, struct{}) node {
 // nodeList is all that is known of the cluster. It is short and has one page.
 type nodeList struct {
 	page[node]
-	jetstream.Tally
+	rpc.Coverage
 	// Groups is who leads the stream, the buckets and the members ("meta"), and
 	// who has a copy. A standalone node has none.
 	Groups []jetstream.Group `json:"groups,omitempty"`
@@ -105,11 +105,11 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 	defer stop()
 	groups := make(chan []jetstream.Group, 1)
 	go func() { groups <- a.deps.Node.Groups(asking) }()
-	said, tally, err := peers.Ask[node](r.Context(), a.deps.Node, questionNode, struct{}{})
+	said, coverage, err := rpc.CallAllJSON[node](r.Context(), a.deps.Node.RPC(), questionNode, struct{}{})
 	if err != nil {
 		return err
 	}
-	list := nodeList{page: page[node]{Items: []node{}}, Tally: tally}
+	list := nodeList{page: page[node]{Items: []node{}}, Coverage: coverage}
 	for _, s := range said {
 		list.Items = append(list.Items, s.Answer)
 	}

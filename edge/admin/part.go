@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"weft/edge/peers"
 	"weft/jetstream"
+	"weft/jetstream/rpc"
 )
 
 const (
@@ -82,5 +82,5 @@ func merge(parts []userPart, limit int) page[userEntry] {
 func askAgain[A any](ctx context.Context, n *jetstream.Node, name, question string, q any) (A, error) {
 	ctx, cancel := context.WithTimeout(ctx, againTime)
 	defer cancel()
-	return peers.AskNode[A](ctx, n, name, question, q)
+	return rpc.CallJSON[A](ctx, n.RPC(), name, question, q)
 }

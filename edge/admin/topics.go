@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"weft/edge/peers"
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/rpc"
 	"weft/jetstream/subject"
 )
 
@@ -50,7 +49,7 @@ func (a *Admin) getTopic(w http.ResponseWriter, r *request) error {
 	if err := subject.Check(q.Topic); err != nil {
 		return problem.New(problem.BadSubject, "a topic is <token>.<token>…, other bytes than letters, digits, - and _ written =XX")
 	}
-	said, tally, err := peers.Ask[followers](r.Context(), a.deps.Node, questionTopic, q)
+	said, coverage, err := rpc.CallAllJSON[followers](r.Context(), a.deps.Node.RPC(), questionTopic, q)
 	if err != nil {
 		return err
 	}
@@ -63,6 +62,6 @@ func (a *Admin) getTopic(w http.ResponseWriter, r *request) error {
 		Topic     string `json:"topic"`
 		Followers int    `json:"followers"`
 		page[userEntry]
-		jetstream.Tally
-	}{strings.TrimPrefix(q.Topic, subject.Topic), connections, merge(parts, limit), tally})
+		rpc.Coverage
+	}{strings.TrimPrefix(q.Topic, subject.Topic), connections, merge(parts, limit), coverage})
 }

@@ -6,10 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"weft/edge/peers"
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/jetstream"
+	"weft/jetstream/rpc"
 	"weft/jetstream/subject"
 )
 
@@ -40,7 +39,7 @@ func (a *Admin) listUsers(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	said, tally, err := peers.Ask[userPart](r.Context(), a.deps.Node, questionUsers, userQuery{After: []byte(after), Limit: limit})
+	said, coverage, err := rpc.CallAllJSON[userPart](r.Context(), a.deps.Node.RPC(), questionUsers, userQuery{After: []byte(after), Limit: limit})
 	if err != nil {
 		return err
 	}
@@ -50,8 +49,8 @@ func (a *Admin) listUsers(w http.ResponseWriter, r *request) error {
 	}
 	return answer(w, http.StatusOK, struct {
 		page[userEntry]
-		jetstream.Tally
-	}{merge(parts, limit), tally})
+		rpc.Coverage
+	}{merge(parts, limit), coverage})
 }
 
 // connection is an open connection as operators see it.
@@ -93,11 +92,11 @@ func (a *Admin) connectionsHere(_ context.Context, q connectionQuery) (p connect
 }
 
 // connectionsOf gathers a user's connections from all nodes, the oldest first.
-func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, jetstream.Tally, error) {
+func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, rpc.Coverage, error) {
 	q := connectionQuery{User: []byte(user)}
-	said, tally, err := peers.Ask[connectionPart](ctx, a.deps.Node, questionConnections, q)
+	said, coverage, err := rpc.CallAllJSON[connectionPart](ctx, a.deps.Node.RPC(), questionConnections, q)
 	if err != nil {
-		return nil, tally, err
+		return nil, coverage, err
 	}
 	list := []connection{}
 	for _, s := range said {
@@ -106,7 +105,7 @@ func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, j
 		for part.More && len(part.Items) > 0 {
 			q.After = part.Items[len(part.Items)-1].ID
 			if part, err = askAgain[connectionPart](ctx, a.deps.Node, s.Node, questionConnections, q); err != nil {
-				tally.Miss(1)
+				coverage.Miss(1)
 				break
 			}
 			list = append(list, part.Items...)
@@ -118,28 +117,28 @@ func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, j
 		}
 		return strings.Compare(x.ID, y.ID)
 	})
-	return list, tally, nil
+	return list, coverage, nil
 }
 
 // getUser tells of a user's connections. Online is who has one, and for a moment
 // longer whose subscription lasts, so that a page reload does not show.
 func (a *Admin) getUser(w http.ResponseWriter, r *request) error {
-	list, tally, err := a.connectionsOf(r.Context(), r.name)
+	list, coverage, err := a.connectionsOf(r.Context(), r.name)
 	if err != nil {
 		return err
 	}
 	online := len(list) > 0
 	if inbox, err := subject.OfUser(r.name); err == nil && !online {
 		var sure bool
-		online, sure = a.deps.Node.Online(r.Context(), inbox)
-		tally.Complete = tally.Complete && sure
+		online, sure = a.deps.Node.Presence().Online(r.Context(), inbox)
+		coverage.Complete = coverage.Complete && sure
 	}
 	return answer(w, http.StatusOK, struct {
 		User        string       `json:"user"`
 		Online      bool         `json:"online"`
 		Connections []connection `json:"connections"`
-		jetstream.Tally
-	}{r.name, online, list, tally})
+		rpc.Coverage
+	}{r.name, online, list, coverage})
 }
 
 // A disconnection ends a user's connections.
@@ -180,7 +179,7 @@ func (a *Admin) disconnectUser(w http.ResponseWriter, r *request) error {
 	default:
 		return problem.New(problem.BadRequest, "reconnect is neither true nor false")
 	}
-	said, tally, err := peers.Ask[disconnected](r.Context(), a.deps.Node, questionDisconnect, d)
+	said, coverage, err := rpc.CallAllJSON[disconnected](r.Context(), a.deps.Node.RPC(), questionDisconnect, d)
 	if err != nil {
 		return err
 	}
@@ -190,6 +189,6 @@ func (a *Admin) disconnectUser(w http.ResponseWriter, r *request) error {
 	}
 	return answer(w, http.StatusOK, struct {
 		disconnected
-		jetstream.Tally
-	}{done, tally})
+		rpc.Coverage
+	}{done, coverage})
 }

@@ -86,7 +86,7 @@ func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub
 	h.state.ask, h.position.ask = node.State, node.Position
 	h.ticks.made = time.Now()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	node.HandleFollows(h.follows)
+	node.Presence().Handle(h.follows)
 	return h
 }
 

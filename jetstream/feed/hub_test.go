@@ -233,7 +233,7 @@ func TestAWildcardBringsEveryEventOnceAndNobodyOnline(t *testing.T) {
 	got := c.seen()
 	slices.Sort(got)
 	want(t, "events", got, []string{"topic.hotel.1 2", "topic.hotel.2 2", "topic.hotel.3 2", "topic.other 1"})
-	if h.node.Interest("topic.hotel.2") {
+	if h.node.Presence().Interest("topic.hotel.2") {
 		t.Error("a wildcard makes a subject look followed")
 	}
 	id := c.lastID()

@@ -214,7 +214,7 @@ func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
 	f := h.lookup("out.user.ann")
 	r.Close()
 	c, r := follow(t, h, "", "user.ann")
-	if h.lookup("out.user.ann") != f || !h.node.Interest("user.ann") {
+	if h.lookup("out.user.ann") != f || !h.node.Presence().Interest("user.ann") {
 		t.Error("the feed did not wait for its reader")
 	}
 	publish(t, h, "user.ann", 1, 1)
@@ -224,7 +224,7 @@ func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
 	f.leaving.Reset(0) // the time is over
 	h.mu.Unlock()
 	deadline := time.Now().Add(10 * time.Second)
-	for h.lookup("out.user.ann") != nil || h.node.Interest("user.ann") {
+	for h.lookup("out.user.ann") != nil || h.node.Presence().Interest("user.ann") {
 		if time.Now().After(deadline) {
 			t.Fatal("a feed without readers does not end")
 		}

@@ -31,15 +31,15 @@ func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
 		}
 	}
 	for _, n := range others {
-		eventually("interest is known to "+n.Name(), func() bool { return n.Interest("user.ann") })
-		eventually(n.Name()+" hears all", func() bool { _, sure := n.Online(ctx, "user.bob"); return sure })
+		eventually("interest is known to "+n.Name(), func() bool { return n.Presence().Interest("user.ann") })
+		eventually(n.Name()+" hears all", func() bool { _, sure := n.Presence().Online(ctx, "user.bob"); return sure })
 	}
 	watched := make(chan error, len(others))
 	watching, stop := context.WithCancel(ctx)
 	for _, n := range others {
 		go func() {
 			for watching.Err() == nil {
-				if online, sure := n.Online(watching, "user.ann"); !online && sure {
+				if online, sure := n.Presence().Online(watching, "user.ann"); !online && sure {
 					watched <- fmt.Errorf("%s believes that ann has left", n.Name())
 					return
 				}
@@ -57,8 +57,8 @@ func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
 	// However long the connection takes to come back, the answer is the same.
 	h.live.Unsubscribe(h.lookup("out.user.ann").subscription())
 	for _, n := range others {
-		eventually("the interest is gone for "+n.Name(), func() bool { return !n.Interest("user.ann") })
-		if online, sure := n.Online(ctx, "user.ann"); !online || !sure {
+		eventually("the interest is gone for "+n.Name(), func() bool { return !n.Presence().Interest("user.ann") })
+		if online, sure := n.Presence().Online(ctx, "user.ann"); !online || !sure {
 			t.Errorf("without interest %s says online %v, sure %v", n.Name(), online, sure)
 		}
 	}

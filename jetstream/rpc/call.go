@@ -1,4 +1,4 @@
-package jetstream
+package rpc
 
 import (
 	"context"
@@ -12,22 +12,22 @@ import (
 	"weft/jetstream/subject"
 )
 
-// askTime is how long the answers to a question are waited for. They come from
+// callTime is how long the replies to a call of all are waited for. They come from
 // memory and take less than a millisecond; a node that has just died is noticed
 // by it later than this.
-const askTime = 250 * time.Millisecond
+const callTime = 250 * time.Millisecond
 
 var (
-	// ErrUnreachable is returned by AskNode when the node was not reached or
-	// did not take the question: nothing was done.
+	// ErrUnreachable is returned by Call when the node was not reached or
+	// did not take the call: nothing was done.
 	ErrUnreachable = errors.New("the node cannot be reached")
-	// ErrNoAnswer is returned by AskNode when no answer came in time: it is
+	// ErrNoAnswer is returned by Call when no answer came in time: it is
 	// unknown whether anything was done.
 	ErrNoAnswer = errors.New("the node does not answer")
 )
 
-// A Tally says how much of the cluster an answer stands for.
-type Tally struct {
+// A Coverage says how much of the cluster an answer stands for.
+type Coverage struct {
 	Answered int `json:"nodes_answered"`
 	Expected int `json:"nodes_expected"` // this node and those it is linked to
 	Known    int `json:"nodes_known"`    // the members of the cluster
@@ -36,69 +36,69 @@ type Tally struct {
 	Complete bool `json:"complete"`
 }
 
-// Miss takes nodes out of the tally whose answers were not whole.
-func (t *Tally) Miss(nodes int) {
+// Miss takes nodes out of the coverage whose answers were not whole.
+func (t *Coverage) Miss(nodes int) {
 	t.Answered -= nodes
 	t.Complete = false
 }
 
-// An Answer is what one node says.
-type Answer struct {
+// A Reply is what one node says.
+type Reply struct {
 	Node string
 	Data []byte
 }
 
-// Answers are those of all nodes that gave one, this node's first.
-type Answers struct {
-	List  []Answer
-	Tally Tally
+// Replies are those of all nodes that gave one, this node's first.
+type Replies struct {
+	List     []Reply
+	Coverage Coverage
 }
 
-// Ask puts a question to all nodes of the cluster, this one included, and
+// CallAll calls a method of all nodes of the cluster, this one included, and
 // gathers what they say within 250 ms. A node that does not answer is missing
-// from the tally; there is no error.
-func (n *Node) Ask(ctx context.Context, question string, data []byte) Answers {
-	return n.AskUntil(ctx, question, data, func(Answer) bool { return false })
+// from the coverage; there is no error.
+func (r *RPC) CallAll(ctx context.Context, method string, data []byte) Replies {
+	return r.CallUntil(ctx, method, data, func(Reply) bool { return false })
 }
 
-// AskUntil asks as Ask does, but waits for no more once an answer is enough;
-// it is the last of the list then. The tally is of those that came until then.
-func (n *Node) AskUntil(ctx context.Context, question string, data []byte, enough func(Answer) bool) Answers {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+// CallUntil calls as CallAll does, but waits for no more once a reply is enough;
+// it is the last of the list then. The coverage is of those that came until then.
+func (r *RPC) CallUntil(ctx context.Context, method string, data []byte, enough func(Reply) bool) Replies {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	g := gathering{waiting: n.srv.peers(), enough: enough}
-	g.Tally = Tally{Expected: 1 + len(g.waiting), Known: n.known()}
+	g := gathering{waiting: r.p.Peers(), enough: enough}
+	g.Coverage = Coverage{Expected: 1 + len(g.waiting), Known: r.p.Members()}
 	var answers <-chan *nats.Msg
-	if conn, replies := n.questions.link(); conn != nil && len(g.waiting) > 0 {
-		reply, ch, done := replies.Expect(2 * len(g.waiting))
+	if conn, mux := r.link(); conn != nil && len(g.waiting) > 0 {
+		reply, ch, done := mux.Expect(2 * len(g.waiting))
 		defer done()
-		if conn.PublishRequest(askSubject+question, reply, data) == nil {
+		if conn.PublishRequest(callSubject+method, reply, data) == nil {
 			answers = ch
 		}
 	}
-	if own, err := n.questions.answer(ctx, question, data); err == nil {
-		g.take(Answer{n.Name(), own})
+	if own, err := r.callSelf(ctx, method, data); err == nil {
+		g.add(Reply{r.p.Node, own})
 	}
 	if answers != nil {
 		g.run(ctx, answers)
 	}
-	return g.finish(n.metrics)
+	return r.finish(&g)
 }
 
-// A gathering is a question on its way.
+// A gathering is a call of all nodes on its way.
 type gathering struct {
-	Answers
+	Replies
 	waiting []string // the nodes that have not answered
-	enough  func(Answer) bool
+	enough  func(Reply) bool
 	done    bool
 }
 
-func (g *gathering) take(a Answer) {
+func (g *gathering) add(a Reply) {
 	g.List = append(g.List, a)
 	g.done = g.enough(a)
 }
 
-// run takes answers until all that are waited for have given one, or refused
+// run gathers replies until all that are waited for have given one, or refused
 // to.
 func (g *gathering) run(ctx context.Context, answers <-chan *nats.Msg) {
 	for len(g.waiting) > 0 && !g.done {
@@ -106,61 +106,51 @@ func (g *gathering) run(ctx context.Context, answers <-chan *nats.Msg) {
 		case <-ctx.Done():
 			return
 		case m := <-answers:
-			name := first(m.Header, headerNode)
+			name := m.Header.Get(headerNode)
 			g.waiting = slices.DeleteFunc(g.waiting, func(w string) bool { return w == name })
-			if first(m.Header, headerRefused) == "" &&
-				!slices.ContainsFunc(g.List, func(have Answer) bool { return have.Node == name }) {
-				g.take(Answer{name, m.Data})
+			if m.Header.Get(headerRefused) == "" &&
+				!slices.ContainsFunc(g.List, func(have Reply) bool { return have.Node == name }) {
+				g.add(Reply{name, m.Data})
 			}
 		}
 	}
 }
 
-func (g *gathering) finish(m *metrics) Answers {
-	t := &g.Tally
+func (r *RPC) finish(g *gathering) Replies {
+	t := &g.Coverage
 	t.Answered = len(g.List)
 	t.Expected = max(t.Expected, t.Answered)
 	t.Known = max(t.Known, t.Expected)
 	if t.Complete = t.Answered == t.Known; !t.Complete && !g.done {
-		m.incomplete.Inc()
+		r.incomplete.Inc()
 	}
-	return g.Answers
+	return g.Replies
 }
 
-// AskNode puts a question to one node, which may be this one, and waits for the
-// answer until ctx ends. Errors: ErrUnreachable, ErrNoAnswer.
-func (n *Node) AskNode(ctx context.Context, name, question string, data []byte) ([]byte, error) {
-	if name == n.Name() {
-		return n.questions.answer(ctx, question, data)
+// Call calls a method of one node, which may be this one, and waits for the
+// reply until ctx ends. Errors: ErrUnreachable, ErrNoAnswer.
+func (r *RPC) Call(ctx context.Context, node, method string, data []byte) ([]byte, error) {
+	if node == r.p.Node {
+		return r.callSelf(ctx, method, data)
 	}
-	conn, _ := n.questions.link()
-	token, err := subject.Escape(name)
+	conn, _ := r.link()
+	token, err := subject.Escape(node)
 	if err != nil || conn == nil {
 		return nil, ErrUnreachable
 	}
-	m, err := conn.RequestWithContext(ctx, askSubject+question+"."+token, data)
+	m, err := conn.RequestWithContext(ctx, callSubject+method+"."+token, data)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
-		return nil, fmt.Errorf("ask %s: %w", name, ErrUnreachable)
+		return nil, fmt.Errorf("call %s: %w", node, ErrUnreachable)
 	case err != nil:
-		return nil, fmt.Errorf("ask %s: %w: %w", name, ErrNoAnswer, err)
+		return nil, fmt.Errorf("call %s: %w: %w", node, ErrNoAnswer, err)
 	}
-	switch refused := first(m.Header, headerRefused); refused {
+	switch refused := m.Header.Get(headerRefused); refused {
 	case "":
 		return m.Data, nil
-	case errAnswer.Error():
-		return nil, fmt.Errorf("ask %s: %w: %s", name, ErrNoAnswer, refused)
+	case errLong.Error():
+		return nil, fmt.Errorf("call %s: %w: %s", node, ErrNoAnswer, refused)
 	default:
-		return nil, fmt.Errorf("ask %s: %w: %s", name, ErrUnreachable, refused)
+		return nil, fmt.Errorf("call %s: %w: %s", node, ErrUnreachable, refused)
 	}
-}
-
-// known is how many members the cluster has.
-func (n *Node) known() int {
-	if n.cfg.Cluster == nil {
-		return 1
-	}
-	n.members.mu.Lock()
-	defer n.members.mu.Unlock()
-	return max(n.members.known, n.cfg.Cluster.Size)
 }

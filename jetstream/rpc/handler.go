@@ -1,4 +1,14 @@
-package jetstream
+// Package rpc is how the nodes of a cluster call each other: a method, a word of
+// lower-case letters and _, is called on one node or on all, and answered from memory
+// by a Handler. Calls of all gather what comes within 250 ms and say how much of the
+// cluster that is: a node that does not answer is no error, but missing from the
+// Coverage.
+//
+// Calls run on a connection of their own, so that neither delivery nor reads of the
+// stream wait behind an answer. What is in JSON is called by the functions of this
+// package: a field that one side does not know is left out by the other, so that nodes
+// of two versions understand each other.
+package rpc
 
 import (
 	"context"
@@ -9,41 +19,58 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/subject"
 )
 
 const (
-	// askSubject begins the subjects of questions between nodes:
-	// weft.ask.<question> for all, weft.ask.<question>.<node> for one. Nobody but
-	// nodes may use them.
-	askSubject = "weft.ask."
+	// callSubject begins the subjects of calls between nodes: weft.ask.<method> for
+	// all, weft.ask.<method>.<node> for one. Nobody but nodes may use them.
+	callSubject = "weft.ask."
 	// headerNode names who answers, headerRefused says why there is no answer.
 	headerNode    = "Weft-Node"
 	headerRefused = "Weft-Refused"
-	// maxAnswer is the most bytes that a Handler may answer with.
-	maxAnswer = MaxEventBytes
+	// MaxReply is the most bytes that a Handler may answer with.
+	MaxReply = 1 << 20
 )
 
 var (
-	errQuestion = errors.New("nobody here answers this question")
-	errBusy     = errors.New("too many questions at once")
-	errAnswer   = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	errMethod = errors.New("nobody here answers this question")
+	errBusy   = errors.New("too many questions at once")
+	errLong   = fmt.Errorf("the answer is longer than %d bytes", MaxReply)
 )
 
-// A Handler answers a question with at most 1 MiB; what is longer has to be
-// asked for in pages. It runs in a goroutine of its own, several at once. ctx
-// ends when the node closes.
+// A Handler answers a call with at most 1 MiB; what is longer has to be called for
+// in pages. It runs in a goroutine of its own, several at once. ctx ends when the
+// node closes.
 type Handler func(ctx context.Context, data []byte) []byte
 
-// Handle lets h answer a question, a word of lower-case letters and _, that any
-// node asks. At most inFlight of its calls run at once; beyond that a question
-// of another node is refused, so that nothing queues. A later handler of the same
-// question takes the place of the earlier one.
-func (n *Node) Handle(question string, inFlight int, h Handler) {
-	n.questions.mu.Lock()
-	defer n.questions.mu.Unlock()
-	n.questions.handlers[question] = &handler{serve: h, running: make(api.Semaphore, inFlight)}
+// Params are what RPC needs to know of its node.
+type Params struct {
+	Node string // its name
+	Log  *slog.Logger
+	// Peers are the names of the nodes that this one is linked to.
+	Peers func() []string
+	// Members is how many nodes the cluster has, this one included.
+	Members func() int
+}
+
+// RPC calls other nodes and answers them. Its methods may be called concurrently,
+// also before Open: a node answers itself without a detour.
+type RPC struct {
+	p          Params
+	incomplete prometheus.Counter
+	busy       prometheus.Counter
+
+	mu       sync.Mutex
+	handlers map[string]*handler
+	conn     *nats.Conn // nil while closed
+	mux      *api.Mux
+	ctx      context.Context
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
 }
 
 type handler struct {
@@ -51,106 +78,101 @@ type handler struct {
 	running api.Semaphore
 }
 
-// questions answers what other nodes ask, on a connection of its own: neither
-// delivery nor reads of the stream wait behind an answer.
-type questions struct {
-	node string
-	log  *slog.Logger
-	busy func() // counts a question that was refused
-
-	mu       sync.Mutex
-	handlers map[string]*handler
-	conn     *nats.Conn // nil while closed
-	replies  *api.Mux
-	ctx      context.Context
-	cancel   context.CancelFunc
-	running  sync.WaitGroup
+// New makes an RPC without handlers.
+func New(p Params, reg prometheus.Registerer) *RPC {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_" + name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	return &RPC{p: p, handlers: make(map[string]*handler),
+		incomplete: counter("asks_incomplete_total", "Questions to the nodes that not every member of the cluster answered."),
+		busy:       counter("asks_refused_total", "Questions of nodes that were refused because too many came at once.")}
 }
 
-func newQuestions(node string, log *slog.Logger, busy func()) *questions {
-	return &questions{node: node, log: log, busy: busy, handlers: make(map[string]*handler)}
+// Handle lets h answer a method that any node calls. At most inFlight of its calls
+// run at once; beyond that a call of another node is refused, so that nothing
+// queues. A later handler of the same method takes the place of the earlier one.
+func (r *RPC) Handle(method string, inFlight int, h Handler) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.handlers[method] = &handler{serve: h, running: make(api.Semaphore, inFlight)}
 }
 
-// openQuestions connects and subscribes. The node does not hear what it asks
-// itself: it answers that without a detour.
-func (n *Node) openQuestions() (err error) {
-	q := n.questions
-	conn, err := n.Connect("questions", nats.NoEcho())
+// Open subscribes on a connection, which must not hear what it publishes itself
+// (nats.NoEcho), and which Close closes.
+func (r *RPC) Open(conn *nats.Conn) error {
+	mux, err := api.NewMux(conn)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			conn.Close()
-		}
-	}()
-	replies, err := api.NewMux(conn)
+	token, err := subject.Escape(r.p.Node)
 	if err != nil {
 		return err
 	}
-	q.mu.Lock()
-	q.ctx, q.cancel = context.WithCancel(context.Background())
-	q.conn, q.replies = conn, replies
-	q.mu.Unlock()
-	for _, s := range []string{askSubject + "*", askSubject + "*." + n.Token()} {
-		if _, err := conn.Subscribe(s, q.receive); err != nil {
-			return fmt.Errorf("subscribe to questions: %w", err)
+	r.mu.Lock()
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.conn, r.mux = conn, mux
+	r.mu.Unlock()
+	for _, s := range []string{callSubject + "*", callSubject + "*." + token} {
+		if _, err := conn.Subscribe(s, r.receive); err != nil {
+			return fmt.Errorf("subscribe to calls: %w", err)
 		}
 	}
 	return nil
 }
 
-// close waits for the handlers that run.
-func (q *questions) close() {
-	q.mu.Lock()
-	conn := q.conn
-	q.conn = nil
-	q.mu.Unlock()
+// Close waits for the handlers that run.
+func (r *RPC) Close() {
+	r.mu.Lock()
+	conn := r.conn
+	r.conn = nil
+	r.mu.Unlock()
 	if conn == nil {
 		return
 	}
-	q.cancel()
-	q.running.Wait()
+	r.cancel()
+	r.running.Wait()
 	conn.Close()
 }
 
-// link returns what questions are asked through, nil while the node is not open.
-func (q *questions) link() (*nats.Conn, *api.Mux) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.conn, q.replies
+// link returns what calls go through, nil while it is not open.
+func (r *RPC) link() (*nats.Conn, *api.Mux) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn, r.mux
 }
 
 // receive never waits for a handler.
-func (q *questions) receive(m *nats.Msg) {
-	question, _, _ := strings.Cut(strings.TrimPrefix(m.Subject, askSubject), ".")
-	q.mu.Lock()
-	conn, ctx := q.conn, q.ctx
+func (r *RPC) receive(m *nats.Msg) {
+	method, _, _ := strings.Cut(strings.TrimPrefix(m.Subject, callSubject), ".")
+	r.mu.Lock()
+	conn, ctx := r.conn, r.ctx
 	if conn == nil || m.Reply == "" {
-		q.mu.Unlock()
+		r.mu.Unlock()
 		return
 	}
-	h, release, err := q.takeLocked(question)
+	h, release, err := r.acquireLocked(method)
 	if err == nil {
-		q.running.Go(func() {
+		r.running.Go(func() {
 			defer release()
 			data, err := h.answer(ctx, m.Data)
-			q.reply(conn, m, data, err)
+			r.reply(conn, m, data, err)
 		})
 	}
-	q.mu.Unlock()
+	r.mu.Unlock()
 	if err != nil {
-		q.reply(conn, m, nil, err)
+		r.reply(conn, m, nil, err)
 	}
 }
 
-func (q *questions) takeLocked(question string) (h *handler, release func(), err error) {
-	if h = q.handlers[question]; h == nil {
-		return nil, nil, errQuestion
+func (r *RPC) acquireLocked(method string) (h *handler, release func(), err error) {
+	if h = r.handlers[method]; h == nil {
+		return nil, nil, errMethod
 	}
 	release, ok := h.running.TryAcquire()
 	if !ok {
-		q.busy()
+		r.busy.Inc()
 		return nil, nil, errBusy
 	}
 	return h, release, nil
@@ -158,19 +180,19 @@ func (q *questions) takeLocked(question string) (h *handler, release func(), err
 
 func (h *handler) answer(ctx context.Context, data []byte) ([]byte, error) {
 	out := h.serve(ctx, data)
-	if len(out) > maxAnswer {
-		return nil, errAnswer
+	if len(out) > MaxReply {
+		return nil, errLong
 	}
 	return out, nil
 }
 
-// answer answers a question of this node itself, which waits for its turn.
-func (q *questions) answer(ctx context.Context, question string, data []byte) ([]byte, error) {
-	q.mu.Lock()
-	h := q.handlers[question]
-	q.mu.Unlock()
+// callSelf answers a call of this node itself, which waits for its turn.
+func (r *RPC) callSelf(ctx context.Context, method string, data []byte) ([]byte, error) {
+	r.mu.Lock()
+	h := r.handlers[method]
+	r.mu.Unlock()
 	if h == nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, errQuestion)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, errMethod)
 	}
 	release, err := h.running.Acquire(ctx)
 	if err != nil {
@@ -183,12 +205,12 @@ func (q *questions) answer(ctx context.Context, question string, data []byte) ([
 	return data, nil
 }
 
-func (q *questions) reply(conn *nats.Conn, m *nats.Msg, data []byte, refused error) {
-	out := &nats.Msg{Subject: m.Reply, Data: data, Header: nats.Header{headerNode: {q.node}}}
+func (r *RPC) reply(conn *nats.Conn, m *nats.Msg, data []byte, refused error) {
+	out := &nats.Msg{Subject: m.Reply, Data: data, Header: nats.Header{headerNode: {r.p.Node}}}
 	if refused != nil {
 		out.Header.Set(headerRefused, refused.Error())
 	}
 	if err := conn.PublishMsg(out); err != nil {
-		q.log.Debug("answer a question", "subject", m.Subject, "err", err)
+		r.p.Log.Debug("answer a call", "subject", m.Subject, "err", err)
 	}
 }

@@ -1,24 +1,18 @@
-// Package peers is how the edges of a cluster's nodes ask each other: questions
-// and answers in JSON over the links between the nodes. A field that one side
-// does not know is left out by the other, so that nodes of two versions
-// understand each other.
-package peers
+package rpc
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-
-	"weft/jetstream"
 )
 
-// Handle lets answer serve a question of type Q with at most inFlight calls at
-// once. What it answers must be below 1 MiB as JSON.
-func Handle[Q, A any](node *jetstream.Node, question string, inFlight int, answer func(ctx context.Context, q Q) A) {
-	node.Handle(question, inFlight, func(ctx context.Context, data []byte) []byte {
+// HandleJSON lets answer serve a method whose argument is of type Q, with at most
+// inFlight calls at once. What it answers must be below 1 MiB as JSON.
+func HandleJSON[Q, A any](r *RPC, method string, inFlight int, answer func(ctx context.Context, q Q) A) {
+	r.Handle(method, inFlight, func(ctx context.Context, data []byte) []byte {
 		var q Q
 		if json.Unmarshal(data, &q) != nil {
-			return nil // no JSON, so the asker counts it as no answer
+			return nil // no JSON, so the caller counts it as no answer
 		}
 		out, err := json.Marshal(answer(ctx, q))
 		if err != nil {
@@ -28,52 +22,51 @@ func Handle[Q, A any](node *jetstream.Node, question string, inFlight int, answe
 	})
 }
 
-// Said is what one node answered.
-type Said[A any] struct {
+// A Result is what one node answered.
+type Result[A any] struct {
 	Node   string
 	Answer A
 }
 
-// Ask puts a question to all nodes, this one included.
-func Ask[A any](ctx context.Context, node *jetstream.Node, question string, q any) ([]Said[A], jetstream.Tally, error) {
-	return AskUntil(ctx, node, question, q, func(A) bool { return false })
+// CallAllJSON calls a method of all nodes, this one included.
+func CallAllJSON[A any](ctx context.Context, r *RPC, method string, q any) ([]Result[A], Coverage, error) {
+	return CallUntilJSON(ctx, r, method, q, func(A) bool { return false })
 }
 
-// AskUntil does the same until an answer is enough, which is the last one then.
-func AskUntil[A any](ctx context.Context, node *jetstream.Node, question string, q any, enough func(A) bool) ([]Said[A], jetstream.Tally, error) {
+// CallUntilJSON does the same until an answer is enough, which is the last one then.
+func CallUntilJSON[A any](ctx context.Context, r *RPC, method string, q any, enough func(A) bool) ([]Result[A], Coverage, error) {
 	data, err := json.Marshal(q)
 	if err != nil {
-		return nil, jetstream.Tally{}, fmt.Errorf("ask %s: %w", question, err)
+		return nil, Coverage{}, fmt.Errorf("call %s: %w", method, err)
 	}
-	var list []Said[A]
-	answers := node.AskUntil(ctx, question, data, func(a jetstream.Answer) bool {
-		said := Said[A]{Node: a.Node}
-		if json.Unmarshal(a.Data, &said.Answer) != nil {
+	var list []Result[A]
+	replies := r.CallUntil(ctx, method, data, func(a Reply) bool {
+		result := Result[A]{Node: a.Node}
+		if json.Unmarshal(a.Data, &result.Answer) != nil {
 			return false
 		}
-		list = append(list, said)
-		return enough(said.Answer)
+		list = append(list, result)
+		return enough(result.Answer)
 	})
-	tally := answers.Tally
-	if unread := len(answers.List) - len(list); unread > 0 {
-		tally.Miss(unread)
+	coverage := replies.Coverage
+	if unread := len(replies.List) - len(list); unread > 0 {
+		coverage.Miss(unread)
 	}
-	return list, tally, nil
+	return list, coverage, nil
 }
 
-// AskNode puts a question to one node until ctx ends. Errors: those of
-// jetstream.Node.AskNode; an answer that cannot be read is no answer.
-func AskNode[A any](ctx context.Context, node *jetstream.Node, name, question string, q any) (a A, err error) {
+// CallJSON calls a method of one node until ctx ends. Errors: those of Call; an answer that cannot be read is no answer.
+func CallJSON[A any](ctx context.Context, r *RPC, node, method string, q any) (a A, err error) {
 	data, err := json.Marshal(q)
 	if err != nil {
-		return a, fmt.Errorf("ask %s: %w", question, err)
+		return a, fmt.Errorf("call %s: %w", method, err)
 	}
-	out, err := node.AskNode(ctx, name, question, data)
+	out, err := r.Call(ctx, node, method, data)
 	if err != nil {
 		return a, err
 	}
 	if err := json.Unmarshal(out, &a); err != nil {
-		return a, fmt.Errorf("ask %s of %s: %w: %w", question, name, jetstream.ErrNoAnswer, err)
+		return a, fmt.Errorf("call %s of %s: %w: %w", method, node, ErrNoAnswer, err)
 	}
 	return a, nil
 }
