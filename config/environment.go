@@ -1,4 +1,4 @@
-package settings
+package config
 
 import (
 	"reflect"
@@ -9,16 +9,6 @@ import (
 	"weft/config/suggestion"
 )
 
-// Variables of the command line that stand for a flag and not for a key.
-const (
-	// PathVariable names the file where no flag does.
-	PathVariable = "WEFT_CONFIG"
-	// TokenVariable holds the token of the user that a client command follows.
-	TokenVariable = "WEFT_TOKEN"
-)
-
-var flagVariables = []string{PathVariable, TokenVariable}
-
 // Kubernetes sets variables in every container for each service near it: one
 // that is called weft makes WEFT_SERVICE_HOST, WEFT_SERVICE_PORT,
 // WEFT_PORT=tcp://10.0.0.7:4000 and WEFT_PORT_4000_TCP_ADDR.
@@ -27,66 +17,67 @@ var (
 	servicePort = regexp.MustCompile(`^WEFT_([A-Z0-9_]+_)?PORT=(tcp|udp|sctp)://`)
 )
 
-func fromOrchestrator(name, value string) bool {
+// FromOrchestrator reports whether a variable is one of those, and none of ours.
+func FromOrchestrator(name, value string) bool {
 	return serviceName.MatchString(name) || servicePort.MatchString(name+"="+value)
 }
 
 // readEnvironment sets the keys that have a variable. environ is in the form of
-// os.Environ.
-func (l *loader) readEnvironment(environ []string, root reflect.Value) {
-	leaves := map[string]leaf{}
-	known := slices.Clone(flagVariables)
-	for _, leaf := range leavesOf(configType) {
-		if name := leaf.variable(); name != "" {
-			leaves[name] = leaf
+// os.Environ; flags are variables that stand for a flag and not for a key.
+func (l *Loaded) readEnvironment(environ, flags []string) {
+	keys := map[string]Key{}
+	known := slices.Clone(flags)
+	for _, key := range keysOf(l.root.Type()) {
+		if name := key.Variable(); name != "" {
+			keys[name] = key
 			known = append(known, name)
 		}
 	}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "WEFT_") || slices.Contains(flagVariables, name) {
+		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(flags, name) {
 			continue
 		}
-		leaf, ok := leaves[name]
+		key, ok := keys[name]
 		if !ok {
-			if !fromOrchestrator(name, value) {
+			if !FromOrchestrator(name, value) {
 				l.add(Origin{Name: name}, "", "unknown environment variable"+suggestion.DidYouMean(name, known))
 			}
 			continue
 		}
-		l.setText(leaf, value, Origin{Name: name}, root)
+		l.setText(key, value, Origin{Name: name})
 	}
 }
 
-// setText sets a leaf from one text. A list is written a,b or as YAML: [a, b].
+// setText sets a key from one text. A list is written a,b or as YAML: [a, b].
 // That is also the way to set a list of sections, or a map: {a: b}.
-func (l *loader) setText(leaf leaf, text string, o Origin, root reflect.Value) {
-	v := leaf.value(root)
-	l.origins[leaf.key] = o
+func (l *Loaded) setText(key Key, text string, o Origin) {
+	v := key.value(l.root)
+	l.origins[key.Name] = o
 	switch trimmed := strings.TrimSpace(text); {
-	case isScalar(leaf.typ):
-		if err := setScalar(v, text, leaf.secret); err != nil {
-			l.add(o, leaf.key, err.Error())
+	case isScalar(key.typ):
+		if err := setScalar(v, text, key.Secret); err != nil {
+			l.add(o, key.Name, err.Error())
 		}
-	case leaf.typ.Kind() == reflect.Slice && isScalar(leaf.typ.Elem()) && !strings.HasPrefix(trimmed, "["):
-		l.setWords(leaf, trimmed, o, v)
+	case key.typ.Kind() == reflect.Slice && isScalar(key.typ.Elem()) && !strings.HasPrefix(trimmed, "["):
+		l.setWords(key, trimmed, o, v)
 	default:
-		d := &document{loader: l, origin: o}
+		d := &document{Loaded: l, origin: o}
 		if n := d.parse([]byte(text)); n != nil {
-			d.decode(n, v, leaf.key, 0, leaf.secret)
+			d.decode(n, v, key.Name, 0, key.Secret)
 		}
 	}
 }
 
-func (l *loader) setWords(leaf leaf, text string, o Origin, v reflect.Value) {
-	list := reflect.MakeSlice(leaf.typ, 0, 4)
+func (l *Loaded) setWords(key Key, text string, o Origin, v reflect.Value) {
+	list := reflect.MakeSlice(key.typ, 0, 4)
 	for word := range strings.SplitSeq(text, ",") {
 		if word = strings.TrimSpace(word); word == "" {
 			continue
 		}
-		item := reflect.New(leaf.typ.Elem()).Elem()
-		if err := setScalar(item, word, leaf.secret); err != nil {
-			l.add(o, leaf.key, err.Error())
+		item := reflect.New(key.typ.Elem()).Elem()
+		if err := setScalar(item, word, key.Secret); err != nil {
+			l.add(o, key.Name, err.Error())
 			continue
 		}
 		list = reflect.Append(list, item)

@@ -1,5 +1,3 @@
-// Package config is the ground that the configuration of every room stands on: the
-// values that sections are made of, and how a bad one is reported.
 package config
 
 import "fmt"

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
 func TestTheNodeTakesItsConfiguration(t *testing.T) {
@@ -18,7 +19,7 @@ func TestTheNodeTakesItsConfiguration(t *testing.T) {
 	if err := os.WriteFile(file, []byte(nodeConfig{name: "playground", dataDir: data, addrs: testAddrs, secret: newMint().secret}.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := settings.Load(settings.Source{Path: file})
+	c, err := settings.Load(settings.Source{Source: config.Source{Path: file}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestTheNodesOfAClusterDifferInNameFolderAndPorts(t *testing.T) {
 		if err := os.WriteFile(file, []byte(cfg.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := settings.Load(settings.Source{Path: file})
+		c, err := settings.Load(settings.Source{Source: config.Source{Path: file}})
 		if err != nil {
 			t.Fatal(err)
 		}

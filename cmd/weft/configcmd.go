@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
 func newConfigCommand() *cobra.Command {
@@ -42,7 +43,7 @@ be read, keys and certificates that are none, and a data folder of another node.
 			if err != nil {
 				return err
 			}
-			return examine(l, func(w settings.Problem) { fmt.Fprintln(cmd.ErrOrStderr(), "weft: warning:", w.Error()) })
+			return examine(l, func(w config.Diagnostic) { fmt.Fprintln(cmd.ErrOrStderr(), "weft: warning:", w.Error()) })
 		},
 	}
 	fileFlag(cmd)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/cmd/weft/settings"
+	"weft/config"
 	"weft/jetstream"
 )
 
@@ -49,7 +50,7 @@ var errDrain = errors.New("an operator asked the node to drain")
 func serve(ctx context.Context, l *settings.Loaded, log *slog.Logger) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if err := examine(l, func(w settings.Problem) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
+	if err := examine(l, func(w config.Diagnostic) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
 		return err
 	}
 	loadProgram()

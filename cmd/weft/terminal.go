@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
 // hinted is an error with advice.
@@ -47,7 +47,7 @@ func hintOf(err error) string {
 	var (
 		own      *hinted
 		usage    *usageError
-		problems settings.Problems
+		problems config.Diagnostics
 		dns      *net.DNSError
 	)
 	switch {

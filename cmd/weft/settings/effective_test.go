@@ -1,9 +1,12 @@
-package settings
+package settings_test
 
 import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
 // full sets something of each kind.
@@ -34,7 +37,7 @@ kafka:
     - {topic: other, to: ["user.{header:x}"], type: "other.{/state}", start: newest}
 `
 
-func effective(t *testing.T, l *Loaded) string {
+func effective(t *testing.T, l *settings.Loaded) string {
 	t.Helper()
 	var b strings.Builder
 	if err := l.WriteYAML(&b); err != nil {
@@ -43,32 +46,8 @@ func effective(t *testing.T, l *Loaded) string {
 	return b.String()
 }
 
-func TestTheEffectiveConfigurationReadsBackTheSame(t *testing.T) {
-	l, err := load(Source{Path: "weft.yaml"}, []byte(full))
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := unmasked(l)
-	again, err := load(Source{Path: "again.yaml"}, []byte(first))
-	if err != nil {
-		t.Fatalf("%v\n%s", err, first)
-	}
-	if second := unmasked(again); second != first {
-		t.Errorf("got\n%s\nwant\n%s", second, first)
-	}
-	if !reflect.DeepEqual(l.Node, again.Node) || !reflect.DeepEqual(l.Kafka, again.Kafka) || l.Auth.Issuers[0].Keys[0] != again.Auth.Issuers[0].Keys[0] {
-		t.Errorf("got %+v\nwant %+v", again.Config, l.Config)
-	}
-}
-
-func unmasked(l *Loaded) string {
-	p := &printer{}
-	p.section(reflect.ValueOf(&l.Config).Elem(), "", 0)
-	return p.out.String()
-}
-
 func TestTheEffectiveConfigurationMasksSecretsAndNamesOrigins(t *testing.T) {
-	l, err := load(Source{Path: "weft.yaml", Environ: []string{"WEFT_LOG_FORMAT=json"}}, []byte(full))
+	l, err := load(t, environment("WEFT_LOG_FORMAT=json"), full)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,46 +72,13 @@ func TestTheEffectiveConfigurationMasksSecretsAndNamesOrigins(t *testing.T) {
 
 func TestExactlyTheseKeysAreSecret(t *testing.T) {
 	var got []string
-	for _, l := range leavesOf(configType) {
-		if l.secret {
-			got = append(got, l.key)
+	for _, l := range config.Keys(settings.Default()) {
+		if l.Secret {
+			got = append(got, l.Name)
 		}
 	}
 	want := []string{"node.users[].password", "cluster.secret", "admin.token", "auth.issuers[].keys[].secret", "kafka.sasl.password"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-}
-
-func TestThePasswordOfAURLIsMasked(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://ann:hush@example.com/keys": "https://ann:xxxxx@example.com/keys",
-		"https://example.com/keys":          "https://example.com/keys",
-		"a:b@c":                             "a:b@c",
-	} {
-		if got := withoutPassword(in); got != want {
-			t.Errorf("%s: got %s, want %s", in, got, want)
-		}
-	}
-}
-
-func FuzzQuotedTextReadsBackTheSame(f *testing.F) {
-	for _, s := range []string{"", "a", "null", "1e3", "0x1f", "1:30", "- a", "a: b", "a #b", "é\u2028\x7f", "~", "'", "\"", "\\", " x ", "12:30:45", "1.5GiB", ":4000"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if strings.ToValidUTF8(s, "") != s {
-			t.Skip("strings of a configuration are UTF-8")
-		}
-		l, err := load(Source{}, []byte("node: {data_dir: "+quote(s)+"}\n"))
-		if s == "" {
-			return
-		}
-		if err != nil {
-			t.Fatalf("%q is written %s: %v", s, quote(s), err)
-		}
-		if l.Node.DataDir != s {
-			t.Fatalf("%q is written %s and read %q", s, quote(s), l.Node.DataDir)
-		}
-	})
 }

@@ -1,17 +1,19 @@
-package settings
+package settings_test
 
 import (
 	"strings"
 	"testing"
 	"time"
+
+	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
 func TestTheEnvironmentOverridesTheFileAndFlagsOverrideBoth(t *testing.T) {
-	l, err := load(Source{
-		Path:     "weft.yaml",
+	l, err := load(t, settings.Source{Source: config.Source{
 		Environ:  []string{"WEFT_EVENTS_MAX_AGE=2h", "WEFT_LOG_LEVEL=warn", "WEFT_CONFIG=weft.yaml"},
-		Settings: []Setting{{Flag: "--log-level", Key: "log.level", Value: "debug"}},
-	}, []byte("events: {max_age: 1h, max_per_subject: 7}\nlog: {level: error}\n"))
+		Settings: []config.Setting{{Flag: "--log-level", Key: "log.level", Value: "debug"}},
+	}}, "events: {max_age: 1h, max_per_subject: 7}\nlog: {level: error}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,14 +23,14 @@ func TestTheEnvironmentOverridesTheFileAndFlagsOverrideBoth(t *testing.T) {
 }
 
 func TestAListOfSectionsCanBeAVariable(t *testing.T) {
-	l, err := load(Source{Environ: []string{"WEFT_NODE_USERS=[{name: orders, password: s, role: publisher}]"}}, nil)
+	l, err := load(t, environment("WEFT_NODE_USERS=[{name: orders, password: s, role: publisher}]"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(l.Node.Users) != 1 || l.Node.Users[0].Name != "orders" {
 		t.Errorf("got %+v", l.Node.Users)
 	}
-	got := problems(t, Source{Environ: []string{"WEFT_NODE_USERS=[{name: orders, pasword: s, role: boss}]"}}, "")
+	got := problems(t, environment("WEFT_NODE_USERS=[{name: orders, pasword: s, role: boss}]"), "")
 	want := "WEFT_NODE_USERS: node.users[0].pasword: unknown key; did you mean password?\n" +
 		"WEFT_NODE_USERS: node.users[0].password: is empty\n" +
 		`WEFT_NODE_USERS: node.users[0].role: "boss" is neither publisher nor operator`
@@ -43,37 +45,37 @@ func TestVariablesOfTheOrchestratorAreNotOurs(t *testing.T) {
 		"WEFT_PORT=tcp://10.0.0.7:4000", "WEFT_PORT_4000_TCP=tcp://10.0.0.7:4000",
 		"WEFT_PORT_4000_TCP_ADDR=10.0.0.7", "WEFT_HEADLESS_SERVICE_HOST=None",
 	}
-	if got := problems(t, Source{Environ: ours}, ""); len(got) > 0 {
+	if got := problems(t, environment(ours...), ""); len(got) > 0 {
 		t.Errorf("refused: %q", got)
 	}
-	if got := problems(t, Source{Environ: []string{"WEFT_PUBLIC_PORT=4000"}}, ""); len(got) != 1 {
+	if got := problems(t, environment("WEFT_PUBLIC_PORT=4000"), ""); len(got) != 1 {
 		t.Errorf("a variable that means nothing gives %q, want one problem", got)
 	}
 }
 
 func TestVariablesThatStandForAFlagAreNoKeys(t *testing.T) {
-	if got := problems(t, Source{Environ: []string{"WEFT_CONFIG=weft.yaml", "WEFT_TOKEN=eyJ"}}, ""); len(got) > 0 {
+	if got := problems(t, environment("WEFT_CONFIG=weft.yaml", "WEFT_TOKEN=eyJ"), ""); len(got) > 0 {
 		t.Errorf("refused: %q", got)
 	}
-	got := problems(t, Source{Environ: []string{"WEFT_TOKENS=eyJ"}}, "")
+	got := problems(t, environment("WEFT_TOKENS=eyJ"), "")
 	if want := "WEFT_TOKENS: unknown environment variable; did you mean WEFT_TOKEN?"; len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 func TestEachKeyHasItsOwnVariable(t *testing.T) {
-	seen := map[string]string{PathVariable: "the path of the file", TokenVariable: "the token of a client"}
-	for _, l := range leavesOf(configType) {
-		name := l.variable()
+	seen := map[string]string{settings.PathVariable: "the path of the file", settings.TokenVariable: "the token of a client"}
+	for _, l := range config.Keys(settings.Default()) {
+		name := l.Variable()
 		if name == "" {
 			continue
 		}
 		if other, ok := seen[name]; ok {
-			t.Errorf("%s means both %s and %s", name, other, l.key)
+			t.Errorf("%s means both %s and %s", name, other, l.Name)
 		}
-		if fromOrchestrator(name, "x") {
+		if config.FromOrchestrator(name, "x") {
 			t.Errorf("%s would be taken for a variable of the orchestrator", name)
 		}
-		seen[name] = l.key
+		seen[name] = l.Name
 	}
 }

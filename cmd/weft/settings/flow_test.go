@@ -1,4 +1,4 @@
-package settings
+package settings_test
 
 import (
 	"reflect"
@@ -6,17 +6,18 @@ import (
 	"testing"
 
 	"weft/bridge"
+	"weft/cmd/weft/settings"
 	"weft/jetstream"
 )
 
 func TestFlowStyleMeansWhatBlockStyleMeans(t *testing.T) {
-	seeds := func(c *Config) any { return c.Cluster.Seeds }
-	brokers := func(c *Config) any { return c.Kafka.Brokers }
-	users := func(c *Config) any { return c.Node.Users }
-	origins := func(c *Config) any { return c.Public.CORSOrigins }
+	seeds := func(c *settings.Config) any { return c.Cluster.Seeds }
+	brokers := func(c *settings.Config) any { return c.Kafka.Brokers }
+	users := func(c *settings.Config) any { return c.Node.Users }
+	origins := func(c *settings.Config) any { return c.Public.CORSOrigins }
 	for name, tc := range map[string]struct {
 		text string
-		of   func(*Config) any
+		of   func(*settings.Config) any
 		want any
 	}{
 		"a list in a section":           {"cluster: {seeds: [a:1, b:2], secret: s}", seeds, []string{"a:1", "b:2"}},
@@ -33,18 +34,18 @@ func TestFlowStyleMeansWhatBlockStyleMeans(t *testing.T) {
 		"an anchor":                     {"cluster: {secret: s, seeds: [a:1, &s b:2, *s]}", seeds, []string{"a:1", "b:2", "b:2"}},
 		"digits around the colon":       {"cluster: {secret: s, seeds: [10:1]}", seeds, []string{"10:1"}},
 		"an address of IPv4":            {"kafka: {brokers: [10.0.0.1:9092, 10.0.0.2:9092]}", brokers, []string{"10.0.0.1:9092", "10.0.0.2:9092"}},
-		"an address of IPv6":            {"public: {trusted_proxies: [fe80::1/128, ::1/128]}", func(c *Config) any { return c.Public.TrustedProxies }, []string{"fe80::1/128", "::1/128"}},
+		"an address of IPv6":            {"public: {trusted_proxies: [fe80::1/128, ::1/128]}", func(c *settings.Config) any { return c.Public.TrustedProxies }, []string{"fe80::1/128", "::1/128"}},
 		"a URL with a port":             {"public: {cors_origins: [https://a.example:8443, http://b]}", origins, []string{"https://a.example:8443", "http://b"}},
 		"a section in a list":           {"node: {users: [{name: a, password: b, role: publisher}]}", users, []jetstream.User{{Name: "a", Password: "b", Role: "publisher"}}},
 		"sections in a list in a block": {"node:\n  users: [{name: a, password: b, role: publisher}, {name: c, password: d, role: operator}]", users, []jetstream.User{{Name: "a", Password: "b", Role: "publisher"}, {Name: "c", Password: "d", Role: "operator"}}},
 		"a colon in a value":            {"node: {users: [{name: a, password: b:c:, role: publisher}]}", users, []jetstream.User{{Name: "a", Password: "b:c:", Role: "publisher"}}},
 		"keys in quotes":                {`node: {users: [{"name":"a","password":"b:c",'role':publisher}]}`, users, []jetstream.User{{Name: "a", Password: "b:c", Role: "publisher"}}},
 		"a list in a section in a list": {"kafka: {brokers: [b:1], sources: [{topic: orders, to: ['user.{/a}', topic.all], type: 'order.{/s}', start: newest}]}",
-			func(c *Config) any { return c.Kafka.Sources }, []bridge.Source{{Topic: "orders", To: []string{"user.{/a}", "topic.all"}, Type: "order.{/s}", Start: "newest"}}},
-		"a value that begins with a colon": {"public: {listen: :4444}", func(c *Config) any { return c.Public.Listen }, ":4444"},
+			func(c *settings.Config) any { return c.Kafka.Sources }, []bridge.Source{{Topic: "orders", To: []string{"user.{/a}", "topic.all"}, Type: "order.{/s}", Start: "newest"}}},
+		"a value that begins with a colon": {"public: {listen: :4444}", func(c *settings.Config) any { return c.Public.Listen }, ":4444"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := load(Source{Path: "weft.yaml"}, []byte(tc.text))
+			l, err := load(t, settings.Source{}, tc.text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +57,7 @@ func TestFlowStyleMeansWhatBlockStyleMeans(t *testing.T) {
 }
 
 func TestFlowStyleInAVariableIsReadAlike(t *testing.T) {
-	l, err := load(Source{Environ: []string{"WEFT_KAFKA_SOURCES=[{topic: orders, to: [topic.all]}]", "WEFT_KAFKA_BROKERS=[a:1, b:2]"}}, nil)
+	l, err := load(t, environment("WEFT_KAFKA_SOURCES=[{topic: orders, to: [topic.all]}]", "WEFT_KAFKA_BROKERS=[a:1, b:2]"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestAMistakeInFlowStyleNamesItsPlace(t *testing.T) {
 		"a section closed by ]": {"log:\n  {level: warn]\n", `weft.yaml:2:3: `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := problems(t, Source{Path: "weft.yaml"}, tc.text)
+			got := problems(t, settings.Source{}, tc.text)
 			whole := !strings.HasSuffix(tc.want, " ")
 			if len(got) != 1 || whole && got[0] != tc.want || !strings.HasPrefix(got[0], tc.want) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), tc.want)
@@ -90,18 +91,18 @@ func TestAMistakeInFlowStyleNamesItsPlace(t *testing.T) {
 
 func TestAByteOrderMarkIsNoPartOfTheText(t *testing.T) {
 	for _, text := range []string{"log: {level: warn}", "# for us\r\nlog:\r\n  level: warn\r\n", "---\nlog:\n  level: warn\n", "%YAML 1.2\n---\nlog:\n  level: warn\n", "{\"log\": {\"level\": \"warn\"}}"} {
-		l, err := load(Source{Path: "weft.yaml"}, []byte("\xef\xbb\xbf"+text))
+		l, err := load(t, settings.Source{}, "\xef\xbb\xbf"+text)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 		} else if l.Log.Level != "warn" {
 			t.Errorf("%q: level is %q", text, l.Log.Level)
 		}
 	}
-	got := problems(t, Source{Path: "weft.yaml"}, "\xef\xbb\xbflog:\n  level: loud\n")
+	got := problems(t, settings.Source{}, "\xef\xbb\xbflog:\n  level: loud\n")
 	if len(got) != 1 || !strings.HasPrefix(got[0], "weft.yaml:2: log.level:") {
 		t.Errorf("the line of a mistake is lost: %q", got)
 	}
-	if got := problems(t, Source{Path: "weft.yaml"}, "\xef\xbb\xbf"); got != nil {
+	if got := problems(t, settings.Source{}, "\xef\xbb\xbf"); got != nil {
 		t.Errorf("nothing but a mark: %q", got)
 	}
 }
@@ -125,7 +126,7 @@ func TestTextOfAnotherEncodingIsSaidToBeSo(t *testing.T) {
 		"UTF-16LE": wide(2, 0), "UTF-16BE": wide(2, 1),
 		"UTF-32LE with a mark": "\xff\xfe\x00\x00" + wide(4, 0), "UTF-32BE with a mark": "\x00\x00\xfe\xff" + wide(4, 3),
 	} {
-		got := problems(t, Source{Path: "weft.yaml"}, text)
+		got := problems(t, settings.Source{}, text)
 		if len(got) != 1 || got[0] != "weft.yaml:1: is UTF-16 or UTF-32; save it as UTF-8" {
 			t.Errorf("%s: got %q", name, got)
 		}

@@ -1,19 +1,26 @@
-package settings
+package settings_test
 
 import (
 	"flag"
 	"os"
 	"strings"
 	"testing"
+
+	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
 func TestEachKeyHasAMeaningAndEachMeaningAKey(t *testing.T) {
-	means := meanings()
-	for _, l := range leavesOf(configType) {
-		if means[l.key] == "" {
-			t.Errorf("%s has no meaning in meanings.txt", l.key)
+	text, err := os.ReadFile("meanings.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	means := config.ReadMeanings(string(text))
+	for _, l := range config.Keys(settings.Default()) {
+		if means[l.Name] == "" {
+			t.Errorf("%s has no meaning in meanings.txt", l.Name)
 		}
-		delete(means, l.key)
+		delete(means, l.Name)
 	}
 	for key := range means {
 		t.Errorf("meanings.txt explains %s, which is no key", key)
@@ -22,7 +29,7 @@ func TestEachKeyHasAMeaningAndEachMeaningAKey(t *testing.T) {
 
 func TestTheReferenceNamesKeyVariableAndDefault(t *testing.T) {
 	var b strings.Builder
-	if err := WriteReference(&b); err != nil {
+	if err := settings.WriteReference(&b); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -55,7 +62,7 @@ func TestTheDocsHoldTheReferenceOfAllKeys(t *testing.T) {
 		t.Fatalf("%s has no place for the reference", manual)
 	}
 	var want strings.Builder
-	if err := WriteReference(&want); err != nil {
+	if err := settings.WriteReference(&want); err != nil {
 		t.Fatal(err)
 	}
 	if have == want.String() {
@@ -70,7 +77,7 @@ func TestTheDocsHoldTheReferenceOfAllKeys(t *testing.T) {
 }
 
 func TestTheExampleLoads(t *testing.T) {
-	if _, err := Load(Source{Path: "../../../deploy/weft.yaml"}); err != nil {
+	if _, err := settings.Load(settings.Source{Source: config.Source{Path: "../../../deploy/weft.yaml"}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package settings
+package config
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 // A document reads one YAML text into the structs of a configuration. It goes
 // on after a mistake, so that all of them are found at once.
 type document struct {
-	*loader
+	*Loaded
 	// origin is fixed for the text of an environment variable; for a file only
 	// its name is, and the line comes from each node.
 	origin  Origin
@@ -278,13 +278,13 @@ func (d *document) decodeSection(n ast.Node, v reflect.Value, key string, keyLin
 				return
 			}
 		}
-		d.add(d.at(line), join(key, name), "unknown key"+elsewhere(name, fields))
+		d.add(d.at(line), join(key, name), "unknown key"+d.elsewhere(name, fields))
 	})
 }
 
 // elsewhere suggests what an unknown key may be meant for: a key of the same
 // section that is written alike, or one of that very name in another section.
-func elsewhere(name string, here []field) string {
+func (d *document) elsewhere(name string, here []field) string {
 	names := make([]string, len(here))
 	for i, f := range here {
 		names[i] = f.name
@@ -292,9 +292,9 @@ func elsewhere(name string, here []field) string {
 	if s := suggestion.DidYouMean(name, names); s != "" {
 		return s
 	}
-	for _, l := range leavesOf(configType) {
-		if strings.HasSuffix(l.key, "."+name) {
-			return "; did you mean " + l.key + "?"
+	for _, k := range keysOf(d.root.Type()) {
+		if strings.HasSuffix(k.Name, "."+name) {
+			return "; did you mean " + k.Name + "?"
 		}
 	}
 	return ""

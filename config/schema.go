@@ -1,4 +1,4 @@
-package settings
+package config
 
 import (
 	"encoding"
@@ -70,60 +70,6 @@ func isSection(t reflect.Type) bool {
 		t = t.Elem()
 	}
 	return t.Kind() == reflect.Struct && !isScalar(t)
-}
-
-// A leaf is a key that holds a value: a scalar, a list or a map.
-type leaf struct {
-	key    string
-	path   [][]int // field indexes from the root, one per section
-	typ    reflect.Type
-	secret bool
-}
-
-// variable is the environment variable of a key, "" for a key inside a list.
-func (l leaf) variable() string {
-	if strings.Contains(l.key, "[") {
-		return ""
-	}
-	return variable(l.key)
-}
-
-func variable(key string) string {
-	return "WEFT_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-}
-
-// leavesOf lists all leaves below a section, in order. The keys of the entries
-// of a list of sections follow the list, written with [].
-func leavesOf(t reflect.Type) []leaf { return appendLeaves(nil, t, "", nil) }
-
-func appendLeaves(all []leaf, t reflect.Type, prefix string, path [][]int) []leaf {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	for _, f := range fieldsOf(t) {
-		key, path := prefix+f.name, append(slices.Clip(path), f.index)
-		if isSection(f.typ) {
-			all = appendLeaves(all, f.typ, key+".", path)
-			continue
-		}
-		all = append(all, leaf{key: key, path: path, typ: f.typ, secret: f.secret})
-		if f.typ.Kind() == reflect.Slice && isSection(f.typ.Elem()) {
-			all = appendLeaves(all, f.typ.Elem(), key+"[].", nil)
-		}
-	}
-	return all
-}
-
-// value is the leaf's place in root; sections that are not there yet are made.
-func (l leaf) value(root reflect.Value) reflect.Value {
-	v := root
-	for _, index := range l.path {
-		v = v.FieldByIndex(index)
-		if v.Kind() == reflect.Pointer && isSection(v.Type()) {
-			v = section(v)
-		}
-	}
-	return v
 }
 
 // section follows the pointer to a section, which it makes when it is nil.

@@ -1,29 +1,50 @@
-package settings
+package settings_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
-// problems loads text and returns what is wrong with it, a line each.
-func problems(t *testing.T, src Source, text string) []string {
+// load loads text as the file weft.yaml; without text there is no file.
+func load(t *testing.T, src settings.Source, text string) (*settings.Loaded, error) {
 	t.Helper()
-	_, err := load(src, []byte(text))
+	if text != "" {
+		t.Chdir(t.TempDir())
+		src.Path = "weft.yaml"
+		if err := os.WriteFile(src.Path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return settings.Load(src)
+}
+
+func environment(pairs ...string) settings.Source {
+	return settings.Source{Source: config.Source{Environ: pairs}}
+}
+
+// problems loads text and returns what is wrong with it, a line each.
+func problems(t *testing.T, src settings.Source, text string) []string {
+	t.Helper()
+	_, err := load(t, src, text)
 	if err == nil {
 		return nil
 	}
-	var ps Problems
-	if !errors.As(err, &ps) {
-		t.Fatalf("error is %T, want Problems: %v", err, err)
+	var ds config.Diagnostics
+	if !errors.As(err, &ds) {
+		t.Fatalf("error is %T, want Diagnostics: %v", err, err)
 	}
-	return strings.Split(ps.Error(), "\n")
+	return strings.Split(ds.Error(), "\n")
 }
 
 func TestAnEmptyFileIsTheDefaults(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "---\n", "events:\n  # max_age: 1h\n", "cluster:\n"} {
-		l, err := load(Source{Path: "weft.yaml"}, []byte(text))
+		l, err := load(t, settings.Source{}, text)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
@@ -70,7 +91,7 @@ func TestEachMistakeNamesFileLineAndKey(t *testing.T) {
 		"nested key":      {"auth:\n  issuers:\n    - keys:\n        - {alg: HS1, secret: x}\n", `weft.yaml:4: auth.issuers[0].keys[0].alg: "HS1" is unknown; use one of `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := problems(t, Source{Path: "weft.yaml"}, tc.text)
+			got := problems(t, settings.Source{}, tc.text)
 			// Where a room words the reason, its beginning is enough.
 			whole := !strings.HasSuffix(tc.want, " ")
 			if len(got) != 1 || whole && got[0] != tc.want || !strings.HasPrefix(got[0], tc.want) {
@@ -82,16 +103,16 @@ func TestEachMistakeNamesFileLineAndKey(t *testing.T) {
 
 func TestATextThatIsNestedTooDeeplyIsRefusedAtOnce(t *testing.T) {
 	for _, text := range []string{strings.Repeat("[", 1e6), strings.Repeat("{a: ", 2e5), strings.Repeat("- ", 5e5) + "a"} {
-		if got := problems(t, Source{Path: "weft.yaml"}, text); len(got) != 1 || got[0] != "weft.yaml:1: is nested too deeply" {
+		if got := problems(t, settings.Source{}, text); len(got) != 1 || got[0] != "weft.yaml:1: is nested too deeply" {
 			t.Errorf("%.10q…: got %q", text, got)
 		}
 	}
 }
 
 func TestNobodyIsCheckedOnlyWhereNobodyElseComes(t *testing.T) {
-	for _, src := range []Source{
-		{Environ: []string{"WEFT_AUTH_MODE=none", "WEFT_PUBLIC_LISTEN=127.0.0.1:4000"}},
-		{Environ: []string{"WEFT_AUTH_MODE=none"}, InsecurePublic: true},
+	for _, src := range []settings.Source{
+		environment("WEFT_AUTH_MODE=none", "WEFT_PUBLIC_LISTEN=127.0.0.1:4000"),
+		{Source: environment("WEFT_AUTH_MODE=none").Source, InsecurePublic: true},
 	} {
 		if got := problems(t, src, ""); got != nil {
 			t.Errorf("%+v: %q", src, got)
@@ -101,7 +122,7 @@ func TestNobodyIsCheckedOnlyWhereNobodyElseComes(t *testing.T) {
 
 func TestTextThatIsNoYAMLNamesItsLine(t *testing.T) {
 	for _, text := range []string{"log:\n  level: \"info\n", "log:\n\tlevel: info\n", "log: {level: info\n", "log: [\n", "a\nb: c: d\n"} {
-		got := problems(t, Source{Path: "weft.yaml"}, text)
+		got := problems(t, settings.Source{}, text)
 		if len(got) == 0 || !strings.HasPrefix(got[0], "weft.yaml:") {
 			t.Errorf("%q: got %q", text, got)
 		}
@@ -109,11 +130,10 @@ func TestTextThatIsNoYAMLNamesItsLine(t *testing.T) {
 }
 
 func TestAllMistakesAreReportedAtOnceInTheOrderOfTheFile(t *testing.T) {
-	src := Source{
-		Path:     "weft.yaml",
+	src := settings.Source{Source: config.Source{
 		Environ:  []string{"WEFT_EVENTS_MAX_BYTES=lots", "WEFT_EVENT_MAX_AGE=1h", "HOME=/root"},
-		Settings: []Setting{{Flag: "--log-level", Key: "log.level", Value: "loud"}},
-	}
+		Settings: []config.Setting{{Flag: "--log-level", Key: "log.level", Value: "loud"}},
+	}}
 	got := problems(t, src, "evnts: {}\nevents:\n  max_age: soon\n  max_per_subject: -1\nnode:\n  listen: nowhere\n")
 	want := []string{
 		`weft.yaml:1: evnts: unknown key; did you mean events?`,
@@ -130,7 +150,7 @@ func TestAllMistakesAreReportedAtOnceInTheOrderOfTheFile(t *testing.T) {
 }
 
 func TestASecretIsNeverInAMessage(t *testing.T) {
-	got := problems(t, Source{Path: "weft.yaml", Environ: []string{"WEFT_CLUSTER_SECRET=\xffhush"}},
+	got := problems(t, environment("WEFT_CLUSTER_SECRET=\xffhush"),
 		"node:\n  users:\n    - {name: a, password: [hush], role: publisher}\n")
 	if text := strings.Join(got, "\n"); text == "" || strings.Contains(text, "hush") {
 		t.Errorf("got %q", text)
@@ -138,7 +158,7 @@ func TestASecretIsNeverInAMessage(t *testing.T) {
 }
 
 func TestAnchorsAndTextsAreReadAsWritten(t *testing.T) {
-	l, err := load(Source{}, []byte("events:\n  max_age: &d 1h\nnode:\n  name: 0123\n  data_dir: |-\n    /var/lib/weft\n  users:\n    - {name: '007', password: 1e3, role: &r operator}\n    - {name: b, password: 'null', role: *r}\n"))
+	l, err := load(t, settings.Source{}, "events:\n  max_age: &d 1h\nnode:\n  name: 0123\n  data_dir: |-\n    /var/lib/weft\n  users:\n    - {name: '007', password: 1e3, role: &r operator}\n    - {name: b, password: 'null', role: *r}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +169,7 @@ func TestAnchorsAndTextsAreReadAsWritten(t *testing.T) {
 }
 
 func TestALoopOfAliasesEnds(t *testing.T) {
-	if got := problems(t, Source{Path: "weft.yaml"}, "log:\n  level: &a *a\n"); len(got) == 0 {
+	if got := problems(t, settings.Source{}, "log:\n  level: &a *a\n"); len(got) == 0 {
 		t.Error("accepted")
 	}
 }

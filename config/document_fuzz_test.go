@@ -1,4 +1,4 @@
-package settings
+package config
 
 import (
 	"strings"
@@ -16,16 +16,17 @@ func FuzzLoadNeverPanics(f *testing.F) {
 		f.Add("", s)
 	}
 	f.Fuzz(func(t *testing.T, text, variable string) {
-		l, err := load(Source{Path: "weft.yaml", Environ: []string{"WEFT_NODE_USERS=" + variable}}, []byte(text))
-		if err == nil {
-			var b strings.Builder
-			if err := l.WriteYAML(&b); err != nil {
-				t.Fatal(err)
+		var into sample
+		l := LoadText(Source{Path: "weft.yaml", Environ: []string{"WEFT_NODE_USERS=" + variable}}, []byte(text), &into)
+		if err := l.Err(); err != nil {
+			if strings.TrimSpace(err.Error()) == "" {
+				t.Fatal("refused without a reason")
 			}
 			return
 		}
-		if strings.TrimSpace(err.Error()) == "" {
-			t.Fatal("refused without a reason")
+		var b strings.Builder
+		if err := l.WriteYAML(&b); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/cmd/weft/settings"
+	"weft/config"
 )
 
 // fileFlag adds --config; its value is read by load.
@@ -31,13 +32,13 @@ func overrideFlags(cmd *cobra.Command) {
 
 // load reads the configuration that cmd's flags and the environment ask for.
 func load(cmd *cobra.Command) (*settings.Loaded, error) {
-	src := settings.Source{Path: os.Getenv(settings.PathVariable), Environ: os.Environ()}
+	src := settings.Source{Source: config.Source{Path: os.Getenv(settings.PathVariable), Environ: os.Environ()}}
 	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
 		src.Path = f.Value.String()
 	}
 	for _, o := range overrides {
 		if f := cmd.Flags().Lookup(o.flag); f != nil && f.Changed {
-			src.Settings = append(src.Settings, settings.Setting{Flag: "--" + o.flag, Key: o.key, Value: f.Value.String()})
+			src.Settings = append(src.Settings, config.Setting{Flag: "--" + o.flag, Key: o.key, Value: f.Value.String()})
 		}
 	}
 	if f := cmd.Flags().Lookup("insecure-public"); f != nil {

@@ -1,4 +1,4 @@
-package settings
+package config
 
 import (
 	"cmp"
@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"weft/config"
 )
 
 // An Origin says where a value comes from: a line of the file, an environment
@@ -32,8 +30,8 @@ func (o Origin) String() string {
 	return o.Name
 }
 
-// A Problem is one reason to refuse a configuration.
-type Problem struct {
+// A Diagnostic is one reason to refuse a configuration.
+type Diagnostic struct {
 	Origin Origin
 	// Key is written as in the file: events.max_age, kafka.sources[0].to. It is
 	// empty when the text is no YAML at all.
@@ -44,9 +42,9 @@ type Problem struct {
 	Err error
 }
 
-func (p Problem) Error() string {
+func (d Diagnostic) Error() string {
 	parts := make([]string, 0, 3)
-	for _, s := range []string{p.Origin.String(), p.Key, p.Msg} {
+	for _, s := range []string{d.Origin.String(), d.Key, d.Msg} {
 		if s != "" {
 			parts = append(parts, s)
 		}
@@ -54,31 +52,40 @@ func (p Problem) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// Problems is the error of Load: everything that is wrong, in the order of the
-// file, then variables and flags.
-type Problems []Problem
+// Diagnostics is everything that is wrong, in the order of the file, then variables
+// and flags.
+type Diagnostics []Diagnostic
 
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.Error()
+func (ds Diagnostics) Error() string {
+	lines := make([]string, len(ds))
+	for i, d := range ds {
+		lines[i] = d.Error()
 	}
 	return strings.Join(lines, "\n")
 }
 
 // Unwrap returns the causes.
-func (ps Problems) Unwrap() []error {
+func (ds Diagnostics) Unwrap() []error {
 	var errs []error
-	for _, p := range ps {
-		if p.Err != nil {
-			errs = append(errs, p.Err)
+	for _, d := range ds {
+		if d.Err != nil {
+			errs = append(errs, d.Err)
 		}
 	}
 	return errs
 }
 
-func (ps Problems) sort() {
-	slices.SortStableFunc(ps, func(a, b Problem) int {
+// Err is the diagnostics in order as one error, nil when there are none.
+func (ds Diagnostics) Err() error {
+	if len(ds) == 0 {
+		return nil
+	}
+	ds.sort()
+	return ds
+}
+
+func (ds Diagnostics) sort() {
+	slices.SortStableFunc(ds, func(a, b Diagnostic) int {
 		if inFile := (a.Origin.Line > 0); inFile != (b.Origin.Line > 0) {
 			if inFile {
 				return -1
@@ -89,11 +96,11 @@ func (ps Problems) sort() {
 	})
 }
 
-// touches reports whether there is a problem about key or about something
+// touches reports whether there is one about key or about something
 // above or below it.
-func (ps Problems) touches(key string) bool {
-	return slices.ContainsFunc(ps, func(p Problem) bool {
-		return within(p.Key, key) || within(key, p.Key)
+func (ds Diagnostics) touches(key string) bool {
+	return slices.ContainsFunc(ds, func(d Diagnostic) bool {
+		return within(d.Key, key) || within(key, d.Key)
 	})
 }
 
@@ -103,26 +110,26 @@ func within(key, parent string) bool {
 	return ok && parent != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// addCheck adds what a room found wrong, at the place its value came from. A
-// follow-up of a problem that is known already is left out.
-func (l *loader) addCheck(err error) {
-	var bad *config.KeyError
+// addCheck adds what a check found wrong, at the place its value came from. A
+// follow-up of one that is known already is left out.
+func (l *Loaded) addCheck(err error) {
+	var bad *KeyError
 	if !errors.As(err, &bad) {
 		l.add(Origin{Name: l.name}, "", err.Error())
 		return
 	}
-	if l.problems.touches(bad.Key) {
+	if l.diagnostics.touches(bad.Key) {
 		return
 	}
-	l.problems = append(l.problems, Problem{Origin: l.origins.nearest(bad.Key, l.name), Key: bad.Key, Msg: bad.Msg, Err: bad.Err})
+	l.diagnostics = append(l.diagnostics, Diagnostic{Origin: l.origins.nearest(bad.Key, l.name), Key: bad.Key, Msg: bad.Msg, Err: bad.Err})
 }
 
-func (l *loader) add(o Origin, key, msg string) {
-	l.problems = append(l.problems, Problem{Origin: o, Key: key, Msg: msg})
+func (l *Loaded) add(o Origin, key, msg string) {
+	l.diagnostics = append(l.diagnostics, Diagnostic{Origin: o, Key: key, Msg: msg})
 }
 
-// origins knows where each key that was set came from: leaves, list entries
-// and sections.
+// origins knows where each key that was set came from: keys, list entries and
+// sections.
 type origins map[string]Origin
 
 // nearest is the origin of key, or of the closest thing around it that was

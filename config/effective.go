@@ -1,4 +1,4 @@
-package settings
+package config
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ const Mask = "********"
 // behind each value that is no default a comment that says where it came from.
 func (l *Loaded) WriteYAML(w io.Writer) error {
 	p := &printer{origins: l.origins, mask: true}
-	p.section(reflect.ValueOf(&l.Config).Elem(), "", 0)
+	p.section(l.root, "", 0)
 	_, err := w.Write(p.out.Bytes())
 	return err
 }
