@@ -43,9 +43,10 @@ const full = `node:
   name: n1
   users:
     - {name: orders, password: "p: #1", lists: [a, "on", "topic.chat.{/room}"]}
-    - {name: "on", password: "0x10"}
+    - {name: "on", password: "0x10", lists: []}
     - name: &n "  spaces  "
       password: *n
+      lists: [*n]
   claims: {a: 1, b: "1", c: true, d: 1.5}
 cluster: {seeds: ["127.0.0.1:9092", "[::1]:9092"], tls: {}}
 events: {max_age: 36h30m, per_subject: -7, share: 0.5, keep: true}
