@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"weft/edge/frames"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream"
@@ -104,11 +105,11 @@ func parseCommand(message []byte) (command, error) {
 }
 
 // answer obeys one message and spells the reply.
-func (t *webSocket) answer(ctx context.Context, s *session.Session, message delivery) []byte {
+func (t *webSocket) answer(ctx context.Context, s *session.Session, message frames.Message) []byte {
 	var c command
 	var err error = problem.New(problem.BadRequest, "messages are JSON in UTF-8 text")
-	if message.opcode == opText {
-		if c, err = parseCommand(message.payload); err == nil {
+	if message.Opcode == frames.Text {
+		if c, err = parseCommand(message.Payload); err == nil {
 			err = t.obey(ctx, s, &c)
 		}
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"net/http"
 
+	"weft/edge/frames"
 	"weft/edge/netpoll"
 	"weft/edge/problem"
 )
@@ -26,7 +27,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 		return
 	}
 	defer p.drop()
-	head, err := shake(w, v.r)
+	head, err := handshake.Answer(w, v.r)
 	if err != nil {
 		p.Closed(err)
 		return
@@ -41,20 +42,20 @@ func (p *parkedSocket) Receive(b []byte) netpoll.Verdict {
 	if p.s.Ended() {
 		return netpoll.Go // nothing counts any more but that the client closes
 	}
-	d, ok := p.receive(b, p.s, p.q)
+	m, ok := p.receive(b, p.s, p.q)
 	if !ok {
 		return netpoll.Go
 	}
 	p.holders.Add(1)
-	go p.obeyAll(d)
+	go p.obeyAll(m)
 	return netpoll.Pause
 }
 
 // obeyAll obeys a command and those that have come with it. The next bytes are
 // read when it is done.
-func (p *parkedSocket) obeyAll(d delivery) {
+func (p *parkedSocket) obeyAll(m frames.Message) {
 	defer p.drop()
-	if !p.obey(d, p.s, p.q) {
+	if !p.obey(m, p.s, p.q) {
 		return
 	}
 	if c := p.conn.Load(); c != nil {

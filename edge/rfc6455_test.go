@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"weft/edge/frames"
 )
 
 // TestWebSocketsAsTheRFCWantsThem does what the fuzzing client of Autobahn does to a
@@ -58,7 +60,7 @@ func (c *rfcCase) run(t *testing.T, conn net.Conn, in *bufio.Reader) {
 	closes := len(want) > 0 && strings.HasPrefix(want[len(want)-1], "close:")
 	sent := c.sent
 	if !closes {
-		sent, want = append(slices.Clone(sent), masked(final|opPing, "still there?")), append(want, "pong:still there?")
+		sent, want = append(slices.Clone(sent), masked(frames.Final|frames.Ping, "still there?")), append(want, "pong:still there?")
 	}
 	for _, b := range sent {
 		if _, err := conn.Write(b); err != nil && !closes {
@@ -135,16 +137,16 @@ func hearFrame(in *bufio.Reader) (string, error) {
 		return "", io.ErrUnexpectedEOF
 	}
 	switch first {
-	case final | opPing:
+	case frames.Final | frames.Ping:
 		return "", nil
-	case final | opPong:
+	case frames.Final | frames.Pong:
 		return "pong:" + string(payload), nil
-	case final | opClose:
+	case frames.Final | frames.Close:
 		if len(payload) < 2 {
 			return "close:" + string(payload), nil
 		}
 		return fmt.Sprintf("close:%d %s", binary.BigEndian.Uint16(payload), payload[2:]), nil
-	case final | opText:
+	case frames.Final | frames.Text:
 		var f struct {
 			Type  string
 			Ref   any
@@ -180,6 +182,12 @@ func masked(first byte, payload string) []byte {
 		b = append(b, payload[i]^mask[i%4])
 	}
 	return b
+}
+
+// clientFrame spells a frame with the most bytes of length, and a mask of zeros.
+func clientFrame(first byte, payload []byte) []byte {
+	head := binary.BigEndian.AppendUint64([]byte{first, 0x80 | 127}, uint64(len(payload)))
+	return append(append(head, 0, 0, 0, 0), payload...)
 }
 
 // chopped cuts what is to be sent into writes of so many bytes.

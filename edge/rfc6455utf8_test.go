@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"weft/edge/frames"
 )
 
 // validTexts and invalidTexts are those of Autobahn's sections 6.2 to 6.23, which
@@ -37,15 +39,15 @@ var invalidTexts = []string{
 }
 
 func utf8Cases(add adding) {
-	add("6.1.1 an empty text", [][]byte{masked(final|opText, "")}, "error:bad_request")
-	add("6.1.2 three empty fragments", [][]byte{masked(opText, ""), masked(opContinuation, ""), masked(final|opContinuation, "")}, "error:bad_request")
-	add("6.1.3 one fragment that is not empty", [][]byte{masked(opText, ""), masked(opContinuation, `{"ref":1}`), masked(final|opContinuation, "")}, "ref:1")
+	add("6.1.1 an empty text", [][]byte{masked(frames.Final|frames.Text, "")}, "error:bad_request")
+	add("6.1.2 three empty fragments", [][]byte{masked(frames.Text, ""), masked(frames.Continuation, ""), masked(frames.Final|frames.Continuation, "")}, "error:bad_request")
+	add("6.1.3 one fragment that is not empty", [][]byte{masked(frames.Text, ""), masked(frames.Continuation, `{"ref":1}`), masked(frames.Final|frames.Continuation, "")}, "ref:1")
 	for i, text := range validTexts {
 		command, want := `{"ref":"`+text+`"}`, "ref:"+text
 		if !json.Valid([]byte(command)) {
 			want = "error:bad_request" // which the connection survives
 		}
-		add(fmt.Sprintf("6 valid %d", i), [][]byte{masked(final|opText, command)}, want)
+		add(fmt.Sprintf("6 valid %d", i), [][]byte{masked(frames.Final|frames.Text, command)}, want)
 		add(fmt.Sprintf("6 valid %d in a frame for each byte", i), fragmentsOf(command, 1), want)
 		add(fmt.Sprintf("6 valid %d in a frame for each byte, byte by byte", i), chopped(1, fragmentsOf(command, 1)...), want)
 	}
@@ -54,13 +56,13 @@ func utf8Cases(add adding) {
 			panic(fmt.Sprintf("%q is valid", text))
 		}
 		command := `{"ref":"` + text + `"}`
-		add(fmt.Sprintf("6 invalid %d", i), [][]byte{masked(final|opText, command)}, wantUTF8)
-		add(fmt.Sprintf("6 invalid %d at the end", i), [][]byte{masked(final|opText, text)}, wantUTF8)
+		add(fmt.Sprintf("6 invalid %d", i), [][]byte{masked(frames.Final|frames.Text, command)}, wantUTF8)
+		add(fmt.Sprintf("6 invalid %d at the end", i), [][]byte{masked(frames.Final|frames.Text, text)}, wantUTF8)
 		add(fmt.Sprintf("6 invalid %d in a frame for each byte", i), fragmentsOf(command, 1), wantUTF8)
 		// 6.4: nothing follows that the answer could have waited for.
-		add(fmt.Sprintf("6.4 invalid %d at once", i), [][]byte{masked(opText, `{"ref":"`+text+`"`)}, wantUTF8)
-		add(fmt.Sprintf("6 invalid %d in a binary message", i), [][]byte{masked(final|opBinary, text)}, "error:bad_request")
+		add(fmt.Sprintf("6.4 invalid %d at once", i), [][]byte{masked(frames.Text, `{"ref":"`+text+`"`)}, wantUTF8)
+		add(fmt.Sprintf("6 invalid %d in a binary message", i), [][]byte{masked(frames.Final|frames.Binary, text)}, "error:bad_request")
 	}
 	half := fragmentsOf(`{"ref":"`+strings.Repeat("κ", 20)+`"}`, 1)
-	add("6.4 a text that may still become valid", slices.Concat(half[:19], [][]byte{masked(final|opClose, "")}), "close:")
+	add("6.4 a text that may still become valid", slices.Concat(half[:19], [][]byte{masked(frames.Final|frames.Close, "")}), "close:")
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge/frames"
 	"weft/edge/session"
 	"weft/jetstream"
 )
@@ -97,9 +98,9 @@ func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *t
 			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Keepalive = 500 * time.Millisecond })
 			lively, lying := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents), s.dialRaw(nameWebSocket, s.token("bob", nil), pathEvents)
 			s.eventually("connected", func() bool { return s.edge.Connections() == 2 })
-			_, err := lying.Write(clientFrame(opText, []byte(`{"never":`)))
+			_, err := lying.Write(clientFrame(frames.Text, []byte(`{"never":`)))
 			s.must(err)
-			pong := []byte{final | opPong, 0x80, 0, 0, 0, 0}
+			pong := []byte{frames.Final | frames.Pong, 0x80, 0, 0, 0, 0}
 			s.eventually("who does not finish is let go", func() bool {
 				_, _ = lying.Write(pong)
 				_, err := lively.Write(pong)

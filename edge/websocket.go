@@ -7,10 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
-	"golang.org/x/net/http/httpguts"
-
 	"weft/edge/access"
+	"weft/edge/frames"
 	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
@@ -21,7 +19,7 @@ import (
 // the client can read it and answer.
 const linger = 500 * time.Millisecond
 
-// webSocket is RFC 6455 without extensions. gorilla/websocket makes the
+// webSocket is RFC 6455 without extensions. Package frames makes the
 // handshake. What a client says is read by its dialogue, also where a goroutine
 // does it; all that is written comes from the session's queue, so that there is
 // one writer and frames can be shared.
@@ -46,30 +44,14 @@ func (t *webSocket) patience() time.Duration {
 
 func (*webSocket) name() string { return nameWebSocket }
 
-// speaks: an older request cannot upgrade (RFC 9110, section 7.8).
-func (*webSocket) speaks(r *http.Request) bool {
-	return websocket.IsWebSocketUpgrade(r) && r.ProtoAtLeast(1, 1)
-}
+func (*webSocket) speaks(r *http.Request) bool { return frames.Asked(r) }
 
-var upgrader = websocket.Upgrader{
-	HandshakeTimeout: 10 * time.Second,
-	WriteBufferPool:  &sync.Pool{},
-	// bearer.<jwt>, which a browser offers beside it, is never echoed.
-	Subprotocols: []string{access.Protocol},
-	// The origin was judged before, with that of all requests.
-	CheckOrigin: func(*http.Request) bool { return true },
-	Error: func(w http.ResponseWriter, r *http.Request, status int, _ error) {
-		p := problem.New(problem.BadRequest, "this is no WebSocket handshake")
-		p.Status = status
-		if !httpguts.HeaderValuesContainsToken(r.Header["Sec-Websocket-Version"], "13") { // RFC 6455, section 4.4
-			w.Header().Set("Sec-WebSocket-Version", "13")
-			w.Header().Set("Upgrade", "websocket")
-			w.Header().Add("Connection", "Upgrade") // beside a close
-			p.Status, p.Detail = http.StatusUpgradeRequired, "the WebSocket version is not 13"
-		}
-		problem.Write(w, p)
-	},
-}
+// handshake never echoes bearer.<jwt>, which a browser offers beside its protocol.
+var handshake = frames.NewHandshake([]string{access.Protocol}, func(w http.ResponseWriter, status int, detail string) {
+	p := problem.New(problem.BadRequest, detail)
+	p.Status = status
+	problem.Write(w, p)
+})
 
 // refuse spells what is also an ending as one, by weft.close and a close code
 // after the handshake: a page cannot see the status of a handshake that failed.
@@ -166,7 +148,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 // everybody's hands, with what the client has sent behind its request. head is the
 // answer, which is not written yet. What is wrong with the request is told to w.
 func upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, early, head []byte, err error) {
-	if head, err = shake(w, r); err != nil {
+	if head, err = handshake.Answer(w, r); err != nil {
 		return nil, nil, nil, err
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()

@@ -32,7 +32,7 @@ var aloneImports = map[string][]string{
 	"github.com/nats-io/nats-server":       {"weft/jetstream"},
 	"github.com/nats-io/nats.go/jetstream": {"weft/jetstream"},
 	"github.com/IBM/sarama":                {"weft/bridge"},
-	"github.com/gorilla/websocket":         {"weft/edge", "weft/cmd/weft/client"},
+	"github.com/gorilla/websocket":         {"weft/edge/frames", "weft/cmd/weft/client"},
 	"github.com/golang-jwt/jwt":            {"weft/edge"},
 	"github.com/goccy/go-yaml":             {"weft/config", "weft/cmd/weft/settings"},
 	"github.com/spf13/cobra":               {"weft/cmd/weft"},

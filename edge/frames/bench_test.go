@@ -1,4 +1,4 @@
-package edge
+package frames
 
 import (
 	"bytes"
@@ -11,16 +11,16 @@ func BenchmarkAMessage(b *testing.B) {
 	for _, size := range []int{32, 4 << 10, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			payload := append([]byte(`{"ref":1}`), bytes.Repeat([]byte(" "), size-9)...)
-			frame := masked(final|opText, string(payload))
-			var in inbox
+			frame := masked(Final|Text, string(payload))
+			r := Reader{Limit: limit}
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				in.add(frame)
-				if d, ok, err := in.next(); !ok || err != nil || len(d.payload) != size {
+				r.Add(frame)
+				if m, ok, err := r.Next(); !ok || err != nil || len(m.Payload) != size {
 					b.Fatal(ok, err)
 				}
-				if _, ok, _ := in.next(); ok {
+				if _, ok, _ := r.Next(); ok {
 					b.Fatal("one more")
 				}
 			}

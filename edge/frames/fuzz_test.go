@@ -1,4 +1,4 @@
-package edge
+package frames
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 
 // A recording is a connection that gorilla/websocket reads from.
 type recording struct {
-	scribe
+	writeOnlyConn
 	from io.Reader
 }
 
@@ -25,21 +25,21 @@ func (r *recording) Read(p []byte) (int, error) { return r.from.Read(p) }
 
 // gorillaHears is what gorilla/websocket makes of a client's frames, and the code
 // of the close frame that it answers at the end; 0 when it waits for more.
-func gorillaHears(t *testing.T, sent []byte) (heard []delivery, code int) {
+func gorillaHears(t *testing.T, sent []byte) (heard []Message, code int) {
 	r := &http.Request{Method: http.MethodGet, Header: http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
 	}}
 	hands := &recordedHands{conn: &recording{from: bytes.NewReader(sent)}}
-	conn, err := upgrader.Upgrade(hands, r, nil)
+	conn, err := anyHandshake.upgrader.Upgrade(hands, r, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hands.conn.said = nil
-	conn.SetReadLimit(int64(maxMessage))
-	conn.SetPingHandler(func(p string) error { heard = append(heard, delivery{opPing, []byte(p)}); return nil })
-	conn.SetPongHandler(func(p string) error { heard = append(heard, delivery{opPong, []byte(p)}); return nil })
+	hands.conn.wrote = nil
+	conn.SetReadLimit(limit)
+	conn.SetPingHandler(func(p string) error { heard = append(heard, Message{Ping, []byte(p)}); return nil })
+	conn.SetPongHandler(func(p string) error { heard = append(heard, Message{Pong, []byte(p)}); return nil })
 	conn.SetCloseHandler(func(c int, _ string) error {
-		heard = append(heard, delivery{opClose, nil})
+		heard = append(heard, Message{Close, nil})
 		code = c
 		return nil
 	})
@@ -47,13 +47,13 @@ func gorillaHears(t *testing.T, sent []byte) (heard []delivery, code int) {
 		kind, message, err := conn.ReadMessage()
 		switch {
 		case err == nil:
-			heard = append(heard, delivery{byte(kind), message})
+			heard = append(heard, Message{byte(kind), message})
 		case code != 0:
 			return heard, code
 		case errors.Is(err, websocket.ErrReadLimit):
 			return heard, websocket.CloseMessageTooBig // which it does not always say
-		case len(hands.conn.said) > 0:
-			return heard, int(hands.conn.said[2])<<8 | int(hands.conn.said[3])
+		case len(hands.conn.wrote) > 0:
+			return heard, int(hands.conn.wrote[2])<<8 | int(hands.conn.wrote[3])
 		default:
 			return heard, 0
 		}
@@ -71,32 +71,28 @@ func (h *recordedHands) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
 }
 
-// ownHears is the same by an inbox that is given pieces of so many bytes.
-func ownHears(sent []byte, size int) (heard []delivery, code int, because error) {
-	var b inbox
+// ownHears is the same by a Reader that is given pieces of so many bytes.
+func ownHears(sent []byte, size int) (heard []Message, code int, because error) {
+	r := Reader{Limit: limit}
 	for piece := range slices.Chunk(sent, size) {
-		b.add(piece)
+		r.Add(piece)
 		for {
-			d, ok, err := b.next()
+			d, ok, err := r.Next()
 			if err != nil {
-				code, _ = brokenBy(err)
+				code, _ = Told(err)
 				return heard, code, err
 			}
 			if !ok {
 				break
 			}
-			d.payload = bytes.Clone(d.payload)
-			if d.opcode == opClose {
-				answer, err := closeAnswer(d.payload)
+			d.Payload = bytes.Clone(d.Payload)
+			if d.Opcode == Close {
+				code, err := closeCode(d.Payload)
 				if err != nil {
-					code, _ = brokenBy(err)
+					code, _ = Told(err)
 					return heard, code, err
 				}
-				heard = append(heard, delivery{opClose, nil})
-				if len(answer) < 4 {
-					return heard, websocket.CloseNoStatusReceived, nil
-				}
-				return heard, int(answer[2])<<8 | int(answer[3]), nil
+				return append(heard, Message{Close, nil}), code, nil
 			}
 			heard = append(heard, d)
 		}
@@ -104,26 +100,24 @@ func ownHears(sent []byte, size int) (heard []delivery, code int, because error)
 	return heard, 0, nil
 }
 
-// FuzzFrames: the inbox makes of a client's frames what gorilla/websocket makes of
+// FuzzFrames: the Reader makes of a client's frames what gorilla/websocket makes of
 // them, however they are cut. It differs where the RFC is on its side: a text must
 // be UTF-8, a reason that is none has a code of its own, half a close code is none,
 // 1014 is registered, and what is wrong is told when it shows, which may be before
 // the frame is whole.
 func FuzzFrames(f *testing.F) {
-	for _, c := range rfcCases() {
-		if sent := bytes.Join(c.sent, nil); len(sent) < 512 {
-			f.Add(sent, uint8(7))
-		}
+	for _, sent := range seeds() {
+		f.Add(sent, uint8(7))
 	}
 	f.Fuzz(func(t *testing.T, sent []byte, size uint8) {
 		own, code, because := ownHears(sent, max(1, int(size)))
 		theirs, theirCode := gorillaHears(t, sent)
 		for i, d := range theirs {
-			if d.opcode != opText || utf8.Valid(d.payload) {
+			if d.Opcode != Text || utf8.Valid(d.Payload) {
 				continue
 			}
 			if because != errNotUTF8 { // the text may have been refused before its end
-				t.Fatalf("% x: the text %q passes", sent, d.payload)
+				t.Fatalf("% x: the text %q passes", sent, d.Payload)
 			}
 			theirs, theirCode = theirs[:i], websocket.CloseInvalidFramePayloadData
 			break
@@ -148,14 +142,14 @@ func FuzzFrames(f *testing.F) {
 				theirCode = code
 			}
 		}
-		if !slices.EqualFunc(own, theirs, func(a, b delivery) bool { return a.opcode == b.opcode && bytes.Equal(a.payload, b.payload) }) {
+		if !slices.EqualFunc(own, theirs, func(a, b Message) bool { return a.Opcode == b.Opcode && bytes.Equal(a.Payload, b.Payload) }) {
 			t.Errorf("% x: heard %q, by gorilla %q", sent, own, theirs)
 		}
 		if code != theirCode {
 			t.Errorf("% x: answered with %d (%v), by gorilla with %d", sent, code, because, theirCode)
 		}
 		whole, wholeCode, _ := ownHears(sent, max(1, len(sent)))
-		if code != wholeCode || !slices.EqualFunc(own, whole, func(a, b delivery) bool { return a.opcode == b.opcode && bytes.Equal(a.payload, b.payload) }) && code != 1014 {
+		if code != wholeCode || !slices.EqualFunc(own, whole, func(a, b Message) bool { return a.Opcode == b.Opcode && bytes.Equal(a.Payload, b.Payload) }) && code != 1014 {
 			t.Errorf("% x: in pieces of %d %q and %d, whole %q and %d", sent, size, own, code, whole, wholeCode)
 		}
 	})
