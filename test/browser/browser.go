@@ -180,3 +180,19 @@ func Count(all []Entry, typ string) int {
 	}
 	return n
 }
+
+// Visit opens an address in the tab, in place of the page.
+func (tab *Tab) Visit(url string) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, 20*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+		tab.t.Fatalf("open %s: %v", url, err)
+	}
+}
+
+// Text is what the element with an id shows.
+func (tab *Tab) Text(id string) string {
+	tab.t.Helper()
+	return eval[string](tab, fmt.Sprintf("document.getElementById(%q).textContent", id))
+}
