@@ -126,7 +126,7 @@ func (q *Queue) Reset(r feed.Reset, id string) bool {
 // Event implements Outbox.
 func (q *Queue) Event(m *feed.Message, id string) bool {
 	head, rest := q.spelling.Format.Event(m, id)
-	return q.add(0, head, rest, m.Crowd() >= crowd)
+	return q.add(0, head, rest, m.FanOut() >= crowd)
 }
 
 // Skipped implements Outbox. The next keep-alive, or event, tells the client.

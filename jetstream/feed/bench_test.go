@@ -49,7 +49,7 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 					Data: []byte(`{"hello":"world"}`)}
 				previous[u] = seq
 			}
-			h.ticks.floor.Store(seq - uint64(len(copies))) // as ticks would
+			h.ticks.low.Store(seq - uint64(len(copies))) // as ticks would
 			h.ticks.last.Store(seq - uint64(len(copies)))
 			b.StartTimer()
 		}

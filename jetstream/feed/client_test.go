@@ -176,16 +176,16 @@ func want(t testing.TB, what string, got, want []string) {
 	}
 }
 
-// waitFloor waits until the safe floor is beyond what is stored now.
-func (h *Hub) waitFloor(t testing.TB) {
+// waitWatermark waits until the low watermark is beyond what is stored now.
+func (h *Hub) waitWatermark(t testing.TB) {
 	t.Helper()
 	st, err := h.node.State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.ticks.news.Store(st.Last) // as if all of it had been followed: the floor rises at once
+	h.ticks.news.Store(st.Last) // as if all of it had been followed: the low watermark rises at once
 	deadline := time.Now().Add(10 * time.Second)
-	for h.safe() < st.Last {
+	for h.lowWatermark() < st.Last {
 		if time.Now().After(deadline) {
 			t.Fatal("the safe floor does not move")
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 	"weft/test/freeport"
 )
 
@@ -104,7 +105,7 @@ func TestNothingIsLostWhenNodesStop(t *testing.T) {
 			if h := members[rand.IntN(len(members))].up(); h != nil {
 				return h
 			}
-			pause(ctx, time.Millisecond)
+			api.Sleep(ctx, time.Millisecond)
 		}
 		return members[0].up()
 	}
@@ -127,14 +128,14 @@ func TestNothingIsLostWhenNodesStop(t *testing.T) {
 				if w == 0 {
 					mustPublish(t, ctx, any, "topic.all", n)
 				}
-				pause(ctx, time.Duration(rand.IntN(150))*time.Millisecond)
+				api.Sleep(ctx, time.Duration(rand.IntN(150))*time.Millisecond)
 			}
 		})
 	}
 	for _, m := range members {
-		pause(ctx, time.Second)
+		api.Sleep(ctx, time.Second)
 		m.stop()
-		pause(ctx, time.Second)
+		api.Sleep(ctx, time.Second)
 		if err := m.start(ctx); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 	"weft/jetstream/subject"
 )
 
@@ -24,7 +25,7 @@ import (
 // tell that. What follows is then read as history, and the consumer made anew.
 func (f *feed) consume(ctx context.Context) {
 	f.mu.Lock()
-	f.cursor = f.hub.safe()
+	f.cursor = f.hub.lowWatermark()
 	f.mu.Unlock()
 	first, told := true, false
 	for ctx.Err() == nil {
@@ -47,7 +48,7 @@ func (f *feed) consume(ctx context.Context) {
 				told = true
 				f.hub.log.Warn("a wildcard is not being followed; trying again", "subject", f.subject, "err", err)
 			}
-			pause(ctx, consumerPause)
+			api.Sleep(ctx, consumerPause)
 		}
 		if !first && !f.readOn(ctx) {
 			return
@@ -106,7 +107,7 @@ var errBehind = errors.New("the consumer is behind")
 // when as many sequences have passed since the event before: of all messages in
 // the stream at most one in as many costs a question.
 func (f *feed) overtaken(ctx context.Context, s string, after uint64) (lost bool) {
-	_ = f.hub.insist(ctx, func() error { // when it fails nobody is left to be told
+	_ = f.hub.retry(ctx, func() error { // when it fails nobody is left to be told
 		oldest, err := f.hub.node.Next(ctx, s, 1)
 		if err != nil {
 			return err
@@ -141,12 +142,12 @@ func (f *feed) consumed(ctx context.Context, s *jetstream.Stored, tick bool) {
 // stallAfter before.
 func (f *feed) watch(ctx context.Context, end func()) {
 	for {
-		floor := f.hub.safe()
-		pause(ctx, stallAfter)
+		low := f.hub.lowWatermark()
+		api.Sleep(ctx, stallAfter)
 		if ctx.Err() != nil {
 			return
 		}
-		if f.reached.Load() < floor && f.position() < floor && floor <= f.hub.safe() {
+		if f.reached.Load() < low && f.position() < low && low <= f.hub.lowWatermark() {
 			end()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 const (
@@ -16,31 +17,31 @@ const (
 
 // A feed is one subject on one node.
 type feed struct {
-	hub     *Hub
-	subject string
-	key     string // in hub.feeds
-	wild    bool
-	hash    jetstream.SubjectHash
-	opened  chan struct{} // closed when it is live for the first time; set by Hub.open
-	reached atomic.Uint64 // of a wildcard: the position of its consumer
-	renew   func()        // of a wildcard: makes the consumer anew; guarded by mu
-	life    life
+	hub      *Hub
+	subject  string
+	key      string // in hub.feeds
+	wild     bool
+	hash     jetstream.SubjectHash
+	opened   chan struct{} // closed when it is live for the first time; set by Hub.open
+	reached  atomic.Uint64 // of a wildcard: the position of its consumer
+	renew    func()        // of a wildcard: makes the consumer anew; guarded by mu
+	lifetime lifetime
 
 	// Guarded by hub.mu.
 	users   int
 	leaving *time.Timer
 
-	mu      sync.Mutex
-	sub     jetstream.Subscription
-	live    bool   // false while it opens and while it catches up
-	cursor  uint64 // everything up to here has been handed on
-	last    uint64 // newest message that came since it was opened, 0 for none
-	target  uint64 // while it catches up: all up to here must have been read
-	waiting backlog
-	record  record // of what only delivery copies speak for
-	doubted bool   // something speaks against the record
-	accused int    // copies that the record speaks against
-	links   []*link
+	mu          sync.Mutex
+	sub         jetstream.Subscription
+	live        bool   // false while it opens and while it catches up
+	cursor      uint64 // everything up to here has been handed on
+	last        uint64 // newest message that came since it was opened, 0 for none
+	target      uint64 // while it catches up: all up to here must have been read
+	waiting     backlog
+	unconfirmed unconfirmed // of what only delivery copies speak for
+	conflict    bool        // something speaks against what was handed on
+	rejected    int         // copies that conflict with it, and were not handed on
+	subs        []*subscription
 }
 
 func newFeed(h *Hub, subject, key string, wild bool) *feed {
@@ -51,7 +52,7 @@ func newFeed(h *Hub, subject, key string, wild bool) *feed {
 // work runs a task of the feed, whose context ends with the feed.
 func (f *feed) work(task func(ctx context.Context)) {
 	f.hub.tasks.Go(func() {
-		ctx, leave := f.life.enter(f.hub.ctx)
+		ctx, leave := f.lifetime.enter(f.hub.ctx)
 		defer leave()
 		task(ctx)
 	})
@@ -71,31 +72,31 @@ func (f *feed) copy(m *Message) {
 		f.waiting.keep(m)
 		return
 	}
-	switch f.judgeLocked(m) {
+	switch f.classifyLocked(m) {
 	case isNext:
-		f.record.add(m, f.hub.safe)
+		f.unconfirmed.add(m, f.hub.lowWatermark)
 		f.handLocked(m)
 	case isBeyond:
 		f.hub.metrics.gaps.Inc()
 		f.waiting.keep(m)
 		f.suspendLocked(m.previous)
 	case isDoubtful:
-		f.doubtLocked(m)
+		f.conflictLocked(m)
 	}
 }
 
 // suspect makes the feed read what it may have missed up to a sequence, unless
 // it has that. It reads by itself because only so it finds out what was removed
 // before it could be read.
-func (f *feed) suspect(until uint64) {
+func (f *feed) resync(until uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.wild && until > f.cursor {
-		f.suspectLocked(until)
+		f.resyncLocked(until)
 	}
 }
 
-func (f *feed) suspectLocked(until uint64) {
+func (f *feed) resyncLocked(until uint64) {
 	f.target = max(f.target, until)
 	if f.live {
 		f.suspendLocked(until)
@@ -103,15 +104,15 @@ func (f *feed) suspectLocked(until uint64) {
 }
 
 // suspendLocked stops handing on until the feed has caught up with a message of
-// this sequence. All up to the safe floor has been handed on: it need not, and
-// after a long time cannot, be proved again.
+// this sequence. All up to the low watermark has been handed on: it need not, and
+// after a long time cannot, be confirmed again.
 func (f *feed) suspendLocked(missing uint64) {
-	proved := min(f.hub.safe(), missing-1)
-	f.record.prove(proved)
-	f.record.proved = max(f.record.proved, proved)
-	f.cursor = max(f.cursor, proved)
+	confirmed := min(f.hub.lowWatermark(), missing-1)
+	f.unconfirmed.confirm(confirmed)
+	f.unconfirmed.confirmed = max(f.unconfirmed.confirmed, confirmed)
+	f.cursor = max(f.cursor, confirmed)
 	f.live = false
-	for _, l := range f.links {
+	for _, l := range f.subs {
 		l.hold(true)
 	}
 	f.work(f.catchUp)
@@ -123,11 +124,11 @@ func (f *feed) handLocked(m *Message) {
 	if m.dropped {
 		f.hub.metrics.dropped.Inc()
 	}
-	if len(f.links) > 0 {
+	if len(f.subs) > 0 {
 		f.hub.metrics.delivered(m)
 	}
-	m.crowd.Store(int32(len(f.links)))
-	for _, l := range f.links {
+	m.fanOut.Store(int32(len(f.subs)))
+	for _, l := range f.subs {
 		l.take(m)
 	}
 }
@@ -143,16 +144,16 @@ func (f *feed) settle() bool {
 		return false
 	}
 	for i, m := range f.waiting.messages {
-		switch f.judgeLocked(m) {
+		switch f.classifyLocked(m) {
 		case isNext:
-			f.record.add(m, f.hub.safe)
+			f.unconfirmed.add(m, f.hub.lowWatermark)
 			f.handLocked(m)
 		case isBeyond:
 			f.waiting.messages = f.waiting.messages[i:]
 			return false
 		case isDoubtful:
 			f.waiting.messages = f.waiting.messages[i+1:]
-			f.accuseLocked(m)
+			f.noteConflictLocked(m)
 			return false
 		}
 	}
@@ -161,7 +162,7 @@ func (f *feed) settle() bool {
 		return false
 	}
 	f.target, f.live = 0, true
-	for _, l := range f.links {
+	for _, l := range f.subs {
 		l.hold(false)
 	}
 	return true
@@ -170,22 +171,22 @@ func (f *feed) settle() bool {
 // catchUp reads what is missing after the cursor and makes the feed live again.
 // When it is gone for good, everybody is told.
 func (f *feed) catchUp(ctx context.Context) {
-	for f.prove(ctx) && f.readOn(ctx) {
+	for f.verify(ctx) && f.readOn(ctx) {
 		if f.settle() {
 			return
 		}
-		f.bridge(ctx)
+		f.closeGap(ctx)
 	}
 }
 
 // readOn hands on all that is stored after the cursor, or the news that some of
 // it is gone. It reports false when the feed has ended.
 func (f *feed) readOn(ctx context.Context) bool {
-	var t tally
+	var t counts
 	for {
 		from := f.position()
 		var past history
-		if f.hub.insist(ctx, func() (err error) {
+		if f.hub.retry(ctx, func() (err error) {
 			past, err = f.hub.history(ctx, f.subject, from, &t)
 			return err
 		}) != nil {
@@ -202,7 +203,7 @@ func (f *feed) readOn(ctx context.Context) bool {
 				f.hub.metrics.recovered.Inc()
 				f.handLocked(m)
 			}
-			f.record.settle(f.cursor)
+			f.unconfirmed.reset(f.cursor)
 		}
 		f.mu.Unlock()
 		if past.pending == 0 {
@@ -214,7 +215,7 @@ func (f *feed) readOn(ctx context.Context) bool {
 // bridge deals with a gap that a read did not fill: either the replica that was
 // read lags, or what is missing is gone, or nothing is missing. Of a copy that
 // waits beyond it nothing is believed that the leader does not say, too.
-func (f *feed) bridge(ctx context.Context) {
+func (f *feed) closeGap(ctx context.Context) {
 	f.mu.Lock()
 	from, until := f.cursor, uint64(0)
 	// What waits may as well have come since, with nothing missing before it.
@@ -230,14 +231,14 @@ func (f *feed) bridge(ctx context.Context) {
 		return // what came meanwhile is read now
 	}
 	var next uint64
-	if f.hub.insist(ctx, func() (err error) {
+	if f.hub.retry(ctx, func() (err error) {
 		next, err = f.hub.node.Next(ctx, f.subject, from+1)
 		return err
 	}) != nil {
 		return
 	}
 	if next != 0 && next < until {
-		pause(ctx, lagPause)
+		api.Sleep(ctx, lagPause)
 		return
 	}
 	end := until
@@ -276,8 +277,8 @@ func (f *feed) position() uint64 {
 // resetLocked tells all live connections that history is gone up to head.
 func (f *feed) resetLocked(head uint64) {
 	f.cursor = max(f.cursor, head)
-	f.record.settle(f.cursor)
-	for _, l := range f.links {
+	f.unconfirmed.reset(f.cursor)
+	for _, l := range f.subs {
 		l.lose(ReasonTrimmed, f.cursor)
 	}
 }
@@ -287,10 +288,10 @@ func (f *feed) recreated() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cursor, f.last, f.target, f.waiting = 0, 0, 0, backlog{}
-	f.record.settle(0)
-	f.doubted, f.accused = false, 0
+	f.unconfirmed.reset(0)
+	f.conflict, f.rejected = false, 0
 	f.reached.Store(0)
-	for _, l := range f.links {
+	for _, l := range f.subs {
 		l.restart()
 	}
 	switch {
@@ -303,11 +304,11 @@ func (f *feed) recreated() {
 	}
 }
 
-func (f *feed) attach(l *link) {
+func (f *feed) attach(l *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l.index = len(f.links)
-	f.links = append(f.links, l)
+	l.index = len(f.subs)
+	f.subs = append(f.subs, l)
 	l.start, l.target = f.cursor, f.last
 	if f.wild {
 		l.target = f.cursor
@@ -315,26 +316,26 @@ func (f *feed) attach(l *link) {
 	l.held = !f.live
 }
 
-func (f *feed) detach(l *link) {
+func (f *feed) detach(l *subscription) {
 	f.mu.Lock()
-	n := len(f.links) - 1
-	f.links[n].index = l.index
-	f.links[l.index] = f.links[n]
-	f.links[n] = nil
-	f.links = f.links[:n]
+	n := len(f.subs) - 1
+	f.subs[n].index = l.index
+	f.subs[l.index] = f.subs[n]
+	f.subs[n] = nil
+	f.subs = f.subs[:n]
 	f.mu.Unlock()
 	f.hub.release(f, l.reader.rcv.Owner())
 }
 
 // end lets go of what the feed holds. Nobody can find it any more.
 func (f *feed) end() {
-	f.life.end()
+	f.lifetime.end()
 	f.hub.live.Unsubscribe(f.subscription())
 }
 
 // insist calls f until it succeeds. It fails only when ctx ends first, with its
 // cause, or when the hub is closed.
-func (h *Hub) insist(ctx context.Context, f func() error) error {
+func (h *Hub) retry(ctx context.Context, f func() error) error {
 	for wait := lagPause; ctx.Err() == nil; wait = min(2*wait, time.Second) {
 		if h.ctx.Err() != nil {
 			return errClosed
@@ -344,16 +345,7 @@ func (h *Hub) insist(ctx context.Context, f func() error) error {
 			return nil
 		}
 		h.metrics.retries.Inc()
-		pause(ctx, wait)
+		api.Sleep(ctx, wait)
 	}
 	return context.Cause(ctx)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

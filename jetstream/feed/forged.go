@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 const (
@@ -66,7 +67,7 @@ func (h *Hub) claimed(f *feed, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) == maxClaims {
-		h.ticks.disturb() // a re-read finds what is real
+		h.ticks.disturb() // a resync finds what is real
 		h.forged(f.subject, 1)
 		return
 	}
@@ -98,17 +99,17 @@ func (h *Hub) judgeClaims() {
 			if claim.seq > end {
 				h.forged(claim.feed.subject, 1)
 			} else {
-				claim.feed.suspect(claim.seq)
+				claim.feed.resync(claim.seq)
 			}
 		}
-		pause(h.ctx, lagPause)
+		api.Sleep(h.ctx, lagPause)
 	}
 }
 
 // end asks a majority for a sequence beyond all that was acknowledged before. It
 // fails only when ctx ends or the hub is closed.
 func (h *Hub) end(ctx context.Context) (end uint64, err error) {
-	err = h.insist(ctx, func() (err error) {
+	err = h.retry(ctx, func() (err error) {
 		end, err = h.position.fresh(ctx)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 // A forgery is a delivery copy that the stream did not send.
@@ -111,7 +112,7 @@ func (h *Hub) counted(t testing.TB) int {
 // until waits for a condition on the hub.
 func (h *Hub) until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); pause(t.Context(), time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !ok(); api.Sleep(t.Context(), time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -153,7 +154,7 @@ func TestCopiesThatCannotBeTheStreamsAreNotTaken(t *testing.T) {
 				n += 3
 				c.untilEvents(n)
 			}
-			h.waitFloor(t)
+			h.waitWatermark(t)
 			h.until(t, "the count of what was forged", func() bool { return h.counted(t) >= 9 || name == "what was stored" })
 			want(t, "events", c.seen(), numbered("user.bob", 1, n))
 			if len(c.resets) > 0 {
@@ -184,7 +185,7 @@ func TestAForgedCopyNeverSilencesAFeed(t *testing.T) {
 		for when, settle := range map[string]func(h *Hub, c *client, n int){
 			"at once":           func(*Hub, *client, int) {},
 			"when all is there": func(_ *Hub, c *client, n int) { c.wantWhole("user.bob", n) },
-			"after a tick":      func(h *Hub, _ *client, _ int) { h.waitFloor(t) },
+			"after a tick":      func(h *Hub, _ *client, _ int) { h.waitWatermark(t) },
 		} {
 			t.Run(name+"/"+when, func(t *testing.T) {
 				t.Parallel()
@@ -269,7 +270,7 @@ func TestAForgedCopyWaitsForAFeedThatCatchesUp(t *testing.T) {
 			})
 			f.work(f.catchUp)
 			c.wantWhole("user.bob", 3)
-			h.waitFloor(t)
+			h.waitWatermark(t)
 			publish(t, h, "user.bob", 4, 2)
 			c.wantWhole("user.bob", 5)
 		})
@@ -298,7 +299,7 @@ func TestWhoComesAfterAForgedCopyMissesNothing(t *testing.T) {
 		r.Close()
 		q.Close()
 		p.Close()
-		h.waitFloor(t)
+		h.waitWatermark(t)
 	}
 }
 
@@ -326,7 +327,7 @@ func TestAForgedCopyHurtsNoOtherSubject(t *testing.T) {
 		r.Close()
 		n++
 		if n%4 == 0 {
-			h.waitFloor(t)
+			h.waitWatermark(t)
 		}
 	}
 	h.until(t, "the count", func() bool { return h.counted(t) > 0 })
@@ -338,12 +339,12 @@ func TestAForgedCopyHurtsNoOtherSubject(t *testing.T) {
 // what is still on its way.
 func TestAForgedTickIsNoTick(t *testing.T) {
 	h := open(t, nil)
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	last := h.lastSeq(t)
 	for _, s := range []string{h.tickOut[len("out."):], h.tickOut[len("out."):] + ".77"} {
 		h.forge(t, forgery{subject: s, seq: last + 7000})
 	}
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	if got := h.ticks.last.Load(); got >= last+7000 {
 		t.Errorf("the last tick read is %d, forged", got)
 	}
@@ -380,14 +381,14 @@ func TestAForgedCopyAmongTrimmedOnesDoesNotSilenceAFeed(t *testing.T) {
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
 	c, _ := follow(t, h, "", "user.bob")
 	for round := range 5 {
-		h.waitFloor(t)
+		h.waitWatermark(t)
 		n, told := 20*round, len(c.resets)
 		publish(t, h, "user.bob", n+1, 8) // faster than ticks come
 		h.forge(t, forgery{seq: h.lastSeq(t) + 3, previous: 1})
 		publish(t, h, "user.bob", n+9, 2)
 		got := func(n int) bool { return slices.Contains(c.events, fmt.Sprintf("user.bob %d", n)) }
 		c.until("the last event or a reset", func() bool { return got(n+10) || len(c.resets) > told })
-		h.waitFloor(t)
+		h.waitWatermark(t)
 		publish(t, h, "user.bob", n+11, 1)
 		c.until("what comes later", func() bool { return got(n + 11) })
 	}

@@ -16,7 +16,7 @@ type history struct {
 	messages []*Message
 	pending  uint64 // how many more there are
 	// gone is set when something after the sequence is not stored any more, or
-	// cannot be proved to be. Then there are no messages, and head is where the
+	// cannot be confirmed to be. Then there are no messages, and head is where the
 	// subject stands.
 	gone bool
 	head uint64
@@ -30,9 +30,9 @@ type history struct {
 // this limit removed none, and when the stream still holds anything from before
 // the sequence, so that age and size removed none: marks stay until age or size
 // takes them. That is asked after the messages were read. The limit holds for
-// each subject that a wildcard matches by itself: t, which is for the parts of
+// each subject that a wildcard matches by itself: c, which is for the parts of
 // one history, counts them when the number in total does not settle it.
-func (h *Hub) history(ctx context.Context, s string, after uint64, t *tally) (history, error) {
+func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (history, error) {
 	wild := subject.IsPattern(s)
 	from := after
 	if wild {
@@ -55,7 +55,7 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, t *tally) (hi
 	limit := uint64(h.node.Limits().MaxPerSubject)
 	below := uint64(len(past.messages))+past.pending < limit
 	if !below && wild {
-		if below, err = t.extend(ctx, h, s, after, limit); err != nil {
+		if below, err = c.extend(ctx, h, s, after, limit); err != nil {
 			return history{}, err
 		}
 	}
@@ -64,7 +64,7 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, t *tally) (hi
 		return history{}, err
 	}
 	if below && st.First <= after+1 {
-		t.pass(past.messages)
+		c.pass(past.messages)
 		return past, nil
 	}
 	past = history{gone: true, head: st.Last}

@@ -60,14 +60,14 @@ type Hub struct {
 	shares   shares
 	closed   bool
 
-	openings  openings
-	claims    claims
-	forgeries forgeries
-	stream    atomic.Pointer[jetstream.StreamID] // of which all feeds are
-	ticks     ticks
-	state     question[jetstream.State]
-	position  question[uint64]
-	floorText atomic.Pointer[floorText]
+	openings    openings
+	claims      claims
+	forgeries   forgeries
+	stream      atomic.Pointer[jetstream.StreamID] // of which all feeds are
+	ticks       ticks
+	state       query[jetstream.State]
+	position    query[uint64]
+	watermarkID atomic.Pointer[watermarkID]
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -121,7 +121,7 @@ func (h *Hub) Open(ctx context.Context) (err error) {
 		return fmt.Errorf("subscribe to ticks: %w", err)
 	}
 	h.tasks.Go(h.tick)
-	for h.safe() == 0 {
+	for h.lowWatermark() == 0 {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the first tick: %w", context.Cause(ctx))
@@ -157,7 +157,7 @@ func (h *Hub) Ready() error {
 	if age := h.ticks.age(); age > readyWithin {
 		return fmt.Errorf("the stream has not answered for %v", age.Round(time.Second))
 	}
-	if h.safe() == 0 {
+	if h.lowWatermark() == 0 {
 		return errors.New("no tick has come back yet")
 	}
 	return nil
@@ -191,7 +191,7 @@ func (h *Hub) take(c *jetstream.Copy) {
 func (h *Hub) ticked(seq uint64) {
 	if h.ticks.high.Load() > seq {
 		for _, f := range h.all() {
-			f.outrun(seq)
+			f.outOfOrder(seq)
 		}
 	}
 	h.ticks.high.Store(seq)
@@ -205,21 +205,21 @@ func (h *Hub) flush(ctx context.Context) error {
 	return h.live.Flush(ctx)
 }
 
-// floorID returns the cursor that stands for a safe floor; many connections ask
+// watermarkIDOf returns the cursor that stands for a low watermark; many connections ask
 // for the same one.
-func (h *Hub) floorID(floor uint64) string {
+func (h *Hub) watermarkIDOf(low uint64) string {
 	stream := h.node.StreamID()
-	if f := h.floorText.Load(); f != nil && f.floor == floor && f.stream == stream {
+	if f := h.watermarkID.Load(); f != nil && f.low == low && f.stream == stream {
 		return f.id
 	}
-	f := &floorText{stream, floor, jetstream.Cursor{Stream: stream, Floor: floor}.String()}
-	h.floorText.Store(f)
+	f := &watermarkID{stream, low, jetstream.Cursor{Stream: stream, Floor: low}.String()}
+	h.watermarkID.Store(f)
 	return f.id
 }
 
-type floorText struct {
+type watermarkID struct {
 	stream jetstream.StreamID
-	floor  uint64
+	low    uint64
 	id     string
 }
 
@@ -304,7 +304,7 @@ func (h *Hub) enter(s, owner string) (*feed, error) {
 		}
 	}
 	if f == nil {
-		if wild && len(h.patterns) >= maxPatterns && !h.spareLocked() {
+		if wild && len(h.patterns) >= maxPatterns && !h.evictLocked() {
 			return nil, ErrPatterns
 		}
 		f = newFeed(h, s, key, wild)

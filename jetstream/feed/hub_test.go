@@ -94,7 +94,7 @@ func TestAQuietUserIsNotResetByTheOthers(t *testing.T) {
 	c, r := follow(t, h, "", "user.quiet")
 	publish(t, h, "user.quiet", 1, 1)
 	c.untilEvents(1)
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	r.Keepalive()
 	moved := c.lastID()
 	r.Close()
@@ -119,7 +119,7 @@ func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann", "topic.a")
 	first := c.lastID()
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	r.Keepalive()
 	if c.lastID() == first {
 		t.Error("an idle cursor did not move")
@@ -132,7 +132,7 @@ func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
 	if err != nil || id.Of("topic.a") <= id.Of("user.ann") {
 		t.Errorf("cursor after an event: %+v, %v", id, err)
 	}
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	r.Keepalive()
 	id, err = jetstream.ParseCursor(c.lastID())
 	if err != nil || len(id.Above) != 0 {
@@ -187,7 +187,7 @@ func TestLostCopiesAreFoundByTheNextEventAndByTheNextTick(t *testing.T) {
 	c, _ := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	lose := func(n int) {
 		h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", len(c.seen())+1, n) })
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"weft/jetstream/api"
 )
 
 // unreachable makes a subject with one event after the cursor that is returned,
@@ -17,7 +19,7 @@ func unreachable(t *testing.T) (h *Hub, cursor string) {
 	cursor = c.lastID()
 	publish(t, h, "user.ann", 2, 1)
 	c.untilEvents(2)
-	h.waitFloor(t) // else whether the cursor is of the future had to be asked first
+	h.waitWatermark(t) // else whether the cursor is of the future had to be asked first
 	if err := h.node.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +29,7 @@ func unreachable(t *testing.T) (h *Hub, cursor string) {
 func (h *Hub) untilTwoFollow(t *testing.T, ctx context.Context) {
 	t.Helper()
 	for h.lookup("out.user.ann").count() < 2 {
-		if pause(ctx, time.Millisecond); ctx.Err() != nil {
+		if api.Sleep(ctx, time.Millisecond); ctx.Err() != nil {
 			t.Fatal("the second connection does not wait for its history")
 		}
 	}
@@ -36,7 +38,7 @@ func (h *Hub) untilTwoFollow(t *testing.T, ctx context.Context) {
 func (f *feed) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.links)
+	return len(f.subs)
 }
 
 func TestAConnectionThatWaitedInVainForItsHistoryLetsGo(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 // A life is how long a feed or a reader lasts. A context would cost each of them
 // some 300 bytes for good; here there is one only while somebody works for it.
 // The zero value is alive.
-type life struct {
+type lifetime struct {
 	mu      sync.Mutex
 	ended   bool
 	workers int
@@ -18,7 +18,7 @@ type life struct {
 
 // enter returns a context that ends with parent and with the life. leave must be
 // called.
-func (l *life) enter(parent context.Context) (ctx context.Context, leave func()) {
+func (l *lifetime) enter(parent context.Context) (ctx context.Context, leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.workers++; l.workers == 1 {
@@ -30,7 +30,7 @@ func (l *life) enter(parent context.Context) (ctx context.Context, leave func())
 	return l.ctx, l.leave
 }
 
-func (l *life) leave() {
+func (l *lifetime) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.workers--; l.workers == 0 {
@@ -40,7 +40,7 @@ func (l *life) leave() {
 }
 
 // end ends it. It may be called again.
-func (l *life) end() {
+func (l *lifetime) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
@@ -50,7 +50,7 @@ func (l *life) end() {
 }
 
 // over reports whether it has ended.
-func (l *life) over() bool {
+func (l *lifetime) over() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended

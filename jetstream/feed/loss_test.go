@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 // deaf loses the delivery copies of what f publishes on a subject.
@@ -57,7 +58,7 @@ func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 2) })
 	publish(t, h, "user.ann", 4, 1) // reveals a gap
 	c.untilEvents(5)
@@ -79,7 +80,7 @@ func TestWhatWaitsForAReaderThatStandsStillIsNotLost(t *testing.T) {
 	follow(t, h, "", "topic.noise")
 	noise := h.lookup("out.topic.noise")
 	for i := range 3 {
-		h.waitFloor(t)
+		h.waitWatermark(t)
 		noise.mu.Lock() // the reader stands still
 		publish(t, h, "topic.noise", 1, 50)
 		publish(t, h, "user.ann", i+1, 1)
@@ -142,7 +143,7 @@ func TestHeadersThatCannotBeReadHarmOnlyTheirMessage(t *testing.T) {
 	c2.untilEvents(2)
 	bad()
 	h.ticks.disturb()
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	bad()
 	publish(t, h, "user.ann", 4, 1)
 	c2.untilEvents(3)
@@ -254,9 +255,9 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 		return len(f.waiting.messages)
 	}
 	for waiting() == 0 {
-		pause(t.Context(), time.Millisecond)
+		api.Sleep(t.Context(), time.Millisecond)
 	}
-	f.bridge(t.Context())
+	f.closeGap(t.Context())
 	if !f.settle() {
 		t.Error("the feed is not live with all that there is")
 	}

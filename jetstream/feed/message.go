@@ -24,7 +24,7 @@ type Message struct {
 	stream   jetstream.StreamID
 	source   jetstream.Source
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
-	crowd    atomic.Int32
+	fanOut   atomic.Int32
 	stamp    uint32 // see jetstream.Stored.Stamp
 	id       atomic.Pointer[string]
 	frames   [Formats]atomic.Pointer[[]byte]
@@ -68,7 +68,7 @@ func (m *Message) ID() string {
 
 // Crowd is how many connections of this node the event goes to at once; 0 when
 // it is history. It may be called concurrently.
-func (m *Message) Crowd() int { return int(m.crowd.Load()) }
+func (m *Message) FanOut() int { return int(m.fanOut.Load()) }
 
 // Frame returns the encoding of m in one of Formats wire formats. encode is
 // called the first time only (or, in a race, by each of the first callers); the

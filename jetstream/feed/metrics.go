@@ -10,8 +10,8 @@ import (
 
 type metrics struct {
 	ages                                      [jetstream.Sources]prometheus.Observer
-	feeds, floor                              prometheus.Gauge
-	gaps, recovered, rereads, retries, breaks prometheus.Counter
+	feeds, watermark                          prometheus.Gauge
+	gaps, recovered, resyncs, retries, breaks prometheus.Counter
 	dropped, replays, exact, resets, forged   prometheus.Counter
 }
 
@@ -33,10 +33,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	reg.MustRegister(ages)
 	m := &metrics{
 		feeds:     gauge("feeds", "Subjects that connections of this node follow."),
-		floor:     gauge("safe_sequence", "Sequence up to which everything has been handed on."),
+		watermark: gauge("safe_sequence", "Sequence up to which everything has been handed on."),
 		gaps:      counter("gaps_total", "Gaps noticed in a subject and filled from the store."),
 		recovered: counter("recovered_total", "Messages whose delivery copy was lost and that were read from the store."),
-		rereads:   counter("rereads_total", "Times the stream was read again from the last safe tick."),
+		resyncs:   counter("rereads_total", "Times the stream was read again from the last safe tick."),
 		retries:   counter("retries_total", "Requests to the store that had to be repeated."),
 		breaks:    counter("live_breaks_total", "Times the connection that delivery copies come by was lost, or made anew."),
 		forged:    counter("forged_total", "Delivery copies found that the stream did not send."),

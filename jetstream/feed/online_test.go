@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 // The live connection of a node is made anew while events come: nothing is lost,
@@ -27,7 +28,7 @@ func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
 			if ctx.Err() != nil {
 				t.Fatalf("not so in time: %s", what)
 			}
-			pause(ctx, 2*time.Millisecond)
+			api.Sleep(ctx, 2*time.Millisecond)
 		}
 	}
 	for _, n := range others {

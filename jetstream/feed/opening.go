@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"weft/jetstream/api"
 )
 
 const (
@@ -66,7 +68,7 @@ func (h *Hub) openWaiting() {
 		o.waiting = slices.Delete(o.waiting, 0, 1)
 		o.mu.Unlock()
 		h.openSome(next)
-		pause(h.ctx, gather)
+		api.Sleep(h.ctx, gather)
 	}
 }
 
@@ -76,8 +78,8 @@ func (h *Hub) openWaiting() {
 // goes on trying until it succeeds or the hub is closed; feeds that are dropped
 // meanwhile are left out.
 func (h *Hub) openSome(o *opening) {
-	var floor, head uint64
-	err := h.insist(h.ctx, func() (err error) {
+	var low, head uint64
+	err := h.retry(h.ctx, func() (err error) {
 		o.feeds = slices.DeleteFunc(o.feeds, (*feed).dropped)
 		for _, f := range o.feeds {
 			f.subscribe()
@@ -85,7 +87,7 @@ func (h *Hub) openSome(o *opening) {
 		if err := h.flush(h.ctx); err != nil {
 			return err
 		}
-		floor = h.safe()
+		low = h.lowWatermark()
 		head, err = h.node.Head(h.ctx, ">")
 		return err
 	})
@@ -93,12 +95,12 @@ func (h *Hub) openSome(o *opening) {
 		return // the connection takes its subscriptions with it
 	}
 	for _, f := range o.feeds {
-		f.begin(max(head, floor))
+		f.begin(max(head, low))
 	}
 	close(o.done)
 }
 
-func (f *feed) dropped() bool { return f.life.over() }
+func (f *feed) dropped() bool { return f.lifetime.over() }
 
 // subscribe makes the delivery copies come, unless they do or the feed was
 // dropped.
@@ -114,7 +116,7 @@ func (f *feed) subscribe() {
 func (f *feed) begin(cursor uint64) {
 	f.mu.Lock()
 	f.cursor = cursor
-	f.record.settle(cursor)
+	f.unconfirmed.reset(cursor)
 	f.mu.Unlock()
 	if !f.settle() {
 		f.work(f.catchUp)

@@ -7,7 +7,7 @@ import (
 
 // A question asks the stream on behalf of many: at most one request is in
 // flight, and everybody gets an answer that was asked for after they came.
-type question[T any] struct {
+type query[T any] struct {
 	ask func(context.Context) (T, error)
 
 	mu   sync.Mutex
@@ -22,7 +22,7 @@ type answer[T any] struct {
 }
 
 // fresh returns an answer to what was asked after fresh was called.
-func (q *question[T]) fresh(ctx context.Context) (value T, err error) {
+func (q *query[T]) fresh(ctx context.Context) (value T, err error) {
 	q.mu.Lock()
 	if q.next == nil {
 		q.next = &answer[T]{done: make(chan struct{})}
@@ -41,7 +41,7 @@ func (q *question[T]) fresh(ctx context.Context) (value T, err error) {
 	}
 }
 
-func (q *question[T]) run() {
+func (q *query[T]) run() {
 	for {
 		q.mu.Lock()
 		a := q.next

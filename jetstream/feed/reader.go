@@ -64,15 +64,15 @@ type Receiver interface {
 // A Reader is one connection's set of subjects. Its methods may be called
 // concurrently.
 type Reader struct {
-	hub  *Hub
-	rcv  Receiver
-	life life
+	hub      *Hub
+	rcv      Receiver
+	lifetime lifetime
 
 	joins sync.Mutex // one Subscribe or Unsubscribe at a time
 
 	mu     sync.Mutex
-	links  []*link
-	floor  uint64 // all up to here was handed over, on every subject
+	subs   []*subscription
+	low    uint64 // all up to here was handed over, on every subject
 	closed bool
 }
 
@@ -83,7 +83,7 @@ type Reader struct {
 // it goes on trying until ctx ends. Other errors: ErrPatterns.
 func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv Receiver) (*Reader, error) {
 	r := &Reader{hub: h, rcv: rcv}
-	r.floor = h.safe()
+	r.low = h.lowWatermark()
 	j, err := r.join(ctx, subjects, lastID)
 	if err != nil {
 		r.Close()
@@ -98,8 +98,8 @@ func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv 
 
 // openedLocked says how a connection begins that has joined its first subjects.
 func (r *Reader) openedLocked(j *join, lastID string) Opened {
-	o := Opened{ID: lastID, Resume: ResumeExact, Subjects: make([]string, 0, len(j.links))}
-	for _, l := range j.links {
+	o := Opened{ID: lastID, Resume: ResumeExact, Subjects: make([]string, 0, len(j.subs))}
+	for _, l := range j.subs {
 		o.Subjects = append(o.Subjects, l.feed.subject)
 	}
 	switch {
@@ -140,9 +140,9 @@ func (r *Reader) Unsubscribe(subjects []string) {
 		if l != nil {
 			// What was handed over of it is not needed for the cursor any more.
 			l.gone = true
-			r.links = slices.DeleteFunc(r.links, func(o *link) bool { return o == l })
-			for _, o := range r.links {
-				o.giveBack(l)
+			r.subs = slices.DeleteFunc(r.subs, func(o *subscription) bool { return o == l })
+			for _, o := range r.subs {
+				o.handBack(l)
 			}
 		}
 		r.mu.Unlock()
@@ -156,8 +156,8 @@ func (r *Reader) Unsubscribe(subjects []string) {
 func (r *Reader) Subjects() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]string, len(r.links))
-	for i, l := range r.links {
+	list := make([]string, len(r.subs))
+	for i, l := range r.subs {
 		list[i] = l.feed.subject
 	}
 	return list
@@ -171,8 +171,8 @@ func (r *Reader) Keepalive() {
 		return
 	}
 	id := ""
-	if r.advanceLocked() && !slices.ContainsFunc(r.links, func(l *link) bool { return l.pos > r.floor }) {
-		id = r.hub.floorID(r.floor)
+	if r.advanceLocked() && !slices.ContainsFunc(r.subs, func(l *subscription) bool { return l.pos > r.low }) {
+		id = r.hub.watermarkIDOf(r.low)
 	}
 	r.rcv.Keepalive(id)
 }
@@ -189,22 +189,22 @@ func (r *Reader) Cursor() string {
 // Close lets go of everything. rcv is not called afterwards. It may be called
 // again.
 func (r *Reader) Close() {
-	r.life.end()
+	r.lifetime.end()
 	r.mu.Lock()
 	r.closed = true
-	links := r.links
-	r.links = nil
-	for _, l := range links {
+	subs := r.subs
+	r.subs = nil
+	for _, l := range subs {
 		l.gone = true
 	}
 	r.mu.Unlock()
-	for _, l := range links {
+	for _, l := range subs {
 		l.feed.detach(l)
 	}
 }
 
-func (r *Reader) findLocked(s string) *link {
-	for _, l := range r.links {
+func (r *Reader) findLocked(s string) *subscription {
+	for _, l := range r.subs {
 		if l.feed.subject == s {
 			return l
 		}
@@ -212,8 +212,8 @@ func (r *Reader) findLocked(s string) *link {
 	return nil
 }
 
-// emitLocked hands over one message of a link unless the connection has it.
-func (r *Reader) emitLocked(l *link, m *Message) {
+// emitLocked hands over one message of a subscription unless the connection has it.
+func (r *Reader) emitLocked(l *subscription, m *Message) {
 	if m.Seq <= l.pos {
 		return
 	}
@@ -221,8 +221,8 @@ func (r *Reader) emitLocked(l *link, m *Message) {
 	if m.dropped || l.feed.wild && (m.Seq <= l.had[m.Subject] || r.otherLocked(l, m.Subject)) {
 		return
 	}
-	if len(r.links) == 1 {
-		// What comes while history is read may be older than the floor that a
+	if len(r.subs) == 1 {
+		// What comes while history is read may be older than the low watermark that a
 		// fresh connection begins with, never than the client's own cursor.
 		r.rcv.Event(m, "")
 		return
@@ -232,10 +232,10 @@ func (r *Reader) emitLocked(l *link, m *Message) {
 }
 
 // otherLocked reports whether a subject that a wildcard matched is brought by
-// another link: by its exact subject, or by a wildcard before this one.
-func (r *Reader) otherLocked(l *link, s string) bool {
+// another subscription: by its exact subject, or by a wildcard before this one.
+func (r *Reader) otherLocked(l *subscription, s string) bool {
 	before := true
-	for _, o := range r.links {
+	for _, o := range r.subs {
 		switch {
 		case o == l:
 			before = false
@@ -248,33 +248,33 @@ func (r *Reader) otherLocked(l *link, s string) bool {
 	return false
 }
 
-// advanceLocked moves the floor up to the node's when everything below that was
+// advanceLocked moves the low watermark up to the node's when everything below that was
 // handed to this connection. It reports whether it was allowed to.
 func (r *Reader) advanceLocked() bool {
-	floor := r.hub.safe()
-	for _, l := range r.links {
+	low := r.hub.lowWatermark()
+	for _, l := range r.subs {
 		if !l.settled() {
 			return false
 		}
 		if l.feed.wild {
-			floor = min(floor, l.feed.reached.Load())
+			low = min(low, l.feed.reached.Load())
 		}
 	}
-	r.floor = max(r.floor, floor)
+	r.low = max(r.low, low)
 	return true
 }
 
 // cursorLocked encodes the connection's cursor.
 func (r *Reader) cursorLocked() string {
-	c := jetstream.Cursor{Stream: r.hub.node.StreamID(), Floor: r.floor}
-	if len(r.links) == 1 {
-		c.Floor = max(c.Floor, r.links[0].pos)
+	c := jetstream.Cursor{Stream: r.hub.node.StreamID(), Floor: r.low}
+	if len(r.subs) == 1 {
+		c.Floor = max(c.Floor, r.subs[0].pos)
 		return c.String()
 	}
-	for _, l := range r.links {
+	for _, l := range r.subs {
 		if l.pos > c.Floor {
 			if c.Above == nil {
-				c.Above = make(map[jetstream.SubjectHash]uint64, len(r.links))
+				c.Above = make(map[jetstream.SubjectHash]uint64, len(r.subs))
 			}
 			c.Above[l.feed.hash] = l.pos
 		}
@@ -282,10 +282,10 @@ func (r *Reader) cursorLocked() string {
 	return c.String()
 }
 
-// resetLocked tells the connection that history of links is gone.
-func (r *Reader) resetLocked(links []*link, reason string) {
+// resetLocked tells the connection that history of subscriptions is gone.
+func (r *Reader) resetLocked(subs []*subscription, reason string) {
 	reset := Reset{Reason: reason}
-	for _, l := range links {
+	for _, l := range subs {
 		reset.Subjects = append(reset.Subjects, l.feed.subject)
 	}
 	r.hub.metrics.resets.Inc()

@@ -3,12 +3,14 @@ package feed
 import (
 	"context"
 	"errors"
+
+	"weft/jetstream/api"
 )
 
 // replay reads history, one subject after the other, at the pace of the
 // connection.
-func (r *Reader) replay(ctx context.Context, links []*link) {
-	for _, l := range links {
+func (r *Reader) replay(ctx context.Context, subs []*subscription) {
+	for _, l := range subs {
 		// One that was let go meanwhile does not hold up the others.
 		if err := r.replayLink(ctx, l); err != nil && !errors.Is(err, errLetGo) {
 			return
@@ -21,7 +23,7 @@ func (r *Reader) replay(ctx context.Context, links []*link) {
 	}
 }
 
-func (r *Reader) replayLink(ctx context.Context, l *link) error {
+func (r *Reader) replayLink(ctx context.Context, l *subscription) error {
 	for {
 		past, err := r.nextPart(ctx, l)
 		if err != nil {
@@ -58,7 +60,7 @@ func (r *Reader) replayLink(ctx context.Context, l *link) error {
 	}
 }
 
-func (r *Reader) nextPart(ctx context.Context, l *link) (past history, _ error) {
+func (r *Reader) nextPart(ctx context.Context, l *subscription) (past history, _ error) {
 	r.mu.Lock()
 	if first := l.first; first != nil {
 		l.first = nil
@@ -71,7 +73,7 @@ func (r *Reader) nextPart(ctx context.Context, l *link) (past history, _ error) 
 	if err != nil {
 		return past, err
 	}
-	if r.hub.insist(ctx, func() (err error) {
+	if r.hub.retry(ctx, func() (err error) {
 		past, err = r.past(ctx, l, pos)
 		return err
 	}) != nil {
@@ -80,9 +82,9 @@ func (r *Reader) nextPart(ctx context.Context, l *link) (past history, _ error) 
 	return past, nil
 }
 
-// loseAll puts a link whose history is gone at the head. It reports whether the
-// link is live then.
-func (r *Reader) loseAll(l *link, head uint64) bool {
+// loseAll puts a subscription whose history is gone at the head. It reports whether the
+// subscription is live then.
+func (r *Reader) loseAll(l *subscription, head uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l.gone || r.closed {
@@ -91,14 +93,14 @@ func (r *Reader) loseAll(l *link, head uint64) bool {
 	if l.renewed != nil {
 		return false // it was gone from the old stream
 	}
-	l.pos, l.tally = max(l.pos, head), tally{}
-	r.resetLocked([]*link{l}, ReasonTrimmed)
+	l.pos, l.counts = max(l.pos, head), counts{}
+	r.resetLocked([]*subscription{l}, ReasonTrimmed)
 	return l.drainLocked()
 }
 
-// finish makes a link live whose history has been read to the end. It reports
+// finish makes a subscription live whose history has been read to the end. It reports
 // false when more has come, or when the replica that answered lags.
-func (r *Reader) finish(ctx context.Context, l *link) (bool, error) {
+func (r *Reader) finish(ctx context.Context, l *subscription) (bool, error) {
 	for {
 		r.mu.Lock()
 		if err := l.endedLocked(); err != nil {
@@ -122,14 +124,14 @@ func (r *Reader) finish(ctx context.Context, l *link) (bool, error) {
 		}
 		r.mu.Unlock()
 		var next uint64
-		if r.hub.insist(ctx, func() (err error) {
+		if r.hub.retry(ctx, func() (err error) {
 			next, err = r.hub.node.Next(ctx, l.feed.subject, pos+1)
 			return err
 		}) != nil {
 			return true, errGone
 		}
 		if next != 0 && next <= target {
-			pause(ctx, lagPause)
+			api.Sleep(ctx, lagPause)
 			return false, nil
 		}
 		r.mu.Lock()

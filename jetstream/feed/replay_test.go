@@ -29,7 +29,7 @@ func followGated(t testing.TB, h *Hub, lastID string, subjects ...string) (*gate
 	t.Helper()
 	// What is still on its way to a feed that lingers would come live, not as
 	// history.
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	g := &gated{newClient(t), make(chan struct{})}
 	r, err := h.Follow(t.Context(), subjects, lastID, g)
 	if err != nil {
@@ -42,10 +42,10 @@ func followGated(t testing.TB, h *Hub, lastID string, subjects ...string) (*gate
 // waitReached waits until a wildcard is beyond what is stored now.
 func (h *Hub) waitReached(t testing.TB, pattern string) {
 	t.Helper()
-	h.waitFloor(t)
-	floor := h.safe()
+	h.waitWatermark(t)
+	low := h.lowWatermark()
 	deadline := time.Now().Add(10 * time.Second)
-	for f := h.lookup(pattern); f.reached.Load() < floor; time.Sleep(5 * time.Millisecond) {
+	for f := h.lookup(pattern); f.reached.Load() < low; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the consumer of %s does not move", pattern)
 		}
@@ -81,7 +81,7 @@ func TestAReaderClosedInTheMiddleOfAReplayIsToldNothingMore(t *testing.T) {
 	g.untilEvents(3)
 	r2.Close()
 	publish(t, h, "user.ann", 51, 1)
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	want(t, "events", g.seen(), numbered("user.ann", 1, 3))
 	if g.caught > 0 {
 		t.Error("told of the end of a history that was cut")
@@ -97,12 +97,12 @@ func TestACursorGivenInTheMiddleOfAReplaySkipsNothing(t *testing.T) {
 	old := c.lastID()
 	r.Close()
 	publish(t, h, "topic.old", 1, 10)
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	g, r2 := followGated(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 2)
 	g.untilEvents(2)
-	h.waitFloor(t)
-	r2.Keepalive() // its floor is beyond the old cursor now
+	h.waitWatermark(t)
+	r2.Keepalive() // its low watermark is beyond the old cursor now
 	if err := r2.Subscribe(t.Context(), []string{"topic.old"}, old); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestACursorGivenInTheMiddleOfAReplaySkipsNothing(t *testing.T) {
 	publish(t, h, "topic.old", 11, 1)
 	c3, _ := follow(t, h, id, "user.ann", "topic.old")
 	c3.untilEvents(7)
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	want(t, "the rest", c3.seen(), numbered("topic.old", 5, 11))
 	if len(c3.resets) > 0 {
 		t.Errorf("resets %v", c3.resets)
@@ -132,7 +132,7 @@ func TestWhatDoesNotFitIntoAQueueDuringAReplayIsRead(t *testing.T) {
 	publish(t, h, "user.ann", 1, 3)
 	g, _ := followGated(t, h, c.lastID(), "user.ann")
 	publish(t, h, "user.ann", 4, 3*keepCount)
-	h.waitFloor(t) // the copies have come, and did not fit
+	h.waitWatermark(t) // the copies have come, and did not fit
 	close(g.let)
 	last := 3 + 3*keepCount
 	g.untilEvents(last)
@@ -146,10 +146,10 @@ func TestAReplayThatIsOvertakenByTheLimitIsToldOnce(t *testing.T) {
 	c, r := follow(t, h, "", "user.ann")
 	r.Close()
 	publish(t, h, "user.ann", 1, 3)
-	h.waitFloor(t) // else the feed, which lingers, might bring them live
+	h.waitWatermark(t) // else the feed, which lingers, might bring them live
 	g, _ := followGated(t, h, c.lastID(), "user.ann")
 	publish(t, h, "user.ann", 4, 500)
-	h.waitFloor(t) // else they might come live once history is read
+	h.waitWatermark(t) // else they might come live once history is read
 	close(g.let)
 	g.until("a reset", func() bool { return len(g.resets) > 0 })
 	g.until("the end of history", func() bool { return g.caught > 0 })
@@ -163,7 +163,7 @@ func TestAReplayThatIsOvertakenByTheLimitIsToldOnce(t *testing.T) {
 func TestAWildcardIsResetOnlyWhenOneOfItsSubjectsWasTrimmed(t *testing.T) {
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 50 })
 	c, r := follow(t, h, "", "topic.>")
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	r.Close()
 	for i := range 30 {
 		publish(t, h, fmt.Sprintf("topic.%d", i), 1, 49)
@@ -201,7 +201,7 @@ func TestALongHistoryOfAWildcardIsReadInReasonableTime(t *testing.T) {
 func TestASubjectAddedToAWildcardInTheMiddleOfItsReplayLosesNothing(t *testing.T) {
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.>")
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	r.Close()
 	publish(t, h, "topic.a", 1, 10)
 	publish(t, h, "topic.b", 1, 10)
@@ -238,7 +238,7 @@ func TestASubjectLetGoBesideAWildcardIsNotBroughtTwice(t *testing.T) {
 	publish(t, h, "topic.b", 2, 1)
 	close(g.let)
 	g.untilEvents(4)
-	h.waitFloor(t)
+	h.waitWatermark(t)
 	want(t, "events", g.seen(), []string{"topic.b 1", "topic.a 1", "topic.a 2", "topic.b 2"})
 }
 

@@ -54,12 +54,12 @@ func (s shares) give(owner string, f *feed) {
 	}
 }
 
-// spareLocked drops a wildcard that only lingers. It reports whether there was one.
-func (h *Hub) spareLocked() bool {
+// evictLocked drops a wildcard that only lingers. It reports whether there was one.
+func (h *Hub) evictLocked() bool {
 	for f := range h.patterns {
 		if f.users == 0 {
 			h.forgetLocked(f)
-			f.life.end() // of a wildcard there is nothing else to let go
+			f.lifetime.end() // of a wildcard there is nothing else to let go
 			return true
 		}
 	}

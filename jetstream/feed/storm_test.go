@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 // TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies runs clients
@@ -81,7 +82,7 @@ func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject stri
 // trouble loses delivery copies and cuts the live connection.
 func (h *Hub) trouble(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause(ctx, time.Duration(rand.IntN(50))*time.Millisecond)
+		api.Sleep(ctx, time.Duration(rand.IntN(50))*time.Millisecond)
 		feeds := h.all()
 		if rand.IntN(4) == 0 || len(feeds) == 0 {
 			h.live.Reconnect()
@@ -95,7 +96,7 @@ func (h *Hub) trouble(ctx context.Context) {
 		}
 		h.live.Unsubscribe(f.sub)
 		f.mu.Unlock()
-		pause(ctx, time.Duration(rand.IntN(10))*time.Millisecond)
+		api.Sleep(ctx, time.Duration(rand.IntN(10))*time.Millisecond)
 		f.mu.Lock()
 		if !f.dropped() {
 			f.sub = h.live.Subscribe(f.key)
@@ -123,7 +124,7 @@ func runClient(t *testing.T, ctx context.Context, at func() *Hub, subjects []str
 			started.Done()
 		}
 		if publishing.Load() {
-			pause(ctx, time.Duration(rand.IntN(300))*time.Millisecond)
+			api.Sleep(ctx, time.Duration(rand.IntN(300))*time.Millisecond)
 			if rand.IntN(3) == 0 {
 				r.Keepalive()
 			}
@@ -168,6 +169,6 @@ func waitAll(ctx context.Context, c *client, seen map[string]int, subjects []str
 		missing += last - seen[s]
 	}
 	for ctx.Err() == nil && len(c.seen()) < missing {
-		pause(ctx, 10*time.Millisecond)
+		api.Sleep(ctx, 10*time.Millisecond)
 	}
 }

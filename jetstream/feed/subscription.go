@@ -6,9 +6,9 @@ import (
 	"weft/jetstream/subject"
 )
 
-// A link is one subject of one connection. All but index, which is the feed's,
+// A subscription is one subject of one connection. All but index, which is the feed's,
 // is guarded by the reader's lock.
-type link struct {
+type subscription struct {
 	reader *Reader
 	feed   *feed
 	index  int
@@ -19,23 +19,23 @@ type link struct {
 	gone    bool     // unsubscribed
 	renewed *renewal // it begins anew; what is being read does not count
 	pos     uint64
-	start   uint64 // the feed's cursor when the link was attached
+	start   uint64 // the feed's cursor when the subscription was attached
 	target  uint64 // the newest message that history must be read up to
 	behind  bool   // history has to be read
 	first   *history
-	tally   tally // of a wildcard's history; used by whoever reads it
+	counts  counts // of a wildcard's history; used by whoever reads it
 	queue   backlog
-	before  *link // the wildcard that brought the subject until this link was made
-	// had is set for a wildcard: up to where an exact link that was let go has
+	before  *subscription // the wildcard that brought the subject until this subscription was made
+	// had is set for a wildcard: up to where an exact subscription that was let go has
 	// brought its subject, if that is beyond pos.
 	had map[string]uint64
 }
 
 // matches reports whether this is a wildcard that brings the subject.
-func (l *link) matches(s string) bool { return l.feed.wild && subject.Match(l.feed.subject, s) }
+func (l *subscription) matches(s string) bool { return l.feed.wild && subject.Match(l.feed.subject, s) }
 
-// giveBack leaves the subject of an exact link that is let go to a wildcard.
-func (l *link) giveBack(exact *link) {
+// handBack leaves the subject of an exact subscription that is let go to a wildcard.
+func (l *subscription) handBack(exact *subscription) {
 	if exact.feed.wild || !l.matches(exact.feed.subject) || exact.pos <= l.pos {
 		return
 	}
@@ -46,12 +46,12 @@ func (l *link) giveBack(exact *link) {
 	l.had[exact.feed.subject] = exact.pos
 }
 
-// settled reports whether everything up to the node's safe floor has been
+// settled reports whether everything up to the node's low watermark has been
 // handed to the connection.
-func (l *link) settled() bool { return l.live && !l.held }
+func (l *subscription) settled() bool { return l.live && !l.held }
 
 // endedLocked reports why nothing more may be handed over.
-func (l *link) endedLocked() error {
+func (l *subscription) endedLocked() error {
 	switch {
 	case l.reader.closed:
 		return errGone
@@ -62,7 +62,7 @@ func (l *link) endedLocked() error {
 }
 
 // take is handed every message of the feed, with the feed's lock held.
-func (l *link) take(m *Message) {
+func (l *subscription) take(m *Message) {
 	r := l.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +76,7 @@ func (l *link) take(m *Message) {
 }
 
 // hold says whether the feed is catching up.
-func (l *link) hold(on bool) {
+func (l *subscription) hold(on bool) {
 	r := l.reader
 	r.mu.Lock()
 	l.held = on
@@ -85,7 +85,7 @@ func (l *link) hold(on bool) {
 
 // lose tells a live connection that history is gone up to head. One that is not
 // live yet reads its history from the store and finds out there.
-func (l *link) lose(reason string, head uint64) {
+func (l *subscription) lose(reason string, head uint64) {
 	r := l.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,10 +97,10 @@ func (l *link) lose(reason string, head uint64) {
 		return
 	}
 	l.pos = max(l.pos, head)
-	r.resetLocked([]*link{l}, reason)
+	r.resetLocked([]*subscription{l}, reason)
 }
 
-// A renewal is why and where a link begins anew.
+// A renewal is why and where a subscription begins anew.
 type renewal struct {
 	reason string
 	base   uint64
@@ -110,13 +110,13 @@ type renewal struct {
 var recreation = &renewal{reason: ReasonRecreated}
 
 // restart puts a connection at the beginning of a new stream.
-func (l *link) restart() { l.renew(recreation, func() bool { return true }) }
+func (l *subscription) restart() { l.renew(recreation, func() bool { return true }) }
 
 // goBack puts a connection that has seen what the stream has not sent, up to a
 // sequence that may never come, back to where the stream was. One that has not got
 // so far only forgets what waits for it; one that was beyond before, by what it got
 // elsewhere, has seen nothing of it. told is whether it was.
-func (l *link) goBack(base, cursor uint64) (told bool) {
+func (l *subscription) goBack(base, cursor uint64) (told bool) {
 	return l.renew(&renewal{ReasonUnknown, base}, func() bool {
 		if l.pos > base {
 			return l.pos <= cursor
@@ -128,9 +128,9 @@ func (l *link) goBack(base, cursor uint64) (told bool) {
 	})
 }
 
-// renew makes a link begin anew if it must, and reports whether it did. One that is still joining learns of it
+// renew makes a subscription begin anew if it must, and reports whether it did. One that is still joining learns of it
 // when it becomes part of the connection.
-func (l *link) renew(n *renewal, must func() bool) bool {
+func (l *subscription) renew(n *renewal, must func() bool) bool {
 	r := l.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,22 +140,22 @@ func (l *link) renew(n *renewal, must func() bool) bool {
 	l.renewed, l.queue = n, backlog{}
 	if l.joined {
 		l.renewLocked()
-		r.resetLocked([]*link{l}, n.reason)
+		r.resetLocked([]*subscription{l}, n.reason)
 	}
 	return true
 }
 
 // renewLocked forgets all positions but the base.
-func (l *link) renewLocked() {
-	l.pos, l.start, l.target, l.first, l.tally, l.had = l.renewed.base, 0, 0, nil, tally{}, nil
+func (l *subscription) renewLocked() {
+	l.pos, l.start, l.target, l.first, l.counts, l.had = l.renewed.base, 0, 0, nil, counts{}, nil
 	if l.renewed == recreation {
-		l.reader.floor = 0
+		l.reader.low = 0
 	}
 }
 
-// drainLocked makes the link live with what waited for it. It reports false
+// drainLocked makes the subscription live with what waited for it. It reports false
 // when something was left out, which must be read first.
-func (l *link) drainLocked() bool {
+func (l *subscription) drainLocked() bool {
 	q := l.queue
 	l.queue = backlog{}
 	if q.lost {
@@ -166,6 +166,6 @@ func (l *link) drainLocked() bool {
 	for _, m := range q.messages {
 		l.reader.emitLocked(l, m)
 	}
-	l.live, l.behind, l.tally = true, false, tally{}
+	l.live, l.behind, l.counts = true, false, counts{}
 	return true
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 )
 
 const (
@@ -30,13 +31,13 @@ const (
 // ticks is what a node knows of how far it has read.
 type ticks struct {
 	made      time.Time     // the wall clock may jump; the time since then does not
-	floor     atomic.Uint64 // the last safe tick
+	low       atomic.Uint64 // the low watermark: the last safe tick
 	last      atomic.Uint64 // the newest tick read
 	high      atomic.Uint64 // the highest sequence read
 	when      atomic.Int64  // of the newest tick, nanoseconds since made; 0: none
 	epoch     atomic.Uint64 // counts what may have lost copies
 	news      atomic.Uint64 // the newest of all else that was read
-	rereading atomic.Bool
+	resyncing atomic.Bool
 
 	mu   sync.Mutex
 	sent [][]byte // payloads of ticks that have not come back, the oldest first
@@ -94,7 +95,7 @@ func (t *ticks) age() time.Duration {
 }
 
 // safe is the sequence up to which everything has been handed on.
-func (h *Hub) safe() uint64 { return h.ticks.floor.Load() }
+func (h *Hub) lowWatermark() uint64 { return h.ticks.low.Load() }
 
 // view is the state of the stream at one tick, to compare the next with.
 type view struct {
@@ -126,8 +127,8 @@ func (h *Hub) tick() {
 			w.look()
 		}
 		w.stall()
-		if h.safe() == 0 {
-			pause(h.ctx, startEvery)
+		if h.lowWatermark() == 0 {
+			api.Sleep(h.ctx, startEvery)
 			continue
 		}
 		select {
@@ -150,7 +151,7 @@ func (w *watch) send() {
 	}
 }
 
-// settle waits until the links are old enough for the leader's word to count.
+// settle waits until the links between nodes are old enough for the leader's word to count.
 func (w *watch) settle() {
 	settled := time.Since(w.node.Relinked()) > relinkSettle
 	if settled && w.settling {
@@ -160,14 +161,14 @@ func (w *watch) settle() {
 }
 
 // quiet reports whether the stream need not be asked: on a standalone node there is
-// no leader that could have changed, and when the floor is beyond all that was
+// no leader that could have changed, and when the low watermark is beyond all that was
 // handed on nobody waits for it to rise.
 func (w *watch) quiet() bool {
 	return w.known && !w.node.Clustered() && w.ticks.epoch.Load() == w.before.epoch &&
-		w.safe() > w.ticks.news.Load() && time.Since(w.asked) < quietEvery
+		w.lowWatermark() > w.ticks.news.Load() && time.Since(w.asked) < quietEvery
 }
 
-// look moves the floor up to the last tick that came back, unless something has
+// look moves the low watermark up to the last tick that came back, unless something has
 // changed since the last look by which copies may have been lost.
 func (w *watch) look() {
 	w.asked = time.Now()
@@ -177,27 +178,27 @@ func (w *watch) look() {
 		return
 	}
 	now := view{st.Leader, st.LeaderSince, epoch, st.ID}
-	rereading := w.ticks.rereading.Load()
+	resyncing := w.ticks.resyncing.Load()
 	switch {
 	case !w.known:
 		w.stream.Store(&st.ID)
 	case now.id != w.before.id:
 		w.recreated(st.ID)
-	case now != w.before && rereading:
+	case now != w.before && resyncing:
 		now = w.before // it is looked at again when the other is done
 	case now != w.before:
-		w.startReread(st)
-	case w.settling && w.safe() > 0: // it stays where the next re-read begins
-	case tick > w.safe() && tick <= st.Last && !rereading && w.ticks.epoch.Load() == epoch:
-		w.ticks.floor.Store(tick)
-		w.metrics.floor.Set(float64(tick))
+		w.startResync(st)
+	case w.settling && w.lowWatermark() > 0: // it stays where the next resync begins
+	case tick > w.lowWatermark() && tick <= st.Last && !resyncing && w.ticks.epoch.Load() == epoch:
+		w.ticks.low.Store(tick)
+		w.metrics.watermark.Set(float64(tick))
 	}
 	w.before, w.known = now, true
 }
 
 // stall notes that no tick comes back: what came meanwhile may be lost, too.
 func (w *watch) stall() {
-	if now := time.Now(); w.safe() > 0 && w.ticks.age() > stallAfter && now.Sub(w.stalled) > stallAfter {
+	if now := time.Now(); w.lowWatermark() > 0 && w.ticks.age() > stallAfter && now.Sub(w.stalled) > stallAfter {
 		w.stalled = now
 		w.ticks.disturb()
 	}
