@@ -10,21 +10,36 @@ import (
 	"testing"
 )
 
-// mayImport says which rooms the packages of a room may import beside their own and
-// the leaves.
-var mayImport = map[string][]string{
-	"weft/jetstream":      nil,
-	"weft/bridge":         {"weft/jetstream"},
-	"weft/edge":           {"weft/jetstream"},
-	"weft/config":         nil,
-	"weft/cmd/weft":       {"weft/jetstream", "weft/bridge", "weft/edge"},
-	"weft/cmd/playground": nil,
-	"weft/test":           nil,
+// A room is a folder with the packages below it. The packages of a room may import
+// the leaves, the rooms named in imports, and of their own room those that stand
+// before them in order.
+type roomRules struct {
+	imports []string
+	order   []string // all packages of the room, relative to it; "" is the room itself
 }
 
-// leaves import nothing of ours but each other, and every room may import them,
-// whichever they lie in.
-var leaves = []string{"weft/jetstream/ratelog", "weft/config", "weft/config/suggestion"}
+// rooms are all folders of the module that hold packages. Leaves are in no order:
+// they stand before all else.
+var rooms = map[string]roomRules{
+	"weft/jetstream": {nil, []string{"api", "rpc", "server", "protocol", "ingress", "store", "kv", "blacklist", "presence", "cluster", "", "feed"}},
+	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "ingest", "kafka"}},
+	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "access", "auth", "wire",
+		"session", "transport", "admin", ""}},
+	"weft/config":         {nil, nil},
+	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "heaptrim", ""}},
+	"weft/cmd/playground": {nil, []string{"child", ""}},
+	"weft/test": {nil, []string{"freeport", "client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
+		"load/baseline", "load", "natsclients", "bench", "deploy", ""}},
+}
+
+// leaves are values and pure functions: they import nothing of ours but leaves, and
+// every room may import them, whichever they lie in.
+var leaves = []string{
+	"weft/config", "weft/config/suggestion",
+	"weft/jetstream/event", "weft/jetstream/subject", "weft/jetstream/ratelog",
+	"weft/bridge/pointer", "weft/bridge/cloudevent",
+	"weft/edge/problem",
+}
 
 // aloneImports names the technologies that belong to some rooms only. The
 // playground and the tests stand outside and speak to the binary.
@@ -34,7 +49,7 @@ var aloneImports = map[string][]string{
 	"github.com/IBM/sarama":                {"weft/bridge"},
 	"github.com/gorilla/websocket":         {"weft/edge/frames", "weft/cmd/weft/client"},
 	"github.com/golang-jwt/jwt":            {"weft/edge"},
-	"github.com/goccy/go-yaml":             {"weft/config", "weft/cmd/weft/settings"},
+	"github.com/goccy/go-yaml":             {"weft/config"},
 	"github.com/spf13/cobra":               {"weft/cmd/weft"},
 	"github.com/twmb/franz-go":             {},
 }
@@ -74,8 +89,8 @@ func below(path string, folders ...string) bool {
 	})
 }
 
-func room(path string) string {
-	for r := range mayImport {
+func roomOf(path string, rooms map[string]roomRules) string {
+	for r := range rooms {
 		if below(path, r) {
 			return r
 		}
@@ -83,43 +98,238 @@ func room(path string) string {
 	return ""
 }
 
-func TestImportsRunOneWay(t *testing.T) {
-	seen := map[string]bool{}
-	for _, p := range packages(t) {
-		own := room(p.ImportPath)
-		if own == "" {
-			t.Errorf("%s is in no room", p.ImportPath)
-			continue
-		}
-		seen[own] = true
-		may := slices.Concat([]string{own}, mayImport[own], leaves)
-		if slices.Contains(leaves, p.ImportPath) {
-			may = leaves
-		}
+// checkImports says which packages import what they must not.
+func checkImports(all []goPackage, rooms map[string]roomRules, leaves []string) []complaint {
+	var found []complaint
+	for _, p := range all {
 		for _, i := range p.Imports {
-			if below(i, "weft") && !below(i, may...) {
-				t.Errorf("%s imports %s", p.ImportPath, i)
+			if below(i, "weft") && !slices.Contains(leaves, i) {
+				if why := forbidden(p.ImportPath, i, rooms, leaves); why != "" {
+					found = append(found, complaint{p.ImportPath, "imports " + i + ": " + why})
+				}
 			}
 		}
 	}
-	for r := range mayImport {
-		if !seen[r] {
-			t.Errorf("there is no package in %s", r)
-		}
-	}
+	return found
 }
 
-func TestATechnologyIsKnownInItsRoomAlone(t *testing.T) {
-	for _, p := range packages(t) {
+// forbidden says why a package may not import another one that is no leaf, "" when it
+// may.
+func forbidden(from, to string, rooms map[string]roomRules, leaves []string) string {
+	own := roomOf(from, rooms)
+	switch {
+	case slices.Contains(leaves, from):
+		return "a leaf imports only leaves"
+	case below(to, rooms[own].imports...):
+		return ""
+	case !below(to, own):
+		return "that is in another room"
+	}
+	order := rooms[own].order
+	if slices.Index(order, within(to, own)) >= slices.Index(order, within(from, own)) {
+		return "that stands behind it in their room"
+	}
+	return ""
+}
+
+// within is the path of a package in its room, "" of the room itself.
+func within(path, room string) string { return strings.TrimPrefix(strings.TrimPrefix(path, room), "/") }
+
+// checkPlaces says which packages have no place in the tables.
+func checkPlaces(all []goPackage, rooms map[string]roomRules, leaves []string) []complaint {
+	var found []complaint
+	for _, p := range all {
+		own := roomOf(p.ImportPath, rooms)
+		isLeaf, inOrder := slices.Contains(leaves, p.ImportPath), slices.Contains(rooms[own].order, within(p.ImportPath, own))
+		switch {
+		case own == "":
+			found = append(found, complaint{p.ImportPath, "is in no room"})
+		case !isLeaf && !inOrder:
+			found = append(found, complaint{p.ImportPath, "is neither a leaf nor in the order of its room"})
+		case isLeaf && inOrder:
+			found = append(found, complaint{p.ImportPath, "is a leaf and in the order of its room"})
+		}
+	}
+	return found
+}
+
+// checkEmpty says which places of the tables no package has.
+func checkEmpty(all []goPackage, rooms map[string]roomRules, leaves []string) []complaint {
+	places := slices.Clone(leaves)
+	for room, rules := range rooms {
+		for _, name := range rules.order {
+			places = append(places, strings.TrimSuffix(room+"/"+name, "/"))
+		}
+	}
+	slices.Sort(places)
+	var found []complaint
+	for _, place := range places {
+		if !slices.ContainsFunc(all, func(p goPackage) bool { return p.ImportPath == place }) {
+			found = append(found, complaint{place, "has a place and is no package"})
+		}
+	}
+	return found
+}
+
+// checkCircles says which rooms import each other, leaves apart, be it through
+// others.
+func checkCircles(all []goPackage, rooms map[string]roomRules, leaves []string) []complaint {
+	next := map[string][]string{}
+	for _, p := range all {
+		from := roomOf(p.ImportPath, rooms)
+		for _, i := range p.Imports {
+			to := roomOf(i, rooms)
+			if to != "" && to != from && !slices.Contains(leaves, i) && !slices.Contains(leaves, p.ImportPath) && !slices.Contains(next[from], to) {
+				next[from] = append(next[from], to)
+			}
+		}
+	}
+	for room, rules := range rooms { // what may be counts, too
+		next[room] = append(next[room], rules.imports...)
+	}
+	var found []complaint
+	for room := range rooms {
+		if path := pathBack(room, room, next, nil); path != nil {
+			found = append(found, complaint{room, "is in a circle: " + strings.Join(path, ", ")})
+		}
+	}
+	slices.SortFunc(found, func(a, b complaint) int { return strings.Compare(a.about, b.about) })
+	return found
+}
+
+// pathBack is a way from one room on to another one, nil when there is none.
+func pathBack(from, to string, next map[string][]string, seen []string) []string {
+	for _, n := range next[from] {
+		if n == to {
+			return append(seen, to)
+		}
+		if slices.Contains(seen, n) {
+			continue
+		}
+		if path := pathBack(n, to, next, append(slices.Clip(seen), n)); path != nil {
+			return path
+		}
+	}
+	return nil
+}
+
+// checkTechnologies says which packages import what belongs to other rooms.
+func checkTechnologies(all []goPackage, alone map[string][]string, outside []string) []complaint {
+	var found []complaint
+	for _, p := range all {
 		if below(p.ImportPath, outside...) {
 			continue
 		}
 		for _, i := range p.Imports {
-			for technology, rooms := range aloneImports {
+			for technology, rooms := range alone {
 				if below(i, technology) && !below(p.ImportPath, rooms...) {
-					t.Errorf("%s imports %s", p.ImportPath, i)
+					found = append(found, complaint{p.ImportPath, "imports " + i})
 				}
 			}
 		}
+	}
+	return found
+}
+
+func complain(t *testing.T, found []complaint) {
+	t.Helper()
+	for _, c := range without(found, notYet) {
+		t.Error(c)
+	}
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	all := packages(t)
+	complain(t, checkImports(all, rooms, leaves))
+	complain(t, checkCircles(all, rooms, leaves))
+	complain(t, checkPlaces(all, rooms, leaves))
+	for _, c := range checkEmpty(all, rooms, leaves) {
+		t.Log(c)
+	}
+}
+
+func TestATechnologyIsKnownInItsRoomAlone(t *testing.T) {
+	complain(t, checkTechnologies(packages(t), aloneImports, outside))
+}
+
+// A house of two rooms and a leaf, for what follows.
+var (
+	smallRooms = map[string]roomRules{
+		"weft/low":  {nil, []string{"base", "mid", ""}},
+		"weft/high": {[]string{"weft/low"}, []string{""}},
+	}
+	smallLeaves = []string{"weft/high/leaf", "weft/low/grain"}
+)
+
+func smallHouse(imports map[string][]string) []goPackage {
+	var all []goPackage
+	for _, path := range []string{"weft/low/base", "weft/low/mid", "weft/low", "weft/high", "weft/high/leaf", "weft/low/grain"} {
+		all = append(all, goPackage{path, append([]string{"fmt"}, imports[path]...)})
+	}
+	return all
+}
+
+func TestHouseComplainsAboutImports(t *testing.T) {
+	for name, tc := range map[string]struct {
+		imports map[string][]string
+		want    string // "" for no complaint
+	}{
+		"down, a leaf and in order": {map[string][]string{
+			"weft/high": {"weft/low", "weft/low/mid"}, "weft/low": {"weft/low/mid", "weft/low/base"},
+			"weft/low/base": {"weft/high/leaf"}, "weft/high/leaf": {"weft/low/grain"},
+		}, ""},
+		"up":               {map[string][]string{"weft/low": {"weft/high"}}, "weft/low imports weft/high: that is in another room"},
+		"against order":    {map[string][]string{"weft/low/base": {"weft/low/mid"}}, "weft/low/base imports weft/low/mid: that stands behind it in their room"},
+		"the room itself":  {map[string][]string{"weft/low/mid": {"weft/low"}}, "weft/low/mid imports weft/low: that stands behind it in their room"},
+		"a leaf that does": {map[string][]string{"weft/high/leaf": {"weft/low"}}, "weft/high/leaf imports weft/low: a leaf imports only leaves"},
+		"a leaf, its room": {map[string][]string{"weft/low/grain": {"weft/low/base"}}, "weft/low/grain imports weft/low/base: a leaf imports only leaves"},
+	} {
+		expect(t, name, checkImports(smallHouse(tc.imports), smallRooms, smallLeaves), tc.want)
+	}
+}
+
+func TestHouseComplainsAboutCircles(t *testing.T) {
+	there := map[string][]string{"weft/high": {"weft/low"}, "weft/low": {"weft/high/leaf"}}
+	expect(t, "none", checkCircles(smallHouse(there), smallRooms, smallLeaves), "")
+	there["weft/low/base"] = []string{"weft/high"}
+	expect(t, "in imports", checkCircles(smallHouse(there), smallRooms, smallLeaves),
+		"weft/high is in a circle: weft/low, weft/high", "weft/low is in a circle: weft/high, weft/low")
+	round := map[string]roomRules{"weft/a": {[]string{"weft/b"}, nil}, "weft/b": {[]string{"weft/c"}, nil}, "weft/c": {[]string{"weft/a"}, nil}, "weft/d": {[]string{"weft/a"}, nil}}
+	expect(t, "in the table", checkCircles(nil, round, nil), "weft/a is in a circle: weft/b, weft/c, weft/a",
+		"weft/b is in a circle: weft/c, weft/a, weft/b", "weft/c is in a circle: weft/a, weft/b, weft/c")
+}
+
+func TestHouseComplainsAboutPlaces(t *testing.T) {
+	all := smallHouse(nil)
+	expect(t, "all in place", checkPlaces(all, smallRooms, smallLeaves), "")
+	expect(t, "no room", checkPlaces(append(all, goPackage{ImportPath: "weft/attic"}), smallRooms, smallLeaves), "weft/attic is in no room")
+	expect(t, "no order", checkPlaces(append(all, goPackage{ImportPath: "weft/low/new"}), smallRooms, smallLeaves),
+		"weft/low/new is neither a leaf nor in the order of its room")
+	expect(t, "two places", checkPlaces(all, smallRooms, append([]string{"weft/low/mid"}, smallLeaves...)),
+		"weft/low/mid is a leaf and in the order of its room")
+	expect(t, "all there", checkEmpty(all, smallRooms, smallLeaves), "")
+	expect(t, "no package", checkEmpty(all[1:], smallRooms, smallLeaves), "weft/low/base has a place and is no package")
+}
+
+func TestHouseComplainsAboutTechnologies(t *testing.T) {
+	alone := map[string][]string{"x.org/sql": {"weft/low"}, "x.org/gone": {}}
+	expect(t, "at home", checkTechnologies(smallHouse(map[string][]string{"weft/low/mid": {"x.org/sql/driver"}}), alone, nil), "")
+	expect(t, "outside", checkTechnologies(smallHouse(map[string][]string{"weft/high": {"x.org/sql"}}), alone, []string{"weft/high"}), "")
+	expect(t, "abroad", checkTechnologies(smallHouse(map[string][]string{"weft/high": {"x.org/sql"}}), alone, nil), "weft/high imports x.org/sql")
+	expect(t, "nowhere", checkTechnologies(smallHouse(map[string][]string{"weft/low": {"x.org/gone"}}), alone, nil), "weft/low imports x.org/gone")
+}
+
+// expect fails unless these are the complaints; "" is none.
+func expect(t *testing.T, name string, found []complaint, want ...string) {
+	t.Helper()
+	var got []string
+	for _, c := range found {
+		got = append(got, c.String())
+	}
+	if slices.Equal(want, []string{""}) {
+		want = nil
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got %q, want %q", name, got, want)
 	}
 }
