@@ -105,7 +105,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		return nil, err
 	}
 	if netpoll.Supported && cfg.Tuning.OwnHTTP {
-		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger})
+		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger, RawCalls: true})
 	}
 	e.list = e.transports()
 	e.takes = declare(deps.Verifier.ModeNone(), cfg.Public.TokenInQuery)

@@ -106,7 +106,7 @@ func (p *parked) Wrote(n int) {
 }
 
 // Receive implements netpoll.Client. Who follows over SSE has nothing to say.
-func (p *parked) Receive(b []byte) netpoll.Verdict {
+func (p *parked) Receive(b []byte) netpoll.Action {
 	if p.chatter += len(b); p.chatter > maxChatter {
 		return netpoll.Drop
 	}

@@ -38,7 +38,7 @@ func (t *webSocket) park(w http.ResponseWriter, v *visit) {
 }
 
 // Receive implements netpoll.Client.
-func (p *parkedSocket) Receive(b []byte) netpoll.Verdict {
+func (p *parkedSocket) Receive(b []byte) netpoll.Action {
 	if p.s.Ended() {
 		return netpoll.Go // nothing counts any more but that the client closes
 	}

@@ -28,7 +28,7 @@ type conn struct {
 
 // next makes the connection wait for its next request.
 func (c *conn) next() {
-	c.poll.Become(&conn{listener: c.listener, poll: c.poll, peer: c.peer, guest: c.guest, closed: c.closed},
+	c.poll.SetClient(&conn{listener: c.listener, poll: c.poll, peer: c.peer, guest: c.guest, closed: c.closed},
 		c.listener.cfg.Limits.idle(c.guest))
 }
 
@@ -46,13 +46,13 @@ func (l *Listener) begins(b []byte) bool {
 }
 
 // Receive implements netpoll.Client.
-func (c *conn) Receive(b []byte) netpoll.Verdict {
+func (c *conn) Receive(b []byte) netpoll.Action {
 	if c.asked {
 		return c.ReadBuffer.Receive(b)
 	}
 	seen := len(c.got)
 	if seen == 0 {
-		c.poll.Patience(c.listener.cfg.Limits.Header)
+		c.poll.SetTimeout(c.listener.cfg.Limits.Header)
 	}
 	all := b // which is the poller's
 	if seen > 0 {
@@ -70,7 +70,7 @@ func (c *conn) Receive(b []byte) netpoll.Verdict {
 		return netpoll.Go
 	}
 	c.asked, c.read = true, time.Now()
-	c.poll.Patience(0)
+	c.poll.SetTimeout(0)
 	head := string(all[:end])
 	c.got = bytes.Clone(all[end:])
 	c.listener.workers.run(func() { c.serve(head) })

@@ -98,7 +98,7 @@ func (e *echo) Take() ([][]byte, bool) {
 	return say, bytes.HasSuffix(bytes.Join(say, nil), []byte("."))
 }
 
-func (e *echo) Receive(b []byte) netpoll.Verdict {
+func (e *echo) Receive(b []byte) netpoll.Action {
 	e.say = append(e.say, bytes.Clone(b))
 	c := <-e.conn
 	e.conn <- c

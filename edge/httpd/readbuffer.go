@@ -10,7 +10,7 @@ const maxAhead = 64 << 10
 type ReadBuffer struct{ got []byte }
 
 // Receive implements netpoll.Client.
-func (b *ReadBuffer) Receive(received []byte) netpoll.Verdict {
+func (b *ReadBuffer) Receive(received []byte) netpoll.Action {
 	b.got = append(b.got, received...)
 	if len(b.got) > maxAhead {
 		return netpoll.Pause

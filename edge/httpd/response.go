@@ -83,7 +83,7 @@ func (w *Response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // become gives the connection to another client of the poller, for good.
 func (w *Response) become(client netpoll.Client) *netpoll.Conn {
 	w.taken = true
-	w.conn.poll.Become(client, 0)
+	w.conn.poll.SetClient(client, 0)
 	return w.conn.poll
 }
 
@@ -92,7 +92,7 @@ func (w *Response) become(client netpoll.Client) *netpoll.Conn {
 // called later. The client embeds Waiting as a rule.
 func (w *Response) Defer(client netpoll.Client) {
 	w.deferred = true
-	w.conn.poll.Become(client, 0)
+	w.conn.poll.SetClient(client, 0)
 }
 
 // Finish has answer called on a goroutine, to write the response of a request that was

@@ -15,7 +15,7 @@ const acceptPause = 50 * time.Millisecond
 
 // Accept takes over all connections that come in until done is closed, and returns
 // nil then; l stays open. arrive is called for each with its peer's address and returns its
-// client, with which the poller has the given patience, or nil to have the connection
+// client, which has a timeout as by SetTimeout, or nil to have the connection
 // closed; it must not block.
 // Options of a connection are those of the listening socket, from which it
 // inherits them.
@@ -68,13 +68,13 @@ func (p *Poller) accept(raw syscall.RawConn, arrive func(c *Conn, peer netip.Add
 			continue
 		}
 		c := p.conn(fd)
-		var patience time.Duration
-		if c.client, patience = arrive(c, address(peer)); c.client == nil {
+		var timeout time.Duration
+		if c.client, timeout = arrive(c, address(peer)); c.client == nil {
 			_ = syscall.Close(fd)
 			continue
 		}
-		c.limit = time.Now().Add(patience).UnixNano()
-		if err := p.hold(c); err != nil {
+		c.limit = time.Now().Add(timeout).UnixNano()
+		if err := p.register(c); err != nil {
 			return err
 		}
 		p.watch(c)

@@ -17,15 +17,15 @@ const (
 	resumed                    // the client wants to receive again
 	hurried                    // a deadline was set
 	left                       // the peer sends nothing more
-	turned                     // the connection changes hands
+	handed                     // it has a new client, or is released
 	failed                     // it could not be watched
 	ended                      // the poller ends
 	queued                     // it is in the worker's queue
 	bulky                      // it is in the worker's queue of large fan-outs
 )
 
-// A Conn is a connection that a Poller holds. Wake, Resume, Hurry, Become and
-// Release may be called concurrently and never block; Patience is for its Client
+// A Conn is a connection that a Poller holds. Wake, Resume, Hurry, SetClient and
+// Release may be called concurrently and never block; SetTimeout is for its Client
 // when it is being called, the rest for its worker.
 type Conn struct {
 	client     Client
@@ -38,19 +38,19 @@ type Conn struct {
 	closing    bool         // the last frame was written; the peer may read it
 	gone       bool         // these three fill a gap: there are many connections
 	deadline   atomic.Int64 // wall clock in nanoseconds; 0: none
-	turn       atomic.Pointer[turn]
+	handover   atomic.Pointer[handover]
 
-	rest    [][]byte // taken and not yet written
-	taken   int      // bytes of what was taken
-	early   []byte   // received before the take-over
-	last    bool     // the connection ends after rest
-	paused  bool     // the client does not want to receive
-	unread  bool     // there is something to receive
-	left    bool     // the peer sends nothing more after what is unread
-	blocked bool     // the kernel takes no more at the moment
-	watched bool     // in the worker's list of those with a time limit
-	limit   int64    // when it is given up; 0: never
-	wrote   int      // bytes since limit was set
+	rest      [][]byte // taken and not yet written
+	taken     int      // bytes of what was taken
+	early     []byte   // received before the take-over
+	last      bool     // the connection ends after rest
+	paused    bool     // the client does not want to receive
+	unread    bool     // there is something to receive
+	left      bool     // the peer sends nothing more after what is unread
+	blocked   bool     // the kernel takes no more at the moment
+	inLimited bool     // in the worker's list of those with a time limit
+	limit     int64    // when it is given up; 0: never
+	wrote     int      // bytes since limit was set
 }
 
 // Wake tells that the client has something to write. With bulk it may wait
@@ -97,8 +97,8 @@ func (c *Conn) enqueue(what, queue flags) {
 // work does what there is to do.
 func (c *Conn) work() {
 	why := c.why.Swap(0)
-	if why&turned != 0 {
-		c.change()
+	if why&handed != 0 {
+		c.handOver()
 	}
 	if c.gone {
 		return
@@ -134,7 +134,7 @@ func (c *Conn) work() {
 		c.write()
 	}
 	if !c.gone && why&hurried != 0 {
-		c.watch()
+		c.limited()
 	}
 }
 
@@ -148,9 +148,9 @@ func (c *Conn) read() {
 			return
 		}
 	}
-	for turns := 0; ; turns++ {
+	for rounds := 0; ; rounds++ {
 		buf := c.worker.buffer
-		n, err := receive(c.fd, buf)
+		n, err := receive(c.fd, buf, c.worker.raw)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -171,7 +171,7 @@ func (c *Conn) read() {
 			c.unread = false
 			return
 		}
-		if turns == 8 { // let others have their turn
+		if rounds == 8 { // let others have their turn
 			c.call(readable)
 			return
 		}
@@ -200,7 +200,7 @@ func (c *Conn) write() {
 				c.taken = 0
 			}
 			if c.last {
-				c.farewell()
+				c.shutdown()
 				return
 			}
 			c.rest, c.last = c.client.Take()
@@ -208,7 +208,7 @@ func (c *Conn) write() {
 				c.taken += len(f)
 			}
 			if len(c.rest) == 0 && !c.last {
-				c.calm()
+				c.idle()
 				return
 			}
 			continue
@@ -217,7 +217,7 @@ func (c *Conn) write() {
 			c.call(pending)
 			return
 		}
-		n, err := send(c.fd, c.piece())
+		n, err := send(c.fd, c.piece(), c.worker.raw)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
@@ -231,7 +231,7 @@ func (c *Conn) write() {
 		default:
 			budget -= n
 			c.wrote += n
-			c.drop(n)
+			c.written(n)
 		}
 	}
 }
@@ -264,8 +264,8 @@ func (c *Conn) piece() []byte {
 	return joined
 }
 
-// drop takes n written bytes off what is left.
-func (c *Conn) drop(n int) {
+// written takes n written bytes off what is left.
+func (c *Conn) written(n int) {
 	for n > 0 {
 		if n < len(c.rest[0]) {
 			c.rest[0] = c.rest[0][n:]
@@ -286,18 +286,18 @@ func (c *Conn) stall() {
 		c.wrote = 0
 		c.limit = time.Now().Add(c.worker.poller.cfg.Timeout).UnixNano()
 	}
-	c.watch()
+	c.limited()
 }
 
-// calm is called when there is nothing to write.
-func (c *Conn) calm() {
+// idle is called when there is nothing to write.
+func (c *Conn) idle() {
 	c.rest, c.limit = nil, 0
 }
 
-// farewell is called when the last frame was written. The peer closes when it
+// shutdown is called when the last frame was written. The peer closes when it
 // has read it; closing at once could make the kernel throw it away (RFC 1122,
 // section 4.2.2.13).
-func (c *Conn) farewell() {
+func (c *Conn) shutdown() {
 	c.closing, c.paused, c.rest = true, false, nil
 	c.tell(ErrDone)
 	if err := syscall.Shutdown(int(c.fd), syscall.SHUT_WR); err != nil {
@@ -306,22 +306,23 @@ func (c *Conn) farewell() {
 	}
 	c.limit = time.Now().Add(c.worker.poller.cfg.Linger).UnixNano()
 	c.wrote = Piece
-	c.watch()
+	c.limited()
 	if c.unread {
 		c.call(readable)
 	}
 }
 
-func (c *Conn) watch() {
-	if !c.watched {
-		c.watched = true
+// limited makes the worker look whether a time limit is over.
+func (c *Conn) limited() {
+	if !c.inLimited {
+		c.inLimited = true
 		c.worker.limited = append(c.worker.limited, c)
 	}
 }
 
-// look is called now and then for a connection with a time limit. It reports
+// expire is called now and then for a connection with a time limit. It reports
 // whether it still has one.
-func (c *Conn) look(now int64) bool {
+func (c *Conn) expire(now int64) bool {
 	if c.gone {
 		return false
 	}
@@ -347,18 +348,18 @@ func (c *Conn) look(now int64) bool {
 // finish closes the connection.
 func (c *Conn) finish(err error) {
 	c.gone = true
-	c.worker.poller.forget(c)
+	c.worker.poller.unregister(c)
 	_ = syscall.Close(int(c.fd))
 	c.rest, c.early = nil, nil
 	c.tell(err)
-	c.forgotten()
+	c.tellClosed()
 }
 
 // OnClose has f called when the connection is closed, unless it was released before.
 // It is for whoever is told of a new connection, at once.
 func (c *Conn) OnClose(f func()) { c.closed = f }
 
-func (c *Conn) forgotten() {
+func (c *Conn) tellClosed() {
 	if c.closed != nil {
 		c.closed()
 		c.closed = nil

@@ -21,7 +21,7 @@ func (l leaver) Rest() []byte {
 
 // listen makes a poller take connections until the test ends, each with the
 // client that is next in the channel.
-func listen(t *testing.T, p *Poller, patience time.Duration, clients <-chan Client) (dial func() *net.TCPConn, conns <-chan *Conn) {
+func listen(t *testing.T, p *Poller, timeout time.Duration, clients <-chan Client) (dial func() *net.TCPConn, conns <-chan *Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,7 +34,7 @@ func listen(t *testing.T, p *Poller, patience time.Duration, clients <-chan Clie
 				t.Errorf("the peer's address is %v", peer)
 			}
 			arrived <- c
-			return <-clients, patience
+			return <-clients, timeout
 		})
 	}()
 	t.Cleanup(func() {
@@ -67,7 +67,7 @@ func TestAConnectionThatCameInChangesHands(t *testing.T) {
 	first.awaitReceived(t, 6)
 	c := <-conns
 	second.say(false, []byte("welcome"))
-	c.Become(second, 0)
+	c.SetClient(second, 0)
 	c.Wake(false)
 	if got := second.awaitReceived(t, 6); got != "hello " {
 		t.Errorf("the next client received %q", got)
@@ -116,7 +116,7 @@ func TestAConnectionThatIsReleasedGoesOnWithoutThePoller(t *testing.T) {
 		t.Fatalf("released with %q, %v", r.rest, r.err)
 	}
 	defer r.conn.Close()
-	time.Sleep(500 * time.Millisecond) // its patience is over, and nobody else's concern
+	time.Sleep(500 * time.Millisecond) // its timeout is over, and nobody else's concern
 	if _, err := peer.Write([]byte("thing")); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestAConnectionThatSaysNothingIsGivenUp(t *testing.T) {
 	}
 	select {
 	case err := <-waiting.closed:
-		t.Errorf("who was granted patience was closed with %v", err)
+		t.Errorf("who was granted more time was closed with %v", err)
 	case <-time.After(500 * time.Millisecond):
 	}
 }
@@ -156,8 +156,8 @@ type patient struct {
 	conn chan *Conn
 }
 
-func (p *patient) Receive(b []byte) Verdict {
-	(<-p.conn).Patience(0)
+func (p *patient) Receive(b []byte) Action {
+	(<-p.conn).SetTimeout(0)
 	return p.side.Receive(b)
 }
 
@@ -172,7 +172,7 @@ func TestAConnectionThatIsClosedChangesHandsNoMore(t *testing.T) {
 		t.Fatalf("closed with %v, want EOF", err)
 	}
 	c := <-conns
-	c.Become(next, 0)
+	c.SetClient(next, 0)
 	if err := next.awaitClosed(t); !errors.Is(err, io.EOF) {
 		t.Errorf("the next client was told %v, want EOF", err)
 	}
@@ -194,10 +194,10 @@ func TestOnlyTheLastOfManyTakersCounts(t *testing.T) {
 	peer := dial()
 	c := <-conns
 	for range 20_000 {
-		c.Become(newSide(), 0)
-		c.Become(newSide(), 0)
+		c.SetClient(newSide(), 0)
+		c.SetClient(newSide(), 0)
 	}
-	c.Become(last, 0)
+	c.SetClient(last, 0)
 	if _, err := peer.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestTheEndOfAConnectionIsToldOnceItIsClosed(t *testing.T) {
 	}
 	peer := dial()
 	next := newSide()
-	(<-arrived).Become(next, 0)
+	(<-arrived).SetClient(next, 0)
 	peer.Close()
 	wait()
 
@@ -273,7 +273,7 @@ func TestTheEndOfAConnectionIsToldOnceItIsClosed(t *testing.T) {
 		t.Error("a released connection is told to be closed")
 	default:
 	}
-	c, err := p.Take(conn, nil, newSide(), func() { closed <- struct{}{} })
+	c, err := p.Attach(conn, nil, newSide(), func() { closed <- struct{}{} })
 	if err != nil {
 		t.Fatal(err)
 	}

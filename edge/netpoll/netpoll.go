@@ -12,6 +12,23 @@
 // workers but one at a time: one core is left to what else there is to do, such as
 // the next event.
 //
+// # The trick
+//
+// net would keep for each connection a descriptor of the runtime's, a goroutine with
+// its stack and buffers, and wake that goroutine for each write. Here the descriptor
+// is taken out of the runtime, registered edge-triggered in an epoll set of the poller's
+// own, and only that set's descriptor waits in the runtime's poller. With Config.RawCalls
+// the calls that never wait are not announced to the scheduler either. tuning.own_http
+// false does without all of it: net/http then keeps a goroutine for each connection.
+//
+// # Locks
+//
+// A Conn belongs to one worker for life, and what is written in it without an atomic is
+// that worker's. Poller.mu guards the table of connections, worker.mu the queues of
+// connections that are to be looked at. Neither is held while the other is taken, nor
+// while a Client is called; so a Client may take its own locks, and Wake, Resume, Hurry,
+// SetClient and Release, which take worker.mu, may be called with any lock held.
+//
 // It exists on Linux. Elsewhere Supported is false and New's Poller takes
 // nothing; the caller then keeps a goroutine per connection.
 package netpoll
@@ -22,9 +39,9 @@ import (
 )
 
 var (
-	// ErrNotTCP is returned by Take for what is no plain TCP connection.
+	// ErrNotTCP is returned by Attach for what is no plain TCP connection.
 	ErrNotTCP = errors.New("not a plain TCP connection")
-	// ErrClosed is given to clients when the Poller ends, and returned by Take
+	// ErrClosed is given to clients when the Poller ends, and returned by Attach
 	// after that.
 	ErrClosed = errors.New("the poller is closed")
 	// ErrSlow is given to clients whose peer took too little for too long.
@@ -42,7 +59,7 @@ type Client interface {
 	// Wrote tells that all that was taken is in the kernel's hands: n bytes.
 	Wrote(n int)
 	// Receive is given what the peer sent; b is the poller's again afterwards.
-	Receive(b []byte) Verdict
+	Receive(b []byte) Action
 	// Closed is told once, last: ErrDone when all is written (the connection may
 	// linger for the peer to read it), another sentinel of this package, io.EOF
 	// when the peer closed, or the system's error.
@@ -56,12 +73,12 @@ type Leaver interface {
 	Rest() []byte
 }
 
-// A Verdict says how to go on after something was received.
-type Verdict int
+// An Action says how to go on after something was received.
+type Action int
 
 const (
 	// Go reads on.
-	Go Verdict = iota
+	Go Action = iota
 	// Pause reads no more until Conn.Resume.
 	Pause
 	// Drop closes the connection.
@@ -75,6 +92,9 @@ type Config struct {
 	// Timeout is how long a peer may take less than Piece bytes while there is
 	// something to write.
 	Timeout time.Duration
+	// RawCalls makes the system calls that never wait without telling the runtime's
+	// scheduler of them, which costs less. False: with telling it.
+	RawCalls bool
 	// Linger is how long a connection may stay open after its last frame, for
 	// the peer to read it and close.
 	Linger time.Duration

@@ -27,7 +27,7 @@ type Poller struct {
 	cfg     Config
 	workers []*worker
 	next    atomic.Uint32
-	turns   chan struct{} // filled by the workers that serve large fan-outs: all but one may
+	bulk    chan struct{} // semaphore of the workers that serve large fan-outs: all but one may
 
 	epoll   *os.File // waits in the runtime's own poller, not in a thread
 	raw     syscall.RawConn
@@ -44,7 +44,7 @@ func New(cfg Config) *Poller {
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Poller{cfg: cfg, over: make(chan struct{}), turns: make(chan struct{}, max(1, cfg.Workers-1))}
+	p := &Poller{cfg: cfg, over: make(chan struct{}), bulk: make(chan struct{}, max(1, cfg.Workers-1))}
 	for range cfg.Workers {
 		p.workers = append(p.workers, newWorker(p))
 	}
@@ -101,7 +101,7 @@ func (p *Poller) wait() error {
 	// not be asked whether that was all.
 	err := p.raw.Read(func(fd uintptr) bool {
 		for {
-			n, err := news(int(fd), events)
+			n, err := ask(int(fd), events, p.cfg.RawCalls)
 			switch {
 			case err == syscall.EINTR:
 				continue
@@ -150,11 +150,11 @@ func (p *Poller) find(fd, generation int32) *Conn {
 	return nil
 }
 
-// Take takes a connection over, whatever happens: when it fails, conn is still
+// Attach takes a connection over: when it fails, conn is still
 // the caller's; else conn must not be used any more. early is what was read from
 // it already and is received first. closed is called when the connection is closed,
 // unless it was released before.
-func (p *Poller) Take(conn net.Conn, early []byte, client Client, closed func()) (*Conn, error) {
+func (p *Poller) Attach(conn net.Conn, early []byte, client Client, closed func()) (*Conn, error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return nil, ErrNotTCP
@@ -165,7 +165,7 @@ func (p *Poller) Take(conn net.Conn, early []byte, client Client, closed func())
 	}
 	c := p.conn(fd)
 	c.client, c.early, c.closed = client, early, closed
-	if err := p.hold(c); err != nil {
+	if err := p.register(c); err != nil {
 		return nil, err
 	}
 	// From now on there are two descriptors of one connection; the first one
@@ -184,8 +184,8 @@ func (p *Poller) conn(fd int) *Conn {
 	return &Conn{fd: int32(fd), generation: int32(generation), worker: p.workers[int(generation)%len(p.workers)]}
 }
 
-// hold enters a connection. When that fails it is closed.
-func (p *Poller) hold(c *Conn) error {
+// register enters a connection. When that fails it is closed.
+func (p *Poller) register(c *Conn) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.epoll == nil {
@@ -236,8 +236,8 @@ func duplicate(conn *net.TCPConn) (int, error) {
 	return fd, nil
 }
 
-// forget is called by the worker that closes c, before it does.
-func (p *Poller) forget(c *Conn) {
+// unregister is called by the worker that closes c, before it does.
+func (p *Poller) unregister(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conns[c.fd] == c {

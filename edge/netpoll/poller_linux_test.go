@@ -21,7 +21,7 @@ type side struct {
 	out      [][]byte
 	last     bool
 	written  int
-	verdict  Verdict
+	action   Action
 	received bytes.Buffer
 	arrived  chan struct{}
 	closed   chan error
@@ -49,7 +49,7 @@ func (s *side) Wrote(n int) {
 	s.written += n
 }
 
-func (s *side) Receive(b []byte) Verdict {
+func (s *side) Receive(b []byte) Action {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received.Write(b)
@@ -57,7 +57,7 @@ func (s *side) Receive(b []byte) Verdict {
 	case s.arrived <- struct{}{}:
 	default:
 	}
-	return s.verdict
+	return s.action
 }
 
 func (s *side) Closed(err error) { s.closed <- err }
@@ -143,20 +143,31 @@ func pair(t *testing.T) (ours, theirs *net.TCPConn) {
 	return near.(*net.TCPConn), far.(*net.TCPConn)
 }
 
-func take(t *testing.T, p *Poller, early []byte) (*Conn, *side, *net.TCPConn) {
+func attach(t *testing.T, p *Poller, early []byte) (*Conn, *side, *net.TCPConn) {
 	t.Helper()
 	ours, theirs := pair(t)
 	s := newSide()
-	c, err := p.Take(ours, early, s, nil)
+	c, err := p.Attach(ours, early, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c, s, theirs
 }
 
+// eachCall runs a test with raw system calls and with those of package syscall.
+func eachCall(t *testing.T, run func(t *testing.T, cfg Config)) {
+	for _, raw := range []bool{true, false} {
+		t.Run(fmt.Sprintf("RawCalls=%v", raw), func(t *testing.T) { run(t, Config{RawCalls: raw}) })
+	}
+}
+
 func TestFramesArriveInOrderAndTheLastEndsTheConnection(t *testing.T) {
-	p := start(t, Config{})
-	c, s, peer := take(t, p, nil)
+	eachCall(t, framesArriveInOrder)
+}
+
+func framesArriveInOrder(t *testing.T, cfg Config) {
+	p := start(t, cfg)
+	c, s, peer := attach(t, p, nil)
 	var want bytes.Buffer
 	for i := range 2000 {
 		frame := bytes.Repeat([]byte{byte('a' + i%26)}, 1+i%300)
@@ -180,9 +191,11 @@ func TestFramesArriveInOrderAndTheLastEndsTheConnection(t *testing.T) {
 	}
 }
 
-func TestWhatThePeerSendsIsReceivedAfterWhatCameEarly(t *testing.T) {
-	p := start(t, Config{})
-	_, s, peer := take(t, p, []byte("early "))
+func TestWhatThePeerSendsIsReceivedAfterWhatCameEarly(t *testing.T) { eachCall(t, lateAfterEarly) }
+
+func lateAfterEarly(t *testing.T, cfg Config) {
+	p := start(t, cfg)
+	_, s, peer := attach(t, p, []byte("early "))
 	if _, err := peer.Write([]byte("and late")); err != nil {
 		t.Fatal(err)
 	}
@@ -191,14 +204,16 @@ func TestWhatThePeerSendsIsReceivedAfterWhatCameEarly(t *testing.T) {
 	}
 }
 
-func TestAPeerThatLeavesIsNoticed(t *testing.T) {
-	p := start(t, Config{})
-	_, s, peer := take(t, p, nil)
+func TestAPeerThatLeavesIsNoticed(t *testing.T) { eachCall(t, aPeerThatLeavesIsNoticed) }
+
+func aPeerThatLeavesIsNoticed(t *testing.T, cfg Config) {
+	p := start(t, cfg)
+	_, s, peer := attach(t, p, nil)
 	peer.Close()
 	if err := s.awaitClosed(t); !errors.Is(err, io.EOF) {
 		t.Errorf("closed with %v, want EOF", err)
 	}
-	_, s, peer = take(t, p, nil)
+	_, s, peer = attach(t, p, nil)
 	if err := peer.SetLinger(0); err != nil {
 		t.Fatal(err)
 	}
@@ -210,9 +225,9 @@ func TestAPeerThatLeavesIsNoticed(t *testing.T) {
 
 func TestAPeerThatLeavesWithALastWordIsNoticedAtOnce(t *testing.T) {
 	p := start(t, Config{})
-	c, s, peer := take(t, p, nil)
+	c, s, peer := attach(t, p, nil)
 	s.mu.Lock()
-	s.verdict = Pause // so that the word and the end are both there when it is read
+	s.action = Pause // so that the word and the end are both there when it is read
 	s.mu.Unlock()
 	if _, err := peer.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
@@ -224,7 +239,7 @@ func TestAPeerThatLeavesWithALastWordIsNoticedAtOnce(t *testing.T) {
 	peer.Close()
 	s.say(false, []byte("x"))
 	s.mu.Lock()
-	s.verdict = Go
+	s.action = Go
 	s.mu.Unlock()
 	c.Resume()
 	if err := s.awaitClosed(t); err == nil {
@@ -237,9 +252,9 @@ func TestAPeerThatLeavesWithALastWordIsNoticedAtOnce(t *testing.T) {
 
 func TestAPausedClientReceivesNothingUntilItResumes(t *testing.T) {
 	p := start(t, Config{})
-	c, s, peer := take(t, p, nil)
+	c, s, peer := attach(t, p, nil)
 	s.mu.Lock()
-	s.verdict = Pause
+	s.action = Pause
 	s.mu.Unlock()
 	if _, err := peer.Write([]byte("one")); err != nil {
 		t.Fatal(err)
@@ -256,7 +271,7 @@ func TestAPausedClientReceivesNothingUntilItResumes(t *testing.T) {
 	}
 	s.mu.Lock()
 	got := s.received.String()
-	s.verdict = Go
+	s.action = Go
 	s.mu.Unlock()
 	if got != "one" {
 		t.Errorf("received %q while paused", got)
@@ -269,9 +284,9 @@ func TestAPausedClientReceivesNothingUntilItResumes(t *testing.T) {
 
 func TestADroppedConnectionIsClosed(t *testing.T) {
 	p := start(t, Config{})
-	_, s, peer := take(t, p, nil)
+	_, s, peer := attach(t, p, nil)
 	s.mu.Lock()
-	s.verdict = Drop
+	s.action = Drop
 	s.mu.Unlock()
 	if _, err := peer.Write([]byte("rubbish")); err != nil {
 		t.Fatal(err)
@@ -283,11 +298,16 @@ func TestADroppedConnectionIsClosed(t *testing.T) {
 }
 
 func TestAPeerThatTakesNothingIsGivenUpAndHoldsNobodyUp(t *testing.T) {
-	p := start(t, Config{Workers: 1, Timeout: 300 * time.Millisecond})
-	stuck, slow, _ := take(t, p, nil)
+	eachCall(t, aPeerThatTakesNothing)
+}
+
+func aPeerThatTakesNothing(t *testing.T, cfg Config) {
+	cfg.Workers, cfg.Timeout = 1, 300*time.Millisecond
+	p := start(t, cfg)
+	stuck, slow, _ := attach(t, p, nil)
 	slow.say(false, make([]byte, 32<<20))
 	stuck.Wake(false)
-	quick, s, peer := take(t, p, nil)
+	quick, s, peer := attach(t, p, nil)
 	for i := range 20 {
 		s.say(false, fmt.Appendf(nil, "%02d", i))
 		quick.Wake(false)
@@ -304,7 +324,7 @@ func TestAPeerThatTakesNothingIsGivenUpAndHoldsNobodyUp(t *testing.T) {
 func TestAPeerThatTakesLittleByLittleIsKept(t *testing.T) {
 	p := start(t, Config{Timeout: 500 * time.Millisecond})
 	const size = 24 << 20
-	c, s, peer := take(t, p, nil)
+	c, s, peer := attach(t, p, nil)
 	s.say(true, make([]byte, size))
 	c.Wake(false)
 	buf := make([]byte, 1<<20)
@@ -321,7 +341,7 @@ func TestAPeerThatTakesLittleByLittleIsKept(t *testing.T) {
 
 func TestAHurriedConnectionEnds(t *testing.T) {
 	p := start(t, Config{})
-	c, s, _ := take(t, p, nil)
+	c, s, _ := attach(t, p, nil)
 	s.say(true, make([]byte, 32<<20))
 	c.Wake(false)
 	c.Hurry(100 * time.Millisecond)
@@ -362,13 +382,13 @@ type called struct{ take func() }
 
 func (c *called) Take() ([][]byte, bool) { c.take(); return nil, false }
 func (*called) Wrote(int)                {}
-func (*called) Receive([]byte) Verdict   { return Go }
+func (*called) Receive([]byte) Action    { return Go }
 func (*called) Closed(error)             {}
 
-func TestWhoeverIsToWriteIsSeenToWhileAWorkerWaitsForItsTurn(t *testing.T) {
+func TestWhoeverIsToWriteIsSeenToWhileAWorkerWaitsToServeAFanOut(t *testing.T) {
 	p := New(Config{Workers: 2, Timeout: time.Second, Linger: time.Second})
 	w := p.workers[0]
-	p.turns <- struct{}{} // another one serves a large fan-out
+	p.bulk <- struct{}{} // another one serves a large fan-out
 	done := make(chan struct{})
 	go func() { w.run(); close(done) }()
 	taken := make(chan string, 3)
@@ -409,13 +429,13 @@ func TestWhoeverIsToWriteIsSeenToWhileAWorkerWaitsForItsTurn(t *testing.T) {
 	look("the worker does not look again", func() bool { return len(w.bulk) == 1 && len(w.wake) == 0 })
 	wake("another of few", false)
 	next("another of few")
-	<-p.turns
+	<-p.bulk
 	next("the first of many")
 	next("the second of many")
 	w.stop()
 	<-done
-	if len(p.turns) != 0 {
-		t.Error("the turn was not given back")
+	if len(p.bulk) != 0 {
+		t.Error("the semaphore was not given back")
 	}
 }
 
@@ -426,7 +446,7 @@ func TestWhenThePollerEndsAllAreToldAndNoneIsTaken(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- p.Run() }()
-	_, s, _ := take(t, p, nil)
+	_, s, _ := attach(t, p, nil)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -437,10 +457,10 @@ func TestWhenThePollerEndsAllAreToldAndNoneIsTaken(t *testing.T) {
 		t.Errorf("closed with %v, want ErrClosed", err)
 	}
 	ours, _ := pair(t)
-	if _, err := p.Take(ours, nil, newSide(), nil); !errors.Is(err, ErrClosed) {
+	if _, err := p.Attach(ours, nil, newSide(), nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("taken after the end: %v", err)
 	}
-	if _, err := p.Take(&net.UnixConn{}, nil, newSide(), nil); !errors.Is(err, ErrNotTCP) {
+	if _, err := p.Attach(&net.UnixConn{}, nil, newSide(), nil); !errors.Is(err, ErrNotTCP) {
 		t.Errorf("took what is no TCP: %v", err)
 	}
 }

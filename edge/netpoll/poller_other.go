@@ -26,8 +26,8 @@ func (*Poller) Run() error { return nil }
 // Close does nothing.
 func (*Poller) Close() error { return nil }
 
-// Take returns ErrNotTCP: the caller keeps the connection.
-func (*Poller) Take(net.Conn, []byte, Client, func()) (*Conn, error) { return nil, ErrNotTCP }
+// Attach returns ErrNotTCP: the caller keeps the connection.
+func (*Poller) Attach(net.Conn, []byte, Client, func()) (*Conn, error) { return nil, ErrNotTCP }
 
 // Accept returns ErrNotTCP.
 func (*Poller) Accept(*net.TCPListener, <-chan struct{}, func(*Conn, netip.AddrPort) (Client, time.Duration)) error {
@@ -52,11 +52,11 @@ func (*Conn) OnClose(func()) {}
 // Hurry does nothing.
 func (*Conn) Hurry(time.Duration) {}
 
-// Become does nothing.
-func (*Conn) Become(Client, time.Duration) {}
+// SetClient does nothing.
+func (*Conn) SetClient(Client, time.Duration) {}
 
 // Release does nothing.
 func (*Conn) Release(func(*net.TCPConn, []byte, error)) {}
 
-// Patience does nothing.
-func (*Conn) Patience(time.Duration) {}
+// SetTimeout does nothing.
+func (*Conn) SetTimeout(time.Duration) {}

@@ -16,6 +16,7 @@ const (
 // A worker serves a part of the connections.
 type worker struct {
 	poller *Poller
+	raw    bool   // Config.RawCalls
 	buffer []byte // to read into
 	joined []byte // to join small frames in
 
@@ -30,7 +31,7 @@ type worker struct {
 }
 
 func newWorker(p *Poller) *worker {
-	return &worker{poller: p, wake: make(chan struct{}, 1), buffer: make([]byte, 16<<10), joined: make([]byte, 0, Piece)}
+	return &worker{poller: p, raw: p.cfg.RawCalls, wake: make(chan struct{}, 1), buffer: make([]byte, 16<<10), joined: make([]byte, 0, Piece)}
 }
 
 func (w *worker) push(c *Conn, bulk bool) {
@@ -67,8 +68,8 @@ func (w *worker) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var quick, bulk, spare []*Conn
-	at := 0       // in bulk
-	turn := false // it is this worker's to serve what is in bulk
+	at := 0          // in bulk
+	allowed := false // to serve what is in bulk
 	looked := time.Now()
 	for {
 		w.mu.Lock()
@@ -84,29 +85,29 @@ func (w *worker) run() {
 		}
 		clear(quick)
 		spare = quick
-		more := turn || len(quick) > 0
-		if turn {
+		more := allowed || len(quick) > 0
+		if allowed {
 			end := min(len(bulk), at+share)
 			for ; at < end; at++ {
 				bulk[at].work()
 			}
 			if at == len(bulk) {
-				<-w.poller.turns
-				turn = false
+				<-w.poller.bulk
+				allowed = false
 			}
 		}
 		if len(w.limited) > 0 {
 			if now := time.Now(); now.Sub(looked) >= lookEvery {
 				looked = now
-				w.look(now.UnixNano())
+				w.expire(now.UnixNano())
 			}
 		}
 		if more {
 			continue
 		}
-		var turns chan<- struct{}
+		var semaphore chan<- struct{}
 		if at < len(bulk) {
-			turns = w.poller.turns
+			semaphore = w.poller.bulk
 		} else if stopped {
 			return
 		}
@@ -115,21 +116,21 @@ func (w *worker) run() {
 		}
 		select {
 		case <-w.wake:
-		case turns <- struct{}{}:
-			turn = true
+		case semaphore <- struct{}{}:
+			allowed = true
 		case <-timer.C:
 		}
 	}
 }
 
-// look gives up those whose time is over.
-func (w *worker) look(now int64) {
+// expire gives up those whose time is over.
+func (w *worker) expire(now int64) {
 	kept := w.limited[:0]
 	for _, c := range w.limited {
-		if c.look(now) {
+		if c.expire(now) {
 			kept = append(kept, c)
 		} else {
-			c.watched = false
+			c.inLimited = false
 		}
 	}
 	clear(w.limited[len(kept):])
