@@ -1,6 +1,8 @@
 package bridge
 
-import "weft/jetstream"
+import (
+	"weft/jetstream/event"
+)
 
 // maxCarried bounds a header that is passed on without Weft needing it.
 const maxCarried = 512
@@ -24,7 +26,7 @@ func CarryOn(h map[string]string, name, value string) {
 // but for the type, which an event has of its own.
 func CarryAttributes(h map[string]string, attributes map[string]string) {
 	for name, value := range attributes {
-		if key := "ce-" + name; key != jetstream.HeaderType {
+		if key := "ce-" + name; key != event.HeaderType {
 			h[key] = value
 		}
 	}

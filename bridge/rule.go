@@ -7,7 +7,7 @@ import (
 
 	"weft/bridge/cloudevent"
 	"weft/bridge/pointer"
-	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -45,7 +45,7 @@ func parseType(s string) (*subject.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, jetstream.CheckType(plain)
+	return t, event.CheckType(plain)
 }
 
 // NewRule compiles the rule of a source, which Config.Check has passed.
@@ -111,7 +111,7 @@ func (r *Rule) compile() (err error) {
 // Events makes the events of rec, without message ids; there is at least one.
 // They share the record's value and their headers. The error is ErrTombstone or
 // a *Refusal.
-func (r *Rule) Events(rec *Record) ([]jetstream.Event, error) {
+func (r *Rule) Events(rec *Record) ([]event.Event, error) {
 	v, err := r.view(rec)
 	if err != nil {
 		return nil, err
@@ -126,8 +126,8 @@ func (r *Rule) Events(rec *Record) ([]jetstream.Event, error) {
 			return nil, err
 		}
 	}
-	events := make([]jetstream.Event, len(subjects))
-	e := jetstream.Event{Type: kind, Header: v.header, Data: rec.Value, JSON: v.json}
+	events := make([]event.Event, len(subjects))
+	e := event.Event{Type: kind, Header: v.header, Data: rec.Value, JSON: v.json}
 	for i, s := range subjects {
 		e.Subject = s
 		if err := e.Check(); err != nil {
@@ -204,11 +204,11 @@ func causeOf(err error) Cause {
 		return CauseBinary
 	case errors.Is(err, pointer.ErrText):
 		return CauseAddressee
-	case errors.Is(err, jetstream.ErrType):
+	case errors.Is(err, event.ErrType):
 		return CauseType
-	case errors.Is(err, jetstream.ErrTooLarge):
+	case errors.Is(err, event.ErrTooLarge):
 		return CauseTooLarge
-	case errors.Is(err, jetstream.ErrJSON):
+	case errors.Is(err, event.ErrJSON):
 		return CauseNotJSON
 	case errors.Is(err, subject.ErrSubject):
 		return CauseAddressee

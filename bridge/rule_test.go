@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -115,7 +115,7 @@ func TestRuleRefusesWithACause(t *testing.T) {
 		"reserved type":       {rule(t, "{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a","t":"weft.close"}`)}, CauseType},
 		"type with newline":   {rule(t, "{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a","t":"a\nb"}`)}, CauseType},
 		"long type":           {rule(t, "{/t}", "user.{/u}"), Record{Value: []byte(`{"u":"a","t":"` + strings.Repeat("x", 201) + `"}`)}, CauseType},
-		"large":               {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: make([]byte, jetstream.MaxEventBytes+1)}, CauseTooLarge},
+		"large":               {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: make([]byte, event.MaxBytes+1)}, CauseTooLarge},
 		"no CloudEvent":       {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte(`{}`), Headers: ce}, CauseBadEvent},
 		"no source":           {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte(`{"specversion":"1.0","id":"1","type":"t"}`), Headers: ce}, CauseBadEvent},
 		"version":             {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte(`{"specversion":"2.0","id":"1","type":"t","source":"s"}`), Headers: ce}, CauseBadEvent},

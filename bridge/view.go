@@ -9,7 +9,7 @@ import (
 
 	"weft/bridge/cloudevent"
 	"weft/bridge/pointer"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // A view is one record as the templates of a rule look at it.
@@ -36,9 +36,9 @@ func (r *Rule) view(rec *Record) (*view, error) {
 		_, versioned = rec.first(cloudevent.KafkaPrefix + "cloudEventsVersion")
 	}
 	v.header = map[string]string{}
-	CarryOn(v.header, jetstream.HeaderContentType, contentType)
-	if trace, ok := rec.first(jetstream.HeaderTraceparent); ok {
-		CarryOn(v.header, jetstream.HeaderTraceparent, trace)
+	CarryOn(v.header, event.HeaderContentType, contentType)
+	if trace, ok := rec.first(event.HeaderTraceparent); ok {
+		CarryOn(v.header, event.HeaderTraceparent, trace)
 	}
 	switch form := cloudevent.FormOf(contentType, versioned); form {
 	case cloudevent.None:
@@ -84,7 +84,7 @@ func (v *view) structured() error {
 	}
 	v.found, v.typed, v.kind, v.json = found[own:], true, a.Type, true
 	// Whatever case or parameters it came with, this is how it is known further on.
-	v.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
+	v.header[event.HeaderContentType] = cloudevent.TypeStructured
 	return nil
 }
 

@@ -12,13 +12,13 @@ import (
 	"weft/edge/frames"
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 const (
 	// maxMessage bounds a message of a client: an event's payload in base64 and
 	// what is around it.
-	maxMessage = jetstream.MaxEventBytes*4/3 + 64<<10
+	maxMessage = event.MaxBytes*4/3 + 64<<10
 	// maxRef bounds what a client may have repeated to it.
 	maxRef = 256
 	// commandTime bounds a command: a client may then try again.
@@ -149,6 +149,6 @@ func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) er
 	if id.User == "" {
 		return problem.New(problem.TokenMissing, "publishing needs a token")
 	}
-	_, err = t.deps.Ingest.AcceptEvent(ctx, jetstream.PublicUser(id.User), id.MayPublish, c.Publish.Subject, c.Publish.Type, data)
+	_, err = t.deps.Ingest.AcceptEvent(ctx, event.PublicUser(id.User), id.MayPublish, c.Publish.Subject, c.Publish.Type, data)
 	return err
 }

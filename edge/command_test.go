@@ -10,7 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/edge/session"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // say sends a text message.
@@ -142,9 +142,9 @@ func TestAWebSocketClientPublishesWhatItMay(t *testing.T) {
 	if h := bob.next(); h.typ != "" || h.data != "plain" {
 		t.Errorf("bob heard %+v", h)
 	}
-	big := strings.Repeat("x", jetstream.MaxEventBytes-2)
+	big := strings.Repeat("x", event.MaxBytes-2)
 	c.wantOK(`{"publish":{"subject":"topic.hotel.1","data":"`+big+`"}}`, "")
-	if h := bob.next(); len(h.data) != jetstream.MaxEventBytes {
+	if h := bob.next(); len(h.data) != event.MaxBytes {
 		t.Errorf("bob heard %d bytes", len(h.data))
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"weft/edge/wire"
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // A path is a way in which connections are served.
@@ -221,7 +222,7 @@ func (s *stack) oneReset(c *client, reason string) {
 func casePayloads(t *testing.T, s *stack, kind string) {
 	c := s.connect(kind, visitor{token: s.token("ann", nil)})
 	c.opened()
-	big := `"` + strings.Repeat("x", jetstream.MaxEventBytes-2) + `"`
+	big := `"` + strings.Repeat("x", event.MaxBytes-2) + `"`
 	for _, p := range []struct{ payload, sse, frame string }{
 		{"", "", `""`},
 		{"plain text", "plain text", `"plain text"`},

@@ -39,6 +39,7 @@ import (
 	"weft/edge/session"
 	"weft/edge/wire"
 	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/feed"
 )
 
@@ -118,7 +119,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		Version: deps.Version, Ready: e.Ready,
 		Refused: func(r *http.Request, p *problem.Problem) { e.blame.refused(onAdmin, r, p) }, Failed: e.blame.failed,
 		Publish: func(w http.ResponseWriter, r *http.Request) error {
-			return e.accept(w, r, jetstream.Operators, anything)
+			return e.accept(w, r, event.Operators, anything)
 		},
 	}, log)
 	return e, err

@@ -8,6 +8,7 @@ import (
 
 	"weft/edge/frames"
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // Browsers wait for the answer to a handshake; others need not.
@@ -43,7 +44,7 @@ func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
 			}
 			const events = 8
 			for range events { // more than the kernel holds for a connection
-				s.store("user.ann", "", bytes.Repeat([]byte("x"), jetstream.MaxEventBytes))
+				s.store("user.ann", "", bytes.Repeat([]byte("x"), event.MaxBytes))
 			}
 			queued := func() float64 { return s.metric("weft_edge_deliveries_total", "transport", nameWebSocket) }
 			s.eventually("all are queued", func() bool { return queued() == events })

@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // Ingest takes events that come by HTTP or WebSocket and returns after they
@@ -17,9 +17,9 @@ import (
 type Ingest interface {
 	// Accept reads the events of a request. publisher is the token's user, or
 	// the operators; may reports whether it may publish to a subject.
-	Accept(ctx context.Context, r *http.Request, publisher jetstream.Publisher, may func(subject string) bool) (ids []string, err error)
+	Accept(ctx context.Context, r *http.Request, publisher event.Publisher, may func(subject string) bool) (ids []string, err error)
 	// AcceptEvent takes one event.
-	AcceptEvent(ctx context.Context, publisher jetstream.Publisher, may func(subject string) bool, subject, typ string, data []byte) (id string, err error)
+	AcceptEvent(ctx context.Context, publisher event.Publisher, may func(subject string) bool, subject, typ string, data []byte) (id string, err error)
 }
 
 // publish serves POST /_weft/v1/events on the public listener.
@@ -41,11 +41,11 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.Forbidden, "the token does not allow to publish")
 	}
 	guestOf(w, r).welcome()
-	return e.accept(w, r, jetstream.PublicUser(id.User), id.MayPublish)
+	return e.accept(w, r, event.PublicUser(id.User), id.MayPublish)
 }
 
 // accept hands a request's events to the ingest and answers 202.
-func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher jetstream.Publisher, may func(string) bool) error {
+func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher event.Publisher, may func(string) bool) error {
 	ids, err := e.deps.Ingest.Accept(r.Context(), r, publisher, may)
 	if err != nil {
 		if p := problem.Of(err); p.Code == problem.Internal {

@@ -22,6 +22,7 @@ import (
 	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/feed"
 	"weft/jetstream/subject"
 )
@@ -148,7 +149,7 @@ func (s *stack) must(err error) {
 // storing is an ingest that stores the body under ?subject=.
 type storing struct{ node *jetstream.Node }
 
-func (i *storing) Accept(ctx context.Context, r *http.Request, publisher jetstream.Publisher, may func(string) bool) ([]string, error) {
+func (i *storing) Accept(ctx context.Context, r *http.Request, publisher event.Publisher, may func(string) bool) ([]string, error) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
@@ -158,14 +159,14 @@ func (i *storing) Accept(ctx context.Context, r *http.Request, publisher jetstre
 	return []string{id}, err
 }
 
-func (i *storing) AcceptEvent(ctx context.Context, _ jetstream.Publisher, may func(string) bool, sub, typ string, data []byte) (string, error) {
+func (i *storing) AcceptEvent(ctx context.Context, _ event.Publisher, may func(string) bool, sub, typ string, data []byte) (string, error) {
 	switch {
 	case subject.Check(sub) != nil:
 		return "", told{422, problem.BadEvent}
 	case !may(sub):
 		return "", told{403, problem.Forbidden}
 	}
-	ack, err := i.node.Publish(ctx, jetstream.Event{Subject: sub, Type: typ, Data: data})
+	ack, err := i.node.Publish(ctx, event.Event{Subject: sub, Type: typ, Data: data})
 	return ack.Cursor, err
 }
 
@@ -181,7 +182,7 @@ func (e told) Problem() (int, string, string) { return e.status, string(e.code),
 // store publishes to the stream and returns the event's cursor.
 func (s *stack) store(sub, typ string, data []byte) string {
 	s.t.Helper()
-	ack, err := s.node.Publish(s.t.Context(), jetstream.Event{Subject: sub, Type: typ, Data: data})
+	ack, err := s.node.Publish(s.t.Context(), event.Event{Subject: sub, Type: typ, Data: data})
 	s.must(err)
 	return ack.Cursor
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"weft/jetstream/event"
 )
 
 // Whoever asks from beyond the end of the stream is told that there is nothing, on
@@ -12,7 +14,7 @@ func TestNothingIsStoredBeyondTheEnd(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	waitFor(t, func() bool { return nodes[0].Ready() == nil })
-	ack, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann", Data: []byte("x")})
+	ack, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")})
 	if err != nil {
 		t.Fatal(err)
 	}

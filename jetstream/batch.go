@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // publishWindow is how many events of one PublishAll are in flight at most: what
@@ -24,7 +25,7 @@ var errUnsent = fmt.Errorf("%w: not sent", api.ErrUnavailable)
 // A batch is the events of one PublishAll.
 type batch struct {
 	node   *Node
-	events []Event
+	events []event.Event
 	acks   []Ack
 	errs   []error
 	began  []time.Time // when each was sent first
@@ -35,7 +36,7 @@ type batch struct {
 // not take one, no more is sent until that one, if it can be sent again, is taken:
 // only what was in flight just then may come before it. An event that is refused
 // for good holds nothing up.
-func (n *Node) PublishAll(ctx context.Context, events []Event) (acks []Ack, errs []error) {
+func (n *Node) PublishAll(ctx context.Context, events []event.Event) (acks []Ack, errs []error) {
 	b := batch{node: n, events: events, acks: make([]Ack, len(events)), errs: make([]error, len(events)), began: make([]time.Time, len(events))}
 	if len(events) == 1 {
 		b.acks[0], b.errs[0] = n.Publish(ctx, events[0])

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // A refusingStream takes the place of a node's stream: it says no to one event
@@ -25,7 +26,7 @@ type refusingStream struct {
 // answer to the last event.
 func (s *refusingStream) listen(t *testing.T, n *Node) {
 	t.Helper()
-	if err := n.js.DeleteStream(t.Context(), streamEvents); err != nil {
+	if err := n.js.DeleteStream(t.Context(), event.StreamName); err != nil {
 		t.Fatal(err)
 	}
 	s.sent = [][]string{nil}
@@ -54,7 +55,7 @@ func (s *refusingStream) listen(t *testing.T, n *Node) {
 
 const tooManyRequests = `{"error":{"code":429,"err_code":10167,"description":"too many requests"},"stream":"EVENTS","seq":0}`
 
-func numberedEvents(n int) (events []Event, data []string) {
+func numberedEvents(n int) (events []event.Event, data []string) {
 	for i := range n {
 		e := numberedEvent("user.ann", i)
 		events, data = append(events, e), append(data, string(e.Data))
@@ -114,7 +115,7 @@ func TestWhatWasNotSentIsSentThoughItHasNoID(t *testing.T) {
 	s.listen(t, n)
 	events, data := numberedEvents(publishWindow + 50)
 	for i := range events {
-		events[i].ID = MsgID{}
+		events[i].ID = event.MsgID{}
 	}
 	_, errs := n.PublishAll(t.Context(), events)
 	for i, err := range errs {

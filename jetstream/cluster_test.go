@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 	"weft/test/freeport"
 )
 
@@ -69,7 +70,7 @@ func openCluster(t testing.TB, configs []Config) []*Node {
 func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 1))
-	ack, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann", Data: []byte("1")})
+	ack, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 	}
 	nodes[1].Close()
 	waitFor(t, func() bool { return errors.Is(nodes[0].Ready(), api.ErrIsolated) })
-	if _, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann"}); !errors.Is(err, api.ErrUnavailable) {
+	if _, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("publish in a minority: %v", err)
 	}
 }
@@ -177,7 +178,7 @@ func TestAClusterFormsWithASeedThatNobodyKnows(t *testing.T) {
 		waitFor(t, func() bool { return n.Ready() == nil })
 	}
 	nodes[0].Close()
-	if _, err := nodes[1].Publish(t.Context(), Event{Subject: "user.ann", ID: Operators.KeyID("1", 0)}); err != nil {
+	if _, err := nodes[1].Publish(t.Context(), event.Event{Subject: "user.ann", ID: event.Operators.KeyID("1", 0)}); err != nil {
 		t.Errorf("with two of three: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // smallDisk mounts a file system of the size in bytes until the test ends.
@@ -85,7 +86,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	store := func(n int) {
 		t.Helper()
 		for until := stored + n; stored < until; {
-			e := Event{Subject: fmt.Sprintf("user.u%d", stored), Data: make([]byte, 1000), ID: Operators.KeyID("disk", stored)}
+			e := event.Event{Subject: fmt.Sprintf("user.u%d", stored), Data: make([]byte, 1000), ID: event.Operators.KeyID("disk", stored)}
 			if _, err := well.Publish(t.Context(), e); err == nil {
 				stored++
 			} else if !errors.Is(err, api.ErrUnavailable) {
@@ -96,19 +97,19 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	store(50)
 	free := fillDisk(t, configs[full].Node.DataDir)
 	waitFor(t, func() bool {
-		_, err := sick.Publish(t.Context(), Event{Subject: "user.ann"})
+		_, err := sick.Publish(t.Context(), event.Event{Subject: "user.ann"})
 		return errors.Is(err, api.ErrDiskFull)
 	})
 	// More than its files can take without growing.
 	store(2000)
 	waitFor(t, func() bool { return !sick.srv.hasStore() })
-	if _, err := well.Publish(t.Context(), Event{Subject: "user.ann"}); err != nil {
+	if _, err := well.Publish(t.Context(), event.Event{Subject: "user.ann"}); err != nil {
 		t.Error(err)
 	}
 	free()
 	begun := time.Now()
 	waitFor(t, func() bool {
-		_, err := sick.Publish(t.Context(), Event{Subject: "user.bob"})
+		_, err := sick.Publish(t.Context(), event.Event{Subject: "user.bob"})
 		return err == nil
 	})
 	waitFor(t, func() bool { return sick.srv.hasStore() && sick.replicasCurrent(t.Context()) == nil })
@@ -130,7 +131,7 @@ func localState(t *testing.T, n *Node) (st server.StreamState) {
 	}
 	for _, acc := range z.AccountDetails {
 		for _, s := range acc.Streams {
-			if s.Name == streamEvents {
+			if s.Name == event.StreamName {
 				st = s.State
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weft/config"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -14,7 +15,7 @@ import (
 type Config struct {
 	Node    NodeConfig
 	Cluster *ClusterConfig // nil: one standalone node
-	Events  EventsConfig
+	Events  event.Limits
 	// MaxTokenLife is auth.max_token_life: the age of the bucket blacklist.
 	MaxTokenLife time.Duration
 }
@@ -85,18 +86,11 @@ func (c *ClusterConfig) Complete() {
 	}
 }
 
-// EventsConfig is the section events: the limits of the stream EVENTS.
-type EventsConfig struct {
-	MaxAge        time.Duration `yaml:"max_age"`
-	MaxPerSubject int           `yaml:"max_per_subject"`
-	MaxBytes      config.Bytes  `yaml:"max_bytes"`
-}
-
 // Default returns the defaults.
 func Default() Config {
 	return Config{
 		Node:         NodeConfig{DataDir: "./data", Listen: "127.0.0.1:4222", MinFree: 128 << 20},
-		Events:       EventsConfig{MaxAge: 24 * time.Hour, MaxPerSubject: 100, MaxBytes: 1 << 30},
+		Events:       event.Limits{MaxAge: 24 * time.Hour, MaxPerSubject: 100, MaxBytes: 1 << 30},
 		MaxTokenLife: 24 * time.Hour,
 	}
 }
@@ -145,14 +139,5 @@ func (c *Config) Check() []error {
 	if c.Node.MinFree < 0 {
 		bad("node.min_free", "must not be negative")
 	}
-	if c.Events.MaxAge < 10*time.Second {
-		bad("events.max_age", "%v is below 10s", c.Events.MaxAge)
-	}
-	if c.Events.MaxPerSubject < 1 {
-		bad("events.max_per_subject", "%d is below 1", c.Events.MaxPerSubject)
-	}
-	if c.Events.MaxBytes < 8<<20 {
-		bad("events.max_bytes", "%v is below 8MiB", c.Events.MaxBytes)
-	}
-	return errs
+	return append(errs, c.Events.Check()...)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/config"
+	"weft/jetstream/event"
 )
 
 func TestTheDefaultsAreFine(t *testing.T) {
@@ -22,7 +23,7 @@ func TestEveryBadValueIsNamedByItsKey(t *testing.T) {
 	c.Node.DataDir = ""
 	c.Node.Listen = "0.0.0.0:4222"
 	c.Node.MinFree = -1
-	c.Events = EventsConfig{MaxAge: time.Second, MaxBytes: 1}
+	c.Events = event.Limits{MaxAge: time.Second, MaxBytes: 1}
 	var keys []string
 	for _, err := range c.Check() {
 		var k *config.KeyError

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/event"
 )
 
 const (
@@ -36,7 +38,7 @@ type Consumption struct {
 
 // Consume reads the events' stream until ctx ends. Of cfg, what is read counts.
 func (n *Node) Consume(ctx context.Context, cfg js.ConsumerConfig) (*Consumption, error) {
-	return consume(ctx, n.js, streamEvents, cfg)
+	return consume(ctx, n.js, event.StreamName, cfg)
 }
 
 func consume(ctx context.Context, store js.JetStream, stream string, cfg js.ConsumerConfig) (*Consumption, error) {
@@ -61,20 +63,20 @@ func consume(ctx context.Context, store js.JetStream, stream string, cfg js.Cons
 
 // Next blocks until a message comes; an error is for good. more is how many
 // follow at the moment.
-func (c *Consumption) Next() (s Stored, more uint64, err error) {
+func (c *Consumption) Next() (s event.Stored, more uint64, err error) {
 	m, err := c.it.Next()
 	if err != nil {
-		return Stored{}, 0, err
+		return event.Stored{}, 0, err
 	}
 	meta, err := m.Metadata()
 	if err != nil {
-		return Stored{}, 0, err
+		return event.Stored{}, 0, err
 	}
 	if c.read++; meta.Sequence.Consumer != c.read {
-		return Stored{}, 0, errSkipped
+		return event.Stored{}, 0, errSkipped
 	}
-	return Stored{Subject: m.Subject(), Seq: meta.Sequence.Stream, Header: m.Headers(), Data: m.Data(),
-		stored: meta.Timestamp}, meta.NumPending, nil
+	return event.Stored{Subject: m.Subject(), Seq: meta.Sequence.Stream, Header: m.Headers(), Data: m.Data(),
+		StoredAt: meta.Timestamp}, meta.NumPending, nil
 }
 
 // Stop ends the reading.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // provePause is the time between two proofs that the blacklist is current. It
@@ -92,7 +93,7 @@ func (b *Blacklist) Staleness() (age time.Duration, ok bool) {
 
 // nextChange asks the bucket's leader for the first change from a sequence on;
 // nil means that there is none.
-func (n *Node) nextChange(ctx context.Context, from uint64) (*Stored, error) {
+func (n *Node) nextChange(ctx context.Context, from uint64) (*event.Stored, error) {
 	try, cancel := context.WithTimeout(ctx, api.StartTry)
 	defer cancel()
 	m, err := api.AskLeader(try, n.control.conn, streamBlacklist, api.Query{NextFor: keyPrefix + ">", Seq: from})
@@ -105,7 +106,7 @@ func (n *Node) nextChange(ctx context.Context, from uint64) (*Stored, error) {
 	if m == nil {
 		return nil, nil
 	}
-	s := &Stored{Subject: m.Subject, Seq: m.Seq, stored: m.Time}
+	s := &event.Stored{Subject: m.Subject, Seq: m.Seq, StoredAt: m.Time}
 	if s.Data, err = m.Data(); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // The proof that a mirror is current enters what its consumer has not brought,
@@ -58,8 +59,8 @@ func TestAProofBringsWhatTheConsumerDidNot(t *testing.T) {
 func TestAMirrorThatIsReadAgainKeepsWhatIsNew(t *testing.T) {
 	b := &Blacklist{log: logTo(t), life: time.Hour, entries: map[string]BlacklistEntry{}, count: func(int) {}}
 	made := time.Now()
-	change := func(session string, seq uint64) *Stored {
-		return &Stored{Subject: keyPrefix + session, Seq: seq, stored: made}
+	change := func(session string, seq uint64) *event.Stored {
+		return &event.Stored{Subject: keyPrefix + session, Seq: seq, StoredAt: made}
 	}
 	b.begin(made)
 	b.apply(change("gone", 1))
@@ -83,7 +84,7 @@ func TestAMirrorThatIsReadAgainKeepsWhatIsNew(t *testing.T) {
 	b.begin(made.Add(time.Second))
 	b.complete(map[string]bool{keyPrefix + "stays": b.apply(change("stays", 1))}, 1)
 	expect("made anew", map[string]bool{"gone": false, "stays": true, "late": true, "new": true})
-	b.apply(&Stored{Subject: keyPrefix + "late", Seq: 2, stored: made, Header: nats.Header{"KV-Operation": {"DEL"}}})
+	b.apply(&event.Stored{Subject: keyPrefix + "late", Seq: 2, StoredAt: made, Header: nats.Header{"KV-Operation": {"DEL"}}})
 	expect("deleted there", map[string]bool{"stays": true, "late": false, "new": true})
 }
 

@@ -10,6 +10,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // headerMade is a header of an entry that was imported: when it was made where
@@ -94,7 +95,7 @@ func exportBucket(ctx context.Context, store js.JetStream, bucket string, fn fun
 }
 
 // entryOf reads an entry from the bucket's stream, whose messages live for age.
-func entryOf(bucket string, s *Stored, age time.Duration) (Entry, bool) {
+func entryOf(bucket string, s *event.Stored, age time.Duration) (Entry, bool) {
 	if deleted(s) {
 		return Entry{}, false
 	}
@@ -107,14 +108,14 @@ func entryOf(bucket string, s *Stored, age time.Duration) (Entry, bool) {
 
 // deleted reports whether a message of a bucket says that the entry is gone:
 // deleted, purged or expired.
-func deleted(s *Stored) bool {
-	return last(s.Header, "KV-Operation") != "" || last(s.Header, "Nats-Marker-Reason") != ""
+func deleted(s *event.Stored) bool {
+	return event.LastValue(s.Header, "KV-Operation") != "" || event.LastValue(s.Header, "Nats-Marker-Reason") != ""
 }
 
 // madeAt is when the entry was made, here or where it was imported from.
-func madeAt(s *Stored) time.Time {
+func madeAt(s *event.Stored) time.Time {
 	stored := s.Time()
-	if t, err := time.Parse(time.RFC3339, last(s.Header, headerMade)); err == nil && t.Before(stored) {
+	if t, err := time.Parse(time.RFC3339, event.LastValue(s.Header, headerMade)); err == nil && t.Before(stored) {
 		return t
 	}
 	return stored
@@ -122,8 +123,8 @@ func madeAt(s *Stored) time.Time {
 
 // lifeOf is how long the entry lives after it was stored, at most age; with an
 // age of 0 for ever, which is 0, too.
-func lifeOf(s *Stored, age time.Duration) time.Duration {
-	ttl, err := time.ParseDuration(last(s.Header, headerTTL))
+func lifeOf(s *event.Stored, age time.Duration) time.Duration {
+	ttl, err := time.ParseDuration(event.LastValue(s.Header, headerTTL))
 	if err != nil || ttl <= 0 {
 		return age
 	}

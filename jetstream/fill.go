@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"weft/jetstream/event"
 )
 
 // fillEvery is how often it is told that the stream is full.
@@ -12,12 +14,12 @@ const fillEvery = time.Hour
 // A fill watches what the stream's limit by bytes does. Events that go for it go
 // before their time: clients that come back for them are told by a reset.
 type fill struct {
-	limits  EventsConfig
+	limits  event.Limits
 	log     *slog.Logger
 	metrics *metrics
 
 	mu    sync.Mutex
-	id    StreamID
+	id    event.StreamID
 	first uint64
 	told  time.Time
 }
@@ -31,7 +33,7 @@ func (f *fill) see(st *State) {
 	before := f.first > 0 && st.ID == f.id && st.First > f.first
 	f.id, f.first = st.ID, st.First
 	// The stream makes room for one message at a time.
-	full := st.Bytes+maxPayload >= uint64(f.limits.MaxBytes)
+	full := st.Bytes+event.MaxPayload >= uint64(f.limits.MaxBytes)
 	if !before || !full || st.Oldest.IsZero() || time.Since(st.Oldest) >= f.limits.MaxAge {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/event"
 )
 
 // Events that go before their time are counted, and told once.
@@ -22,7 +24,7 @@ func TestAStreamThatIsFullIsToldAndCounted(t *testing.T) {
 	publish := func(from, to int) {
 		t.Helper()
 		for i := from; i < to; i++ {
-			if _, err := n.Publish(t.Context(), Event{Subject: fmt.Sprintf("user.u%d", i), Data: make([]byte, 512<<10)}); err != nil {
+			if _, err := n.Publish(t.Context(), event.Event{Subject: fmt.Sprintf("user.u%d", i), Data: make([]byte, 512<<10)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -57,12 +59,12 @@ func TestANodeWithGreaterLimitsIsNotRefusedByTheOthers(t *testing.T) {
 	again := openCluster(t, configs[:1])[0]
 	waitFor(t, func() bool { return again.Ready() == nil })
 	for _, n := range []*Node{again, nodes[1], nodes[2]} {
-		info, err := n.js.Stream(t.Context(), streamEvents)
+		info, err := n.js.Stream(t.Context(), event.StreamName)
 		if err != nil || info.CachedInfo().Config.MaxBytes != 16<<30 {
 			t.Errorf("%s: %v, %v", n.Name(), info, err)
 		}
 	}
-	if _, err := nodes[1].Publish(t.Context(), Event{Subject: "user.ann"}); err != nil {
+	if _, err := nodes[1].Publish(t.Context(), event.Event{Subject: "user.ann"}); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
@@ -70,7 +71,7 @@ func (f *forwarding) open(prefix string) error {
 
 // pass sends an event to the store, with the text of its id; reply is whom to tell. It
 // blocks while too many are on their way. What it is given is not kept.
-func (f *forwarding) pass(ctx context.Context, e *Event, id string, reply []byte) error {
+func (f *forwarding) pass(ctx context.Context, e *event.Event, id string, reply []byte) error {
 	place, epoch, err := f.enter(ctx, reply)
 	if err != nil {
 		return err

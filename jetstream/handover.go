@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
@@ -152,7 +153,7 @@ func (n *Node) askStepDown(ctx context.Context, group, heir string) error {
 	switch group {
 	case GroupMeta:
 		conn, subject = n.system, stepDownMeta
-	case streamEvents:
+	case event.StreamName:
 		conn, subject = n.conn, stepDownStream+group
 	default:
 		conn, subject = n.connOf(group), stepDownStream+"KV_"+group

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/event"
 )
 
 // Whoever leads gives all of it away, and nothing of what is published meanwhile
@@ -27,7 +29,7 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 	go func() {
 		defer close(failed)
 		for i := 0; publishing.Err() == nil; i++ {
-			e := Event{Subject: "user.ann", ID: Operators.KeyID("ann", i), Data: []byte("1")}
+			e := event.Event{Subject: "user.ann", ID: event.Operators.KeyID("ann", i), Data: []byte("1")}
 			if _, err := other.Publish(t.Context(), e); err != nil {
 				failed <- err
 				return

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // Head returns the newest sequence that is stored under subject, as the leader
@@ -37,13 +38,13 @@ func (n *Node) headHere(ctx context.Context, q api.Query) (uint64, error) {
 
 // headIn reads the answer to a direct get.
 func (n *Node) headIn(ctx context.Context, m *nats.Msg, q api.Query) (uint64, error) {
-	switch status := first(m.Header, statusHeader); {
+	switch status := event.FirstValue(m.Header, statusHeader); {
 	case status == statusNotFound:
 		return 0, nil
-	case last(m.Header, "Nats-Sequence") == "" && status != "":
+	case event.LastValue(m.Header, "Nats-Sequence") == "" && status != "":
 		return 0, fmt.Errorf("%w: head of %s: status %q", api.ErrUnavailable, q.LastFor, status)
 	}
-	s, err := ParseStored(m)
+	s, err := event.ParseStored(m)
 	if err != nil { // its headers cannot be read; the leader's answer has the sequence beside them
 		return n.askLeaderOnce(ctx, q)
 	}

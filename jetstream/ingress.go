@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -108,7 +109,7 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 		if waited {
 			waited, closed = false, in.node.takesEvents()
 		}
-		e := Event{Subject: string(m.subject[len(in.from.prefix):]), Data: m.data}
+		e := event.Event{Subject: string(m.subject[len(in.from.prefix):]), Data: m.data}
 		if err = closed; err == nil {
 			err = in.check(&e, m.header)
 		}
@@ -149,7 +150,7 @@ func (n *Node) takesEvents() error {
 }
 
 // check makes an event of a message, or says why it is none.
-func (in *ingress) check(e *Event, header []byte) error {
+func (in *ingress) check(e *event.Event, header []byte) error {
 	if header != nil {
 		if err := in.readHeader(e, header); err != nil {
 			return err
@@ -164,7 +165,7 @@ var errHeader = errors.New("bad header")
 // readHeader takes the headers that an event may have. Those of the stream begin
 // with Nats-: with some it tells where a message is from, which may stand in one
 // that is sent on; with the others a publisher asks for what it would not get.
-func (in *ingress) readHeader(e *Event, raw []byte) error {
+func (in *ingress) readHeader(e *event.Event, raw []byte) error {
 	header, err := nats.DecodeHeadersMsg(raw)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHeader, err)
@@ -172,9 +173,9 @@ func (in *ingress) readHeader(e *Event, raw []byte) error {
 	for name, values := range header {
 		switch {
 		case len(values) == 0, isStamp(name):
-		case strings.EqualFold(name, HeaderMsgID):
-			e.ID = NATSID(in.from.user, values[0])
-		case strings.EqualFold(name, "Nats-Expected-Stream") && values[0] == streamEvents:
+		case strings.EqualFold(name, event.HeaderMsgID):
+			e.ID = event.NATSID(in.from.user, values[0])
+		case strings.EqualFold(name, "Nats-Expected-Stream") && values[0] == event.StreamName:
 		case len(name) >= 5 && strings.EqualFold(name[:5], "nats-"):
 			return fmt.Errorf("%w: %.80s is not for publishers", errHeader, name)
 		default:
@@ -190,7 +191,7 @@ func (in *ingress) readHeader(e *Event, raw []byte) error {
 // stamps are the headers by which a stream says what a message is, and those of
 // the protocol.
 var stamps = []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending",
-	"Nats-UpTo-Sequence", "Nats-Last-Consumer", "Nats-Last-Stream", "Nats-Stream-Source", "Nats-Msg-Size", "Status", "Description", headerSource}
+	"Nats-UpTo-Sequence", "Nats-Last-Consumer", "Nats-Last-Stream", "Nats-Stream-Source", "Nats-Msg-Size", "Status", "Description", event.HeaderSource}
 
 func isStamp(name string) bool {
 	for _, s := range stamps {
@@ -218,11 +219,11 @@ func refusalCause(err error) string {
 	switch {
 	case errors.Is(err, subject.ErrSubject):
 		return refusedSubject
-	case errors.Is(err, ErrType):
+	case errors.Is(err, event.ErrType):
 		return refusedType
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, event.ErrTooLarge):
 		return refusedSize
-	case errors.Is(err, ErrJSON):
+	case errors.Is(err, event.ErrJSON):
 		return refusedJSON
 	case errors.Is(err, api.ErrDiskFull):
 		return refusedDisk
@@ -241,14 +242,14 @@ func refusalText(err error) []byte {
 		e.Code, e.ErrCode = 503, api.CodeStorage
 	case errors.Is(err, api.ErrUnavailable):
 		e.Code, e.ErrCode = 503, api.CodeUnavailable
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, event.ErrTooLarge):
 		e.ErrCode = api.CodeTooLarge
 	}
 	text, err := json.Marshal(struct {
 		Error  api.Error `json:"error"`
 		Stream string    `json:"stream"`
 		Seq    int       `json:"seq"`
-	}{Error: e, Stream: streamEvents})
+	}{Error: e, Stream: event.StreamName})
 	if err != nil {
 		return nil // a text cannot fail
 	}
@@ -256,7 +257,7 @@ func refusalText(err error) []byte {
 }
 
 // appendEvent appends the publication of an event, with the text of its id.
-func appendEvent(b []byte, e *Event, id string, prefix []byte, epoch, place uint64) []byte {
+func appendEvent(b []byte, e *event.Event, id string, prefix []byte, epoch, place uint64) []byte {
 	headed := id != "" || len(e.Header) > 0
 	if headed {
 		b = append(b, 'H')
@@ -277,13 +278,13 @@ func appendEvent(b []byte, e *Event, id string, prefix []byte, epoch, place uint
 
 // appendHeader appends the headers of an event in their form on the wire (NATS
 // ADR-4).
-func appendHeader(b []byte, e *Event, id string) []byte {
+func appendHeader(b []byte, e *event.Event, id string) []byte {
 	b = append(b, "NATS/1.0\r\n"...)
 	for name, value := range e.Header {
 		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 	}
 	if id != "" {
-		b = append(append(append(b, HeaderMsgID+": "...), id...), "\r\n"...)
+		b = append(append(append(b, event.HeaderMsgID+": "...), id...), "\r\n"...)
 	}
 	return append(b, "\r\n"...)
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/event"
 )
 
 // withPublishers is a configuration with two publishers and an operator.
@@ -50,7 +52,7 @@ func publisherOf(t testing.TB, nc *nats.Conn) js.JetStream {
 }
 
 // all reads what is stored under a subject.
-func all(t testing.TB, n *Node, subject string) (list []Stored) {
+func all(t testing.TB, n *Node, subject string) (list []event.Stored) {
 	t.Helper()
 	for from := uint64(1); ; {
 		b, err := n.Read(t.Context(), subject, from, MaxBatch, 64<<20)
@@ -82,7 +84,7 @@ func TestWhatAPublisherSendsIsStoredAsItIsAndInOrder(t *testing.T) {
 			for i := range want {
 				want[i] = bytes.Repeat([]byte{byte(i), '\r', '\n', 0xff}, i%40)
 				if i%500 == 0 {
-					want[i] = bytes.Repeat([]byte{byte(i >> 3)}, MaxEventBytes)
+					want[i] = bytes.Repeat([]byte{byte(i >> 3)}, event.MaxBytes)
 				}
 				m := nats.NewMsg("user.ann")
 				m.Data = want[i]
@@ -122,7 +124,7 @@ func TestWhatAPublisherSendsIsStoredAsItIsAndInOrder(t *testing.T) {
 						t.Fatalf("event %d has kept %s", i, name)
 					}
 				}
-				if typ, err := TypeOf(&got[i]); err != nil || typ != map[bool]string{true: fmt.Sprintf("t%d", i)}[i%3 == 0] {
+				if typ, err := event.TypeOf(&got[i]); err != nil || typ != map[bool]string{true: fmt.Sprintf("t%d", i)}[i%3 == 0] {
 					t.Fatalf("event %d has type %q, %v", i, typ, err)
 				}
 			}
@@ -143,7 +145,7 @@ func TestAPublisherIsToldWhatIsRefused(t *testing.T) {
 	}{
 		"no canonical user": {subject: "user.ann@x.org", says: "must be escaped"},
 		"a wildcard":        {subject: "user.*", says: "escaped"},
-		"too large":         {subject: "user.ann", data: make([]byte, MaxEventBytes+1), says: "1048576"},
+		"too large":         {subject: "user.ann", data: make([]byte, event.MaxBytes+1), says: "1048576"},
 		"a type of ours":    {subject: "user.ann", header: nats.Header{"ce-type": {"weft.open"}}, says: "reserved"},
 		"a roll-up":         {subject: "user.ann", header: nats.Header{"Nats-Rollup": {"sub"}}, says: "Nats-Rollup"},
 		"a condition":       {subject: "user.ann", header: nats.Header{"Nats-Expected-Last-Sequence": {"7"}}, says: "Nats-Expected"},
@@ -158,7 +160,7 @@ func TestAPublisherIsToldWhatIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := all(t, n, ">"); slices.ContainsFunc(got, func(s Stored) bool { return !strings.HasPrefix(s.Subject, "tick.") }) {
+	if got := all(t, n, ">"); slices.ContainsFunc(got, func(s event.Stored) bool { return !strings.HasPrefix(s.Subject, "tick.") }) {
 		t.Errorf("stored: %v", got)
 	}
 	if _, err := store.Publish(t.Context(), "user.ann", nil, js.WithExpectStream("EVENTS")); err != nil {

@@ -10,6 +10,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // inherit carries over the buckets of a version that kept them in the nodes'
@@ -92,7 +93,7 @@ func (n *Node) earlier(ctx context.Context, bucket string) (entries []Entry, err
 		} else if err != nil {
 			return nil, err
 		}
-		if e, ok := entryOf(bucket, &Stored{Subject: m.Subject, Seq: m.Sequence, Header: m.Header, Data: m.Data, stored: m.Time}, info.Config.MaxAge); ok {
+		if e, ok := entryOf(bucket, &event.Stored{Subject: m.Subject, Seq: m.Sequence, Header: m.Header, Data: m.Data, StoredAt: m.Time}, info.Config.MaxAge); ok {
 			entries = append(entries, e)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weft/config"
+	"weft/jetstream/event"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -57,7 +58,7 @@ func TestThreeNodesFormAClusterOverTLS(t *testing.T) {
 		configs[i].Cluster.TLS = ca.issue(nodeCertificate("127.0.0.1"))
 	}
 	nodes := openCluster(t, configs)
-	if _, err := nodes[2].Publish(t.Context(), Event{Subject: "user.ann", Data: []byte("1")}); err != nil {
+	if _, err := nodes[2].Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("1")}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"weft/jetstream/event"
 )
 
 const (
@@ -25,7 +27,7 @@ var ErrClosed = errors.New("the live connection is closed")
 // called concurrently.
 type Live struct {
 	node  *Node
-	take  func(*Copy)
+	take  func(*event.Copy)
 	upset func(why string)
 	// Both are the reader's: subscriptions of the connection may not be in force, and
 	// it is not the first.
@@ -46,7 +48,7 @@ type Subscription uint64
 
 // OpenLive connects. take is called with each copy by one goroutine, and upset when
 // copies may have been lost; neither may call the Live. Close must be called.
-func (n *Node) OpenLive(take func(*Copy), upset func(why string)) (*Live, error) {
+func (n *Node) OpenLive(take func(*event.Copy), upset func(why string)) (*Live, error) {
 	l := &Live{node: n, take: take, upset: upset, subs: map[Subscription]string{}, closed: make(chan struct{}), done: make(chan struct{})}
 	if err := l.connect(); err != nil {
 		return nil, err
@@ -125,7 +127,7 @@ func (l *Live) read() error {
 	l.mu.Lock()
 	conn := l.conn
 	l.mu.Unlock()
-	var c Copy
+	var c event.Copy
 	for {
 		m, err := conn.next()
 		if err != nil {
@@ -134,7 +136,7 @@ func (l *Live) read() error {
 		if l.settling {
 			continue // some subjects may not be heard yet
 		}
-		c.parse(&m)
+		c.Parse(m.subject, m.header, m.data)
 		l.take(&c)
 	}
 }

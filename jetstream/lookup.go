@@ -5,6 +5,8 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
+
+	"weft/jetstream/event"
 )
 
 const (
@@ -32,7 +34,7 @@ type lookup struct {
 	next uint64 // first sequence not read yet
 	read int    // messages read so far
 	ids  map[uint64]struct{}
-	// oldest is the lowest number of each series of ids, see splitSeries.
+	// oldest is the lowest number of each series of ids, see event.SplitSeries.
 	oldest map[uint64]int64
 }
 
@@ -48,8 +50,8 @@ func newLookups() *lookups {
 //
 // Ids are compared without the stream's secret, which all that are ours have. So
 // those are known, too, that were stored before the stream had one.
-func (n *Node) HasID(ctx context.Context, subject string, name MsgID) (bool, error) {
-	id := name.text("", subject)[1:]
+func (n *Node) HasID(ctx context.Context, subject string, name event.MsgID) (bool, error) {
+	id := name.Text("", subject)[1:]
 	l := n.lookups.of(subject)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +67,7 @@ func (n *Node) HasID(ctx context.Context, subject string, name MsgID) (bool, err
 		before := len(l.ids)
 		for i := range b.Messages {
 			l.next = b.Messages[i].Seq + 1
-			l.note(n.lookups, n.bare(first(b.Messages[i].Header, HeaderMsgID)))
+			l.note(n.lookups, n.bare(event.FirstValue(b.Messages[i].Header, event.HeaderMsgID)))
 		}
 		n.lookups.grew(len(l.ids) - before)
 		if b.Pending == 0 || len(b.Messages) == 0 {
@@ -82,7 +84,7 @@ func (l *lookup) note(s *lookups, id string) {
 		return
 	}
 	l.ids[s.hash(id)] = struct{}{}
-	if series, number, ok := splitSeries(id, l.subject); ok {
+	if series, number, ok := event.SplitSeries(id, l.subject); ok {
 		key := s.hash(series)
 		if oldest, known := l.oldest[key]; !known || number < oldest {
 			l.oldest[key] = number
@@ -93,7 +95,7 @@ func (l *lookup) note(s *lookups, id string) {
 // removed reports whether a message that is not there was removed by the limit
 // per subject.
 func (l *lookup) removed(s *lookups, id string, limit int) bool {
-	series, number, ok := splitSeries(id, l.subject)
+	series, number, ok := event.SplitSeries(id, l.subject)
 	if !ok || l.read < limit {
 		return false
 	}

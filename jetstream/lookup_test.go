@@ -2,6 +2,8 @@ package jetstream
 
 import (
 	"testing"
+
+	"weft/jetstream/event"
 )
 
 // What the limit per subject removed is known all the same, so that a record
@@ -11,12 +13,12 @@ func TestARecordThatWasRemovedByTheLimitIsKnown(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Events.MaxPerSubject = 5
 	n := open(t, cfg)
-	id := func(partition, offset int) MsgID {
-		return RecordID("kafka", "orders", int32(partition), int64(offset))
+	id := func(partition, offset int) event.MsgID {
+		return event.RecordID("kafka", "orders", int32(partition), int64(offset))
 	}
 	store := func(partition, offset int) {
 		t.Helper()
-		if _, err := n.Publish(t.Context(), Event{Subject: "user.ann", ID: id(partition, offset)}); err != nil {
+		if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", ID: id(partition, offset)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // A restore writes entries into a bucket that was made anew, but over none that is
@@ -160,7 +161,7 @@ func (b *Blacklist) complete(seen map[string]bool, newest uint64) {
 
 // apply enters one change of the bucket, unless it has been before. It reports
 // whether an entry is there afterwards.
-func (b *Blacklist) apply(s *Stored) bool {
+func (b *Blacklist) apply(s *event.Stored) bool {
 	key := strings.TrimPrefix(s.Subject, keyPrefix)
 	b.mu.Lock()
 	if s.Seq <= b.applied {

@@ -31,6 +31,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 	"weft/jetstream/presence"
 	"weft/jetstream/rpc"
 )
@@ -55,7 +56,7 @@ type Node struct {
 	presence  *presence.Presence
 	reads     api.Semaphore
 	lookups   *lookups
-	streamID  atomic.Pointer[StreamID]
+	streamID  atomic.Pointer[event.StreamID]
 	secret    atomic.Pointer[string] // of the stream's message ids
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
 	members   membership
@@ -97,7 +98,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
 		gone: make(chan struct{}, 1), count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
 	n.measure(reg)
-	n.streamID.Store(new(StreamID))
+	n.streamID.Store(new(event.StreamID))
 	n.secret.Store(new(string))
 	n.members.expelled = make(chan error, 1)
 	n.waitFor("the store is being opened")
@@ -159,7 +160,7 @@ func (n *Node) Open(ctx context.Context) (err error) {
 		return err
 	}
 	if n.cfg.Cluster != nil { // alone there is no other leader
-		if err := n.leader.Watch(n.conn, streamEvents); err != nil {
+		if err := n.leader.Watch(n.conn, event.StreamName); err != nil {
 			return err
 		}
 	}
@@ -239,7 +240,7 @@ func (n *Node) Name() string { return n.cfg.Node.Name }
 func (n *Node) Token() string { return n.srv.token }
 
 // Limits returns the limits of the stream.
-func (n *Node) Limits() EventsConfig { return n.cfg.Events }
+func (n *Node) Limits() event.Limits { return n.cfg.Events }
 
 // ClientURL returns the URL for NATS clients.
 func (n *Node) ClientURL() string { return n.srv.clientURL() }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -52,9 +53,9 @@ func open(t testing.TB, cfg Config) *Node {
 
 func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 	n := open(t, testConfig(t))
-	events := make([]Event, 300)
+	events := make([]event.Event, 300)
 	for i := range events {
-		events[i] = Event{Subject: "user.ann", Type: "t", Data: fmt.Appendf(nil, "%d", i), ID: Operators.KeyID("x", i)}
+		events[i] = event.Event{Subject: "user.ann", Type: "t", Data: fmt.Appendf(nil, "%d", i), ID: event.Operators.KeyID("x", i)}
 	}
 	acks, errs := n.PublishAll(t.Context(), events[:90])
 	for i, err := range errs {
@@ -89,7 +90,7 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 	if b, err := n.Read(t.Context(), "user.bob", 1, 20, 1<<20); err != nil || len(b.Messages) != 0 {
 		t.Errorf("read of nobody: %v, %v", b, err)
 	}
-	for id, want := range map[MsgID]bool{events[3].ID: true, Operators.KeyID("x", 1000): false} {
+	for id, want := range map[event.MsgID]bool{events[3].ID: true, event.Operators.KeyID("x", 1000): false} {
 		if got, err := n.HasID(t.Context(), "user.ann", id); err != nil || got != want {
 			t.Errorf("HasID(%v) = %v, %v", id, got, err)
 		}
@@ -105,7 +106,7 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 func TestAReadIsBoundedInBytesButNeverEmpty(t *testing.T) {
 	n := open(t, testConfig(t))
 	for range 4 {
-		if _, err := n.Publish(t.Context(), Event{Subject: "topic.big", Data: bytes.Repeat([]byte("x"), MaxEventBytes)}); err != nil {
+		if _, err := n.Publish(t.Context(), event.Event{Subject: "topic.big", Data: bytes.Repeat([]byte("x"), event.MaxBytes)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,21 +119,21 @@ func TestAReadIsBoundedInBytesButNeverEmpty(t *testing.T) {
 func TestARefusedEventIsNotStored(t *testing.T) {
 	n := open(t, testConfig(t))
 	for name, c := range map[string]struct {
-		e    Event
+		e    event.Event
 		want error
 	}{
-		"subject":  {Event{Subject: "user.ann@x.org"}, subject.ErrSubject},
-		"wildcard": {Event{Subject: "user.*"}, subject.ErrSubject},
-		"tick":     {Event{Subject: "tick.n1"}, subject.ErrSubject},
-		"type":     {Event{Subject: "user.ann", Type: "weft.close"}, ErrType},
-		"newline":  {Event{Subject: "user.ann", Type: "a\nb"}, ErrType},
-		"size":     {Event{Subject: "user.ann", Data: make([]byte, MaxEventBytes+1)}, ErrTooLarge},
+		"subject":  {event.Event{Subject: "user.ann@x.org"}, subject.ErrSubject},
+		"wildcard": {event.Event{Subject: "user.*"}, subject.ErrSubject},
+		"tick":     {event.Event{Subject: "tick.n1"}, subject.ErrSubject},
+		"type":     {event.Event{Subject: "user.ann", Type: "weft.close"}, event.ErrType},
+		"newline":  {event.Event{Subject: "user.ann", Type: "a\nb"}, event.ErrType},
+		"size":     {event.Event{Subject: "user.ann", Data: make([]byte, event.MaxBytes+1)}, event.ErrTooLarge},
 	} {
 		if _, err := n.Publish(t.Context(), c.e); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if _, err := n.Publish(t.Context(), Event{Subject: "user.ann", Header: map[string]string{"nats-msg-id": "x"}}); err == nil {
+	if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", Header: map[string]string{"nats-msg-id": "x"}}); err == nil {
 		t.Error("a Nats- header was accepted")
 	}
 }
@@ -140,7 +141,7 @@ func TestARefusedEventIsNotStored(t *testing.T) {
 func TestAllIsThereAfterARestart(t *testing.T) {
 	cfg := testConfig(t)
 	n := open(t, cfg)
-	ack, err := n.Publish(t.Context(), Event{Subject: "user.ann", Data: []byte("kept")})
+	ack, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("kept")})
 	if err != nil {
 		t.Fatal(err)
 	}

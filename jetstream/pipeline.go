@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
@@ -38,7 +39,7 @@ type PipelineConfig struct {
 	Stored func(mark int64)
 	// Refused is told of an event that the store will never take. Its mark
 	// counts as settled afterwards.
-	Refused func(e Event, mark int64, err error)
+	Refused func(e event.Event, mark int64, err error)
 }
 
 // A Pipeline stores a sequence of events in their order, a window of them in
@@ -72,7 +73,7 @@ type Pipeline struct {
 
 // pipeSlot is one entry of the ring: an event, or only a mark.
 type pipeSlot struct {
-	event   Event
+	event   event.Event
 	msg     *nats.Msg // nil: settled
 	mark    int64
 	began   time.Time  // when the event was put
@@ -102,7 +103,7 @@ func (n *Node) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
 // full. Its errors are ctx's and ErrAbandoned, and those of Event.Check, after
 // which the event is not in the pipeline. A mark of -1 is never told: it is for
 // a copy that is not the last one of its record.
-func (p *Pipeline) Put(ctx context.Context, e Event, mark int64) error {
+func (p *Pipeline) Put(ctx context.Context, e event.Event, mark int64) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
@@ -234,7 +235,7 @@ func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
 	} else if p.cfg.Refused != nil {
 		p.cfg.Refused(s.event, s.mark, err)
 	}
-	s.msg, s.event = nil, Event{}
+	s.msg, s.event = nil, event.Event{}
 	p.settleLocked()
 }
 

@@ -11,6 +11,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // marks records what a pipeline told.
@@ -32,7 +33,7 @@ func (m *marks) config(window int) PipelineConfig {
 			m.last = mark
 			m.calls++
 		},
-		Refused: func(_ Event, mark int64, _ error) {
+		Refused: func(_ event.Event, mark int64, _ error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.refused = append(m.refused, mark)
@@ -53,8 +54,8 @@ func openPipeline(t *testing.T, n *Node, cfg PipelineConfig) *Pipeline {
 	return p
 }
 
-func numberedEvent(subject string, i int) Event {
-	return Event{Subject: subject, Data: fmt.Append(nil, i), ID: RecordID("k", "t", 0, int64(i))}
+func numberedEvent(subject string, i int) event.Event {
+	return event.Event{Subject: subject, Data: fmt.Append(nil, i), ID: event.RecordID("k", "t", 0, int64(i))}
 }
 
 // stored reads all of a subject.
@@ -193,7 +194,7 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := n.Publish(t.Context(), Event{Subject: "user.ann"}); !errors.Is(err, api.ErrDiskFull) {
+	if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrDiskFull) {
 		t.Errorf("publish on a full disk: %v", err)
 	}
 	n.disk.low.Store(false)
@@ -267,7 +268,7 @@ func BenchmarkPipeline(b *testing.B) {
 	data := make([]byte, 256)
 	for i := 0; b.Loop(); i++ {
 		s := fmt.Sprintf("user.u%d", i%10000)
-		if err := p.Put(b.Context(), Event{Subject: s, Data: data, ID: RecordID("bench", "orders", 0, int64(i))}, int64(i)); err != nil {
+		if err := p.Put(b.Context(), event.Event{Subject: s, Data: data, ID: event.RecordID("bench", "orders", 0, int64(i))}, int64(i)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // An Ack says where an event was stored.
@@ -22,29 +23,16 @@ type Ack struct {
 
 // message makes the NATS message of an event. It is the one place where a message
 // id gets the stream's secret.
-func (n *Node) message(e *Event) *nats.Msg {
-	m := &nats.Msg{Subject: e.Subject, Data: e.Data}
-	if len(e.Header) > 0 || e.Type != "" || !e.ID.IsZero() || e.Source != SourceNATS {
-		m.Header = make(nats.Header, len(e.Header)+3)
-		for k, v := range e.Header {
-			m.Header[k] = []string{v}
-		}
-		if e.Type != "" {
-			if _, ok := m.Header[HeaderType]; !ok {
-				m.Header[HeaderType] = []string{e.Type}
-			}
-		}
-		if !e.ID.IsZero() {
-			m.Header[HeaderMsgID] = []string{n.msgID(&e.ID, e.Subject)}
-		}
-		e.label(m.Header)
+func (n *Node) message(e *event.Event) *nats.Msg {
+	if e.ID.IsZero() {
+		return e.Message("")
 	}
-	return m
+	return e.Message(n.msgID(&e.ID, e.Subject))
 }
 
 // Publish stores one event and returns after it is stored. Its errors are those
 // of Event.Check, ErrDiskFull, ErrRefused (not stored) and ErrUnavailable (unknown).
-func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
+func (n *Node) Publish(ctx context.Context, e event.Event) (Ack, error) {
 	if err := e.Check(); err != nil {
 		return Ack{}, err
 	}
@@ -60,7 +48,7 @@ func (n *Node) Publish(ctx context.Context, e Event) (Ack, error) {
 }
 
 // insist sends an event until it is taken, as far as that is safe.
-func (n *Node) insist(ctx context.Context, e *Event) (Ack, error) {
+func (n *Node) insist(ctx context.Context, e *event.Event) (Ack, error) {
 	ctx, cancel := context.WithTimeout(ctx, api.WriteWait)
 	defer cancel()
 	m := n.message(e)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"weft/jetstream/event"
 )
 
 const (
@@ -222,7 +224,7 @@ func (c *rawConn) message(line []byte) (m rawMsg, err error) {
 	if err == nil && headed {
 		head, err = digits(field(n - 2))
 	}
-	if err != nil || head > size || size > maxPayload {
+	if err != nil || head > size || size > event.MaxPayload {
 		return m, errProtocol
 	}
 	whole := len(line) + size + len("\r\n")

@@ -9,10 +9,17 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
-	directGet = "$JS.API.DIRECT.GET." + streamEvents
+	statusHeader     = "Status"
+	statusNotFound   = "404"
+	statusEndOfBatch = "204"
+)
+
+const (
+	directGet = "$JS.API.DIRECT.GET." + event.StreamName
 
 	// readTry bounds the silence after which a read is given up.
 	readTry = 2 * time.Second
@@ -25,7 +32,7 @@ const (
 
 // A Batch is the answer to a Read.
 type Batch struct {
-	Messages []Stored
+	Messages []event.Stored
 	// Pending is how many more messages of the subject follow.
 	Pending uint64
 }
@@ -81,11 +88,11 @@ func collect(ctx context.Context, answers <-chan *nats.Msg) (Batch, error) {
 				unreadable++
 				continue
 			}
-			if last(m.Header, "Nats-Sequence") == "" { // not a message: the end, or a refusal
+			if event.LastValue(m.Header, "Nats-Sequence") == "" { // not a message: the end, or a refusal
 				err := b.finish(m.Header, before, unreadable)
 				return b, err
 			}
-			s, err := ParseStored(m)
+			s, err := event.ParseStored(m)
 			if err != nil {
 				return Batch{}, fmt.Errorf("%w: read: %w", api.ErrUnavailable, err)
 			}
@@ -105,7 +112,7 @@ func (b *Batch) reach(seq, before uint64, unreadable int) error {
 		return fmt.Errorf("%w: a read lost messages", api.ErrUnavailable)
 	}
 	for range unreadable {
-		b.Messages = append(b.Messages, Stored{Seq: seq, Previous: before, unreadable: true})
+		b.Messages = append(b.Messages, event.Stored{Seq: seq, Previous: before, Unreadable: true})
 	}
 	return nil
 }
@@ -113,16 +120,16 @@ func (b *Batch) reach(seq, before uint64, unreadable int) error {
 // finish reads the status that ends a batch whose last readable message was
 // before.
 func (b *Batch) finish(h nats.Header, before uint64, unreadable int) error {
-	switch status := first(h, statusHeader); status {
+	switch status := event.FirstValue(h, statusHeader); status {
 	case statusNotFound:
 		return nil
 	case statusEndOfBatch:
 		var end uint64
-		fmt.Sscan(last(h, "Nats-Last-Sequence"), &end)
+		fmt.Sscan(event.LastValue(h, "Nats-Last-Sequence"), &end)
 		if err := b.reach(end, before, unreadable); err != nil {
 			return err
 		}
-		fmt.Sscan(last(h, "Nats-Num-Pending"), &b.Pending)
+		fmt.Sscan(event.LastValue(h, "Nats-Num-Pending"), &b.Pending)
 		return nil
 	default:
 		return fmt.Errorf("%w: read: status %q", api.ErrUnavailable, status)
@@ -180,7 +187,7 @@ func (n *Node) requestMessage(ctx context.Context, q api.Query) (*nats.Msg, erro
 func (n *Node) askLeaderOnce(ctx context.Context, q api.Query) (uint64, error) {
 	try, cancel := context.WithTimeout(ctx, readTry)
 	defer cancel()
-	m, err := api.AskLeader(try, n.conn, streamEvents, q)
+	m, err := api.AskLeader(try, n.conn, event.StreamName, q)
 	switch {
 	case err == nil && m == nil:
 		return 0, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // healthy reports whether every group has a leader and three current copies, on
@@ -46,7 +47,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
 	const events = 50
 	for i := range events {
-		if _, err := nodes[0].Publish(t.Context(), Event{Subject: fmt.Sprintf("user.u%d", i), Data: []byte("x")}); err != nil {
+		if _, err := nodes[0].Publish(t.Context(), event.Event{Subject: fmt.Sprintf("user.u%d", i), Data: []byte("x")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,7 +134,7 @@ func TestANodeThatLostItsDiskNeedsNoRemoval(t *testing.T) {
 	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
-	if _, err := nodes[0].Publish(t.Context(), Event{Subject: "user.ann", Data: []byte("x")}); err != nil {
+	if _, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // GroupMeta is the name of the group that agrees on members, streams and
@@ -21,7 +22,7 @@ import (
 const GroupMeta = "meta"
 
 // groupNames are those of all groups.
-var groupNames = []string{GroupMeta, streamEvents, bucketBlacklist, bucketRoutes, bucketNodes}
+var groupNames = []string{GroupMeta, event.StreamName, bucketBlacklist, bucketRoutes, bucketNodes}
 
 // askTry bounds one question to the cluster that an operator waits for.
 const askTry = 2 * time.Second

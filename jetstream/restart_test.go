@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/feed"
 )
 
@@ -71,7 +72,7 @@ func TestEverythingGoesOnWhenTheServerIsRestarted(t *testing.T) {
 	}
 	put := func(i int) {
 		t.Helper()
-		e := jetstream.Event{Subject: "topic.a", Data: fmt.Append(nil, i), ID: jetstream.Operators.KeyID("t", i)}
+		e := event.Event{Subject: "topic.a", Data: fmt.Append(nil, i), ID: event.Operators.KeyID("t", i)}
 		eventually(t, "a publish", func() bool { _, err := n.Publish(t.Context(), e); return err == nil })
 	}
 	var all []string

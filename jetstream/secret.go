@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"strings"
+
+	"weft/jetstream/event"
 )
 
 // metaSecret is the metadata key of the stream that holds the secret of its
@@ -39,7 +41,9 @@ func (n *Node) learnSecret(secret string) {
 }
 
 // msgID is the text of an id for the stream.
-func (n *Node) msgID(id *MsgID, subject string) string { return id.text(*n.secret.Load(), subject) }
+func (n *Node) msgID(id *event.MsgID, subject string) string {
+	return id.Text(*n.secret.Load(), subject)
+}
 
 // bare takes the secret off a stored id. One that has none is returned as it is:
 // it was stored before the stream had a secret.

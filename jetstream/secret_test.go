@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 func TestIDsBeginWithASecretThatSurvivesARestart(t *testing.T) {
@@ -21,17 +22,17 @@ func TestIDsBeginWithASecretThatSurvivesARestart(t *testing.T) {
 	for range 2 {
 		n := open(t, cfg)
 		secrets = append(secrets, *n.secret.Load())
-		if _, err := n.Publish(t.Context(), Event{Subject: "user.ann", ID: RecordID("kafka", "orders", 0, 17)}); err != nil {
+		if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", ID: event.RecordID("kafka", "orders", 0, 17)}); err != nil {
 			t.Fatal(err)
 		}
 		b, err := n.Read(t.Context(), "user.ann", 1, 10, 1<<20)
 		if err != nil || len(b.Messages) != 1 {
 			t.Fatalf("%d stored, %v; the second time it is a duplicate", len(b.Messages), err)
 		}
-		if got, want := first(b.Messages[0].Header, HeaderMsgID), secrets[0]+"/k/kafka/orders/0/17/user.ann"; got != want {
+		if got, want := event.FirstValue(b.Messages[0].Header, event.HeaderMsgID), secrets[0]+"/k/kafka/orders/0/17/user.ann"; got != want {
 			t.Errorf("id %q, want %q", got, want)
 		}
-		if known, err := n.HasID(t.Context(), "user.ann", RecordID("kafka", "orders", 0, 17)); err != nil || !known {
+		if known, err := n.HasID(t.Context(), "user.ann", event.RecordID("kafka", "orders", 0, 17)); err != nil || !known {
 			t.Errorf("known %v, %v", known, err)
 		}
 		if err := n.Close(); err != nil {
@@ -54,7 +55,7 @@ func TestAStreamWithoutASecretGetsOne(t *testing.T) {
 	n := open(t, cfg)
 	forgetSecret(t, n)
 	for _, offset := range []string{"11", "12", "14"} {
-		m := &nats.Msg{Subject: "user.ann", Header: nats.Header{HeaderMsgID: {"k/kafka/orders/0/" + offset + "/user.ann"}}}
+		m := &nats.Msg{Subject: "user.ann", Header: nats.Header{event.HeaderMsgID: {"k/kafka/orders/0/" + offset + "/user.ann"}}}
 		if _, err := n.conn.RequestMsgWithContext(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +69,7 @@ func TestAStreamWithoutASecretGetsOne(t *testing.T) {
 		t.Errorf("secret of %d bytes; the stream's identity changed: %v", len(*n.secret.Load()), n.StreamID() != id)
 	}
 	for offset, want := range map[int64]bool{10: true, 11: true, 12: true, 13: false, 14: true, 15: false} {
-		known, err := n.HasID(t.Context(), "user.ann", RecordID("kafka", "orders", 0, offset))
+		known, err := n.HasID(t.Context(), "user.ann", event.RecordID("kafka", "orders", 0, offset))
 		if err != nil || known != want {
 			t.Errorf("record %d: known %v, %v; want %v", offset, known, err, want)
 		}
@@ -93,7 +94,7 @@ func TestASecretThatWasTakenAwayIsPutBack(t *testing.T) {
 	if _, err := n.State(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stream, err := n.js.Stream(t.Context(), streamEvents)
+	stream, err := n.js.Stream(t.Context(), event.StreamName)
 	if err != nil || secretOf(stream.CachedInfo().Config.Metadata) != before || *n.secret.Load() != before {
 		t.Errorf("another secret, or none: %v", err)
 	}
@@ -137,7 +138,7 @@ func TestTheSecretIsNotLogged(t *testing.T) {
 			t.Fatal(err)
 		}
 		forgetSecret(t, n)
-		if _, err := n.Publish(t.Context(), Event{Subject: "user.ann", ID: Operators.KeyID("x", 0)}); err != nil {
+		if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", ID: event.Operators.KeyID("x", 0)}); err != nil {
 			t.Error(err)
 		}
 		secret := *n.secret.Load()

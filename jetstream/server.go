@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"weft/jetstream/event"
 	"weft/jetstream/ratelog"
 )
 
@@ -233,7 +234,7 @@ func (e *embedded) options(store bool) (*server.Options, error) {
 		JetStream:     store, StoreDir: e.cfg.Node.DataDir,
 		JetStreamMaxMemory: 16 << 20,
 		JetStreamMaxStore:  maxStore,
-		MaxPayload:         maxPayload, MaxPending: clientPending,
+		MaxPayload:         event.MaxPayload, MaxPending: clientPending,
 		WriteDeadline: 10 * time.Second,
 	}
 	return opts, e.configureAccounts(opts)

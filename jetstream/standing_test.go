@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"weft/jetstream/event"
 )
 
 func gauge(t *testing.T, v *prometheus.GaugeVec, label string) float64 {
@@ -31,13 +33,13 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 	lagging := func(group string) float64 {
 		return sum(func(n *Node) float64 { return gauge(t, n.metrics.lagging, group) })
 	}
-	waitFor(t, func() bool { return led(GroupMeta) && led(streamEvents) && led(bucketBlacklist) })
-	waitFor(t, func() bool { return lagging(GroupMeta)+lagging(streamEvents)+lagging(bucketBlacklist) == 0 })
+	waitFor(t, func() bool { return led(GroupMeta) && led(event.StreamName) && led(bucketBlacklist) })
+	waitFor(t, func() bool { return lagging(GroupMeta)+lagging(event.StreamName)+lagging(bucketBlacklist) == 0 })
 	waitFor(t, func() bool { up, all := nodes[0].links(); return up == 2 && all == 2 })
 
 	var gone *Node
 	for i, n := range nodes { // one that leads neither
-		if gauge(t, n.metrics.leader, streamEvents) == 0 && gauge(t, n.metrics.leader, GroupMeta) == 0 {
+		if gauge(t, n.metrics.leader, event.StreamName) == 0 && gauge(t, n.metrics.leader, GroupMeta) == 0 {
 			gone = n
 			nodes = append(nodes[:i:i], nodes[i+1:]...)
 			break
@@ -48,32 +50,15 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 	}
 	waitFor(t, func() bool { up, all := nodes[0].links(); return up == 1 && all == 2 })
 	waitFor(t, func() bool {
-		return led(GroupMeta) && led(streamEvents) && lagging(GroupMeta) == 1 && lagging(streamEvents) == 1
+		return led(GroupMeta) && led(event.StreamName) && lagging(GroupMeta) == 1 && lagging(event.StreamName) == 1
 	})
 }
 
 func TestAStandaloneNodeLeadsWhatItHas(t *testing.T) {
 	t.Parallel()
 	n := open(t, testConfig(t))
-	waitFor(t, func() bool { return gauge(t, n.metrics.leader, streamEvents) == 1 })
+	waitFor(t, func() bool { return gauge(t, n.metrics.leader, event.StreamName) == 1 })
 	if up, all := n.links(); up != 0 || all != 0 {
 		t.Errorf("%d links, %d expected", up, all)
-	}
-}
-
-func TestAnEventSaysByWhichWayItCame(t *testing.T) {
-	for header, want := range map[string]Source{
-		"kafka 1700000000000": SourceKafka, "http": SourceHTTP, "": SourceNATS, "nats": SourceNATS,
-		"kafka": SourceKafka, "kafka x": SourceKafka, "kafka -1": SourceKafka, "carrier pigeon": SourceNATS, "kafka 99999999999999999999": SourceKafka,
-	} {
-		s := Stored{Header: map[string][]string{"Nats-Time-Stamp": {"2020-02-02T02:02:02.000000002Z"}}}
-		if header != "" {
-			s.Header[headerSource] = []string{header}
-		}
-		source, since := s.Origin()
-		made := header == "kafka 1700000000000"
-		if source != want || made && since.UnixMilli() != 1700000000000 || !made && since.Nanosecond() != 2 {
-			t.Errorf("%q: %s since %v", header, source, since)
-		}
 	}
 }

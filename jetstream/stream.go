@@ -12,10 +12,10 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
-	streamEvents = "EVENTS"
 	// duplicateWindow is how long the stream remembers message ids.
 	duplicateWindow = 2 * time.Minute
 	// metaStreamID is the metadata key of the stream that holds its identity.
@@ -31,15 +31,15 @@ type State struct {
 	First, Last uint64 // sequences stored; Last is kept when all is gone
 	// Oldest is when the first message was stored; zero when there is none.
 	Oldest   time.Time
-	ID       StreamID
+	ID       event.StreamID
 	Bytes    uint64
 	Messages uint64
 }
 
 // streamConfig is the stream as it must be.
-func (n *Node) streamConfig(id StreamID, secret string) js.StreamConfig {
+func (n *Node) streamConfig(id event.StreamID, secret string) js.StreamConfig {
 	return js.StreamConfig{
-		Name:              streamEvents,
+		Name:              event.StreamName,
 		Subjects:          []string{"user.*", "topic.>", "tick.>"},
 		Storage:           js.FileStorage,
 		Replicas:          n.cfg.replicas(),
@@ -57,19 +57,19 @@ func (n *Node) streamConfig(id StreamID, secret string) js.StreamConfig {
 // ensureStream makes the stream, or brings its limits up to the configuration.
 func (n *Node) ensureStream(ctx context.Context) error {
 	return api.Start().Do(ctx, func(ctx context.Context) error {
-		stream, err := n.js.Stream(ctx, streamEvents)
+		stream, err := n.js.Stream(ctx, event.StreamName)
 		if errors.Is(err, js.ErrStreamNotFound) {
-			var id StreamID
+			var id event.StreamID
 			rand.Read(id[:])
 			stream, err = n.js.CreateStream(ctx, n.streamConfig(id, newSecret()))
 			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
 				return api.ErrTakenOver
 			} else if err != nil {
-				return fmt.Errorf("create stream %s: %w", streamEvents, err)
+				return fmt.Errorf("create stream %s: %w", event.StreamName, err)
 			}
-			n.log.Info("stream created", "stream", streamEvents)
+			n.log.Info("stream created", "stream", event.StreamName)
 		} else if err != nil {
-			return fmt.Errorf("look up stream %s: %w", streamEvents, err)
+			return fmt.Errorf("look up stream %s: %w", event.StreamName, err)
 		}
 		have := stream.CachedInfo().Config
 		id, err := streamID(have.Metadata)
@@ -82,14 +82,14 @@ func (n *Node) ensureStream(ctx context.Context) error {
 		want := n.streamConfig(id, cmp.Or(secret, *n.secret.Load(), newSecret()))
 		if err != nil || secret == "" || !sameStream(have, want) {
 			if _, err := n.js.UpdateStream(ctx, want); err != nil {
-				return fmt.Errorf("update stream %s: %w", streamEvents, err)
+				return fmt.Errorf("update stream %s: %w", event.StreamName, err)
 			}
-			n.log.Info("stream updated", "stream", streamEvents, "max_age", want.MaxAge,
+			n.log.Info("stream updated", "stream", event.StreamName, "max_age", want.MaxAge,
 				"max_per_subject", want.MaxMsgsPerSubject, "max_bytes", want.MaxBytes)
 		}
 		if secret == "" { // another node may have given it one at the same time: the last counts
-			if stream, err = n.js.Stream(ctx, streamEvents); err != nil {
-				return fmt.Errorf("look up stream %s: %w", streamEvents, err)
+			if stream, err = n.js.Stream(ctx, event.StreamName); err != nil {
+				return fmt.Errorf("look up stream %s: %w", event.StreamName, err)
 			}
 			secret = secretOf(stream.CachedInfo().Config.Metadata)
 		}
@@ -108,7 +108,7 @@ func sameStream(have, want js.StreamConfig) bool {
 		have.RePublish != nil && *have.RePublish == *want.RePublish && have.Replicas == want.Replicas
 }
 
-func streamID(meta map[string]string) (id StreamID, err error) {
+func streamID(meta map[string]string) (id event.StreamID, err error) {
 	b, err := hex.DecodeString(meta[metaStreamID])
 	if err != nil || len(b) != len(id) {
 		return id, errors.New("stream has no identity")
@@ -123,13 +123,13 @@ func (n *Node) State(ctx context.Context) (State, error) {
 }
 
 func (n *Node) state(ctx context.Context) (State, error) {
-	stream, err := n.js.Stream(ctx, streamEvents)
+	stream, err := n.js.Stream(ctx, event.StreamName)
 	if errors.Is(err, js.ErrStreamNotFound) {
-		n.log.Error("the stream is gone; making it anew", "stream", streamEvents)
+		n.log.Error("the stream is gone; making it anew", "stream", event.StreamName)
 		if err := n.ensureStream(ctx); err != nil {
 			return State{}, err
 		}
-		stream, err = n.js.Stream(ctx, streamEvents)
+		stream, err = n.js.Stream(ctx, event.StreamName)
 	}
 	if err != nil {
 		return State{}, fmt.Errorf("%w: stream info: %w", api.ErrUnavailable, err)
@@ -164,7 +164,7 @@ func (n *Node) state(ctx context.Context) (State, error) {
 // fails with ErrUnavailable.
 func (n *Node) Count(ctx context.Context, subject string) (uint64, error) {
 	return api.WhileLed(ctx, n.leader, func(ctx context.Context) (uint64, error) {
-		stream, err := n.js.Stream(ctx, streamEvents)
+		stream, err := n.js.Stream(ctx, event.StreamName)
 		if err != nil {
 			return 0, fmt.Errorf("%w: stream info: %w", api.ErrUnavailable, err)
 		}
@@ -177,10 +177,10 @@ func (n *Node) Count(ctx context.Context, subject string) (uint64, error) {
 }
 
 // StreamID returns the identity of the stream as last seen.
-func (n *Node) StreamID() StreamID { return *n.streamID.Load() }
+func (n *Node) StreamID() event.StreamID { return *n.streamID.Load() }
 
 // CursorAt returns the text of the cursor of a client with one subject that
 // has everything up to seq.
 func (n *Node) CursorAt(seq uint64) string {
-	return Cursor{Stream: n.StreamID(), Floor: seq}.String()
+	return event.Cursor{Stream: n.StreamID(), Floor: seq}.String()
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // about makes a structured event for ann; rest are further members.
@@ -45,7 +45,7 @@ func TestEventsOfABatchAreStoredAsTheyAreWritten(t *testing.T) {
 		if string(s.Data) != docs[k] || ids[k] != n.CursorAt(s.Seq) {
 			t.Errorf("event %d is %s, want %s", k, s.Data, docs[k])
 		}
-		if got := s.Header[jetstream.HeaderContentType]; !slices.Equal(got, []string{structuredType}) {
+		if got := s.Header[event.HeaderContentType]; !slices.Equal(got, []string{structuredType}) {
 			t.Errorf("event %d has content type %q", k, got)
 		}
 	}
@@ -54,7 +54,7 @@ func TestEventsOfABatchAreStoredAsTheyAreWritten(t *testing.T) {
 func TestAttributesAreReadAsJSONHasThem(t *testing.T) {
 	for name, c := range map[string]struct {
 		doc, subject, kind string
-		id                 jetstream.MsgID
+		id                 event.MsgID
 	}{
 		"the last of two keys counts": {about("1", `,"id":"2","type":"u","user":"bob"`), "user.bob", "u", pub.EventID("/s", "2")},
 		"escaped names and values":    {`{"specversion":"1.0","source":"/s","i\u0064":"\u0031","\u0074ype":"a\/b","user":"\u0061nn"}`, "user.ann", "a/b", pub.EventID("/s", "1")},

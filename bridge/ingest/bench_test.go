@@ -10,12 +10,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // taken is a store that takes all at once, so that what remains is the ingest.
 type taken struct{}
 
-func (taken) PublishAll(_ context.Context, events []jetstream.Event) ([]jetstream.Ack, []error) {
+func (taken) PublishAll(_ context.Context, events []event.Event) ([]jetstream.Ack, []error) {
 	return make([]jetstream.Ack, len(events)), make([]error, len(events))
 }
 

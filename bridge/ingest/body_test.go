@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // held is what the bodies of i are charged with.
@@ -58,7 +59,7 @@ func TestASlowBodyHoldsWhatHasCome(t *testing.T) {
 // busy is a store that waits.
 type busy struct{ asked, proceed chan struct{} }
 
-func (b busy) PublishAll(_ context.Context, events []jetstream.Event) ([]jetstream.Ack, []error) {
+func (b busy) PublishAll(_ context.Context, events []event.Event) ([]jetstream.Ack, []error) {
 	b.asked <- struct{}{}
 	<-b.proceed
 	return make([]jetstream.Ack, len(events)), make([]error, len(events))

@@ -33,6 +33,7 @@ import (
 
 	"weft/bridge"
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // maxEvents bounds the events of one request, copies included.
@@ -40,7 +41,7 @@ const maxEvents = 1000
 
 // Store is what Ingest needs of a jetstream.Node.
 type Store interface {
-	PublishAll(ctx context.Context, events []jetstream.Event) ([]jetstream.Ack, []error)
+	PublishAll(ctx context.Context, events []event.Event) ([]jetstream.Ack, []error)
 }
 
 // Ingest takes events. Its methods may be called concurrently.
@@ -72,7 +73,7 @@ func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Inges
 // Accept stores the events of r and returns their ids in order, after all are
 // stored. publisher is the token's user or the operators; may is asked for each subject
 // before anything is stored. Every error is a *Problem, but for ctx's.
-func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher jetstream.Publisher, may func(subject string) bool) ([]string, error) {
+func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher event.Publisher, may func(subject string) bool) ([]string, error) {
 	b := body{budget: &i.budget}
 	defer b.release()
 	events, err := i.read(r, &b, publisher, may)
@@ -85,7 +86,7 @@ func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher jetstrea
 // AcceptEvent is Accept for one event for one subject; typ is its type, "" for
 // none. It has no message id, so that sending it again stores it again. The same
 // checks apply.
-func (i *Ingest) AcceptEvent(ctx context.Context, publisher jetstream.Publisher, may func(subject string) bool, subject, typ string, data []byte) (string, error) {
+func (i *Ingest) AcceptEvent(ctx context.Context, publisher event.Publisher, may func(subject string) bool, subject, typ string, data []byte) (string, error) {
 	m := message{query: query{subjects: []string{subject}, kind: typ}, publisher: publisher, may: may}
 	if err := m.raw(data); err != nil {
 		return "", i.failed(err)
@@ -98,7 +99,7 @@ func (i *Ingest) AcceptEvent(ctx context.Context, publisher jetstream.Publisher,
 }
 
 // publish stores events that have been checked.
-func (i *Ingest) publish(ctx context.Context, events []jetstream.Event) ([]string, error) {
+func (i *Ingest) publish(ctx context.Context, events []event.Event) ([]string, error) {
 	acks, errs := i.store.PublishAll(ctx, events)
 	ids := make([]string, len(events))
 	var fresh, duplicates int

@@ -18,6 +18,7 @@ import (
 	"weft/bridge"
 	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,16 +26,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A store is a real one that remembers what it was given.
 type store struct {
 	*jetstream.Node
-	given []jetstream.Event
+	given []event.Event
 }
 
-func (s *store) PublishAll(ctx context.Context, events []jetstream.Event) ([]jetstream.Ack, []error) {
+func (s *store) PublishAll(ctx context.Context, events []event.Event) ([]jetstream.Ack, []error) {
 	s.given = append(s.given, events...)
 	return s.Node.PublishAll(ctx, events)
 }
 
 // pub is who publishes unless a test says otherwise.
-var pub = jetstream.PublicUser("pub")
+var pub = event.PublicUser("pub")
 
 // open makes an ingest over a real store.
 func open(t *testing.T) (*Ingest, *store) {
@@ -67,7 +68,7 @@ func post(query, body string, headers ...string) *http.Request {
 	return r
 }
 
-func read(t *testing.T, n *store, subject string) []jetstream.Stored {
+func read(t *testing.T, n *store, subject string) []event.Stored {
 	t.Helper()
 	b, err := n.Read(t.Context(), subject, 1, 1000, 8<<20)
 	if err != nil {
@@ -88,13 +89,13 @@ func TestAcceptStoresEveryForm(t *testing.T) {
 		subjects []string
 		kind     string
 		data     string
-		id       jetstream.MsgID // of the last one
+		id       event.MsgID // of the last one
 		header   map[string]string
 	}{
 		"raw": {post("?user=ann@x.org&type=greeting", "\x00\xff\r\n", "Content-Type", "text/plain", "Traceparent", "00-1-2-01"),
-			[]string{"user.ann=40x=2Eorg"}, "greeting", "\x00\xff\r\n", jetstream.MsgID{}, map[string]string{"content-type": "text/plain", "traceparent": "00-1-2-01"}},
-		"raw, empty":               {post("?subject=topic.a.b", ""), []string{"topic.a.b"}, "", "", jetstream.MsgID{}, nil},
-		"raw, to both":             {post("?subject=topic.a.b&user=c&user=c", "x"), []string{"user.c", "topic.a.b"}, "", "x", jetstream.MsgID{}, nil},
+			[]string{"user.ann=40x=2Eorg"}, "greeting", "\x00\xff\r\n", event.MsgID{}, map[string]string{"content-type": "text/plain", "traceparent": "00-1-2-01"}},
+		"raw, empty":               {post("?subject=topic.a.b", ""), []string{"topic.a.b"}, "", "", event.MsgID{}, nil},
+		"raw, to both":             {post("?subject=topic.a.b&user=c&user=c", "x"), []string{"user.c", "topic.a.b"}, "", "x", event.MsgID{}, nil},
 		"raw, with key":            {post("?user=ann", "x", "Idempotency-Key", "k1"), []string{"user.ann"}, "", "x", pub.KeyID("k1", 0), nil},
 		"structured":               {post("", forBoth, "Content-Type", structuredType), []string{"user.ann=40x=2Eorg", "topic.hotel.42"}, "made", forBoth, pub.EventID("/s", "1"), map[string]string{"content-type": structuredType}},
 		"its id goes before a key": {post("", forBoth, "Content-Type", structuredType, "Idempotency-Key", "k"), []string{"user.ann=40x=2Eorg", "topic.hotel.42"}, "made", forBoth, pub.EventID("/s", "1"), nil},
@@ -158,14 +159,14 @@ func TestBatchIsStoredInOrderAndOnlyOnce(t *testing.T) {
 			t.Fatalf("event %d: %s", k, s.Data)
 		}
 	}
-	if other, err := i.Accept(t.Context(), post("", "["+docs[199]+"]", "Content-Type", batchType), jetstream.PublicUser("other"), all); err != nil || slices.Contains(first, other[0]) {
+	if other, err := i.Accept(t.Context(), post("", "["+docs[199]+"]", "Content-Type", batchType), event.PublicUser("other"), all); err != nil || slices.Contains(first, other[0]) {
 		t.Errorf("another publisher's event was suppressed: %v", err)
 	}
 }
 
 type broken struct{ err error }
 
-func (b broken) PublishAll(_ context.Context, events []jetstream.Event) ([]jetstream.Ack, []error) {
+func (b broken) PublishAll(_ context.Context, events []event.Event) ([]jetstream.Ack, []error) {
 	errs := make([]error, len(events))
 	errs[len(errs)-1] = b.err
 	return make([]jetstream.Ack, len(events)), errs

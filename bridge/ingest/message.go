@@ -9,22 +9,22 @@ import (
 	"weft/bridge"
 	"weft/bridge/cloudevent"
 	"weft/bridge/pointer"
-	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
 // A message is the body of a request on its way to become events.
 type message struct {
 	query
-	publisher jetstream.Publisher
+	publisher event.Publisher
 	may       func(subject string) bool
 	header    map[string]string // of all events, which share it
-	events    []jetstream.Event
+	events    []event.Event
 }
 
 // raw takes a body that is no CloudEvent.
 func (m *message) raw(body []byte) error {
-	return m.add(jetstream.Event{Type: m.kind, Data: body}, cloudevent.Attributes{})
+	return m.add(event.Event{Type: m.kind, Data: body}, cloudevent.Attributes{})
 }
 
 // structured takes one structured CloudEvent.
@@ -33,8 +33,8 @@ func (m *message) structured(body []byte) error {
 	if err != nil {
 		return badEvent(err)
 	}
-	m.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
-	return m.add(jetstream.Event{Type: a.Type, Data: body, JSON: true}, a)
+	m.header[event.HeaderContentType] = cloudevent.TypeStructured
+	return m.add(event.Event{Type: a.Type, Data: body, JSON: true}, a)
 }
 
 // batch takes a list of structured CloudEvents.
@@ -48,8 +48,8 @@ func (m *message) batch(body []byte) error {
 	case len(docs) == 0:
 		return problem(http.StatusUnprocessableEntity, "bad_event", "the batch is empty")
 	}
-	m.header[jetstream.HeaderContentType] = cloudevent.TypeStructured
-	m.events = make([]jetstream.Event, 0, len(docs))
+	m.header[event.HeaderContentType] = cloudevent.TypeStructured
+	m.events = make([]event.Event, 0, len(docs))
 	for n, doc := range docs {
 		if err := m.entry(doc); err != nil {
 			return at(n, err)
@@ -64,7 +64,7 @@ func (m *message) entry(doc pointer.Document) error {
 	if err != nil {
 		return badEvent(err)
 	}
-	return m.add(jetstream.Event{Type: a.Type, Data: doc.Raw(), JSON: true}, a)
+	return m.add(event.Event{Type: a.Type, Data: doc.Raw(), JSON: true}, a)
 }
 
 // binary takes a CloudEvent whose attributes are in the headers.
@@ -78,7 +78,7 @@ func (m *message) binary(headers http.Header, body []byte) error {
 		return badEvent(err)
 	}
 	bridge.CarryAttributes(m.header, x)
-	return m.add(jetstream.Event{Type: a.Type, Data: body}, a)
+	return m.add(event.Event{Type: a.Type, Data: body}, a)
 }
 
 func badEvent(err error) *Problem {
@@ -98,7 +98,7 @@ func at(n int, err error) error {
 }
 
 // add enters e once for each of its addressees, if it may be stored there.
-func (m *message) add(e jetstream.Event, a cloudevent.Attributes) error {
+func (m *message) add(e event.Event, a cloudevent.Attributes) error {
 	var subjects []string
 	if a.User != "" {
 		s, err := subject.OfUser(a.User)
@@ -125,7 +125,7 @@ func (m *message) add(e jetstream.Event, a cloudevent.Attributes) error {
 		return tooMany()
 	}
 	for _, s := range subjects {
-		e.Subject, e.Header, e.Source = s, m.header, jetstream.SourceHTTP
+		e.Subject, e.Header, e.Source = s, m.header, event.SourceHTTP
 		if a.ID != "" {
 			e.ID = m.publisher.EventID(a.Source, a.ID)
 		}

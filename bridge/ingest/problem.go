@@ -4,8 +4,8 @@ import (
 	"errors"
 	"net/http"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -40,7 +40,7 @@ func refused(err error) *Problem {
 	switch {
 	case errors.Is(err, subject.ErrSubject), errors.Is(err, subject.ErrToken):
 		return problem(http.StatusBadRequest, "bad_subject", err.Error())
-	case errors.Is(err, jetstream.ErrTooLarge):
+	case errors.Is(err, event.ErrTooLarge):
 		return problem(http.StatusRequestEntityTooLarge, "too_large", err.Error())
 	}
 	return problem(http.StatusUnprocessableEntity, "bad_event", err.Error())
@@ -53,7 +53,7 @@ func stored(err error) *Problem {
 	switch {
 	case errors.Is(err, api.ErrDiskFull):
 		p = problem(http.StatusServiceUnavailable, "disk_full", "the disk is full; nothing is taken until there is room")
-	case errors.Is(err, subject.ErrSubject), errors.Is(err, jetstream.ErrType), errors.Is(err, jetstream.ErrTooLarge), errors.Is(err, jetstream.ErrJSON):
+	case errors.Is(err, subject.ErrSubject), errors.Is(err, event.ErrType), errors.Is(err, event.ErrTooLarge), errors.Is(err, event.ErrJSON):
 		p = refused(err)
 	case errors.Is(err, api.ErrRefused):
 		p = problem(http.StatusUnprocessableEntity, "bad_event", "the store refuses this event")

@@ -7,7 +7,7 @@ import (
 
 	"weft/bridge"
 	"weft/bridge/cloudevent"
-	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -21,7 +21,7 @@ type query struct {
 }
 
 // read makes the events of a request.
-func (i *Ingest) read(r *http.Request, b *body, publisher jetstream.Publisher, may func(string) bool) ([]jetstream.Event, error) {
+func (i *Ingest) read(r *http.Request, b *body, publisher event.Publisher, may func(string) bool) ([]event.Event, error) {
 	q, err := readQuery(r.URL)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (i *Ingest) read(r *http.Request, b *body, publisher jetstream.Publisher, m
 	}
 	contentType := r.Header.Get("Content-Type")
 	header := map[string]string{}
-	bridge.CarryOn(header, jetstream.HeaderTraceparent, r.Header.Get("Traceparent"))
+	bridge.CarryOn(header, event.HeaderTraceparent, r.Header.Get("Traceparent"))
 	m := &message{query: q, publisher: publisher, may: may, header: header}
 	switch cloudevent.FormOf(contentType, cloudevent.HasHTTP(r.Header)) {
 	case cloudevent.InBody:
@@ -47,10 +47,10 @@ func (i *Ingest) read(r *http.Request, b *body, publisher jetstream.Publisher, m
 	case cloudevent.Batch:
 		err = m.batch(data)
 	case cloudevent.Binary:
-		bridge.CarryOn(header, jetstream.HeaderContentType, contentType)
+		bridge.CarryOn(header, event.HeaderContentType, contentType)
 		err = m.binary(r.Header, data)
 	case cloudevent.None:
-		bridge.CarryOn(header, jetstream.HeaderContentType, contentType)
+		bridge.CarryOn(header, event.HeaderContentType, contentType)
 		err = m.raw(data)
 	case cloudevent.Unknown:
 		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type",

@@ -13,6 +13,7 @@ import (
 
 	"weft/bridge"
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 const (
@@ -141,7 +142,7 @@ func (c *claim) read(ctx context.Context) {
 // A task is a record and what is to be done with it.
 type task struct {
 	record *sarama.ConsumerMessage
-	events []jetstream.Event
+	events []event.Event
 	err    error  // why there are no events: bridge.ErrTombstone, errExpired or a *bridge.Refusal
 	stored []bool // by position in events, after a look-up; nil: none was needed
 }
@@ -166,11 +167,11 @@ func (c *claim) prepare(m *sarama.ConsumerMessage) *task {
 	}
 	t.events, t.err = c.source.rule.Events(&rec)
 	for i := range t.events {
-		t.events[i].Source = jetstream.SourceKafka
+		t.events[i].Source = event.SourceKafka
 		if m.Timestamp.UnixMilli() > 0 {
 			t.events[i].Made = m.Timestamp
 		}
-		t.events[i].ID = jetstream.RecordID(c.opts.Kafka.Name, c.topic, c.partition, m.Offset)
+		t.events[i].ID = event.RecordID(c.opts.Kafka.Name, c.topic, c.partition, m.Offset)
 	}
 	return t
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"weft/bridge"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
@@ -40,7 +40,7 @@ func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
 		&kgo.Record{Topic: "raw", Key: []byte("a b"), Value: []byte{0xff, 0, '\r'}},
 		&kgo.Record{Topic: "raw", Key: []byte("a b"), Value: []byte{}},
 	)
-	read := func(subject string) []jetstream.Stored {
+	read := func(subject string) []event.Stored {
 		batch, err := n.Read(t.Context(), subject, 1, 100, 1<<20)
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
 		if string(ann[i].Data) != want.data {
 			t.Errorf("event %d: %q", i, ann[i].Data)
 		}
-		if kinds := ann[i].Header[jetstream.HeaderType]; !slices.Equal(kinds, []string{want.kind}) {
+		if kinds := ann[i].Header[event.HeaderType]; !slices.Equal(kinds, []string{want.kind}) {
 			t.Errorf("event %d: types %q", i, kinds)
 		}
 	}
@@ -82,7 +82,7 @@ func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
 }
 
 // inOrder fails unless events hold each of total orders of each user once, in order.
-func inOrder(t *testing.T, events []jetstream.Event, users, total int) {
+func inOrder(t *testing.T, events []event.Event, users, total int) {
 	t.Helper()
 	next := map[string]int{}
 	for _, e := range events {

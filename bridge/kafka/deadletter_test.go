@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weft/bridge"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 func withDead(k *bridge.KafkaConfig) { k.Sources[0].DeadLetter = "dead" }
@@ -197,7 +197,7 @@ func TestDeadLetterTopicMissingForLongIsGivenUp(t *testing.T) {
 func TestWhatTheStoreRefusesBecomesADeadLetterBeforeItsOffsetIsCommitted(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	store := newMemory()
-	store.refuse = func(e jetstream.Event) error {
+	store.refuse = func(e event.Event) error {
 		if bytes.Contains(e.Data, []byte(`"n":1}`)) {
 			return errNever
 		}

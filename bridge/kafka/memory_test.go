@@ -8,17 +8,18 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // memory is a store that can be made to fail. It drops no duplicates, so that
 // nothing but the consumer's own care keeps an event from being there twice.
 type memory struct {
 	mu      sync.Mutex
-	events  []jetstream.Event
+	events  []event.Event
 	ids     map[copyOf]bool
 	away    bool
 	changed chan struct{} // closed when away changes
-	refuse  func(jetstream.Event) error
+	refuse  func(event.Event) error
 	open    int // pipelines
 	late    int // events put after Abandon
 }
@@ -26,7 +27,7 @@ type memory struct {
 // copyOf is what an event is known by: one record may go to several subjects.
 type copyOf struct {
 	subject string
-	id      jetstream.MsgID
+	id      event.MsgID
 }
 
 func newMemory() *memory { return &memory{ids: map[copyOf]bool{}, changed: make(chan struct{})} }
@@ -39,15 +40,15 @@ func (m *memory) setAway(away bool) {
 	m.changed = make(chan struct{})
 }
 
-func (m *memory) all() []jetstream.Event {
+func (m *memory) all() []event.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append([]jetstream.Event(nil), m.events...)
+	return append([]event.Event(nil), m.events...)
 }
 
 func (m *memory) count() int { return len(m.all()) }
 
-func (m *memory) HasID(_ context.Context, subject string, id jetstream.MsgID) (bool, error) {
+func (m *memory) HasID(_ context.Context, subject string, id event.MsgID) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away {
@@ -75,7 +76,7 @@ type memoryPipeline struct {
 	abandoned chan struct{}
 }
 
-func (p *memoryPipeline) Put(ctx context.Context, e jetstream.Event, mark int64) error {
+func (p *memoryPipeline) Put(ctx context.Context, e event.Event, mark int64) error {
 	for {
 		p.store.mu.Lock()
 		changed := p.store.changed

@@ -8,7 +8,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"weft/bridge"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // refused keeps the events that the store will never take, from the pipeline's
@@ -25,7 +25,7 @@ type refused struct {
 }
 
 type refusedEvent struct {
-	event jetstream.Event
+	event event.Event
 	mark  int64
 	err   error
 }
@@ -73,7 +73,7 @@ func (r *refused) lift() (mark int64) {
 }
 
 // refuse is called by the pipeline and must not block.
-func (c *claim) refuse(e jetstream.Event, mark int64, err error) {
+func (c *claim) refuse(e event.Event, mark int64, err error) {
 	c.refused.add(refusedEvent{e, mark, err}, max(c.next.Load(), 0))
 }
 

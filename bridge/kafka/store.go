@@ -5,19 +5,20 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // Store is what the consumer needs of a jetstream.Node; see there for what the
 // methods promise.
 type Store interface {
 	NewPipeline(jetstream.PipelineConfig) (Pipeline, error)
-	HasID(ctx context.Context, subject string, id jetstream.MsgID) (bool, error)
+	HasID(ctx context.Context, subject string, id event.MsgID) (bool, error)
 	Majority(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error)
 }
 
 // Pipeline is a jetstream.Pipeline.
 type Pipeline interface {
-	Put(ctx context.Context, e jetstream.Event, mark int64) error
+	Put(ctx context.Context, e event.Event, mark int64) error
 	Mark(ctx context.Context, mark int64) error
 	Flush(ctx context.Context) error
 	Abandon()

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/cmd/weft/client"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 func newPublishCommand() *cobra.Command {
@@ -37,7 +37,7 @@ configuration (file or environment).`,
 			p.Data = []byte(args[0])
 			if args[0] == "-" {
 				var err error
-				if p.Data, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), jetstream.MaxEventBytes+1)); err != nil {
+				if p.Data, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), event.MaxBytes+1)); err != nil {
 					return fmt.Errorf("read standard input: %w", err)
 				}
 			}

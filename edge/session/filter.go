@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // MaxTypes bounds how many types a filter may name.
@@ -27,7 +27,7 @@ func ParseFilter(patterns []string) (Filter, error) {
 	}
 	for _, p := range patterns {
 		head, wild := strings.CutSuffix(p, ".*")
-		if head == "" || strings.Contains(head, "*") || jetstream.CheckType(head) != nil {
+		if head == "" || strings.Contains(head, "*") || event.CheckType(head) != nil {
 			return Filter{}, problem.New(problem.BadRequest, "type is neither a type like order.shipped nor a prefix like order.*")
 		}
 		if wild {

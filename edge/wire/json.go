@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"unicode/utf8"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/feed"
 )
 
@@ -95,7 +95,7 @@ func plain(s string) bool {
 // eventType returns m's type, or "" when it could break a frame or pass for one
 // of Weft's own: such a type cannot be stored through Weft.
 func eventType(m *feed.Message) string {
-	if jetstream.CheckType(m.Type) != nil {
+	if event.CheckType(m.Type) != nil {
 		return ""
 	}
 	return m.Type

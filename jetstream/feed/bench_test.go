@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // none is a connection that takes all and does nothing with it.
@@ -37,7 +37,7 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 	seq := feeds[0].position() + 1000
 	h.cancel() // no ticks of the node's own
 	h.tasks.Wait()
-	copies := make([]jetstream.Copy, 4096)
+	copies := make([]event.Copy, 4096)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		if n%len(copies) == 0 {
@@ -45,7 +45,7 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 			for i := range copies {
 				u := i % users
 				seq++
-				copies[i] = jetstream.Copy{Subject: fmt.Append(nil, "out.user.u", u), Seq: seq, Previous: previous[u], Stamp: uint32(seq) | 1,
+				copies[i] = event.Copy{Subject: fmt.Append(nil, "out.user.u", u), Seq: seq, Previous: previous[u], Stamp: uint32(seq) | 1,
 					Data: []byte(`{"hello":"world"}`)}
 				previous[u] = seq
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // open starts a node and its hub for one test.
@@ -39,9 +40,9 @@ func open(t testing.TB, change func(*jetstream.Config)) *Hub {
 // publish stores n numbered events on a subject.
 func publish(t testing.TB, h *Hub, subject string, from, n int) {
 	t.Helper()
-	events := make([]jetstream.Event, n)
+	events := make([]event.Event, n)
 	for i := range events {
-		events[i] = jetstream.Event{Subject: subject, Data: fmt.Appendf(nil, "%d", from+i)}
+		events[i] = event.Event{Subject: subject, Data: fmt.Appendf(nil, "%d", from+i)}
 	}
 	for len(events) > 0 {
 		part := events[:min(len(events), 500)]

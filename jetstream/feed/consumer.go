@@ -9,8 +9,8 @@ import (
 
 	js "github.com/nats-io/nats.go/jetstream"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -123,7 +123,7 @@ func (f *feed) overtaken(ctx context.Context, s string, after uint64) (lost bool
 }
 
 // consumed takes what a consumption brought that has not been ended.
-func (f *feed) consumed(ctx context.Context, s *jetstream.Stored, tick bool) {
+func (f *feed) consumed(ctx context.Context, s *event.Stored, tick bool) {
 	m := newMessage(s, f.hub.node.StreamID())
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
@@ -21,7 +22,7 @@ type feed struct {
 	subject  string
 	key      string // in hub.feeds
 	wild     bool
-	hash     jetstream.SubjectHash
+	hash     event.SubjectHash
 	opened   chan struct{} // closed when it is live for the first time; set by Hub.open
 	reached  atomic.Uint64 // of a wildcard: the position of its consumer
 	renew    func()        // of a wildcard: makes the consumer anew; guarded by mu
@@ -45,7 +46,7 @@ type feed struct {
 }
 
 func newFeed(h *Hub, subject, key string, wild bool) *feed {
-	return &feed{hub: h, subject: subject, key: key, wild: wild, hash: jetstream.HashSubject(subject),
+	return &feed{hub: h, subject: subject, key: key, wild: wild, hash: event.HashSubject(subject),
 		renew: func() {}}
 }
 

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
@@ -117,7 +117,7 @@ func (h *Hub) end(ctx context.Context) (end uint64, err error) {
 }
 
 // knows reports whether this is the stream that all feeds are of.
-func (h *Hub) knows(id jetstream.StreamID) bool {
+func (h *Hub) knows(id event.StreamID) bool {
 	known := h.stream.Load()
 	return known != nil && *known == id
 }

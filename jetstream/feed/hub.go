@@ -31,6 +31,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -63,7 +64,7 @@ type Hub struct {
 	openings    openings
 	claims      claims
 	forgeries   forgeries
-	stream      atomic.Pointer[jetstream.StreamID] // of which all feeds are
+	stream      atomic.Pointer[event.StreamID] // of which all feeds are
 	ticks       ticks
 	state       query[jetstream.State]
 	position    query[uint64]
@@ -165,7 +166,7 @@ func (h *Hub) Ready() error {
 
 // take gives a copy to its feed. It is called by the one reader of all copies, and
 // only looks up the feed and appends.
-func (h *Hub) take(c *jetstream.Copy) {
+func (h *Hub) take(c *event.Copy) {
 	if c.Err != nil {
 		h.forged(string(c.Subject), 1)
 		return
@@ -212,13 +213,13 @@ func (h *Hub) watermarkIDOf(low uint64) string {
 	if f := h.watermarkID.Load(); f != nil && f.low == low && f.stream == stream {
 		return f.id
 	}
-	f := &watermarkID{stream, low, jetstream.Cursor{Stream: stream, Floor: low}.String()}
+	f := &watermarkID{stream, low, event.Cursor{Stream: stream, Floor: low}.String()}
 	h.watermarkID.Store(f)
 	return f.id
 }
 
 type watermarkID struct {
-	stream jetstream.StreamID
+	stream event.StreamID
 	low    uint64
 	id     string
 }

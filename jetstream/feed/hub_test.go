@@ -8,6 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // A server that is stopped while it makes the store of a copy leaves two goroutines
@@ -125,17 +126,17 @@ func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
 	if c.lastID() == first {
 		t.Error("an idle cursor did not move")
 	}
-	if _, err := h.node.Publish(t.Context(), jetstream.Event{Subject: "topic.a", Data: []byte("1")}); err != nil {
+	if _, err := h.node.Publish(t.Context(), event.Event{Subject: "topic.a", Data: []byte("1")}); err != nil {
 		t.Fatal(err)
 	}
 	c.untilEvents(1)
-	id, err := jetstream.ParseCursor(c.lastID())
+	id, err := event.ParseCursor(c.lastID())
 	if err != nil || id.Of("topic.a") <= id.Of("user.ann") {
 		t.Errorf("cursor after an event: %+v, %v", id, err)
 	}
 	h.waitWatermark(t)
 	r.Keepalive()
-	id, err = jetstream.ParseCursor(c.lastID())
+	id, err = event.ParseCursor(c.lastID())
 	if err != nil || len(id.Above) != 0 {
 		t.Errorf("cursor after a keep-alive: %+v, %v", id, err)
 	}
@@ -166,10 +167,10 @@ func TestForgedForeignAndFutureCursorsAreResets(t *testing.T) {
 	for name, c := range map[string]struct{ id, reason string }{
 		"garbage": {"%%%", ReasonUnknown},
 		"short":   {"AQ", ReasonUnknown},
-		"foreign": {jetstream.Cursor{Floor: 2}.String(), ReasonRecreated},
-		"future":  {jetstream.Cursor{Stream: here, Floor: 1 << 40}.String(), ReasonUnknown},
-		"future entry": {jetstream.Cursor{Stream: here, Floor: 1,
-			Above: map[jetstream.SubjectHash]uint64{jetstream.HashSubject("user.ann"): 1 << 50}}.String(), ReasonUnknown},
+		"foreign": {event.Cursor{Floor: 2}.String(), ReasonRecreated},
+		"future":  {event.Cursor{Stream: here, Floor: 1 << 40}.String(), ReasonUnknown},
+		"future entry": {event.Cursor{Stream: here, Floor: 1,
+			Above: map[event.SubjectHash]uint64{event.HashSubject("user.ann"): 1 << 50}}.String(), ReasonUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl, r := follow(t, h, c.id, "user.ann")

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // A join is a set of subjects on its way into a Reader.
@@ -13,8 +14,8 @@ type join struct {
 	subs   []*subscription
 	lost   []*subscription
 	reason string
-	from   *jetstream.Cursor // nil: from now
-	now    uint64            // the low watermark before anything was attached
+	from   *event.Cursor // nil: from now
+	now    uint64        // the low watermark before anything was attached
 }
 
 // join attaches the reader to subjects, each once, and finds out which of them
@@ -60,11 +61,11 @@ func (r *Reader) abandon(j *join) {
 
 // parse reads a client's cursor. A cursor that cannot be gone on from gives the
 // reason of the reset.
-func (h *Hub) parse(ctx context.Context, lastID string) (c *jetstream.Cursor, reset string, err error) {
+func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset string, err error) {
 	if lastID == "" {
 		return nil, "", nil
 	}
-	parsed, err := jetstream.ParseCursor(lastID)
+	parsed, err := event.ParseCursor(lastID)
 	if err != nil {
 		return nil, ReasonUnknown, nil
 	}

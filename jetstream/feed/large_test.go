@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 func TestAReturningConnectionGetsEventsOfAnySize(t *testing.T) {
@@ -12,7 +12,7 @@ func TestAReturningConnectionGetsEventsOfAnySize(t *testing.T) {
 	c, r := follow(t, h, "", "topic.big")
 	send := func(n int, fill byte) {
 		for range n {
-			e := jetstream.Event{Subject: "topic.big", Data: bytes.Repeat([]byte{fill}, jetstream.MaxEventBytes)}
+			e := event.Event{Subject: "topic.big", Data: bytes.Repeat([]byte{fill}, event.MaxBytes)}
 			if _, err := h.node.Publish(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
@@ -25,7 +25,7 @@ func TestAReturningConnectionGetsEventsOfAnySize(t *testing.T) {
 	c2, _ := follow(t, h, c.lastID(), "topic.big")
 	c2.untilEvents(3)
 	for _, e := range c2.seen() {
-		if len(e) != len("topic.big ")+jetstream.MaxEventBytes || e[len(e)-1] != 'b' {
+		if len(e) != len("topic.big ")+event.MaxBytes || e[len(e)-1] != 'b' {
 			t.Errorf("an event of %d bytes that ends in %c", len(e), e[len(e)-1])
 		}
 	}

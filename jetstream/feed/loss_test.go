@@ -10,6 +10,7 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // deaf loses the delivery copies of what f publishes on a subject.
@@ -52,7 +53,7 @@ func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
 	publish(t, h, "user.ann", 1, 1)
 	publish(t, h, "user.bob", 1, 1)
 	c.untilEvents(2)
-	big := jetstream.Event{Subject: "topic.big", Data: make([]byte, 1<<20)}
+	big := event.Event{Subject: "topic.big", Data: make([]byte, 1<<20)}
 	for range 10 { // all that was stored before is removed
 		if _, err := h.node.Publish(t.Context(), big); err != nil {
 			t.Fatal(err)

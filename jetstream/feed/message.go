@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // Formats is how many wire formats a Message can remember.
@@ -21,17 +21,17 @@ type Message struct {
 
 	since    int64  // when its age counts from, Unix nanoseconds; 0: not known
 	previous uint64 // sequence of the subject's message before, as the stream said
-	stream   jetstream.StreamID
-	source   jetstream.Source
+	stream   event.StreamID
+	source   event.Source
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
 	fanOut   atomic.Int32
-	stamp    uint32 // see jetstream.Stored.Stamp
+	stamp    uint32 // see event.Stored.Stamp
 	id       atomic.Pointer[string]
 	frames   [Formats]atomic.Pointer[[]byte]
 }
 
 // messageOf makes a message of a copy, whose subject is known.
-func messageOf(c *jetstream.Copy, subject string, stream jetstream.StreamID) *Message {
+func messageOf(c *event.Copy, subject string, stream event.StreamID) *Message {
 	m := &Message{Subject: subject, Type: c.Type, Data: bytes.Clone(c.Data), Seq: c.Seq, previous: c.Previous, stamp: c.Stamp, stream: stream, source: c.Source}
 	if !c.Since.IsZero() {
 		m.since = c.Since.UnixNano()
@@ -42,14 +42,14 @@ func messageOf(c *jetstream.Copy, subject string, stream jetstream.StreamID) *Me
 	return m
 }
 
-func newMessage(s *jetstream.Stored, stream jetstream.StreamID) *Message {
+func newMessage(s *event.Stored, stream event.StreamID) *Message {
 	m := &Message{Subject: s.Subject, Data: s.Data, Seq: s.Seq, previous: s.Previous, stamp: s.Stamp(), stream: stream}
 	var since time.Time
 	if m.source, since = s.Origin(); !since.IsZero() {
 		m.since = since.UnixNano()
 	}
 	var err error
-	if m.Type, err = jetstream.TypeOf(s); err != nil {
+	if m.Type, err = event.TypeOf(s); err != nil {
 		m.Type, m.dropped = "", true
 	}
 	return m
@@ -61,7 +61,7 @@ func (m *Message) ID() string {
 	if id := m.id.Load(); id != nil {
 		return *id
 	}
-	id := jetstream.Cursor{Stream: m.stream, Floor: m.Seq}.String()
+	id := event.Cursor{Stream: m.stream, Floor: m.Seq}.String()
 	m.id.Store(&id)
 	return id
 }

@@ -5,11 +5,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 type metrics struct {
-	ages                                      [jetstream.Sources]prometheus.Observer
+	ages                                      [event.Sources]prometheus.Observer
 	feeds, watermark                          prometheus.Gauge
 	gaps, recovered, resyncs, retries, breaks prometheus.Counter
 	dropped, replays, exact, resets, forged   prometheus.Counter
@@ -45,7 +45,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		exact:     counter("current_total", "Subjects of returning clients that had missed nothing."),
 		resets:    counter("resets_total", "Resets told to clients."),
 	}
-	for s := range jetstream.Sources {
+	for s := range event.Sources {
 		m.ages[s] = ages.WithLabelValues(s.String())
 	}
 	return m

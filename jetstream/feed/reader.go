@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // Reasons of a Reset.
@@ -266,7 +266,7 @@ func (r *Reader) advanceLocked() bool {
 
 // cursorLocked encodes the connection's cursor.
 func (r *Reader) cursorLocked() string {
-	c := jetstream.Cursor{Stream: r.hub.node.StreamID(), Floor: r.low}
+	c := event.Cursor{Stream: r.hub.node.StreamID(), Floor: r.low}
 	if len(r.subs) == 1 {
 		c.Floor = max(c.Floor, r.subs[0].pos)
 		return c.String()
@@ -274,7 +274,7 @@ func (r *Reader) cursorLocked() string {
 	for _, l := range r.subs {
 		if l.pos > c.Floor {
 			if c.Above == nil {
-				c.Above = make(map[jetstream.SubjectHash]uint64, len(r.subs))
+				c.Above = make(map[event.SubjectHash]uint64, len(r.subs))
 			}
 			c.Above[l.feed.hash] = l.pos
 		}

@@ -5,6 +5,7 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -80,7 +81,7 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 }
 
 // recreated makes all feeds start over: the stream is a new one.
-func (h *Hub) recreated(id jetstream.StreamID) {
+func (h *Hub) recreated(id event.StreamID) {
 	h.log.Warn("the stream was made anew; all clients are told", "stream", id)
 	h.ticks.low.Store(0)
 	h.ticks.last.Store(0)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 var errNotAsked = errors.New("not asked")
@@ -32,7 +32,7 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	if leader == nil {
 		t.Fatalf("nobody is called %q", st.Leader)
 	}
-	ahead := jetstream.Cursor{Stream: st.ID, Floor: st.Last + 10_000}.String()
+	ahead := event.Cursor{Stream: st.ID, Floor: st.Last + 10_000}.String()
 	join := func(limit time.Duration) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()

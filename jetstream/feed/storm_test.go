@@ -13,6 +13,7 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 // TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies runs clients
@@ -68,7 +69,7 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 }
 
 func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject string, n int) {
-	e := jetstream.Event{Subject: subject, Data: fmt.Append(nil, n), ID: jetstream.Operators.KeyID("t", n)}
+	e := event.Event{Subject: subject, Data: fmt.Append(nil, n), ID: event.Operators.KeyID("t", n)}
 	for {
 		if _, err := at().node.Publish(ctx, e); err == nil {
 			return

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
@@ -102,7 +102,7 @@ type view struct {
 	leader string
 	since  time.Time
 	epoch  uint64
-	id     jetstream.StreamID
+	id     event.StreamID
 }
 
 // A watch sends ticks and decides which are safe.

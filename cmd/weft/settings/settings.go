@@ -12,6 +12,7 @@ import (
 	"weft/edge"
 	"weft/edge/auth"
 	"weft/jetstream"
+	"weft/jetstream/event"
 )
 
 // Config is the whole configuration. Its zero value is of no use; begin with
@@ -22,7 +23,7 @@ type Config struct {
 	Public  edge.PublicConfig        `yaml:"public"`
 	Admin   edge.AdminConfig         `yaml:"admin"`
 	Auth    auth.Config              `yaml:"auth"`
-	Events  jetstream.EventsConfig   `yaml:"events"`
+	Events  event.Limits             `yaml:"events"`
 	Ingest  bridge.IngestConfig      `yaml:"ingest"`
 	Kafka   bridge.KafkaConfig       `yaml:"kafka"`
 	Log     LogConfig                `yaml:"log"`

@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"fmt"
@@ -21,12 +21,12 @@ func TestAMessageIDIsReadable(t *testing.T) {
 		"ac//s#1/=E2=82=AC=0A/user.ann":     Operators.EventID("s#1", "€\n"),
 		"n/shop/h=2Fadmin=2Fk=2F0/user.ann": NATSID("shop", "h/admin/k/0"),
 	} {
-		if got := id.text(testSecret, "user.ann"); got != testSecret+"/"+want {
+		if got := id.Text(testSecret, "user.ann"); got != testSecret+"/"+want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
 	id := NATSID("shop", long)
-	if got := id.text(testSecret, "user.ann"); !strings.HasPrefix(got, testSecret+"/#") || len(got) != len(testSecret)+2+43 {
+	if got := id.Text(testSecret, "user.ann"); !strings.HasPrefix(got, testSecret+"/#") || len(got) != len(testSecret)+2+43 {
 		t.Errorf("a long one is %s", got)
 	}
 	if none := (&Event{}).ID; !none.IsZero() {
@@ -96,18 +96,18 @@ func FuzzTwoIDsNeverShareAText(f *testing.F) {
 		if back, of, err := parse(written); err != nil || back != id || of != inbox {
 			t.Fatalf("%+v for %s becomes %q, which reads as %+v for %s, %v", id, inbox, written, back, of, err)
 		}
-		text := id.text(testSecret, inbox)
+		text := id.Text(testSecret, inbox)
 		if !strings.HasPrefix(text, testSecret+"/") || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			t.Fatalf("%+v becomes %q", id, text)
 		}
 		if len(text) > len(testSecret)+1+maxMsgID {
 			t.Fatalf("%+v has %d bytes", id, len(text))
 		}
-		if id.text(testSecret, "topic."+inbox[len("user."):]) == text {
+		if id.Text(testSecret, "topic."+inbox[len("user."):]) == text {
 			t.Fatalf("%+v is the same for two subjects", id)
 		}
 		for _, other := range all {
-			if other != id && other.text(testSecret, inbox) == text {
+			if other != id && other.Text(testSecret, inbox) == text {
 				t.Fatalf("%+v and %+v are both %q", id, other, text)
 			}
 		}
@@ -115,7 +115,7 @@ func FuzzTwoIDsNeverShareAText(f *testing.F) {
 			if moved := id; moved.parts[i] != "" {
 				last := len(moved.parts[i]) - 1
 				moved.parts[i], moved.parts[i+1] = moved.parts[i][:last], moved.parts[i][last:]+moved.parts[i+1]
-				if moved.text(testSecret, inbox) == text {
+				if moved.Text(testSecret, inbox) == text {
 					t.Fatalf("%+v and %+v are both %q", id, moved, text)
 				}
 			}
@@ -125,7 +125,7 @@ func FuzzTwoIDsNeverShareAText(f *testing.F) {
 
 func TestAnIDAllocatesItsTextAndNothingElse(t *testing.T) {
 	id := RecordID("kafka", "orders", 3, 123456789)
-	if n := testing.AllocsPerRun(100, func() { _ = id.text(testSecret, "user.ann=40x=2Eorg") }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { _ = id.Text(testSecret, "user.ann=40x=2Eorg") }); n > 1 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -140,7 +140,7 @@ func BenchmarkMsgID(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = id.text(testSecret, "user.ann=40x=2Eorg")
+				_ = id.Text(testSecret, "user.ann=40x=2Eorg")
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"errors"
@@ -7,12 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-)
-
-const (
-	statusHeader     = "Status"
-	statusNotFound   = "404"
-	statusEndOfBatch = "204"
 )
 
 var errNotJS = errors.New("not a message of the stream")
@@ -27,20 +21,22 @@ type Stored struct {
 	Header   nats.Header
 	Data     []byte
 
-	stored     time.Time // when it was, if a consumer said so
-	unreadable bool      // its headers are malformed
+	// StoredAt is when it was stored, where its header does not say so; see Time.
+	StoredAt time.Time
+	// Unreadable says that its headers are malformed: it cannot be delivered.
+	Unreadable bool
 }
 
 // ParseStored reads what the stream sent: a delivery copy or an answer to a
 // read. Of the headers that the stream adds only the last value counts, since
 // a publisher's own would come first.
 func ParseStored(m *nats.Msg) (Stored, error) {
-	s := Stored{Subject: last(m.Header, "Nats-Subject"), Header: m.Header, Data: m.Data}
+	s := Stored{Subject: LastValue(m.Header, "Nats-Subject"), Header: m.Header, Data: m.Data}
 	var err error
-	if s.Seq, err = strconv.ParseUint(last(m.Header, "Nats-Sequence"), 10, 64); err != nil || s.Seq == 0 || s.Subject == "" {
+	if s.Seq, err = strconv.ParseUint(LastValue(m.Header, "Nats-Sequence"), 10, 64); err != nil || s.Seq == 0 || s.Subject == "" {
 		return Stored{}, errNotJS
 	}
-	if v := last(m.Header, "Nats-Last-Sequence"); v != "" {
+	if v := LastValue(m.Header, "Nats-Last-Sequence"); v != "" {
 		if s.Previous, err = strconv.ParseUint(v, 10, 64); err != nil {
 			return Stored{}, errNotJS
 		}
@@ -58,7 +54,7 @@ var stampSeed = maphash.MakeSeed()
 // one only: it stands for the time when the message was stored, to the nanosecond.
 // Every replica gives the same. It is 0 when there is no time.
 func (s *Stored) Stamp() uint32 {
-	if t := last(s.Header, "Nats-Time-Stamp"); t != "" {
+	if t := LastValue(s.Header, "Nats-Time-Stamp"); t != "" {
 		return stamp([]byte(t))
 	}
 	return 0
@@ -68,20 +64,22 @@ func stamp(at []byte) uint32 { return uint32(maphash.Bytes(stampSeed, at)) | 1 }
 
 // Time returns when the stream stored the message.
 func (s *Stored) Time() time.Time {
-	if !s.stored.IsZero() {
-		return s.stored
+	if !s.StoredAt.IsZero() {
+		return s.StoredAt
 	}
-	return readStamp(last(s.Header, "Nats-Time-Stamp"))
+	return readStamp(LastValue(s.Header, "Nats-Time-Stamp"))
 }
 
-func last(h nats.Header, key string) string {
+// LastValue is the last value of a header, "" for none.
+func LastValue(h nats.Header, key string) string {
 	if v := h[key]; len(v) > 0 {
 		return v[len(v)-1]
 	}
 	return ""
 }
 
-func first(h nats.Header, key string) string {
+// FirstValue is the first value of a header, "" for none.
+func FirstValue(h nats.Header, key string) string {
 	if v := h[key]; len(v) > 0 {
 		return v[0]
 	}

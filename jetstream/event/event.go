@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"cmp"
@@ -46,17 +46,17 @@ type Event struct {
 	Made   time.Time
 }
 
-// errUnreadable is the error of an event whose headers are malformed.
-var errUnreadable = fmt.Errorf("%w: the headers cannot be read", ErrType)
+// ErrUnreadable is the error of an event whose headers are malformed.
+var ErrUnreadable = fmt.Errorf("%w: the headers cannot be read", ErrType)
 
 // TypeOf returns the type of a stored event, "" for none: the CloudEvents
 // attribute from its header, or out of a structured CloudEvent. An error means
 // that the event must not be delivered.
 func TypeOf(s *Stored) (string, error) {
-	if s.unreadable {
-		return "", errUnreadable
+	if s.Unreadable {
+		return "", ErrUnreadable
 	}
-	t := kindOf(func(name string) string { return first(s.Header, name) }, s.Data)
+	t := kindOf(func(name string) string { return FirstValue(s.Header, name) }, s.Data)
 	return t, CheckType(t)
 }
 

@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ func stamped(seq, previous uint64) string {
 }
 
 func readCopy(subject, header, data string) (c Copy) {
-	c.parse(&rawMsg{subject: []byte(subject), header: []byte(header), data: []byte(data)})
+	c.Parse([]byte(subject), []byte(header), []byte(data))
 	return c
 }
 
@@ -69,16 +69,16 @@ func FuzzCopy(f *testing.F) {
 			}
 			return
 		}
-		if last(h, "Nats-Stream") != streamEvents || "out."+last(h, "Nats-Subject") != subject || got.Seq == 0 || got.Previous >= got.Seq {
+		if LastValue(h, "Nats-Stream") != StreamName || "out."+LastValue(h, "Nats-Subject") != subject || got.Seq == 0 || got.Previous >= got.Seq {
 			t.Fatalf("%q on %q was taken for %+v", header, subject, got)
 		}
 		for name, n := range map[string]uint64{"Nats-Sequence": got.Seq, "Nats-Last-Sequence": got.Previous} {
-			if want, err := strconv.ParseUint(last(h, name), 10, 64); err != nil || n != want {
+			if want, err := strconv.ParseUint(LastValue(h, name), 10, 64); err != nil || n != want {
 				t.Fatalf("%q has %s %d", header, name, n)
 			}
 		}
 		s := Stored{Subject: "user.bob", Seq: got.Seq, Header: h, Data: []byte(data)}
-		if errors.Is(got.TypeErr, errUnreadable) && (h["Status"] != nil || h["Description"] != nil) {
+		if errors.Is(got.TypeErr, ErrUnreadable) && (h["Status"] != nil || h["Description"] != nil) {
 			return
 		}
 		if kind, err := TypeOf(&s); (err != nil) != (got.TypeErr != nil) || err == nil && kind != got.Type || s.Stamp() != got.Stamp {

@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"crypto/sha256"
@@ -105,8 +105,8 @@ func (p Publisher) EventID(source, id string) MsgID {
 // IsZero reports whether the event has no id.
 func (id *MsgID) IsZero() bool { return id.door == noDoor }
 
-// text is the id under a subject as the stream is given it.
-func (id *MsgID) text(secret, subject string) string {
+// Text is the id under a subject as the stream is given it.
+func (id *MsgID) Text(secret, subject string) string {
 	var buf [256]byte
 	b := append(append(buf[:0], secret...), '/')
 	head := len(b)
@@ -146,10 +146,10 @@ func escaped(b []byte, part string) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// splitSeries splits the text of a Kafka record's id, without the secret, into
+// SplitSeries splits the text of a Kafka record's id, without the secret, into
 // what all records of its partition have in common for a subject, and its offset.
 // Records of one series are stored in the order of their offsets.
-func splitSeries(text, subject string) (series string, number int64, ok bool) {
+func SplitSeries(text, subject string) (series string, number int64, ok bool) {
 	head, ok := strings.CutSuffix(text, "/"+subject)
 	if !ok || !strings.HasPrefix(head, doors[doorRecord].name+"/") {
 		return "", 0, false

@@ -1,7 +1,6 @@
-package jetstream
+package event
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -95,20 +94,6 @@ func TestOneFunctionSaysWhatAnEventMayBe(t *testing.T) {
 	}
 }
 
-// What is as large as it may be in every way fits into the store.
-func TestTheGreatestEventIsStored(t *testing.T) {
-	n := open(t, testConfig(t))
-	e := Event{Subject: longest(0), Type: strings.Repeat("x", MaxTypeBytes), Data: bytes.Repeat([]byte("x"), MaxEventBytes),
-		Header: header("a", strings.Repeat("x", MaxHeaderBytes-5)), ID: Operators.KeyID(strings.Repeat("k", 255), 1)}
-	if _, err := n.Publish(t.Context(), e); err != nil {
-		t.Fatal(err)
-	}
-	b, err := n.Read(t.Context(), e.Subject, 1, 1, 1)
-	if err != nil || len(b.Messages) != 1 || len(b.Messages[0].Data) != MaxEventBytes {
-		t.Fatalf("%d messages, %v", len(b.Messages), err)
-	}
-}
-
 // FuzzWhatIsTakenIsDelivered holds Check against what the delivery does with an
 // event: it drops none that was taken.
 func FuzzWhatIsTakenIsDelivered(f *testing.F) {
@@ -124,9 +109,7 @@ func FuzzWhatIsTakenIsDelivered(f *testing.F) {
 		if e.Check() != nil {
 			return
 		}
-		n := Node{}
-		n.secret.Store(new(string))
-		m := n.message(&e)
+		m := e.Message("")
 		got, err := TypeOf(&Stored{Subject: m.Subject, Header: m.Header, Data: m.Data})
 		if err != nil {
 			t.Fatalf("%+v was taken and would be dropped: %v", e, err)

@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"weft/jetstream/subject"
 )
 
-// A Copy is a delivery copy as it was read. What it holds is valid until take
-// returns.
+// A Copy is a delivery copy as it was read. What it holds is valid as long as
+// what it was read from.
 type Copy struct {
 	Subject []byte // that it came on: out.<subject>
 	Seq     uint64
@@ -32,17 +32,18 @@ var (
 	stampSequence = []byte("Nats-Sequence")
 	stampPrevious = []byte("Nats-Last-Sequence")
 	stampTime     = []byte("Nats-Time-Stamp")
-	eventsName    = []byte(streamEvents)
+	eventsName    = []byte(StreamName)
 	outPrefix     = []byte(subject.Out)
 )
 
-// parse reads a copy in place. Of the headers that the stream adds only the last
+// Parse reads a copy in place, from the subject that it came on, its header with the
+// first and the empty line, and its payload. Of the headers that the stream adds only the last
 // value counts, since a publisher's own would come first.
-func (c *Copy) parse(m *rawMsg) {
-	*c = Copy{Subject: m.subject, Data: m.data}
+func (c *Copy) Parse(subject, header, data []byte) {
+	*c = Copy{Subject: subject, Data: data}
 	var stream, from, seq, previous, at []byte
 	var own publisherHeader
-	ok := scanHeader(m.header, func(name, value []byte) {
+	ok := scanHeader(header, func(name, value []byte) {
 		switch {
 		case bytes.Equal(name, stampStream):
 			stream = value
@@ -58,7 +59,7 @@ func (c *Copy) parse(m *rawMsg) {
 			own.see(name, value)
 		}
 	})
-	to, out := bytes.CutPrefix(m.subject, outPrefix)
+	to, out := bytes.CutPrefix(subject, outPrefix)
 	c.Seq, c.Previous = sequence(seq), sequence(previous)
 	switch {
 	case !out || !bytes.Equal(from, to) || !bytes.Equal(stream, eventsName),
@@ -67,7 +68,7 @@ func (c *Copy) parse(m *rawMsg) {
 		c.Err = ErrForged
 		return
 	case !ok:
-		c.TypeErr = errUnreadable
+		c.TypeErr = ErrUnreadable
 		return
 	}
 	c.Stamp = stamp(at)
@@ -134,7 +135,7 @@ func (p *publisherHeader) see(name, value []byte) {
 		}
 	}
 	switch string(name) {
-	case headerSource:
+	case HeaderSource:
 		if p.source == nil {
 			p.source = value
 		}

@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"strconv"
@@ -24,10 +24,31 @@ var sourceNames = [Sources]string{SourceNATS: "nats", SourceKafka: "kafka", Sour
 // String is the source as a metric label has it.
 func (s Source) String() string { return sourceNames[s] }
 
-// headerSource says of a stored event which bridge brought it and, behind a
+// HeaderSource says of a stored event which bridge brought it and, behind a
 // blank, when it was made upstream, in Unix milliseconds, if that is known. A
 // publisher's own is taken away.
-const headerSource = "weft-source"
+const HeaderSource = "weft-source"
+
+// Message makes the NATS message of an event, with the text of its id; "" is none.
+func (e *Event) Message(id string) *nats.Msg {
+	m := &nats.Msg{Subject: e.Subject, Data: e.Data}
+	if len(e.Header) > 0 || e.Type != "" || id != "" || e.Source != SourceNATS {
+		m.Header = make(nats.Header, len(e.Header)+3)
+		for k, v := range e.Header {
+			m.Header[k] = []string{v}
+		}
+		if e.Type != "" {
+			if _, ok := m.Header[HeaderType]; !ok {
+				m.Header[HeaderType] = []string{e.Type}
+			}
+		}
+		if id != "" {
+			m.Header[HeaderMsgID] = []string{id}
+		}
+		e.label(m.Header)
+	}
+	return m
+}
 
 // label writes the header, unless there is nothing to say.
 func (e *Event) label(h nats.Header) {
@@ -38,14 +59,14 @@ func (e *Event) label(h nats.Header) {
 	if !e.Made.IsZero() {
 		v += " " + strconv.FormatInt(e.Made.UnixMilli(), 10)
 	}
-	h[headerSource] = []string{v}
+	h[HeaderSource] = []string{v}
 }
 
 // Origin returns the way in of a stored event and since when its age counts: from
 // when it was made upstream, where that is known, else from when it was stored;
 // zero when neither is known.
 func (s *Stored) Origin() (Source, time.Time) {
-	return origin(first(s.Header, headerSource), s.Time())
+	return origin(FirstValue(s.Header, HeaderSource), s.Time())
 }
 
 // origin is Origin for the header's value and when the event was stored.

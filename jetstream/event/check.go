@@ -1,4 +1,4 @@
-package jetstream
+package event
 
 import (
 	"encoding/json"
@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// MaxEventBytes is the greatest payload of an event.
-	MaxEventBytes = 1 << 20
+	// MaxBytes is the greatest payload of an event.
+	MaxBytes = 1 << 20
 	// MaxHeaderBytes bounds the headers of an event, all together.
 	MaxHeaderBytes = 32 << 10
-	// maxPayload is what the server accepts: payload and headers.
-	maxPayload = MaxEventBytes + 64<<10
+	// MaxPayload is what the server accepts: payload and headers.
+	MaxPayload = MaxBytes + 64<<10
 	// MaxTypeBytes is the greatest length of an event's type.
 	MaxTypeBytes = 200
 )
@@ -45,8 +45,8 @@ func (e *Event) Check() error {
 	if err := CheckType(e.Type); err != nil {
 		return err
 	}
-	if len(e.Data) > MaxEventBytes {
-		return fmt.Errorf("%w: %d bytes of payload, at most %d", ErrTooLarge, len(e.Data), MaxEventBytes)
+	if len(e.Data) > MaxBytes {
+		return fmt.Errorf("%w: %d bytes of payload, at most %d", ErrTooLarge, len(e.Data), MaxBytes)
 	}
 	if len(e.Header) == 0 {
 		return nil
