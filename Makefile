@@ -57,7 +57,7 @@ e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real b
 fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and a table
 	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_FAULT=$${WEFT_FAULT:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/fault
 
-bench: build ## benchmarks, those of the whole street included
+bench: build ## benchmarks, those of the whole road of an event included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
 
 # The load command runs two plain servers in turn with Weft and prints ratios.

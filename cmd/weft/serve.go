@@ -56,14 +56,14 @@ func serve(ctx context.Context, l *settings.Loaded, log *slog.Logger) error {
 	loadProgram()
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
-	s, err := openStreet(ctx, &l.Config, log, func() { stop(errDrain) })
+	n, err := openNode(ctx, &l.Config, log, func() { stop(errDrain) })
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop while it started
 		}
 		return startHint(err)
 	}
-	err = errors.Join(s.run(ctx), s.close())
+	err = errors.Join(n.run(ctx), n.close())
 	log.Info("stopped")
 	return startHint(err)
 }

@@ -1,4 +1,4 @@
-// Package bench measures the whole street: the built binary in its own process, fed
+// Package bench measures the whole road of an event: the built binary in its own process, fed
 // by a real Kafka or a NATS client, with readers in this process. Run it with
 //
 //	make bench
