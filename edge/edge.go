@@ -23,7 +23,9 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,8 +34,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/config"
 	"weft/edge/admin"
 	"weft/edge/auth"
+	"weft/edge/httpd"
 	"weft/edge/netpoll"
 	"weft/edge/problem"
 	"weft/edge/session"
@@ -84,9 +88,9 @@ type Edge struct {
 	inner    context.Context
 	cancel   context.CancelFunc
 
-	mu        sync.Mutex
-	closed    bool
-	listeners []*listener
+	mu      sync.Mutex
+	closed  bool
+	servers []*httpd.Server // the public one and the admin's
 }
 
 // New makes an edge. It does no I/O. The configuration must have passed Check.
@@ -135,42 +139,74 @@ func (e *Edge) Open(context.Context) error {
 			return err
 		}
 	}
-	visitors := e.gate.protect(http.HandlerFunc(e.servePublic), e.blame)
-	public, err := listen("public.listen", e.cfg.Public.Listen, visitors, e)
+	secure, err := loadTLS(e.cfg.Public.TLS)
+	if err != nil {
+		return errors.Join(err, e.Close())
+	}
+	err = e.listen(httpd.ServerConfig{
+		Name: "public.listen", Addr: e.cfg.Public.Listen, Handler: e.gate.protect(http.HandlerFunc(e.servePublic), e.blame),
+		TLS: secure, ErrorLog: e.blame.server(onPublic), Guests: e.guests(),
+	})
 	if err != nil {
 		return err
 	}
-	e.keep(public)
-	if err := public.secure(e.cfg.Public.TLS); err != nil {
-		return errors.Join(err, e.Close())
-	}
-	e.host(public, visitors)
-	operators, err := listen("admin.listen", e.cfg.Admin.Listen, e.admin, e)
+	err = e.listen(httpd.ServerConfig{
+		Name: "admin.listen", Addr: e.cfg.Admin.Listen, Handler: e.admin, ErrorLog: e.blame.server(onAdmin),
+	})
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}
-	e.keep(operators)
 	e.deps.Node.Blacklist().OnEntry(e.registry.Cut)
 	e.log.Info("listening", "public", e.PublicAddr().String(), "admin", e.AdminAddr().String())
 	return nil
 }
 
-func (e *Edge) keep(l *listener) {
+// listen opens an address; Run serves it.
+func (e *Edge) listen(cfg httpd.ServerConfig) error {
+	cfg.WriteTimeout, cfg.PingEvery = e.cfg.Public.WriteTimeout, e.cfg.Public.Keepalive
+	s, err := httpd.Listen(e.inner, cfg)
+	if err != nil {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.listeners = append(e.listeners, l)
+	e.servers = append(e.servers, s)
+	return nil
+}
+
+// guests is how connections of the public listener are let in.
+func (e *Edge) guests() *httpd.Config {
+	return &httpd.Config{
+		Poller: e.poller, Path: pathEvents, Workers: maxJoining, Arrive: e.gate.welcomes, Draining: e.draining.Load,
+		Limits: httpd.Limits{Silent: silentTime, Read: readTime, Drain: graceKeep},
+		Panicked: func(p any, stack []byte) {
+			e.blame.panicked(onPublic, "panic", p, "stack", string(stack))
+		},
+	}
+}
+
+// loadTLS loads the certificate; nil when there is none.
+func loadTLS(files *config.KeyPair) (*tls.Config, error) {
+	if files == nil {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return nil, fmt.Errorf("load public.tls: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // PublicAddr is where the public listener listens; after Open.
-func (e *Edge) PublicAddr() net.Addr { return e.listeners[0].socket.Addr() }
+func (e *Edge) PublicAddr() net.Addr { return e.servers[0].Addr() }
 
 // AdminAddr is where the admin listener listens; after Open.
-func (e *Edge) AdminAddr() net.Addr { return e.listeners[1].socket.Addr() }
+func (e *Edge) AdminAddr() net.Addr { return e.servers[1].Addr() }
 
 // Run serves until ctx ends, then returns nil, or until a listener fails. It
 // does not say goodbye: Drain does, before.
 func (e *Edge) Run(ctx context.Context) error {
-	failed := make(chan error, len(e.listeners)+1)
+	failed := make(chan error, len(e.servers)+1)
 	var serving sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -186,9 +222,9 @@ func (e *Edge) Run(ctx context.Context) error {
 	if e.deps.Node.Clustered() {
 		serving.Go(func() { e.watchIsolation(ctx) })
 	}
-	for _, l := range e.listeners {
+	for _, s := range e.servers {
 		serving.Go(func() {
-			if err := l.serve(); err != nil {
+			if err := s.Serve(); err != nil {
 				failed <- err
 			}
 		})
@@ -230,7 +266,7 @@ func (e *Edge) Close() error {
 		return nil
 	}
 	e.closed = true
-	listeners := e.listeners
+	servers := e.servers
 	e.mu.Unlock()
 	for _, s := range e.registry.All() {
 		s.End(session.Draining)
@@ -238,8 +274,8 @@ func (e *Edge) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), graceKeep)
 	defer cancel()
 	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.close(ctx))
+	for _, s := range servers {
+		errs = append(errs, s.Close(ctx))
 	}
 	e.cancel()
 	e.sessions.Wait()

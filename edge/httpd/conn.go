@@ -10,9 +10,6 @@ import (
 	"weft/edge/netpoll"
 )
 
-// maxHead bounds a request's head in bytes; net/http says so to who sends more.
-const maxHead = 32 << 10
-
 // A conn is a connection whose next request was not answered yet. It is the poller's
 // client until then; what it holds is bounded.
 type conn struct {
@@ -52,7 +49,7 @@ func (c *conn) Receive(b []byte) netpoll.Action {
 	}
 	seen := len(c.got)
 	if seen == 0 {
-		c.poll.SetTimeout(c.listener.cfg.Limits.Header)
+		c.poll.SetTimeout(headerTime)
 	}
 	all := b // which is the poller's
 	if seen > 0 {
@@ -61,7 +58,7 @@ func (c *conn) Receive(b []byte) netpoll.Action {
 	}
 	end := headEnd(all, max(0, seen-2))
 	switch {
-	case !c.listener.begins(all), end > maxHead, end < 0 && len(all) > maxHead:
+	case !c.listener.begins(all), end > maxHead, end < 0 && len(all) > maxHead: // which net/http says
 		c.got = append(c.got[:0], all...)
 		c.leave("")
 		return netpoll.Pause

@@ -34,7 +34,7 @@ func serve(t *testing.T, polled bool, h http.HandlerFunc) string {
 	t.Helper()
 	cfg := httpd.Config{
 		Handler: h, Path: "/events", Workers: 4, Draining: func() bool { return false },
-		Limits:   httpd.Limits{Header: 5 * time.Second, Idle: time.Minute, Silent: time.Second, Read: time.Second, Drain: time.Second},
+		Limits:   httpd.Limits{Silent: time.Second, Read: time.Second, Drain: time.Second},
 		Arrive:   func(netip.Addr) (httpd.Guest, func(), bool) { return known{}, nil, true },
 		Panicked: func(p any, stack []byte) { t.Errorf("panic: %v\n%s", p, stack) },
 	}

@@ -35,7 +35,7 @@ type Config struct {
 	Path string
 	// Workers is how many goroutines that serve requests may wait for the next one.
 	Workers int
-	// Limits bound how long connections wait.
+	// Limits bound how long connections of strangers, and the last ones, may take.
 	Limits Limits
 
 	// Arrive is called for each accepted connection, and reports whether there is room
@@ -47,13 +47,10 @@ type Config struct {
 	Panicked func(p any, stack []byte)
 }
 
-// Limits are the time limits of connections.
+// Limits are time limits of connections, beside those that all have (server.go).
 type Limits struct {
-	// Header is how long a request's head may take to arrive.
-	Header time.Duration
-	// Idle is how long a known guest's connection is kept between two requests,
-	// Silent that of another one.
-	Idle, Silent time.Duration
+	// Silent is how long the connection of a guest who is not known may say nothing.
+	Silent time.Duration
 	// Read is how long a guest whose time is up has to read the last response.
 	Read time.Duration
 	// Drain is how long the last response may take while the node drains.
@@ -107,7 +104,7 @@ func (l *Listener) Run() error {
 // idle is how long a guest's connection may wait for a request.
 func (l *Limits) idle(g Guest) time.Duration {
 	if g.Known() {
-		return l.Idle
+		return idleTime
 	}
 	return min(l.Silent, max(g.Left(), l.Read))
 }

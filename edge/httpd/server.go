@@ -1,18 +1,15 @@
-package edge
+package httpd
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
-
-	"weft/config"
-	"weft/edge/httpd"
 )
 
 const (
@@ -27,43 +24,82 @@ const (
 	maxHead = 32 << 10
 )
 
-// A listener is one address and its server.
-type listener struct {
-	key    string // of the configuration
-	socket net.Listener
-	public *httpd.Listener // nil: it takes everybody's connections
-	server *http.Server
-	tls    bool
+// ServerConfig is what a Server needs to know.
+type ServerConfig struct {
+	// Name stands in errors: the key of the configuration that has the address.
+	Name string
+	// Addr is host:port.
+	Addr    string
+	Handler http.Handler
+	// TLS, when set, serves HTTPS.
+	TLS *tls.Config
+	// WriteTimeout is how long a client may take nothing of what is written to it.
+	WriteTimeout time.Duration
+	// PingEvery is how long a silent connection of HTTP/2 is believed to be there.
+	PingEvery time.Duration
+	ErrorLog  *log.Logger
+	// Guests, when set, is how connections are let in and served without net/http. Its
+	// Handler is the server's unless it is set; with TLS it has no Poller.
+	Guests *Config
 }
 
-// listen opens addr. There is no time limit on answers: streams bound each of
-// their writes.
-func listen(key, addr string, h http.Handler, e *Edge) (*listener, error) {
+// A Server is one address, with all that serves it: net/http's server, and a Listener
+// before it if there are Guests.
+type Server struct {
+	cfg      ServerConfig
+	socket   net.Listener
+	listener *Listener // nil: net/http has all connections
+	server   *http.Server
+}
+
+// Listen opens the address of a Server; requests of net/http's have a context of ctx.
+// There is no time limit on answers: streams bound each of their writes.
+func Listen(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	lc := net.ListenConfig{Control: socketOptions, KeepAlive: keepAlive}
-	socket, err := lc.Listen(e.inner, "tcp", addr)
+	socket, err := lc.Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s (%s): %w", addr, key, err)
+		return nil, fmt.Errorf("listen on %s (%s): %w", cfg.Addr, cfg.Name, err)
 	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // behind a proxy
-	return &listener{key: key, socket: socket, server: &http.Server{
-		Handler:           timed(flushed(h, e.cfg.Public.WriteTimeout), bodyTime),
+	s := &Server{cfg: cfg, socket: socket, server: &http.Server{
+		Handler:           timed(flushed(cfg.Handler, cfg.WriteTimeout), bodyTime),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHead,
 		Protocols:         &protocols,
+		TLSConfig:         cfg.TLS,
 		// A stream that is given up is over only when the connection has taken
 		// that: who reads nothing at all, or does not answer, loses the connection.
 		HTTP2: &http.HTTP2Config{
-			WriteByteTimeout: e.cfg.Public.WriteTimeout,
-			SendPingTimeout:  e.cfg.Public.Keepalive, PingTimeout: e.cfg.Public.WriteTimeout,
+			WriteByteTimeout: cfg.WriteTimeout,
+			SendPingTimeout:  cfg.PingEvery, PingTimeout: cfg.WriteTimeout,
 		},
-		ErrorLog:    e.blame.server(strings.TrimSuffix(key, ".listen")),
-		BaseContext: func(net.Listener) context.Context { return e.inner },
-	}}, nil
+		ErrorLog:    cfg.ErrorLog,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}}
+	if cfg.Guests != nil {
+		s.letIn(*cfg.Guests, socket.(*net.TCPListener))
+	}
+	return s, nil
 }
+
+// letIn puts a Listener before net/http.
+func (s *Server) letIn(guests Config, socket *net.TCPListener) {
+	if guests.Handler == nil {
+		guests.Handler = s.cfg.Handler
+	}
+	if s.cfg.TLS != nil {
+		guests.Poller = nil
+	}
+	s.listener = NewListener(socket, guests)
+	Host(s.server)
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.socket.Addr() }
 
 // timed bounds how long the body of a request may take to arrive, also of one
 // that h refuses unread: the server reads what is left before it answers. A
@@ -92,73 +128,38 @@ func flushed(h http.Handler, limit time.Duration) http.Handler {
 	})
 }
 
-// host makes the listener one for strangers, who come and go as h wants it. It must be
-// called before serve, and after secure.
-func (e *Edge) host(l *listener, h http.Handler) {
-	tcp, ok := l.socket.(*net.TCPListener)
-	if !ok {
-		return
-	}
-	poller := e.poller
-	if l.tls {
-		poller = nil
-	}
-	l.public = httpd.NewListener(tcp, httpd.Config{
-		Poller: poller, Handler: h, Path: pathEvents, Workers: maxJoining, Arrive: e.gate.welcomes, Draining: e.draining.Load,
-		Limits: httpd.Limits{Header: headerTime, Idle: idleTime, Silent: silentTime, Read: readTime, Drain: graceKeep},
-		Panicked: func(p any, stack []byte) {
-			e.blame.panicked(onPublic, "panic", p, "stack", string(stack))
-		},
-	})
-	httpd.Host(l.server)
-}
-
-// secure loads the certificate.
-func (l *listener) secure(files *config.KeyPair) error {
-	if files == nil {
-		return nil
-	}
-	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
-	if err != nil {
-		return fmt.Errorf("load public.tls: %w", err)
-	}
-	l.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	l.tls = true
-	return nil
-}
-
-// serve returns nil when the listener was closed.
-func (l *listener) serve() error {
-	socket, serve := l.socket, l.server.Serve
+// Serve serves until Close, then returns nil, or until the address fails.
+func (s *Server) Serve() error {
+	socket, serve := s.socket, s.server.Serve
 	var taking sync.WaitGroup
 	var failed error
-	if l.public != nil {
-		socket = l.public
+	if s.listener != nil {
+		socket = s.listener
 		taking.Go(func() {
-			failed = l.public.Run()
-			_ = l.public.Close()
+			failed = s.listener.Run()
+			_ = s.listener.Close()
 		})
 	}
-	if l.tls {
-		serve = func(s net.Listener) error { return l.server.ServeTLS(s, "", "") }
+	if s.cfg.TLS != nil {
+		serve = func(l net.Listener) error { return s.server.ServeTLS(l, "", "") }
 	}
 	err := serve(socket)
 	taking.Wait()
 	switch {
 	case failed != nil:
-		return fmt.Errorf("serve %s: %w", l.key, failed)
+		return fmt.Errorf("serve %s: %w", s.cfg.Name, failed)
 	case !errors.Is(err, http.ErrServerClosed):
-		return fmt.Errorf("serve %s: %w", l.key, err)
+		return fmt.Errorf("serve %s: %w", s.cfg.Name, err)
 	}
 	return nil
 }
 
-// close lets running requests finish until ctx ends.
-func (l *listener) close(ctx context.Context) error {
-	err := l.server.Shutdown(ctx)
+// Close lets running requests finish until ctx ends.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.server.Shutdown(ctx)
 	if err != nil {
-		err = l.server.Close()
+		err = s.server.Close()
 	}
-	_ = l.socket.Close() // when it was never served
+	_ = s.socket.Close() // when it was never served
 	return err
 }
