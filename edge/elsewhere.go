@@ -122,7 +122,7 @@ func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, e
 	case coverage.Complete:
 		return nil, noConnection()
 	}
-	return nil, problem.New(problem.NotReady, "no node that answers has the connection, but not all of them answer; try again").Retry(jitter(waitReady / 2))
+	return nil, problem.New(problem.NotReady, "no node that answers has the connection, but not all of them answer; try again").RetrySoon()
 }
 
 // changeThere lets another node change its connection.
@@ -132,7 +132,7 @@ func (e *Edge) changeThere(ctx context.Context, name string, c *remoteChange) ([
 	out, err := rpc.CallJSON[changed](ctx, e.deps.Node.RPC(), name, questionChange, c)
 	switch {
 	case errors.Is(err, rpc.ErrUnreachable):
-		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now; try again").Retry(jitter(waitReady / 2))
+		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now; try again").RetrySoon()
 	case err != nil:
 		return nil, problem.New(problem.UpstreamTimeout, "the node that has the connection did not answer in time; it is unknown whether the change is in force: try again")
 	case out.Problem != nil:

@@ -18,9 +18,6 @@ import (
 // begins; beyond it the client is told not_ready.
 const followTime = 20 * time.Second
 
-// waitReady is how long a client is asked to wait for a node that cannot serve.
-const waitReady = 2 * time.Second
-
 // events serves GET /_weft/v1/events.
 func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
 	read := httpd.ReceivedAt(w)
@@ -103,13 +100,13 @@ func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (
 // open is nil when the node takes new connections.
 func (e *Edge) open() error {
 	if e.draining.Load() {
-		return problem.New(problem.Draining, "the node is about to stop; come back to another").Retry(jitter(waitReady / 2))
+		return problem.New(problem.Draining, "the node is about to stop; come back to another").RetrySoon()
 	}
 	if err := e.Ready(); err != nil {
 		if errors.Is(err, api.ErrIsolated) {
-			return problem.New(problem.NotReady, session.Isolated.Ending().Detail).Retry(jitter(waitReady / 2))
+			return problem.New(problem.NotReady, session.Isolated.Ending().Detail).RetrySoon()
 		}
-		return problem.New(problem.NotReady, "the node is not ready; come back later").Retry(jitter(waitReady / 2))
+		return problem.New(problem.NotReady, "the node is not ready; come back later").RetrySoon()
 	}
 	return nil
 }
@@ -158,7 +155,7 @@ func (e *Edge) verify(ctx context.Context, token string) (*auth.Identity, error)
 		case errors.Is(err, auth.ErrExpired):
 			return nil, problem.New(problem.TokenExpired, told.Detail)
 		case errors.Is(err, auth.ErrNotReady):
-			return nil, problem.New(problem.NotReady, told.Detail).Retry(jitter(waitReady / 2))
+			return nil, problem.New(problem.NotReady, told.Detail).RetrySoon()
 		}
 		return nil, problem.New(problem.TokenInvalid, told.Detail)
 	}
@@ -172,7 +169,7 @@ func (e *Edge) revoked(id *auth.Identity) error {
 	}
 	list := e.deps.Node.Blacklist()
 	if !list.Loaded() {
-		return problem.New(problem.NotReady, "the blacklist is not loaded; come back later").Retry(jitter(waitReady / 2))
+		return problem.New(problem.NotReady, "the blacklist is not loaded; come back later").RetrySoon()
 	}
 	if list.Revoked(id.Session, id.User, id.Issued) {
 		return problem.New(problem.TokenRevoked, "the token was revoked")

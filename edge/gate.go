@@ -104,7 +104,7 @@ func (g *gate) address(r *http.Request) netip.Addr { return g.proxies.Address(r)
 func (g *gate) enter(in *guest, address netip.Addr, user string) (release func(), err error) {
 	place, err := g.limiter.Acquire(address, user)
 	if told, ok := errors.AsType[*access.LimitError](err); ok {
-		return nil, problem.New(problem.Limit, told.Error()).Retry(jitter(told.RetryAfter))
+		return nil, problem.New(problem.Limit, told.Error()).Retry(problem.Jitter(told.RetryAfter))
 	}
 	if err != nil || in == nil || in.peer == nil {
 		return place, err

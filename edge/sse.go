@@ -137,7 +137,7 @@ func sseClosing(f wire.Format, c session.Cause) []byte {
 func comeBack(c session.Cause) time.Duration {
 	switch c {
 	case session.Draining, session.NotReady, session.Isolated, session.Limit:
-		return jitter(retry / 2)
+		return problem.Jitter(retry / 2)
 	}
 	return 0
 }

@@ -2,10 +2,8 @@ package edge
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"os"
-	"time"
 
 	"weft/edge/auth"
 	"weft/edge/problem"
@@ -73,10 +71,6 @@ func passes(p *problem.Problem) (session.Cause, bool) {
 	c, ok := causes[p.Code]
 	return c, ok && p.Code != problem.TokenExpired && p.Code != problem.TokenRevoked
 }
-
-// jitter spreads d over d to 3·d, so that the clients of a node do not come
-// back all at once.
-func jitter(d time.Duration) time.Duration { return d + rand.N(2*d) }
 
 // lost is the cause of a failed write: who took nothing for too long was slow,
 // everybody else has gone.
