@@ -105,11 +105,8 @@ func (c *Config) Check() []error {
 			bad("public.tls.key", "is empty; name a PEM file")
 		}
 	}
-	admission := access.Config{
-		CORSOrigins: p.CORSOrigins, TokenInQuery: p.TokenInQuery,
-		TrustedProxies: p.TrustedProxies, Limits: p.Limits,
-	}
-	errs = append(errs, admission.Check("public")...)
+	protection := p.access()
+	errs = append(errs, protection.Check("public")...)
 	if p.QueueBytes < 4<<10 {
 		bad("public.queue_bytes", "%v is below 4KiB", p.QueueBytes)
 	}
@@ -138,6 +135,14 @@ func (c *Config) Check() []error {
 		}
 	}
 	return append(errs, c.Auth.Check()...)
+}
+
+// access are the keys that decide who may use the listener.
+func (p *PublicConfig) access() access.Config {
+	return access.Config{
+		CORSOrigins: p.CORSOrigins, TokenInQuery: p.TokenInQuery,
+		TrustedProxies: p.TrustedProxies, Limits: p.Limits,
+	}
 }
 
 // namedHosts reports whether the public listener answers to its own names only. A

@@ -20,7 +20,7 @@ func (e *Edge) change(ctx context.Context, s *session.Session, c *change) ([]str
 		if e.deps.Verifier.ModeNone() {
 			return nil, problem.New(problem.BadRequest, "there are no tokens here")
 		}
-		id, err := e.verify(ctx, c.Token)
+		id, err := e.auth.Verify(ctx, c.Token)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +34,7 @@ func (e *Edge) change(ctx context.Context, s *session.Session, c *change) ([]str
 // falls between.
 func (e *Edge) rekey(s *session.Session, id *auth.Identity) error {
 	e.registry.Rekey(s, id)
-	if err := e.revoked(id); err != nil {
+	if err := e.auth.Revoked(id); err != nil {
 		s.End(session.Revoked)
 		return err
 	}
@@ -58,12 +58,12 @@ func (e *Edge) patchConnection(w http.ResponseWriter, r *http.Request, connectio
 	if err != nil {
 		return err
 	}
-	caller, err := e.identify(r, query.Get("user"))
+	caller, err := e.auth.Identify(r, query.Get("user"))
 	if err != nil {
 		return err
 	}
 	if caller.User != "" {
-		guestOf(w, r).welcome()
+		guestOf(w, r).Welcome()
 	}
 	var c change
 	if err := decodeStrict(http.MaxBytesReader(w, r.Body, maxChange), &c); err != nil {

@@ -23,9 +23,7 @@ package edge
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,7 +32,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/config"
+	"weft/edge/access"
 	"weft/edge/admin"
 	"weft/edge/auth"
 	"weft/edge/httpd"
@@ -72,8 +70,11 @@ type Edge struct {
 	log       *slog.Logger
 	metrics   *metrics
 	blame     *blame
-	gate      *gate
-	admission *admission
+	names     *access.Host // nil: the public listener may be addressed by any name
+	cors      *access.CORS
+	guard     *access.Guard
+	auth      *access.Authenticator
+	admission *access.Admission
 	admin     *admin.Admin
 	registry  *session.Registry
 	wheel     *session.Wheel
@@ -101,12 +102,12 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	}
 	e := &Edge{
 		cfg: cfg, deps: deps, log: log, metrics: m, blame: newBlame(log, m.blame),
-		registry: session.NewRegistry(), admission: newAdmission(m.delayed), wheel: session.NewWheel(cfg.Public.Keepalive),
+		registry: session.NewRegistry(), admission: access.NewAdmission(m.delayed), wheel: session.NewWheel(cfg.Public.Keepalive),
 	}
 	if err := showReady(reg, e.Ready); err != nil {
 		return nil, err
 	}
-	if e.gate, err = newGate(&cfg, reg); err != nil {
+	if err := e.protect(reg); err != nil {
 		return nil, err
 	}
 	if netpoll.Supported && cfg.Tuning.OwnHTTP {
@@ -129,6 +130,26 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	return e, err
 }
 
+// protect makes the parts that decide about requests to the public listener.
+func (e *Edge) protect(reg prometheus.Registerer) (err error) {
+	cfg := &e.cfg.Public
+	if e.cfg.namedHosts() {
+		if e.names, err = access.NewHost(cfg.Listen, append(access.OriginHosts(cfg.CORSOrigins), cfg.Hosts...)); err != nil {
+			return err
+		}
+	}
+	origins, err := access.NewOrigins(cfg.CORSOrigins)
+	if err != nil {
+		return err
+	}
+	e.cors = &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}
+	e.auth = &access.Authenticator{
+		Verifier: e.deps.Verifier, Blacklist: e.deps.Node.Blacklist(), Origins: origins, InQuery: cfg.TokenInQuery,
+	}
+	e.guard, err = access.NewGuard(cfg.access(), reg)
+	return err
+}
+
 // anything is what an operator may publish to.
 func anything(string) bool { return true }
 
@@ -144,7 +165,7 @@ func (e *Edge) Open(context.Context) error {
 		return errors.Join(err, e.Close())
 	}
 	err = e.listen(httpd.ServerConfig{
-		Name: "public.listen", Addr: e.cfg.Public.Listen, Handler: e.gate.protect(http.HandlerFunc(e.servePublic), e.blame),
+		Name: "public.listen", Addr: e.cfg.Public.Listen, Handler: e.public(),
 		TLS: secure, ErrorLog: e.blame.server(onPublic), Guests: e.guests(),
 	})
 	if err != nil {
@@ -159,42 +180,6 @@ func (e *Edge) Open(context.Context) error {
 	e.deps.Node.Blacklist().OnEntry(e.registry.Cut)
 	e.log.Info("listening", "public", e.PublicAddr().String(), "admin", e.AdminAddr().String())
 	return nil
-}
-
-// listen opens an address; Run serves it.
-func (e *Edge) listen(cfg httpd.ServerConfig) error {
-	cfg.WriteTimeout, cfg.PingEvery = e.cfg.Public.WriteTimeout, e.cfg.Public.Keepalive
-	s, err := httpd.Listen(e.inner, cfg)
-	if err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.servers = append(e.servers, s)
-	return nil
-}
-
-// guests is how connections of the public listener are let in.
-func (e *Edge) guests() *httpd.Config {
-	return &httpd.Config{
-		Poller: e.poller, Path: pathEvents, Workers: maxJoining, Arrive: e.gate.welcomes, Draining: e.draining.Load,
-		Limits: httpd.Limits{Silent: silentTime, Read: readTime, Drain: graceKeep},
-		Panicked: func(p any, stack []byte) {
-			e.blame.panicked(onPublic, "panic", p, "stack", string(stack))
-		},
-	}
-}
-
-// loadTLS loads the certificate; nil when there is none.
-func loadTLS(files *config.KeyPair) (*tls.Config, error) {
-	if files == nil {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
-	if err != nil {
-		return nil, fmt.Errorf("load public.tls: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // PublicAddr is where the public listener listens; after Open.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge/access"
 	"weft/edge/session"
 	"weft/edge/wire"
 )
@@ -151,7 +152,7 @@ func caseNotReady(t *testing.T, s *stack, kind string) {
 
 func caseStorm(t *testing.T, s *stack, kind string) {
 	token := s.token("ann", nil)
-	places := fill(t, s.edge.admission)
+	places := s.fillAdmission()
 	last := s.connect(kind, visitor{token: token}).ended()
 	switch {
 	case kind == namePoll && (last.status != 503 || last.problem != "not_ready"),
@@ -162,24 +163,36 @@ func caseStorm(t *testing.T, s *stack, kind string) {
 	if resp, _ := s.do("GET", "admin:/readyz", "", ""); resp.StatusCode != 200 {
 		t.Errorf("the node is not ready: %d", resp.StatusCode)
 	}
-	time.AfterFunc(joinWait/4, places[0].joined)
+	time.AfterFunc(time.Second/4, places[0].Release)
 	first := s.connect(kind, visitor{token: token}).opened() // it waited, and left its place when it had joined
 	if kind == namePoll {
 		s.atHome(token, first.id)
 	}
 	s.connect(kind, visitor{token: token}).opened()
-	s.eventually("their places are free", func() bool { return len(s.edge.admission.slots) == maxJoining-1 })
+	s.eventually("their places are free", func() bool { return s.edge.admission.Connecting() == access.MaxConnecting-1 })
+}
+
+// fillAdmission takes all slots.
+func (s *stack) fillAdmission() (slots []*access.Slot) {
+	s.t.Helper()
+	for range access.MaxConnecting {
+		slot, err := s.edge.admission.Enter(s.t.Context())
+		s.must(err)
+		slots = append(slots, slot)
+	}
+	return slots
 }
 
 // atHome polls on from where it is while all places are taken.
 func (s *stack) atHome(token, id string) {
 	s.t.Helper()
-	s.eventually("the place is free", func() bool { return len(s.edge.admission.slots) < maxJoining })
-	s.edge.admission.slots <- struct{}{}
-	defer func() { <-s.edge.admission.slots }()
+	s.eventually("the place is free", func() bool { return s.edge.admission.Connecting() < access.MaxConnecting })
+	slot, err := s.edge.admission.Enter(s.t.Context())
+	s.must(err)
+	defer slot.Release()
 	begun := time.Now()
 	resp, body := s.do("GET", "/_weft/v1/events?wait=1ms&last_event_id="+id, token, "")
-	if resp.StatusCode != 200 || time.Since(begun) > joinWait {
+	if resp.StatusCode != 200 || time.Since(begun) > time.Second {
 		s.t.Errorf("who is at home is answered %d after %v: %s", resp.StatusCode, time.Since(begun), body)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"weft/edge/access"
 	"weft/edge/auth"
 	"weft/edge/httpd"
 	"weft/edge/problem"
@@ -53,7 +54,7 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read t
 	if err := e.open(); err != nil {
 		return err
 	}
-	id, err := e.identify(r, q.user)
+	id, err := e.auth.Identify(r, q.user)
 	if err != nil {
 		return err
 	}
@@ -63,38 +64,38 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read t
 	if len(id.Subscribe)+len(q.subjects) == 0 {
 		return problem.New(problem.Forbidden, "there is nothing to follow: the token brings no subject and none is asked for")
 	}
-	address := e.gate.address(r)
+	address := e.guard.Address(r)
 	from := guestOf(w, r)
-	release, err := e.gate.enter(from, address, id.User)
+	release, err := e.guard.Enter(from, address, id.User)
 	if err != nil {
 		return err
 	}
-	place, err := e.admit(r, t, q, id)
+	slot, err := e.admit(r, t, q, id)
 	if err != nil {
 		release()
 		return err
 	}
-	defer place.joined()
-	from.welcome()
+	defer slot.Release()
+	from.Welcome()
 	shown := ""
 	if address.IsValid() {
 		shown = address.String()
 	}
-	t.serve(w, &visit{r: r, query: q, id: id, release: release, place: place, about: session.About{
+	t.serve(w, &visit{r: r, query: q, id: id, release: release, slot: slot, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
 		Since: read.UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
 	return nil
 }
 
-// admit waits for a place among those on their way, unless a poll goes on where
+// admit waits for a slot among those on their way, unless a poll goes on where
 // its client is at home: that asks little of the store, and must not suffer from
 // a storm of others.
-func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (*joining, error) {
+func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (*access.Slot, error) {
 	if t.name() == namePoll && q.lastID != "" && e.deps.Hub.Holds(id.Subscribe) && e.deps.Hub.Holds(q.subjects) {
 		return nil, nil
 	}
-	return e.admission.enter(r.Context())
+	return e.admission.Enter(r.Context())
 }
 
 // open is nil when the node takes new connections.
@@ -111,78 +112,12 @@ func (e *Edge) open() error {
 	return nil
 }
 
-// identify says who sends a request. user counts in auth.mode none only.
-func (e *Edge) identify(r *http.Request, user string) (*auth.Identity, error) {
-	if e.deps.Verifier.ModeNone() {
-		if err := e.gate.site(r); err != nil {
-			return nil, err
-		}
-		if user != "" {
-			id, err := e.deps.Verifier.Trusted(user)
-			if err != nil {
-				return nil, problem.New(problem.BadRequest, "user is longer than 200 bytes")
-			}
-			return id, e.revoked(id)
-		}
-		return e.anonymous("user is missing")
-	}
-	token, err := e.gate.token(r)
-	if err != nil {
-		return nil, err
-	}
-	if token == "" {
-		return e.anonymous("a token is needed")
-	}
-	return e.verify(r.Context(), token)
-}
-
-func (e *Edge) anonymous(missing string) (*auth.Identity, error) {
-	id, ok := e.deps.Verifier.Anonymous()
-	if !ok {
-		return nil, problem.New(problem.TokenMissing, missing)
-	}
-	return id, nil
-}
-
-// verify checks a token and the blacklist.
-func (e *Edge) verify(ctx context.Context, token string) (*auth.Identity, error) {
-	id, err := e.deps.Verifier.Verify(ctx, token)
-	if err != nil {
-		told, ok := errors.AsType[*auth.Error](err)
-		switch {
-		case !ok:
-			return nil, err
-		case errors.Is(err, auth.ErrExpired):
-			return nil, problem.New(problem.TokenExpired, told.Detail)
-		case errors.Is(err, auth.ErrNotReady):
-			return nil, problem.New(problem.NotReady, told.Detail).RetrySoon()
-		}
-		return nil, problem.New(problem.TokenInvalid, told.Detail)
-	}
-	return id, e.revoked(id)
-}
-
-// revoked refuses who is on the blacklist, and everybody while it is not loaded.
-func (e *Edge) revoked(id *auth.Identity) error {
-	if id.User == "" && id.Session == "" {
-		return nil
-	}
-	list := e.deps.Node.Blacklist()
-	if !list.Loaded() {
-		return problem.New(problem.NotReady, "the blacklist is not loaded; come back later").RetrySoon()
-	}
-	if list.Revoked(id.Session, id.User, id.Issued) {
-		return problem.New(problem.TokenRevoked, "the token was revoked")
-	}
-	return nil
-}
-
 // enter makes a session known. What could have cut it meanwhile is asked again
 // once it can be found, so that nothing falls between. Who entered must leave.
 func (e *Edge) enter(s *session.Session) error {
 	e.sessions.Add(1)
 	e.registry.Add(s)
-	err := e.revoked(s.Identity())
+	err := e.auth.Revoked(s.Identity())
 	if err == nil && e.draining.Load() {
 		err = e.open()
 	}
@@ -223,7 +158,7 @@ func (e *Edge) leave(s *session.Session) {
 // is known, the session ends or the store stays away for too long. When that
 // takes a moment late is called.
 func (e *Edge) follow(v *visit, s *session.Session, late func()) error {
-	defer v.place.joined()
+	defer v.slot.Release()
 	ctx, cancel := context.WithCancel(v.r.Context())
 	defer s.AtEnd(cancel)()
 	defer wait(late, cancel).stop()

@@ -92,7 +92,7 @@ var strangers = []stranger{
 
 // stillThere is how long a stranger may take to be gone, on a machine that has
 // other things to do.
-const stillThere = strangerTime + 15*time.Second
+const stillThere = access.StrangerTime + 15*time.Second
 
 // sideBySide runs a test on a node for each of the paths at the same time: what it
 // waits for takes long.
@@ -230,7 +230,7 @@ func rests(conn net.Conn) error {
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(silentTime + 2*time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(access.SilentTime + 2*time.Second))
 	if _, err := in.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("it has ended: %w", err)
 	}

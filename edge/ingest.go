@@ -30,7 +30,7 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 	}
 	// In auth.mode none the sender is publisher=, because user= is also who an
 	// event is for.
-	id, err := e.identify(r, cmp.Or(query.Get("publisher"), query.Get("user")))
+	id, err := e.auth.Identify(r, cmp.Or(query.Get("publisher"), query.Get("user")))
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 	if !id.Publishes() { // its body need not be read
 		return problem.New(problem.Forbidden, "the token does not allow to publish")
 	}
-	guestOf(w, r).welcome()
+	guestOf(w, r).Welcome()
 	return e.accept(w, r, event.PublicUser(id.User), id.MayPublish)
 }
 

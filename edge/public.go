@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"weft/edge/access"
 	"weft/edge/problem"
 )
 
@@ -19,6 +20,16 @@ const (
 	requestPublish = "publish"
 	requestChange  = "change"
 )
+
+// corsMethods are those of all paths below /_weft/ together.
+const corsMethods = "GET, POST, PATCH"
+
+// public is the handler of the public listener.
+func (e *Edge) public() http.Handler {
+	return access.Named(e.cors.Protect(http.HandlerFunc(e.servePublic)), e.names, "public.hosts", func(r *http.Request, p *problem.Problem) {
+		e.blame.refused(onPublic, r, p)
+	})
+}
 
 // servePublic dispatches by the path as it was sent. An http.ServeMux would
 // answer an unclean path with a redirect.

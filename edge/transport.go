@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 
+	"weft/edge/access"
 	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/edge/session"
@@ -46,7 +47,7 @@ type visit struct {
 	about session.About
 	// release gives back what the limits counted.
 	release func()
-	place   *joining // that the admission counted
+	slot    *access.Slot // of the admission
 }
 
 // session makes the visit's session. alive may be nil.

@@ -23,7 +23,7 @@ type roomRules struct {
 var rooms = map[string]roomRules{
 	"weft/jetstream": {nil, []string{"api", "rpc", "server", "protocol", "ingress", "store", "kv", "blacklist", "presence", "cluster", "", "feed"}},
 	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "ingest", "kafka"}},
-	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "access", "auth", "wire",
+	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "access", "wire",
 		"session", "transport", "admin", ""}},
 	"weft/config":         {nil, nil},
 	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "heaptrim", ""}},

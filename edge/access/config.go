@@ -2,15 +2,17 @@
 // token it brings, whether the page behind it may use that token, from which
 // address it comes, and whether there is room for it.
 //
-// Each part stands alone and is told what it needs; none does I/O, keeps a
-// request, or knows what a token means:
+// Each part stands alone and is told what it needs; none keeps a request:
 //
+//   - Named and Host keep out what is for another name (DNS rebinding).
+//   - Origins and CORS say which pages may use a path, and refuse requests across
+//     sites. A path may have its own.
 //   - TokenOf finds the token (and says from where, since only a cookie is
 //     sent by pages that the user never meant to trust).
-//   - Origins answers CORS and refuses requests across sites.
-//   - Host keeps other sites' pages from the admin listener.
-//   - Proxies finds the client's address behind load balancers.
-//   - Limiter counts connections, with a session and without, and paces new ones.
+//   - Authenticator says whose a request is, by its token and the blacklist.
+//   - Guard finds the client's address behind load balancers (Proxies), and counts
+//     connections, with a session and without (Limiter, Guest).
+//   - Admission lets clients in as fast as the store puts them in their places.
 package access
 
 import (

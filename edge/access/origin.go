@@ -5,26 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
 
 // ErrOrigin is returned when a page of a site that is not permitted is behind
 // a request.
 var ErrOrigin = errors.New("origin of the request is not permitted")
-
-const (
-	corsMethods = "GET, POST, PATCH"
-	// corsMaxAge is how long a browser may remember a preflight, in seconds;
-	// two hours is the most that browsers take.
-	corsMaxAge = "7200"
-	// maxCORSHeaders bounds how many header names a preflight may ask for.
-	maxCORSHeaders = 64
-)
-
-// corsHeaders are the request headers that pages may send, besides those that
-// begin with ce- (CloudEvents in binary mode).
-var corsHeaders = []string{"authorization", "content-type", "last-event-id", "idempotency-key"}
 
 // Origins knows which origins' pages may use the public listener. Its methods
 // may be called concurrently.
@@ -68,65 +54,6 @@ func checkOrigin(s string) error {
 		return fmt.Errorf("%q names the default port, which browsers leave out; write %s://%s", s, u.Scheme, u.Hostname())
 	}
 	return nil
-}
-
-// SetHeaders adds the CORS headers of an answer: that it depends on the origin,
-// and, for a permitted one, that its page may read it.
-func (o *Origins) SetHeaders(h http.Header, r *http.Request) {
-	if !slices.Contains(h.Values("Vary"), "Origin") {
-		h.Add("Vary", "Origin")
-	}
-	origin := r.Header.Get("Origin")
-	if !o.permitted[origin] {
-		return
-	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Expose-Headers", "Retry-After")
-}
-
-// Preflight answers a CORS preflight request (Fetch, section 3.2.2) and reports
-// whether r was one.
-func (o *Origins) Preflight(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" || r.Header.Get("Origin") == "" {
-		return false
-	}
-	h := w.Header()
-	o.SetHeaders(h, r)
-	h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
-	if !o.permitted[r.Header.Get("Origin")] {
-		w.WriteHeader(http.StatusForbidden)
-		return true
-	}
-	h.Set("Access-Control-Allow-Methods", corsMethods)
-	h.Set("Access-Control-Max-Age", corsMaxAge)
-	if allowed := allowedHeaders(r.Header.Values("Access-Control-Request-Headers")); allowed != "" {
-		h.Set("Access-Control-Allow-Headers", allowed)
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return true
-}
-
-// allowedHeaders returns those of the asked names that pages may send. They are
-// echoed because ce-* cannot be written as a pattern.
-func allowedHeaders(asked []string) string {
-	var allowed []string
-	for _, line := range asked {
-		for name := range strings.SplitSeq(line, ",") {
-			name = strings.ToLower(strings.TrimSpace(name))
-			attribute, isCE := strings.CutPrefix(name, "ce-")
-			if len(allowed) < maxCORSHeaders && (slices.Contains(corsHeaders, name) || isCE && attributeName(attribute)) {
-				allowed = append(allowed, name)
-			}
-		}
-	}
-	return strings.Join(allowed, ", ")
-}
-
-// attributeName reports whether s can be the name of a CloudEvents attribute:
-// lower-case letters and digits.
-func attributeName(s string) bool {
-	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 // Permit refuses, with ErrOrigin, what a page of another site could have made a

@@ -2,8 +2,6 @@ package access
 
 import (
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 )
 
@@ -74,64 +72,6 @@ func TestWithoutTokensAnotherSitesPageIsRefusedAndAProgramIsNot(t *testing.T) {
 		}
 		if err := o.PermitSite(r); !errors.Is(err, want) {
 			t.Errorf("a WebSocket of origin %q gives %v, want %v", origin, err, want)
-		}
-	}
-}
-
-func TestOnlyAPermittedOriginGetsCORSHeaders(t *testing.T) {
-	o := newOrigins(t, app)
-	for origin, want := range map[string]string{app: app, "https://evil.example": "", "": "", "HTTPS://APP.example.com": ""} {
-		h := http.Header{}
-		r := request("/", "Origin", origin)
-		o.SetHeaders(h, r)
-		o.SetHeaders(h, r)
-		if got := h.Get("Access-Control-Allow-Origin"); got != want {
-			t.Errorf("%q: allowed origin is %q", origin, got)
-		}
-		if (h.Get("Access-Control-Allow-Credentials") == "true") != (want != "") {
-			t.Errorf("%q: credentials: %q", origin, h.Get("Access-Control-Allow-Credentials"))
-		}
-		if v := h.Values("Vary"); len(v) != 1 || v[0] != "Origin" {
-			t.Errorf("%q: Vary is %q", origin, v)
-		}
-	}
-}
-
-func TestPreflight(t *testing.T) {
-	o := newOrigins(t, app)
-	preflight := func(origin, headers string) *httptest.ResponseRecorder {
-		r := request("/_weft/v1/events", "Origin", origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", headers)
-		r.Method = http.MethodOptions
-		w := httptest.NewRecorder()
-		if !o.Preflight(w, r) {
-			t.Error("a preflight is not taken for one")
-		}
-		return w
-	}
-	w := preflight(app, "authorization,Content-Type, last-event-id,idempotency-key,ce-id,ce-Type,ce-,ce-a_b,x-other,cookie")
-	if w.Code != http.StatusNoContent {
-		t.Errorf("status is %d", w.Code)
-	}
-	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin":      app,
-		"Access-Control-Allow-Credentials": "true",
-		"Access-Control-Allow-Methods":     "GET, POST, PATCH",
-		"Access-Control-Allow-Headers":     "authorization, content-type, last-event-id, idempotency-key, ce-id, ce-type",
-		"Access-Control-Max-Age":           "7200",
-	} {
-		if got := w.Header().Get(name); got != want {
-			t.Errorf("%s is %q, want %q", name, got, want)
-		}
-	}
-	if w = preflight("https://evil.example", "authorization"); w.Code != http.StatusForbidden || w.Header().Get("Access-Control-Allow-Origin") != "" {
-		t.Errorf("another origin gets %d, %v", w.Code, w.Header())
-	}
-	for _, r := range []*http.Request{
-		request("/", "Origin", app, "Access-Control-Request-Method", "POST"),
-		httptest.NewRequest(http.MethodOptions, "/", nil),
-	} {
-		if o.Preflight(httptest.NewRecorder(), r) {
-			t.Errorf("%s %v is taken for a preflight", r.Method, r.Header)
 		}
 	}
 }

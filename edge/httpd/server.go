@@ -102,14 +102,10 @@ func (s *Server) letIn(guests Config, socket *net.TCPListener) {
 func (s *Server) Addr() net.Addr { return s.socket.Addr() }
 
 // timed bounds how long the body of a request may take to arrive, also of one
-// that h refuses unread: the server reads what is left before it answers. A
-// handler that takes long bodies sets a read deadline of its own.
+// that h refuses unread. A handler may set a limit of its own, by BodyTime.
 func timed(h http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength != 0 { // -1: unknown
-			// The writers of net/http all have read deadlines.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
-		}
+		BodyTime(w, r, limit)
 		h.ServeHTTP(w, r)
 	})
 }

@@ -1,4 +1,4 @@
-package edge
+package access
 
 import (
 	"context"
@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxJoining is how many connections may be on their way to their subjects
+	// MaxConnecting is how many connections may be on their way to their subjects
 	// at once. Each asks the store; half of what the store answers at once is
 	// left for those that are there.
-	maxJoining = 128
-	// maxWaiting is how many more may wait for that, and joinWait for how long.
+	MaxConnecting = 128
+	// maxWaiting is how many more may wait for that, and slotWait for how long.
 	maxWaiting = 512
-	joinWait   = time.Second
+	slotWait   = time.Second
 
 	// Who is asked to come back is given a time of their own, one after the
 	// other, as fast as the node has let clients in when it was busy.
@@ -30,12 +30,12 @@ const (
 	longest   = 20 * time.Second
 )
 
-// An admission lets clients in as fast as the node can put them in their
+// An Admission lets clients in as fast as the node can put them in their
 // places. When more come, after the loss of a node for example, a few wait and
 // the others are asked to come back later, each at another time: the node stays
 // quick for those that it serves, and its memory bounded. It is safe for
 // concurrent use.
-type admission struct {
+type Admission struct {
 	slots   chan struct{}
 	waits   chan struct{}
 	delayed prometheus.Counter
@@ -48,17 +48,19 @@ type admission struct {
 	busy   bool      // since then somebody had to wait
 }
 
-func newAdmission(delayed prometheus.Counter) *admission {
-	return &admission{slots: make(chan struct{}, maxJoining), waits: make(chan struct{}, maxWaiting),
+// NewAdmission makes one with all of its slots free. Each client that is asked to come
+// back counts as delayed.
+func NewAdmission(delayed prometheus.Counter) *Admission {
+	return &Admission{slots: make(chan struct{}, MaxConnecting), waits: make(chan struct{}, maxWaiting),
 		delayed: delayed, rate: firstRate}
 }
 
-// enter returns when there is room for one more on its way; joined must be called
+// Enter returns when there is a slot for one more on its way, which must be released
 // when it has arrived. The error is a problem that says when to come back, or ctx's.
-func (a *admission) enter(ctx context.Context) (*joining, error) {
+func (a *Admission) Enter(ctx context.Context) (*Slot, error) {
 	select {
 	case a.slots <- struct{}{}:
-		return &joining{a: a}, nil
+		return &Slot{a: a}, nil
 	default:
 	}
 	a.crowded()
@@ -68,32 +70,35 @@ func (a *admission) enter(ctx context.Context) (*joining, error) {
 	default:
 		return nil, a.later()
 	}
-	patience := time.NewTimer(joinWait)
-	defer patience.Stop()
+	timeout := time.NewTimer(slotWait)
+	defer timeout.Stop()
 	select {
 	case a.slots <- struct{}{}:
-		return &joining{a: a}, nil
-	case <-patience.C:
+		return &Slot{a: a}, nil
+	case <-timeout.C:
 		return nil, a.later()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
-// A joining is a client on its way; nil for one who takes no place.
-type joining struct {
-	a    *admission
+// A Slot is that of a client on its way to its subjects; nil for one that needs none.
+type Slot struct {
+	a    *Admission
 	over atomic.Bool
 }
 
-// joined gives the place back. It may be called again.
-func (j *joining) joined() {
-	if j != nil && !j.over.Swap(true) {
-		j.a.joined()
+// Release gives the slot back. It may be called again.
+func (s *Slot) Release() {
+	if s != nil && !s.over.Swap(true) {
+		s.a.arrived()
 	}
 }
 
-func (a *admission) joined() {
+// Connecting is how many clients have a slot.
+func (a *Admission) Connecting() int { return len(a.slots) }
+
+func (a *Admission) arrived() {
 	<-a.slots
 	now := time.Now()
 	a.mu.Lock()
@@ -112,14 +117,14 @@ func (a *admission) joined() {
 	a.since, a.done, a.busy = now, 0, false
 }
 
-func (a *admission) crowded() {
+func (a *Admission) crowded() {
 	a.mu.Lock()
 	a.busy = true
 	a.mu.Unlock()
 }
 
 // later books the next free time for a client that must come back.
-func (a *admission) later() error {
+func (a *Admission) later() error {
 	a.delayed.Inc()
 	now := time.Now()
 	a.mu.Lock()

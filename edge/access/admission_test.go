@@ -1,4 +1,4 @@
-package edge
+package access
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"weft/edge/problem"
 )
 
-func testAdmission() (*admission, func() float64) {
+func testAdmission() (*Admission, func() float64) {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "delayed"})
-	return newAdmission(c), func() float64 {
+	return NewAdmission(c), func() float64 {
 		var m dto.Metric
 		_ = c.Write(&m) // a counter cannot fail
 		return m.Counter.GetValue()
@@ -25,10 +25,10 @@ func testAdmission() (*admission, func() float64) {
 }
 
 // fill takes all places.
-func fill(t *testing.T, a *admission) (places []*joining) {
+func fill(t *testing.T, a *Admission) (places []*Slot) {
 	t.Helper()
-	for range maxJoining {
-		place, err := a.enter(t.Context())
+	for range MaxConnecting {
+		place, err := a.Enter(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,8 +43,8 @@ func TestAdmissionNeverDelaysAsLongAsThereIsRoom(t *testing.T) {
 		begun := time.Now()
 		for range 100 {
 			for _, place := range fill(t, a) {
-				place.joined()
-				place.joined() // gives one place back, not two
+				place.Release()
+				place.Release() // gives one place back, not two
 			}
 		}
 		if d := time.Since(begun); d != 0 || delayed() != 0 {
@@ -57,15 +57,15 @@ func TestAdmissionLetsInWhoWaitedWhenAPlaceIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := testAdmission()
 		places := fill(t, a)
-		time.AfterFunc(joinWait/2, places[0].joined)
+		time.AfterFunc(slotWait/2, places[0].Release)
 		begun := time.Now()
-		if _, err := a.enter(t.Context()); err != nil || time.Since(begun) != joinWait/2 {
+		if _, err := a.Enter(t.Context()); err != nil || time.Since(begun) != slotWait/2 {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		left := errors.New("the client has left")
-		time.AfterFunc(joinWait/2, func() { cancel(left) })
-		if _, err := a.enter(ctx); err != left {
+		time.AfterFunc(slotWait/2, func() { cancel(left) })
+		if _, err := a.Enter(ctx); err != left {
 			t.Errorf("who left meanwhile: %v", err)
 		}
 	})
@@ -85,7 +85,7 @@ func TestAdmissionSpreadsAStorm(t *testing.T) {
 		var storm sync.WaitGroup
 		for range clients {
 			storm.Go(func() {
-				_, err := a.enter(t.Context())
+				_, err := a.Enter(t.Context())
 				mu.Lock()
 				defer mu.Unlock()
 				p, ok := errors.AsType[*problem.Problem](err)
@@ -100,7 +100,7 @@ func TestAdmissionSpreadsAStorm(t *testing.T) {
 			})
 		}
 		storm.Wait()
-		if d := time.Since(begun); d != joinWait {
+		if d := time.Since(begun); d != slotWait {
 			t.Errorf("the last one was told after %v", d)
 		}
 		if atOnce != clients-maxWaiting || delayed() != clients {
@@ -131,8 +131,8 @@ func TestAdmissionLearnsHowFastTheNodeIs(t *testing.T) {
 		places := fill(t, a)
 		for range 5 * 400 { // 400 a second, for five seconds
 			time.Sleep(time.Second / 400)
-			places[0].joined()
-			place, err := a.enter(t.Context())
+			places[0].Release()
+			place, err := a.Enter(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
