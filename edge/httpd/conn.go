@@ -29,10 +29,19 @@ func (c *conn) next() {
 		c.listener.cfg.Limits.idle(c.guest))
 }
 
-// begins reports whether b may be the begin of a GET request for the path: the byte
+// scan looks for the end of a request's head in what was received, of which so many
+// bytes were seen before; -1 when it is not there yet. others says that it is net/http's
+// to read: it is no GET request for the path, or has more than most bytes, which
+// net/http says.
+func scan(all []byte, seen int, path string, most int) (end int, others bool) {
+	end = headEnd(all, max(0, seen-2))
+	return end, !begins(all, path) || end > most || end < 0 && len(all) > most
+}
+
+// begins reports whether b may be the begin of a GET request for a path: the byte
 // behind ends it.
-func (l *Listener) begins(b []byte) bool {
-	for _, part := range [2]string{"GET ", l.cfg.Path} {
+func begins(b []byte, path string) bool {
+	for _, part := range [2]string{"GET ", path} {
 		n := min(len(b), len(part))
 		if string(b[:n]) != part[:n] {
 			return false
@@ -56,9 +65,9 @@ func (c *conn) Receive(b []byte) netpoll.Action {
 		c.got = append(c.got, b...)
 		all = c.got
 	}
-	end := headEnd(all, max(0, seen-2))
+	end, others := scan(all, seen, c.listener.cfg.Path, maxHead)
 	switch {
-	case !c.listener.begins(all), end > maxHead, end < 0 && len(all) > maxHead: // which net/http says
+	case others:
 		c.got = append(c.got[:0], all...)
 		c.leave("")
 		return netpoll.Pause

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"maps"
@@ -91,6 +92,37 @@ func FuzzPlainRequest(f *testing.F) {
 		}
 		if !maps.EqualFunc(own.Header, r.Header, slices.Equal) {
 			t.Errorf("%q has the fields %q, for net/http %q", head, own.Header, r.Header)
+		}
+	})
+}
+
+// FuzzHeadInPieces: where a head ends, and whose it is to read, does not depend on how
+// the client cuts it.
+func FuzzHeadInPieces(f *testing.F) {
+	const most = 64
+	for _, sent := range []string{
+		"", "G", "GET /events", "GET /events HTTP/1.1\r\nHost: a\r\n\r\nmore\r\n\r\n", "GET /events?a HTTP/1.1\nHost: a\n\n", "GET /eventsx HTTP/1.1\r\n\r\n",
+		"GET /events HTTP/1.1\r\n\r\r\n\r\n", "GET /events \n\r\n\n", "POST /events HTTP/1.1\r\n\r\n", "GET /events \r\n" + strings.Repeat("a", most) + "\r\n\r\n",
+		"GET /events " + strings.Repeat("a", most-len("GET /events ")-2) + "\n\n", "GET /events " + strings.Repeat("a", most-len("GET /events ")-1) + "\n\n",
+	} {
+		f.Add([]byte(sent), uint16(1))
+		f.Add([]byte(sent), uint16(7))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte, size uint16) {
+		end, others := scan(sent, 0, "/events", most)
+		if end >= 0 && !others && end != bytes.Index(sent, []byte("\n\n"))+2 && end != bytes.Index(sent, []byte("\n\r\n"))+3 {
+			t.Errorf("%q ends at %d", sent, end)
+		}
+		for seen := 0; seen < len(sent); {
+			have := min(len(sent), seen+max(1, int(size)))
+			at, theirs := scan(sent[:have], seen, "/events", most)
+			if theirs != others && (theirs || have == len(sent)) || !theirs && at >= 0 && at != end || have == len(sent) && !others && at != end {
+				t.Fatalf("%q: %d bytes end at %d, others %v; all at %d, others %v", sent, have, at, theirs, end, others)
+			}
+			if theirs || at >= 0 {
+				return
+			}
+			seen = have
 		}
 	})
 }
