@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -119,7 +118,7 @@ func TestClusterStatusNamesAtOnceWhoIsMissing(t *testing.T) {
 	}
 
 	// It hangs: its links stay, and nobody knows yet.
-	if err := nodes[led].Process().Signal(syscall.SIGSTOP); err != nil {
+	if err := nodes[led].Process().Pause(); err != nil {
 		t.Fatal(err)
 	}
 	for _, at := range others(led) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -101,12 +100,4 @@ func BenchmarkStored(b *testing.B) {
 	r.stop()
 	b.ReportMetric(float64(records)/time.Since(began).Seconds(), "events/s")
 	b.ReportMetric(float64((processorTime(b)-cpu).Microseconds())/float64(records), "cpu-µs/event")
-}
-
-func processorTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -54,6 +54,7 @@ func serve(ctx context.Context, l *settings.Loaded, log *slog.Logger) error {
 		return err
 	}
 	loadProgram()
+	tellLacks(log)
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
 	n, err := openNode(ctx, &l.Config, log, func() { stop(errDrain) })

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"weft/test/client"
@@ -22,7 +21,7 @@ var paused = Fault{Name: "paused node", Apply: func(ctx context.Context, c *Clus
 	i := rand.IntN(len(c.Nodes))
 	late := c.Load.latecomer(c.Nodes[i].URL(), c.Nodes[(i+1)%len(c.Nodes)].URL())
 	c.Log("pause n%d", i+1)
-	if err := c.Nodes[i].Process().Signal(syscall.SIGSTOP); err != nil {
+	if err := c.Nodes[i].Process().Pause(); err != nil {
 		return err
 	}
 	if err := Pause(ctx, pausedFor); err != nil {
@@ -38,7 +37,7 @@ var paused = Fault{Name: "paused node", Apply: func(ctx context.Context, c *Clus
 		return err
 	}
 	c.Log("n%d goes on", i+1)
-	if err := c.Nodes[i].Process().Signal(syscall.SIGCONT); err != nil {
+	if err := c.Nodes[i].Process().Resume(); err != nil {
 		return err
 	}
 	return late.check(ctx)

@@ -10,7 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+
+	"weft/test/stage"
 )
 
 // A driver is a program that uses a library in its own language. It reads a request
@@ -39,7 +40,7 @@ func openDriver(_ context.Context, l Login, program, script string, args ...stri
 	}
 	d := &driver{process: exec.Command(program, append([]string{filepath.Join(here(), "drivers", script)}, args...)...)}
 	d.process.Env, d.process.Stderr = env, os.Stderr
-	d.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	d.process.SysProcAttr = stage.OwnGroup()
 	if d.in, err = d.process.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (d *driver) Do(ctx context.Context, r Request) (a Answer, err error) {
 	return a, nil
 }
 
-func (d *driver) kill() { _ = syscall.Kill(-d.process.Process.Pid, syscall.SIGKILL) }
+func (d *driver) kill() { stage.KillGroup(d.process.Process) }
 
 func (d *driver) Close() {
 	d.in.Close()

@@ -19,11 +19,11 @@ var ErrNoMount = errors.New("mounting is not permitted")
 func NewDisk(t testing.TB, size int64) (*Disk, error) {
 	t.Helper()
 	path := t.TempDir()
-	if err := syscall.Mount("weft-test", path, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+	if err := mount(path, size); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrNoMount, err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil {
+		if err := unmount(path); err != nil {
 			t.Errorf("unmount %s: %v", path, err)
 		}
 	})
@@ -34,11 +34,11 @@ func (d *Disk) ballast() string { return filepath.Join(d.Path, "ballast") }
 
 // Fill leaves about so many bytes free.
 func (d *Disk) Fill(leave int64) error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(d.Path, &st); err != nil {
+	free, err := available(d.Path)
+	if err != nil {
 		return err
 	}
-	n := int64(st.Bavail)*st.Bsize - leave
+	n := free - leave
 	if n <= 0 {
 		return nil
 	}

@@ -59,7 +59,7 @@ func StartProcess(name string, cmd *exec.Cmd) (*Process, error) {
 		return nil, err
 	}
 	cmd.Stdout, cmd.Stderr = in, in
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = mortal()
 	started := make(chan error)
 	spawner() <- func() { started <- cmd.Start() }
 	err = <-started
@@ -170,8 +170,7 @@ func (p *Process) Signal(sig syscall.Signal) error { return p.cmd.Process.Signal
 // Kill ends the whole process group with SIGKILL and waits for it.
 func (p *Process) Kill() {
 	if !p.Ended() {
-		// The group's id is the process's; it cannot have been reused before Wait.
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		KillGroup(p.cmd.Process)
 	}
 	<-p.done
 }

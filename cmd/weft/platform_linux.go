@@ -1,0 +1,4 @@
+package main
+
+// lacks is what a node does without on this system.
+var lacks []string

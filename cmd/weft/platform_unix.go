@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package main
+
+// lacks is what a node does without on this system.
+var lacks = []string{lacksPoller}
