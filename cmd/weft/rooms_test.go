@@ -26,7 +26,7 @@ var rooms = map[string]roomRules{
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "access", "wire",
 		"session", "transport", "admin", ""}},
 	"weft/config":         {nil, nil},
-	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "heaptrim", ""}},
+	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
 	"weft/cmd/playground": {nil, []string{"child", ""}},
 	"weft/test": {nil, []string{"freeport", "client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
 		"load/baseline", "load", "natsclients", "bench", "deploy", ""}},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weft/cmd/weft/platform"
 	"weft/cmd/weft/settings"
 	"weft/config"
 	"weft/jetstream"
@@ -53,8 +54,8 @@ func serve(ctx context.Context, l *settings.Loaded, log *slog.Logger) error {
 	if err := examine(l, func(w config.Diagnostic) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
 		return err
 	}
-	loadProgram()
-	tellLacks(log)
+	platform.LoadProgram()
+	platform.LogLacks(log)
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)
 	n, err := openNode(ctx, &l.Config, log, func() { stop(errDrain) })

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package platform
 
-// loadProgram does nothing here: each part of the program is loaded when it is used.
-func loadProgram() {}
+// LoadProgram does nothing here: each part of the program is loaded when it is used.
+func LoadProgram() {}

@@ -1,4 +1,4 @@
-package main
+package platform
 
 // lacks is what a node does without on this system.
 var lacks []string

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package platform
 
 // lacks is what a node does without on this system.
 var lacks = []string{

@@ -1,4 +1,4 @@
-package main
+package platform
 
 import (
 	"fmt"
@@ -10,11 +10,11 @@ import (
 // madvPopulateRead is MADV_POPULATE_READ of madvise(2), since Linux 5.14.
 const madvPopulateRead = 22
 
-// loadProgram has the kernel map the whole program, of which a node that has just
+// LoadProgram has the kernel map the whole program, of which a node that has just
 // started has used all but a tenth. The first storm of connections then does not
 // wait for the disk, and what it takes is not the program's memory. A kernel that
 // cannot do that loads each part when it is used, as ever.
-func loadProgram() {
+func LoadProgram() {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
