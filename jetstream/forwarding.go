@@ -11,6 +11,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 )
 
 const (
@@ -31,9 +32,9 @@ var errNoLeader = fmt.Errorf("%w: nobody takes events at this moment", api.ErrUn
 // the reply subject. So is the epoch, which ends whenever a place is given up: a late
 // answer must not be taken for that of the next one who has the place.
 type forwarding struct {
-	client *rawConn // the publisher's account
-	store  *rawConn // the nodes'
-	prefix []byte   // of replies on store
+	client *natsconn.Conn // the publisher's account
+	store  *natsconn.Conn // the nodes'
+	prefix []byte         // of replies on store
 
 	mu     sync.Mutex
 	free   chan struct{} // gets a token when there is room
@@ -51,22 +52,22 @@ type forwarded struct {
 	reply []byte // whom to tell; empty: nobody
 }
 
-func newForwarding(client, store *rawConn, prefix string) *forwarding {
+func newForwarding(client, store *natsconn.Conn, prefix string) *forwarding {
 	return &forwarding{client: client, store: store, prefix: []byte(prefix), ring: make([]forwarded, forwardWindow),
 		free: make(chan struct{}, 1)}
 }
 
 // open subscribes on both sides. When the publisher is heard the client answers a ping.
 func (f *forwarding) open(prefix string) error {
-	listen := func(c *rawConn, subjects ...string) (err error) {
+	listen := func(c *natsconn.Conn, subjects ...string) (err error) {
 		for i, s := range subjects {
-			err = errors.Join(err, c.subscribe(s, uint64(i+1)))
+			err = errors.Join(err, c.Subscribe(s, uint64(i+1)))
 		}
-		return errors.Join(err, c.flush())
+		return errors.Join(err, c.Flush())
 	}
 	// Who answers must be heard before anything is sent.
 	err := errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+allUsers, prefix+allTopics))
-	return errors.Join(err, f.client.send(appendPing), f.client.flush())
+	return errors.Join(err, f.client.Ping(), f.client.Flush())
 }
 
 // pass sends an event to the store, with the text of its id; reply is whom to tell. It
@@ -76,7 +77,7 @@ func (f *forwarding) pass(ctx context.Context, e *event.Event, id string, reply 
 	if err != nil {
 		return err
 	}
-	return f.store.send(func(b []byte) []byte { return appendEvent(b, e, id, f.prefix, epoch, place) })
+	return f.store.Send(func(b []byte) []byte { return appendEvent(b, e, id, f.prefix, epoch, place) })
 }
 
 // enter takes a place in the ring. The places of those that were not answered in
@@ -101,7 +102,7 @@ func (f *forwarding) enter(ctx context.Context, reply []byte) (place, epoch uint
 			continue
 		}
 		f.mu.Unlock()
-		if err := f.store.flush(); err != nil {
+		if err := f.store.Flush(); err != nil {
 			return 0, 0, err
 		}
 		select {
@@ -127,17 +128,17 @@ func (f *forwarding) settleLocked() {
 // passAnswers passes acknowledgements on until the store's connection fails. It tells
 // refused what was not stored.
 func (f *forwarding) passAnswers(refused func(error)) error {
-	f.store.beforeRead = func() { _ = f.client.flush() } // next fails as well then
+	f.store.BeforeRead = func() { _ = f.client.Flush() } // next fails as well then
 	var reply []byte
 	for {
-		m, err := f.store.next()
+		m, err := f.store.Next()
 		if err != nil {
 			return err
 		}
-		if len(m.subject) <= len(f.prefix) {
+		if len(m.Subject) <= len(f.prefix) {
 			continue
 		}
-		epoch, place, _ := bytes.Cut(m.subject[len(f.prefix):], []byte("."))
+		epoch, place, _ := bytes.Cut(m.Subject[len(f.prefix):], []byte("."))
 		e, err := strconv.ParseUint(string(epoch), 36, 64)
 		p, err2 := strconv.ParseUint(string(place), 36, 64)
 		if err != nil || err2 != nil || p >= forwardWindow {
@@ -146,14 +147,14 @@ func (f *forwarding) passAnswers(refused func(error)) error {
 		var ok bool
 		switch reply, ok = f.settle(p, e, reply[:0]); {
 		case !ok:
-		case isNobody(&m):
+		case m.NoResponders():
 			refused(errNoLeader)
 			f.refuse(reply, errNoLeader)
 		default:
-			if _, err := api.ParseAck(m.data); err != nil {
+			if _, err := api.ParseAck(m.Data); err != nil {
 				refused(err)
 			}
-			f.answer(reply, m.data)
+			f.answer(reply, m.Data)
 		}
 	}
 }
@@ -179,7 +180,7 @@ func (f *forwarding) answer(reply, data []byte) {
 	if len(reply) == 0 {
 		return
 	}
-	_ = f.client.send(func(b []byte) []byte {
+	_ = f.client.Send(func(b []byte) []byte {
 		b = append(append(append(b, "PUB "...), reply...), ' ')
 		b = append(strconv.AppendInt(b, int64(len(data)), 10), "\r\n"...)
 		return append(append(b, data...), "\r\n"...)
@@ -190,13 +191,13 @@ func (f *forwarding) answer(reply, data []byte) {
 func (f *forwarding) refuse(reply []byte, err error) {
 	if len(reply) > 0 {
 		f.answer(reply, refusalText(err))
-		_ = f.client.flush() // see answer
+		_ = f.client.Flush() // see answer
 	}
 }
 
 // drain waits until nothing is on its way, at most for the given time.
 func (f *forwarding) drain(most time.Duration) {
-	_ = f.store.flush() // see answer
+	_ = f.store.Flush() // see answer
 	deadline := time.NewTimer(most)
 	defer deadline.Stop()
 	for {

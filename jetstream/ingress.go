@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,32 +63,32 @@ func (n *Node) runIngress(ctx context.Context, from publisher, listening func())
 // serve passes messages on until a connection fails, because the server has been
 // stopped, or ctx ends.
 func (in *ingress) serve(ctx context.Context) error {
-	client, err := dialRaw(in.node.srv, in.from.reader, "ingress of "+in.from.name)
+	client, err := in.node.srv.dialRaw(in.from.reader, "ingress of "+in.from.name)
 	if err != nil {
 		return err
 	}
-	defer client.close()
-	store, err := dialRaw(in.node.srv, nodeUser, "store for "+in.from.name)
+	defer client.Close()
+	store, err := in.node.srv.dialRaw(nodeUser, "store for "+in.from.name)
 	if err != nil {
 		return err
 	}
-	defer store.close()
+	defer store.Close()
 	replies := nats.NewInbox()
 	f := newForwarding(client, store, nodeInbox+strings.TrimPrefix(replies, "_INBOX")+".")
-	client.pong = in.listening
+	client.Pong = in.listening
 	if err := f.open(in.from.prefix); err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, client.interrupt)()
+	defer context.AfterFunc(ctx, client.Interrupt)()
 	answered := make(chan error, 1)
 	go func() {
-		answered <- errors.Join(f.passAnswers(func(err error) { in.refused("", err) }), client.flush())
-		client.close()
+		answered <- errors.Join(f.passAnswers(func(err error) { in.refused("", err) }), client.Flush())
+		client.Close()
 	}()
 	if err = in.read(ctx, f); ctx.Err() != nil {
 		f.drain(ingressGrace)
 	}
-	store.close()
+	store.Close()
 	return errors.Join(err, <-answered)
 }
 
@@ -97,32 +96,32 @@ func (in *ingress) serve(ctx context.Context) error {
 func (in *ingress) read(ctx context.Context, f *forwarding) error {
 	var closed error
 	waited := true
-	f.client.beforeRead = func() {
-		_ = f.store.flush() // next fails as well then
+	f.client.BeforeRead = func() {
+		_ = f.store.Flush() // next fails as well then
 		waited = true
 	}
 	for {
-		m, err := f.client.next()
+		m, err := f.client.Next()
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		if waited {
 			waited, closed = false, in.node.takesEvents()
 		}
-		e := event.Event{Subject: string(m.subject[len(in.from.prefix):]), Data: m.data}
+		e := event.Event{Subject: string(m.Subject[len(in.from.prefix):]), Data: m.Data}
 		if err = closed; err == nil {
-			err = in.check(&e, m.header)
+			err = in.check(&e, m.Header)
 		}
 		if err != nil {
 			in.refused(e.Subject, err)
-			f.refuse(m.reply, err)
+			f.refuse(m.Reply, err)
 			continue
 		}
 		id := ""
 		if !e.ID.IsZero() {
 			id = in.node.msgID(&e.ID, e.Subject)
 		}
-		if err := f.pass(ctx, &e, id, m.reply); err != nil {
+		if err := f.pass(ctx, &e, id, m.Reply); err != nil {
 			return err
 		}
 	}
@@ -287,9 +286,4 @@ func appendHeader(b []byte, e *event.Event, id string) []byte {
 		b = append(append(append(b, event.HeaderMsgID+": "...), id...), "\r\n"...)
 	}
 	return append(b, "\r\n"...)
-}
-
-// isNobody reports whether an answer is the server's word that nobody listens.
-func isNobody(m *rawMsg) bool {
-	return len(m.data) == 0 && bytes.HasPrefix(m.header, []byte("NATS/1.0 503"))
 }

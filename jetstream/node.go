@@ -32,6 +32,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 	"weft/jetstream/presence"
 	"weft/jetstream/rpc"
 )
@@ -299,6 +300,11 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
 	}
 	return conn, nil
+}
+
+// OpenLive connects to hear delivery copies; see natsconn.OpenLive.
+func (n *Node) OpenLive(take func(*event.Copy), upset func(why string)) (*natsconn.Live, error) {
+	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return n.srv.dialRaw(nodeUser, n.Name()+" live") }, take, upset)
 }
 
 // Run blocks until ctx ends, or fails with ErrRemoved.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 	"weft/jetstream/ratelog"
 )
 
@@ -33,6 +35,8 @@ const (
 	clientPending = 256 << 20
 
 	startTimeout = 10 * time.Second
+	// dialTry bounds a try to reach the own client port.
+	dialTry = time.Second
 )
 
 var errServerGone = errors.New("the embedded server is not running")
@@ -206,6 +210,35 @@ func (e *embedded) interest(subject string) bool {
 	}
 	acc, err := srv.LookupAccount(accountNodes)
 	return err == nil && acc.SubscriptionInterest(subject)
+}
+
+// dialRaw connects as a user of this process, under a name.
+func (e *embedded) dialRaw(user, name string) (*natsconn.Conn, error) {
+	conn, err := e.dial()
+	if err != nil {
+		return nil, err
+	}
+	c, err := natsconn.Open(conn, natsconn.Login{User: user, Password: e.password, Name: name})
+	if err != nil {
+		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
+	}
+	return c, nil
+}
+
+// dial connects to the server: over its client port, if that can be reached, else by
+// the pipe within the process. Into the pipe the server writes each of its buffers by
+// itself, of which most hold one message; a socket takes hundreds at once.
+func (e *embedded) dial() (net.Conn, error) {
+	if u, err := url.Parse(e.clientURL()); err == nil {
+		host := u.Hostname()
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+			host = "localhost"
+		}
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, u.Port()), dialTry); err == nil {
+			return conn, nil
+		}
+	}
+	return e.InProcessConn()
 }
 
 // options of a server, with or without a store.

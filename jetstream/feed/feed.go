@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 )
 
 const (
@@ -33,7 +33,7 @@ type feed struct {
 	leaving *time.Timer
 
 	mu          sync.Mutex
-	sub         jetstream.Subscription
+	sub         natsconn.Subscription
 	live        bool   // false while it opens and while it catches up
 	cursor      uint64 // everything up to here has been handed on
 	last        uint64 // newest message that came since it was opened, 0 for none
@@ -59,7 +59,7 @@ func (f *feed) work(task func(ctx context.Context)) {
 	})
 }
 
-func (f *feed) subscription() jetstream.Subscription {
+func (f *feed) subscription() natsconn.Subscription {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.sub

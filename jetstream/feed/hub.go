@@ -32,6 +32,7 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 	"weft/jetstream/subject"
 )
 
@@ -52,7 +53,7 @@ type Hub struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	live    *jetstream.Live
+	live    *natsconn.Live
 	tickOut string // subject of this node's ticks
 
 	mu       sync.RWMutex

@@ -1,10 +1,9 @@
-package jetstream
+package natsconn
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -26,15 +25,15 @@ var ErrClosed = errors.New("the live connection is closed")
 // itself, with all its subscriptions; what came meanwhile is lost. Its methods may be
 // called concurrently.
 type Live struct {
-	node  *Node
-	take  func(*event.Copy)
-	upset func(why string)
+	dial        func() (*Conn, error)
+	deliver     func(*event.Copy)
+	interrupted func(why string)
 	// Both are the reader's: subscriptions of the connection may not be in force, and
 	// it is not the first.
 	settling, again bool
 
 	mu     sync.Mutex
-	conn   *rawConn // nil while there is none
+	conn   *Conn // nil while there is none
 	subs   map[Subscription]string
 	last   Subscription
 	waits  []chan struct{} // for the server's answers to pings, in their order
@@ -46,10 +45,11 @@ type Live struct {
 // A Subscription is one subject of a Live; the zero value is none.
 type Subscription uint64
 
-// OpenLive connects. take is called with each copy by one goroutine, and upset when
-// copies may have been lost; neither may call the Live. Close must be called.
-func (n *Node) OpenLive(take func(*event.Copy), upset func(why string)) (*Live, error) {
-	l := &Live{node: n, take: take, upset: upset, subs: map[Subscription]string{}, closed: make(chan struct{}), done: make(chan struct{})}
+// OpenLive connects with dial, now and whenever the connection is lost. deliver is called
+// with each copy by one goroutine, and interrupted when copies may have been lost; neither
+// may call the Live. Close must be called.
+func OpenLive(dial func() (*Conn, error), deliver func(*event.Copy), interrupted func(why string)) (*Live, error) {
+	l := &Live{dial: dial, deliver: deliver, interrupted: interrupted, subs: map[Subscription]string{}, closed: make(chan struct{}), done: make(chan struct{})}
 	if err := l.connect(); err != nil {
 		return nil, err
 	}
@@ -59,36 +59,34 @@ func (n *Node) OpenLive(take func(*event.Copy), upset func(why string)) (*Live, 
 
 // connect makes a connection and renews all subscriptions on it.
 func (l *Live) connect() error {
-	conn, err := dialRaw(l.node.srv, nodeUser, l.node.Name()+" live")
+	conn, err := l.dial()
 	if err != nil {
 		return err
 	}
-	conn.pong = l.answered
+	conn.Pong = l.answered
 	l.mu.Lock()
 	if l.isClosed() {
 		l.mu.Unlock()
-		conn.close()
+		conn.Close()
 		return ErrClosed
 	}
 	l.conn, l.settling = conn, true
 	for id, subject := range l.subs {
-		err = errors.Join(err, conn.subscribe(subject, uint64(id)))
+		err = errors.Join(err, conn.Subscribe(subject, uint64(id)))
 	}
-	err = errors.Join(err, conn.send(appendPing)) // answered when all are in force
+	err = errors.Join(err, conn.Ping()) // answered when all are in force
 	for range l.waits {
-		err = errors.Join(err, conn.send(appendPing))
+		err = errors.Join(err, conn.Ping())
 	}
 	l.mu.Unlock()
-	if err = errors.Join(err, conn.flush()); err != nil {
+	if err = errors.Join(err, conn.Flush()); err != nil {
 		l.mu.Lock()
 		l.conn = nil
 		l.mu.Unlock()
-		conn.close()
+		conn.Close()
 	}
 	return err
 }
-
-func appendPing(b []byte) []byte { return append(b, "PING\r\n"...) }
 
 // run reads until the Live is closed.
 func (l *Live) run() {
@@ -96,14 +94,14 @@ func (l *Live) run() {
 	for {
 		err := l.read()
 		l.mu.Lock()
-		l.conn.close()
+		l.conn.Close()
 		l.conn = nil
 		l.mu.Unlock()
 		if l.isClosed() {
 			return
 		}
 		l.again = true
-		l.upset(fmt.Sprintf("disconnected: %v", err))
+		l.interrupted(fmt.Sprintf("disconnected: %v", err))
 		for l.connect() != nil {
 			select {
 			case <-l.closed:
@@ -129,15 +127,15 @@ func (l *Live) read() error {
 	l.mu.Unlock()
 	var c event.Copy
 	for {
-		m, err := conn.next()
+		m, err := conn.Next()
 		if err != nil {
 			return err
 		}
 		if l.settling {
 			continue // some subjects may not be heard yet
 		}
-		c.Parse(m.subject, m.header, m.data)
-		l.take(&c)
+		c.Parse(m.Subject, m.Header, m.Data)
+		l.deliver(&c)
 	}
 }
 
@@ -150,7 +148,7 @@ func (l *Live) Subscribe(subject string) Subscription {
 	id := l.last
 	l.subs[id] = subject
 	if l.conn != nil {
-		_ = l.conn.subscribe(subject, uint64(id)) // when it fails all are made anew
+		_ = l.conn.Subscribe(subject, uint64(id)) // when it fails all are made anew
 		l.flushSoonLocked()
 	}
 	return id
@@ -165,9 +163,7 @@ func (l *Live) Unsubscribe(id Subscription) {
 	}
 	delete(l.subs, id)
 	if l.conn != nil {
-		_ = l.conn.send(func(b []byte) []byte { // a connection that fails has no subscriptions
-			return append(strconv.AppendUint(append(b, "UNSUB "...), uint64(id), 10), "\r\n"...)
-		})
+		_ = l.conn.Unsubscribe(uint64(id)) // a connection that fails has no subscriptions
 		l.flushSoonLocked()
 	}
 }
@@ -183,7 +179,7 @@ func (l *Live) flushSoonLocked() {
 		conn := l.conn
 		l.mu.Unlock()
 		if conn != nil {
-			_ = conn.flush() // see Subscribe
+			_ = conn.Flush() // see Subscribe
 		}
 	})
 }
@@ -196,11 +192,11 @@ func (l *Live) Flush(ctx context.Context) error {
 	l.waits = append(l.waits, answer)
 	conn := l.conn
 	if conn != nil {
-		_ = conn.send(appendPing) // sent again on the next connection
+		_ = conn.Ping() // sent again on the next connection
 	}
 	l.mu.Unlock()
 	if conn != nil {
-		_ = conn.flush() // as above
+		_ = conn.Flush() // as above
 	}
 	select {
 	case <-answer:
@@ -219,7 +215,7 @@ func (l *Live) answered() {
 	if l.settling {
 		l.settling = false
 		if l.again {
-			l.upset("reconnected")
+			l.interrupted("reconnected")
 		}
 		return
 	}
@@ -236,7 +232,7 @@ func (l *Live) Reconnect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn != nil {
-		l.conn.close()
+		l.conn.Close()
 	}
 }
 
@@ -247,7 +243,7 @@ func (l *Live) Close() {
 		close(l.closed)
 	}
 	if l.conn != nil {
-		l.conn.close()
+		l.conn.Close()
 	}
 	l.mu.Unlock()
 	<-l.done

@@ -1,4 +1,4 @@
-package jetstream
+package natsconn
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -15,14 +14,14 @@ import (
 )
 
 const (
-	// rawBuffer is what a rawConn reads at once, in bytes.
-	rawBuffer = 64 << 10
-	// rawFlushAt is how much a rawConn gathers until it writes of itself.
-	rawFlushAt = 32 << 10
+	// readBuffer is what a Conn reads at once, in bytes.
+	readBuffer = 64 << 10
+	// flushAt is how much a Conn gathers until it writes of itself.
+	flushAt = 32 << 10
 	// maxLine bounds a line of the protocol.
 	maxLine = 64 << 10
-	// dialTry bounds a try to reach the own client port.
-	dialTry = time.Second
+	// loginTimeout bounds a login.
+	loginTimeout = 10 * time.Second
 )
 
 var (
@@ -30,17 +29,15 @@ var (
 	errServerSays = errors.New("the server ends the connection")
 )
 
-// A rawConn speaks the NATS client protocol (docs.nats.io, "NATS Protocols") with
-// the server in this process. Unlike the client library it hands over what it reads
-// in place, and is sent no more than it reads: what waits does so in the server,
-// which slows its publishers down. One goroutine calls next; everything else may be
-// called concurrently.
-type rawConn struct {
+// A Conn is a client of a NATS server. One goroutine calls Next; everything else may
+// be called concurrently.
+type Conn struct {
 	conn net.Conn
-	// beforeRead is called when next is about to block.
-	beforeRead func()
-	// pong is called for each answer to a ping.
-	pong func()
+	// BeforeRead is called when Next is about to block. It and Pong are set before the
+	// first call of Next.
+	BeforeRead func()
+	// Pong is called by Next, for each answer to a ping.
+	Pong func()
 
 	in   []byte
 	r, w int // in[r:w] is read and not handed over yet
@@ -49,50 +46,39 @@ type rawConn struct {
 	out []byte // waits to be written
 }
 
-// A rawMsg is a message. What it holds is valid until the next call of next.
-type rawMsg struct {
-	subject, reply []byte
-	header         []byte // with its first and its empty line; nil: none
-	data           []byte
+// A Msg is a message. What it holds is valid until the next call of Next.
+type Msg struct {
+	Subject, Reply []byte
+	Header         []byte // with its first and its empty line; nil: none
+	Data           []byte
 }
 
-// dialRaw connects as a user of this process. It hears nothing of what it sends
-// itself.
-func dialRaw(e *embedded, user, name string) (*rawConn, error) {
-	conn, err := e.dial()
-	if err != nil {
-		return nil, err
-	}
-	c := newRawConn(conn)
-	if err := c.shakeHands(user, e.password, name); err != nil {
+// A Login is how a client logs in: as a user, by password, under the name by which
+// the server knows the connection.
+type Login struct{ User, Password, Name string }
+
+// NoResponders reports whether an answer is the server's word that nobody listens.
+func (m *Msg) NoResponders() bool {
+	return len(m.Data) == 0 && bytes.HasPrefix(m.Header, []byte("NATS/1.0 503"))
+}
+
+// Open logs in on a connection that was just made, and closes it if that fails. The
+// client hears nothing of what it sends itself.
+func Open(conn net.Conn, login Login) (*Conn, error) {
+	c := newConn(conn)
+	if err := c.shakeHands(login); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
+		return nil, err
 	}
 	return c, nil
 }
 
-// dial connects to the server: over its client port, if that can be reached, else by
-// the pipe within the process. Into the pipe the server writes each of its buffers by
-// itself, of which most hold one message; a socket takes hundreds at once.
-func (e *embedded) dial() (net.Conn, error) {
-	if u, err := url.Parse(e.clientURL()); err == nil {
-		host := u.Hostname()
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			host = "localhost"
-		}
-		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, u.Port()), dialTry); err == nil {
-			return conn, nil
-		}
-	}
-	return e.InProcessConn()
+func newConn(conn net.Conn) *Conn {
+	return &Conn{conn: conn, in: make([]byte, readBuffer), BeforeRead: func() {}, Pong: func() {}}
 }
 
-func newRawConn(conn net.Conn) *rawConn {
-	return &rawConn{conn: conn, in: make([]byte, rawBuffer), beforeRead: func() {}, pong: func() {}}
-}
-
-func (c *rawConn) shakeHands(user, password, name string) error {
-	if err := c.conn.SetDeadline(time.Now().Add(startTimeout)); err != nil {
+func (c *Conn) shakeHands(login Login) error {
+	if err := c.conn.SetDeadline(time.Now().Add(loginTimeout)); err != nil {
 		return err
 	}
 	n, err := c.line()
@@ -103,7 +89,7 @@ func (c *rawConn) shakeHands(user, password, name string) error {
 		return errProtocol
 	}
 	c.r += n
-	hello, err := json.Marshal(map[string]any{"verbose": false, "pedantic": false, "user": user, "pass": password, "name": name,
+	hello, err := json.Marshal(map[string]any{"verbose": false, "pedantic": false, "user": login.User, "pass": login.Password, "name": login.Name,
 		"lang": "go", "version": "weft", "protocol": 1, "echo": false, "headers": true, "no_responders": true})
 	if err != nil {
 		return err
@@ -126,25 +112,25 @@ func (c *rawConn) shakeHands(user, password, name string) error {
 	}
 }
 
-// next returns the next message. It answers the server's pings.
-func (c *rawConn) next() (rawMsg, error) {
+// Next returns the next message. It answers the server's pings.
+func (c *Conn) Next() (Msg, error) {
 	for {
 		n, err := c.line()
 		if err != nil {
-			return rawMsg{}, err
+			return Msg{}, err
 		}
 		line := c.in[c.r : c.r+n]
 		switch {
 		case bytes.HasPrefix(line, []byte("MSG ")), bytes.HasPrefix(line, []byte("HMSG ")):
 			return c.message(line)
 		case bytes.HasPrefix(line, []byte("PING")):
-			if err := errors.Join(c.send(func(b []byte) []byte { return append(b, "PONG\r\n"...) }), c.flush()); err != nil {
-				return rawMsg{}, err
+			if err := errors.Join(c.Send(func(b []byte) []byte { return append(b, "PONG\r\n"...) }), c.Flush()); err != nil {
+				return Msg{}, err
 			}
 		case bytes.HasPrefix(line, []byte("PONG")):
-			c.pong()
+			c.Pong()
 		case bytes.HasPrefix(line, []byte("-ERR")):
-			return rawMsg{}, fmt.Errorf("%w: %s", errServerSays, bytes.TrimSpace(line))
+			return Msg{}, fmt.Errorf("%w: %s", errServerSays, bytes.TrimSpace(line))
 		}
 		c.r += n
 	}
@@ -152,7 +138,7 @@ func (c *rawConn) next() (rawMsg, error) {
 
 // line reads until a whole line is there and returns its length, the end
 // included.
-func (c *rawConn) line() (int, error) {
+func (c *Conn) line() (int, error) {
 	for seen := 0; ; {
 		if i := bytes.IndexByte(c.in[c.r+seen:c.w], '\n'); i >= 0 {
 			return seen + i + 1, nil
@@ -167,11 +153,11 @@ func (c *rawConn) line() (int, error) {
 }
 
 // fill reads until need bytes are there.
-func (c *rawConn) fill(need int) error {
+func (c *Conn) fill(need int) error {
 	for c.w-c.r < need {
 		switch {
-		case c.r == c.w && len(c.in) > rawBuffer && need <= rawBuffer:
-			c.in, c.r, c.w = make([]byte, rawBuffer), 0, 0 // a large message has passed
+		case c.r == c.w && len(c.in) > readBuffer && need <= readBuffer:
+			c.in, c.r, c.w = make([]byte, readBuffer), 0, 0 // a large message has passed
 		case c.r+need > len(c.in):
 			to := c.in
 			if need > len(to) {
@@ -180,7 +166,7 @@ func (c *rawConn) fill(need int) error {
 			c.r, c.w = 0, copy(to, c.in[c.r:c.w])
 			c.in = to
 		}
-		c.beforeRead()
+		c.BeforeRead()
 		n, err := c.conn.Read(c.in[c.w:])
 		if c.w += n; err != nil && c.w-c.r < need {
 			return err
@@ -193,7 +179,7 @@ func (c *rawConn) fill(need int) error {
 //
 //	MSG <subject> <sid> [reply] <size>
 //	HMSG <subject> <sid> [reply] <size of the header> <size>
-func (c *rawConn) message(line []byte) (m rawMsg, err error) {
+func (c *Conn) message(line []byte) (m Msg, err error) {
 	var at [6]int // where the fields begin, and where they end
 	var to [6]int
 	n := 0
@@ -234,15 +220,15 @@ func (c *rawConn) message(line []byte) (m rawMsg, err error) {
 	// The line may have been moved.
 	frame := c.in[c.r : c.r+whole]
 	c.r += whole
-	m.subject = frame[at[1]:to[1]]
+	m.Subject = frame[at[1]:to[1]]
 	if n > plain {
-		m.reply = frame[at[3]:to[3]]
+		m.Reply = frame[at[3]:to[3]]
 	}
 	body := frame[len(line) : len(line)+size]
 	if headed {
-		m.header = body[:head]
+		m.Header = body[:head]
 	}
-	m.data = body[head:]
+	m.Data = body[head:]
 	return m, nil
 }
 
@@ -260,45 +246,59 @@ func digits(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// send appends what add appends to what waits to be written, and writes when that
+// Send appends what add appends to what waits to be written, and writes when that
 // is much.
-func (c *rawConn) send(add func([]byte) []byte) error {
+func (c *Conn) Send(add func([]byte) []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out = add(c.out); len(c.out) >= rawFlushAt {
+	if c.out = add(c.out); len(c.out) >= flushAt {
 		return c.flushLocked()
 	}
 	return nil
 }
 
-// subscribe asks for what comes on a subject, under a number.
-func (c *rawConn) subscribe(subject string, id uint64) error {
-	return c.send(func(b []byte) []byte {
+// Subscribe asks for what comes on a subject, under a number.
+func (c *Conn) Subscribe(subject string, id uint64) error {
+	return c.Send(func(b []byte) []byte {
 		b = append(append(append(b, "SUB "...), subject...), ' ')
 		return append(strconv.AppendUint(b, id, 10), "\r\n"...)
 	})
 }
 
-// flush writes what waits.
-func (c *rawConn) flush() error {
+// Unsubscribe ends the subscription under a number.
+func (c *Conn) Unsubscribe(id uint64) error {
+	return c.Send(func(b []byte) []byte {
+		return append(strconv.AppendUint(append(b, "UNSUB "...), id, 10), "\r\n"...)
+	})
+}
+
+// Ping asks for an answer, which comes once the server has done all that it was sent
+// before.
+func (c *Conn) Ping() error {
+	return c.Send(func(b []byte) []byte { return append(b, "PING\r\n"...) })
+}
+
+// Flush writes what waits.
+func (c *Conn) Flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.flushLocked()
 }
 
-func (c *rawConn) flushLocked() error {
+func (c *Conn) flushLocked() error {
 	if len(c.out) == 0 {
 		return nil
 	}
 	_, err := c.conn.Write(c.out)
-	if cap(c.out) > 4*rawFlushAt {
+	if cap(c.out) > 4*flushAt {
 		c.out = nil
 	}
 	c.out = c.out[:0]
 	return err
 }
 
-// interrupt makes next fail, now and later. What is sent still goes out.
-func (c *rawConn) interrupt() { _ = c.conn.SetReadDeadline(time.Now()) } // a closed one fails anyway
+// Interrupt makes Next fail, now and later. What is sent still goes out.
+func (c *Conn) Interrupt() { _ = c.conn.SetReadDeadline(time.Now()) } // a closed one fails anyway
 
-func (c *rawConn) close() { c.conn.Close() }
+// Close ends the connection. It may be called again.
+func (c *Conn) Close() { c.conn.Close() }
