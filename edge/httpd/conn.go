@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"weft/edge/netpoll"
@@ -112,12 +111,7 @@ func (c *conn) serve(head string) {
 	}
 	r.RemoteAddr = c.peer.String()
 	w := &Response{conn: c, header: p.answer, last: r.Close}
-	defer func() {
-		if p := recover(); p != nil {
-			c.listener.cfg.Panicked(p, debug.Stack())
-			w.abort()
-		}
-	}()
+	defer w.survive()
 	c.listener.cfg.Handler.ServeHTTP(w, r)
 	if !w.deferred {
 		w.finish()

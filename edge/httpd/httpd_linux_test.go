@@ -32,11 +32,16 @@ func (known) Left() time.Duration { return 0 }
 // serve serves h on a Listener, with a poller or without, and returns its address.
 func serve(t *testing.T, polled bool, h http.HandlerFunc) string {
 	t.Helper()
+	return serveSurviving(t, polled, h, func(p any, stack []byte) { t.Errorf("panic: %v\n%s", p, stack) })
+}
+
+func serveSurviving(t *testing.T, polled bool, h http.HandlerFunc, panicked func(p any, stack []byte)) string {
+	t.Helper()
 	cfg := httpd.Config{
 		Handler: h, Path: "/events", Workers: 4, Draining: func() bool { return false },
 		Limits:   httpd.Limits{Silent: time.Second, Read: time.Second, Drain: time.Second},
 		Arrive:   func(netip.Addr) (httpd.Guest, func(), bool) { return known{}, nil, true },
-		Panicked: func(p any, stack []byte) { t.Errorf("panic: %v\n%s", p, stack) },
+		Panicked: panicked,
 	}
 	running := make(chan error, 3)
 	closing := []func() error{}
@@ -272,5 +277,36 @@ func TestADeferredRequestIsAnsweredLaterAndTheNextAfterIt(t *testing.T) {
 	_ = conn2.Close()
 	if err := <-gone; !errors.Is(err, io.EOF) {
 		t.Errorf("who left is told of as %v", err)
+	}
+}
+
+// A panic costs its connection and nothing else, also that of a deferred request.
+func TestAPanicCostsItsConnectionOnly(t *testing.T) {
+	panics, sent := make(chan any, 2), make(chan bool, 1)
+	addr := serveSurviving(t, true, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.RawQuery {
+		case "now":
+			panic("now")
+		case "later":
+			o := httpd.Of(w)
+			o.OnSent(func() { sent <- true })
+			o.Defer(&waiter{gone: make(chan error, 1)})
+			o.Finish(func() { panic("later") })
+		default:
+			w.Header().Set("Connection", "close")
+			_, _ = io.WriteString(w, "well")
+		}
+	}, func(p any, stack []byte) { panics <- p })
+	for _, when := range []string{"now", "later"} {
+		if got := ask(t, addr, strings.Replace(own, " HTTP", "?"+when+" HTTP", 1)); got != "" {
+			t.Errorf("%s: answered %q", when, got)
+		}
+		if p := <-panics; p != when {
+			t.Errorf("told of %v, want %s", p, when)
+		}
+	}
+	<-sent
+	if got := ask(t, addr, own); !strings.HasSuffix(got, "well") {
+		t.Errorf("answered %q", got)
 	}
 }

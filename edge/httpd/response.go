@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,6 +100,7 @@ func (w *Response) Defer(client netpoll.Client) {
 // deferred, and then sends it. It does not block.
 func (w *Response) Finish(answer func()) {
 	w.conn.listener.workers.run(func() {
+		defer w.survive()
 		answer()
 		w.finish()
 	})
@@ -117,10 +119,15 @@ func (*Waiting) Take() ([][]byte, bool) { return nil, false }
 // Wrote implements netpoll.Client.
 func (*Waiting) Wrote(int) {}
 
-// abort closes the connection unless it was taken over.
-func (w *Response) abort() {
+// survive is deferred by who calls a handler: a panic costs its connection only.
+func (w *Response) survive() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	w.conn.listener.cfg.Panicked(p, debug.Stack())
 	if !w.taken {
-		w.become(&reply{last: true}).Wake(false)
+		w.become(&reply{last: true, sent: w.sent}).Wake(false)
 	}
 }
 
