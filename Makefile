@@ -9,7 +9,7 @@ SHELL := /bin/bash
 # detector agree on that, so they share what is compiled.
 export CGO_ENABLED := 0
 
-rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
+rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./internal/... ./jetstream/...
 binary := bin/weft
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
@@ -24,11 +24,11 @@ build: ## compile bin/weft, statically
 
 # Not go run, which makes a failure of Ctrl-C.
 run: build ## the playground: a node, a broker and a web page (no C compiler needed)
-	@go build -o bin/playground ./cmd/playground
+	@go build -o bin/playground ./test/playground
 	@bin/playground -weft $(binary)
 
 cluster: build ## the playground with three nodes behind HAProxy: kill one while events flow
-	@go build -o bin/playground ./cmd/playground
+	@go build -o bin/playground ./test/playground
 	@bin/playground -weft $(binary) -nodes 3
 
 test: prepare lint unit e2e ## all checks and all tests; installs what they need

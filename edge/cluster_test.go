@@ -13,9 +13,9 @@ import (
 
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/internal/freeport"
 	"weft/jetstream"
 	"weft/jetstream/rpc"
-	"weft/test/freeport"
 )
 
 // newCluster starts three nodes that know each other and waits until all answer

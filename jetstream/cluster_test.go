@@ -11,9 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/internal/freeport"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
-	"weft/test/freeport"
 )
 
 // freeAddress returns an address that nobody listens on.

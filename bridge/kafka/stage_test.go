@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"weft/bridge"
+	"weft/internal/freeport"
 	"weft/jetstream"
-	"weft/test/freeport"
 )
 
 func TestMain(m *testing.M) {

@@ -25,11 +25,11 @@ var rooms = map[string]roomRules{
 	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "ingest", "kafka"}},
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "access", "wire",
 		"session", "transport", "admin", ""}},
-	"weft/config":         {nil, nil},
-	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
-	"weft/cmd/playground": {nil, []string{"child", ""}},
-	"weft/test": {nil, []string{"freeport", "client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
-		"load/baseline", "load", "natsclients", "bench", "deploy", ""}},
+	"weft/config":   {nil, nil},
+	"weft/cmd/weft": {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
+	"weft/internal": {nil, []string{"freeport"}}, // for tests
+	"weft/test": {[]string{"weft/internal"}, []string{"client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
+		"load/baseline", "load", "natsclients", "bench", "deploy", "playground/child", "playground", ""}},
 }
 
 // leaves are values and pure functions: they import nothing of ours but leaves, and
@@ -41,8 +41,8 @@ var leaves = []string{
 	"weft/edge/problem",
 }
 
-// aloneImports names the technologies that belong to some rooms only. The
-// playground and the tests stand outside and speak to the binary.
+// aloneImports names the technologies that belong to some rooms only. The tests and
+// the playground stand outside and speak to the binary.
 var aloneImports = map[string][]string{
 	"github.com/nats-io/nats-server":       {"weft/jetstream"},
 	"github.com/nats-io/nats.go/jetstream": {"weft/jetstream"},
@@ -54,7 +54,7 @@ var aloneImports = map[string][]string{
 	"github.com/twmb/franz-go":             {},
 }
 
-var outside = []string{"weft/cmd/playground", "weft/test"}
+var outside = []string{"weft/test"}
 
 type goPackage struct {
 	ImportPath string

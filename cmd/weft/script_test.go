@@ -21,7 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
-	"weft/test/freeport"
+	"weft/internal/freeport"
 )
 
 func TestMain(m *testing.M) {

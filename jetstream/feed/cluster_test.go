@@ -12,9 +12,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/internal/freeport"
 	"weft/jetstream"
 	"weft/jetstream/api"
-	"weft/test/freeport"
 )
 
 // A member is one node of a test's cluster, which can be stopped and started.

@@ -3,7 +3,7 @@ package stage
 import (
 	"testing"
 
-	"weft/test/freeport"
+	"weft/internal/freeport"
 )
 
 // FreeAddress returns a loopback address that nobody listens on, and that nobody is

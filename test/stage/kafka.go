@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"weft/test/freeport"
+	"weft/internal/freeport"
 )
 
 // The users that the broker's SASL listener knows.

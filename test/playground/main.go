@@ -2,7 +2,7 @@
 // speaks the Kafka protocol, and a web page on which two users stand side by
 // side and lose nothing.
 //
-//	go run ./cmd/playground
+//	go run ./test/playground
 //
 // It builds the weft binary and runs it as a child with a generated
 // configuration in a temporary folder, so that what is seen is the real thing

@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"time"
 
-	"weft/cmd/playground/child"
+	"weft/test/playground/child"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"weft/cmd/playground/child"
+	"weft/test/playground/child"
 )
 
 // checkEvery is how often the balancer asks whether a node is ready.
