@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 
 	"weft/edge/session"
@@ -33,7 +34,7 @@ type harvest struct {
 	events []polled
 	cursor string
 	reset  bool
-	resets []feed.Reset
+	resets []json.RawMessage
 }
 
 // polled is one event as JSON, in two pieces of which the second is shared.
@@ -79,15 +80,15 @@ func (b *box) Opened(_ *session.Session, o feed.Opened) {
 	b.got.reset = o.Resume == "reset"
 }
 
-// Reset implements session.Outbox.
-func (b *box) Reset(r feed.Reset, id string) bool {
+// Control implements session.Outbox. An answer has no room for frames but for resets.
+func (b *box) Control(typ, id string, data []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.full {
+	if b.full || typ != wire.TypeReset {
 		return true
 	}
 	b.got.cursor, b.got.reset = id, true
-	b.got.resets = append(b.got.resets, r)
+	b.got.resets = append(b.got.resets, data)
 	b.tell()
 	return true
 }

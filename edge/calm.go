@@ -81,7 +81,7 @@ func (e *Edge) calmDown(ctx context.Context) {
 			return
 		case <-t.C:
 			now := readHeap()
-			if s.over(e.moved.Load()) || now.untidy(before) {
+			if s.over(e.sessions.Moved()) || now.untidy(before) {
 				debug.FreeOSMemory()
 				now = readHeap()
 			}

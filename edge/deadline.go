@@ -9,20 +9,6 @@ import (
 	"weft/edge/session"
 )
 
-// How long the farewell may take: what must not be seen any more is cut off at
-// once, everybody else gets what is queued for him.
-const (
-	graceCut  = 500 * time.Millisecond
-	graceKeep = 5 * time.Second
-)
-
-func grace(c session.Cause) time.Duration {
-	if c.Ending().Cut {
-		return graceCut
-	}
-	return graceKeep
-}
-
 // A deadline bounds each write to a connection. After the session's end it can
 // only come nearer; after stop it is not touched.
 type deadline struct {
@@ -68,7 +54,7 @@ func (d *deadline) hurry(c session.Cause) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.last.IsZero() && !d.ended {
-		d.last = time.Now().Add(grace(c))
+		d.last = time.Now().Add(c.Grace())
 		_ = d.set(d.last)
 	}
 }

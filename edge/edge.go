@@ -76,16 +76,13 @@ type Edge struct {
 	auth      *access.Authenticator
 	admission *access.Admission
 	admin     *admin.Admin
-	registry  *session.Registry
-	wheel     *session.Wheel
+	sessions  *session.Sessions
 	alive     wire.Keepalives
 	poller    *netpoll.Poller // nil where connections cannot be parked
 	list      []transport
 	takes     parameters
 
 	draining atomic.Bool
-	moved    atomic.Int64   // connections that have come, and those that have gone
-	sessions sync.WaitGroup // entered and not left
 	inner    context.Context
 	cancel   context.CancelFunc
 
@@ -102,7 +99,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	}
 	e := &Edge{
 		cfg: cfg, deps: deps, log: log, metrics: m, blame: newBlame(log, m.blame),
-		registry: session.NewRegistry(), admission: access.NewAdmission(m.delayed), wheel: session.NewWheel(cfg.Public.Keepalive),
+		admission: access.NewAdmission(m.delayed),
 	}
 	if err := showReady(reg, e.Ready); err != nil {
 		return nil, err
@@ -110,6 +107,9 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	if err := e.protect(reg); err != nil {
 		return nil, err
 	}
+	e.sessions = session.NewSessions(session.Params{
+		Keepalive: cfg.Public.Keepalive, Revoked: e.auth.Revoked, Draining: e.refuseDraining, Opened: e.opened, Closed: e.ended,
+	})
 	if netpoll.Supported && cfg.Tuning.OwnHTTP {
 		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger, RawCalls: true})
 	}
@@ -120,7 +120,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	e.admin, err = admin.New(admin.Config{
 		Token: cfg.Admin.Token, Listen: cfg.Admin.Listen, Hosts: cfg.Admin.Hosts,
 	}, admin.Deps{
-		Node: deps.Node, Sessions: e.registry, Gatherer: deps.Gatherer, Drain: deps.Drain,
+		Node: deps.Node, Sessions: e.sessions.Registry(), Gatherer: deps.Gatherer, Drain: deps.Drain,
 		Version: deps.Version, Ready: e.Ready,
 		Refused: func(r *http.Request, p *problem.Problem) { e.blame.refused(onAdmin, r, p) }, Failed: e.blame.failed,
 		Publish: func(w http.ResponseWriter, r *http.Request) error {
@@ -177,7 +177,7 @@ func (e *Edge) Open(context.Context) error {
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}
-	e.deps.Node.Blacklist().OnEntry(e.registry.Cut)
+	e.deps.Node.Blacklist().OnEntry(e.sessions.Registry().Cut)
 	e.log.Info("listening", "public", e.PublicAddr().String(), "admin", e.AdminAddr().String())
 	return nil
 }
@@ -195,7 +195,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	serving.Go(func() { e.wheel.Run(ctx) })
+	serving.Go(func() { e.sessions.Run(ctx) })
 	serving.Go(func() { e.calmDown(ctx) })
 	if e.poller != nil {
 		serving.Go(func() {
@@ -240,7 +240,7 @@ func (e *Edge) Ready() error {
 }
 
 // Connections is how many are open.
-func (e *Edge) Connections() int { return e.registry.Len() }
+func (e *Edge) Connections() int { return e.sessions.Registry().Len() }
 
 // Close ends all connections and closes the listeners. It may be called twice.
 func (e *Edge) Close() error {
@@ -253,10 +253,8 @@ func (e *Edge) Close() error {
 	e.closed = true
 	servers := e.servers
 	e.mu.Unlock()
-	for _, s := range e.registry.All() {
-		s.End(session.Draining)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), graceKeep)
+	e.sessions.EndAll(session.Draining)
+	ctx, cancel := context.WithTimeout(context.Background(), session.GraceKeep)
 	defer cancel()
 	var errs []error
 	for _, s := range servers {

@@ -105,7 +105,7 @@ func caseRevokedUser(t *testing.T, s *stack, kind string) {
 func caseDisconnect(t *testing.T, s *stack, kind string) {
 	c := s.connect(kind, visitor{token: s.token("ann", nil)})
 	c.opened()
-	s.eventually("connected", func() bool { return len(s.edge.registry.OfUser("ann")) == 1 })
+	s.eventually("connected", func() bool { return len(s.edge.sessions.Registry().OfUser("ann")) == 1 })
 	resp, body := s.do("DELETE", "admin:/_weft/v1/users/ann/connections", "", "")
 	if resp.StatusCode != 200 || !strings.Contains(body, `"disconnected":1`) {
 		t.Fatalf("disconnect answers %d %s", resp.StatusCode, body)
@@ -266,7 +266,7 @@ func TestWhoIsSentAwayStaysWhenTheReasonIsGone(t *testing.T) {
 		s.connect(nameSSE, visitor{token: s.token("ann", nil)}).opened()
 	}
 	asked := 0
-	s.edge.dismiss(t.Context(), session.Isolated, 0, func() bool { asked++; return asked <= 3 })
+	s.edge.sessions.Dismiss(t.Context(), session.Isolated, 0, func() bool { asked++; return asked <= 3 })
 	s.eventually("three have left", func() bool { return s.edge.Connections() == 1 })
 	if asked != 4 {
 		t.Errorf("the reason was looked at %d times, want before each of the four", asked)

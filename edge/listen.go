@@ -9,6 +9,7 @@ import (
 	"weft/config"
 	"weft/edge/access"
 	"weft/edge/httpd"
+	"weft/edge/session"
 )
 
 // listen opens an address; Run serves it.
@@ -28,7 +29,7 @@ func (e *Edge) listen(cfg httpd.ServerConfig) error {
 func (e *Edge) guests() *httpd.Config {
 	return &httpd.Config{
 		Poller: e.poller, Path: pathEvents, Workers: access.MaxConnecting, Arrive: e.arrive, Draining: e.draining.Load,
-		Limits: httpd.Limits{Silent: access.SilentTime, Read: access.ReadTime, Drain: graceKeep},
+		Limits: httpd.Limits{Silent: access.SilentTime, Read: access.ReadTime, Drain: session.GraceKeep},
 		Panicked: func(p any, stack []byte) {
 			e.blame.panicked(onPublic, "panic", p, "stack", string(stack))
 		},

@@ -132,3 +132,24 @@ func showReady(reg prometheus.Registerer, ready func() error) error {
 	}
 	return nil
 }
+
+// opened is told of each session that begins.
+func (e *Edge) opened(s *session.Session) {
+	e.keepTogether(e.sessions.Moved())
+	about := s.About()
+	counts := e.metrics.transports[about.Transport]
+	counts.connects.Inc()
+	counts.connections.Inc()
+	e.log.Debug("connection opened", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User)
+}
+
+// ended is told of each that has ended.
+func (e *Edge) ended(s *session.Session) {
+	about, cause := s.About(), s.Cause()
+	e.metrics.transports[about.Transport].connections.Dec()
+	if cause == session.Slow {
+		e.metrics.overflows.Inc()
+	}
+	e.metrics.endings.WithLabelValues(about.Transport, cause.String()).Inc()
+	e.log.Debug("connection ended", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User, "cause", cause)
+}

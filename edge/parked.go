@@ -27,17 +27,17 @@ type parked struct {
 	q       *session.Queue
 	conn    atomic.Pointer[netpoll.Conn]
 	holders atomic.Int32
-	release func() // gives the place back that the limits counted
 	head    []byte // goes first, whatever becomes of what is queued
 	chatter int
 }
 
-// prepare makes a visit's session. alive may be nil.
-func (p *parked) prepare(e *Edge, v *visit, spelling *session.Spelling, counts *transportMetrics, alive func() bool) {
-	p.edge, p.counts, p.release = e, counts, v.release
+// open opens a visit's session. alive may be nil.
+func (p *parked) open(e *Edge, v *visit, spelling *session.Spelling, counts *transportMetrics, alive func() bool) (err error) {
+	p.edge, p.counts = e, counts
 	p.q = session.NewQueue(spelling, p)
-	p.s = v.session(p.q, counts, alive)
 	p.holders.Store(2)
+	p.s, err = v.open(e, p.q, counts, alive)
+	return err
 }
 
 // headWait is how long the head of an answer may wait for weft.open, which then
@@ -59,7 +59,7 @@ func (p *parked) begin(w http.ResponseWriter, v *visit, client netpoll.Client) {
 	p.conn.Store(c)
 	if p.s.Ended() { // while there was nobody to hurry
 		c.Wake(false)
-		c.Hurry(graceKeep)
+		c.Hurry(session.GraceKeep)
 	}
 	if err := p.edge.follow(v, p.s, func() { c.Wake(false) }); err != nil {
 		p.s.End(session.Unfollowed(err))
@@ -69,8 +69,7 @@ func (p *parked) begin(w http.ResponseWriter, v *visit, client netpoll.Client) {
 // drop lets go of the connection for one of its two holders.
 func (p *parked) drop() {
 	if p.holders.Add(-1) == 0 {
-		p.edge.leave(p.s)
-		p.release()
+		p.edge.sessions.Close(p.s)
 	}
 }
 
@@ -84,7 +83,7 @@ func (p *parked) Wake(bulk bool) {
 // Hurry implements session.Writer.
 func (p *parked) Hurry(c session.Cause) {
 	if conn := p.conn.Load(); conn != nil {
-		conn.Hurry(grace(c))
+		conn.Hurry(c.Grace())
 	}
 }
 

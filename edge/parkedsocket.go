@@ -5,7 +5,6 @@ import (
 
 	"weft/edge/frames"
 	"weft/edge/netpoll"
-	"weft/edge/problem"
 )
 
 // A parkedSocket is a parked WebSocket. What its client says is put together by
@@ -17,24 +16,22 @@ type parkedSocket struct {
 }
 
 // park serves a visit without a goroutine once its place is known.
-func (t *webSocket) park(w http.ResponseWriter, v *visit) {
+func (t *webSocket) park(w http.ResponseWriter, v *visit) error {
 	p := &parkedSocket{}
 	p.dialogue.begin(t)
-	p.prepare(t.Edge, v, t.spelling, t.counts, p.alive)
-	if err := t.enter(p.s); err != nil {
-		v.release()
-		t.refuse(w, v.r, problem.Of(err))
-		return
+	if err := p.open(t.Edge, v, t.spelling, t.counts, p.alive); err != nil {
+		return err
 	}
 	defer p.drop()
 	head, err := handshake.Answer(w, v.r)
 	if err != nil {
 		p.Closed(err)
-		return
+		return nil
 	}
 	p.hear()
 	p.head = head
 	p.parked.begin(w, v, p)
+	return nil
 }
 
 // Receive implements netpoll.Client.

@@ -10,7 +10,6 @@ import (
 	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/jetstream/feed"
 )
 
 // poll is long polling: the fallback for whatever reads plain JSON.
@@ -35,13 +34,10 @@ func (t *poll) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 	problem.Write(w, p)
 }
 
-func (t *poll) serve(w http.ResponseWriter, v *visit) {
+func (t *poll) serve(w http.ResponseWriter, v *visit) (err error) {
 	p := &waiting{t: t, v: v, w: w, box: &box{}}
-	p.s = v.session(p.box, t.counts, nil)
-	if err := t.enter(p.s); err != nil {
-		v.release()
-		t.refuse(w, v.r, problem.Of(err))
-		return
+	if p.s, err = v.open(t.Edge, p.box, t.counts, nil); err != nil {
+		return err
 	}
 	if err := t.follow(v, p.s, func() {}); err != nil {
 		p.s.End(session.Unfollowed(err))
@@ -57,6 +53,7 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) {
 		p.wait()
 		p.answer()
 	}
+	return nil
 }
 
 // A waiting poll holds its request until there is something to answer.
@@ -88,11 +85,9 @@ func (p *waiting) wait() {
 func (p *waiting) answer() {
 	got, cause := p.box.harvest(), p.s.Cause() // before leaving, which drops what is queued
 	if own := httpd.Of(p.w); own != nil {
-		p.t.sessions.Add(1) // so that the edge stays until the answer is sent
-		own.OnSent(p.t.sessions.Done)
+		own.OnSent(p.t.sessions.Hold()) // the edge stays until the answer is sent
 	}
-	p.t.leave(p.s)
-	p.v.release()
+	p.t.sessions.Close(p.s)
 	if code := cause.Ending().Code; code != "" {
 		told := problem.New(code, cause.Ending().Detail)
 		if back := comeBack(cause); back > 0 {
@@ -150,9 +145,9 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause s
 		frames = append(frames, e.head, e.rest)
 	}
 	tail, _ := json.Marshal(struct {
-		LastEventID string       `json:"last_event_id"`
-		Reset       bool         `json:"reset"`
-		Resets      []feed.Reset `json:"resets,omitempty"`
+		LastEventID string            `json:"last_event_id"`
+		Reset       bool              `json:"reset"`
+		Resets      []json.RawMessage `json:"resets,omitempty"`
 	}{h.cursor, h.reset, h.resets})
 	tail[0] = ',' // it goes on
 	frames = append(frames, slices.Concat(pollEnd, tail, newline))

@@ -72,7 +72,7 @@ func (t *sse) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 		return
 	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(graceKeep))
+	_ = rc.SetWriteDeadline(time.Now().Add(session.GraceKeep))
 	sseHead(w, r)
 	_, _ = w.Write(wire.Retry(cmp.Or(p.RetryAfter, comeBack(cause))))
 	format := sseFormat(r.URL.Query().Get("format") == "frame")
@@ -153,23 +153,20 @@ func farewell(c session.Cause, retry time.Duration) []byte {
 	return data
 }
 
-func (t *sse) serve(w http.ResponseWriter, v *visit) {
+func (t *sse) serve(w http.ResponseWriter, v *visit) error {
 	if httpd.Detachable(w, v.r) {
-		t.park(w, v)
-		return
+		return t.park(w, v)
 	}
-	defer v.release()
 	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
 	defer limit.stop()
 	pump := session.NewPump(limit.hurry)
 	q := session.NewQueue(t.spelling(v), pump)
-	s := v.session(q, t.counts, nil)
 	pump.Opened = func() { t.counts.connected(v.about.Since) }
-	if err := t.enter(s); err != nil {
-		t.refuse(w, v.r, problem.Of(err))
-		return
+	s, err := v.open(t.Edge, q, t.counts, nil)
+	if err != nil {
+		return err
 	}
-	defer t.leave(s)
+	defer t.sessions.Close(s)
 
 	send := func(frames [][]byte) error {
 		n, err := sendFrames(w, frames, limit)
@@ -179,7 +176,7 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	sseHead(w, v.r)
 	if err := send([][]byte{wire.Retry(retry)}); err != nil {
 		s.End(lost(err))
-		return
+		return nil
 	}
 	if err := t.follow(v, s, func() {}); err != nil {
 		s.End(session.Unfollowed(err))
@@ -187,18 +184,17 @@ func (t *sse) serve(w http.ResponseWriter, v *visit) {
 	if err := pump.Run(v.r.Context(), q, send); err != nil {
 		s.End(lost(err))
 	}
+	return nil
 }
 
 // park serves a visit without a goroutine once its place is known.
-func (t *sse) park(w http.ResponseWriter, v *visit) {
+func (t *sse) park(w http.ResponseWriter, v *visit) error {
 	p := &parked{}
-	p.prepare(t.Edge, v, t.spelling(v), t.counts, nil)
-	if err := t.enter(p.s); err != nil {
-		v.release()
-		t.refuse(w, v.r, problem.Of(err))
-		return
+	if err := p.open(t.Edge, v, t.spelling(v), t.counts, nil); err != nil {
+		return err
 	}
 	defer p.drop()
 	p.head = append(httpd.Head(http.StatusOK, w.Header(), sseFieldLines), wire.Retry(retry)...)
 	p.begin(w, v, p)
+	return nil
 }

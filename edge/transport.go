@@ -26,8 +26,9 @@ type transport interface {
 	// refuse answers a visitor who is not let in.
 	refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	// serve lets a visitor in. It returns when the connection is over, or costs
-	// no goroutine any more; v.release is called when it is over.
-	serve(w http.ResponseWriter, v *visit)
+	// no goroutine any more. After an error nothing was answered, and the visitor is
+	// refused.
+	serve(w http.ResponseWriter, v *visit) error
 }
 
 // transports in the order in which they are asked; the last one takes all.
@@ -50,11 +51,12 @@ type visit struct {
 	slot    *access.Slot // of the admission
 }
 
-// session makes the visit's session. alive may be nil.
-func (v *visit) session(out session.Outbox, m *transportMetrics, alive func() bool) *session.Session {
-	return session.New(session.Config{
+// open opens the visit's session, which gives back what the limits counted when it is
+// closed, or when it cannot be opened. alive may be nil.
+func (v *visit) open(e *Edge, out session.Outbox, m *transportMetrics, alive func() bool) (*session.Session, error) {
+	return e.sessions.Open(session.Config{
 		About: v.about, Identity: v.id, Asked: v.query.subjects, Filter: v.query.filter,
-		Outbox: out, Delivered: m.delivered, Alive: alive,
+		Outbox: out, Delivered: m.delivered, Alive: alive, Release: v.release,
 	})
 }
 

@@ -88,34 +88,31 @@ func webSocketFarewell(c session.Cause, retry time.Duration) []byte {
 	return append(bye, wire.Close(c.Ending().Close, c.Ending().Reason)...)
 }
 
-func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
+func (t *webSocket) serve(w http.ResponseWriter, v *visit) error {
 	if httpd.Detachable(w, v.r) {
-		t.park(w, v)
-		return
+		return t.park(w, v)
 	}
-	defer v.release()
 	limit := &deadline{timeout: t.cfg.Public.WriteTimeout, set: func(time.Time) error { return nil }}
 	pump := session.NewPump(limit.hurry)
 	q := session.NewQueue(t.spelling, pump)
 	c := &dialogue{}
 	c.begin(t)
-	s := v.session(q, t.counts, c.alive)
 	pump.Opened = func() { t.counts.connected(v.about.Since) }
-	if err := t.enter(s); err != nil {
-		t.refuse(w, v.r, problem.Of(err))
-		return
+	s, err := v.open(t.Edge, q, t.counts, c.alive)
+	if err != nil {
+		return err
 	}
-	defer t.leave(s)
+	defer t.sessions.Close(s)
 	conn, early, head, err := upgrade(w, v.r)
 	if err != nil {
 		s.End(session.Left)
-		return
+		return nil
 	}
 	limit.attach(conn.SetWriteDeadline)
 	if _, err := writeFrames(conn, [][]byte{head}, limit); err != nil {
 		s.End(lost(err))
 		_ = conn.Close()
-		return
+		return nil
 	}
 	c.hear()
 
@@ -142,6 +139,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) {
 	}
 	_ = conn.Close()
 	reading.Wait()
+	return nil
 }
 
 // upgrade makes the handshake that r asks for and takes the connection out of

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"math/rand/v2"
 	"sync"
 
@@ -10,9 +9,8 @@ import (
 	"weft/jetstream/feed"
 )
 
-// crowd is from how many connections on an event may wait for others that go to
-// few.
-const crowd = 256
+// fanOut is from what fan-out size on an event may wait for others that go to few.
+const fanOut = 256
 
 // frameCost is what a frame takes beside its own bytes, in bytes: a client can
 // make very many tiny ones wait for it, such as pongs.
@@ -113,20 +111,21 @@ func (q *Queue) Opened(s *Session, o feed.Opened) {
 	q.mu.Lock()
 	q.opening = openQueued
 	q.mu.Unlock()
-	q.put(slack, nil, q.spelling.Format.Control(o.ID, wire.TypeOpen, append(data, '}')))
+	q.Control(wire.TypeOpen, o.ID, append(data, '}'))
 }
 
-// Reset implements Outbox.
-func (q *Queue) Reset(r feed.Reset, id string) bool {
-	q.forget()
-	data, _ := json.Marshal(r)
-	return q.put(slack, nil, q.spelling.Format.Control(id, wire.TypeReset, data))
+// Control implements Outbox.
+func (q *Queue) Control(typ, id string, data []byte) bool {
+	if id != "" {
+		q.forget()
+	}
+	return q.put(slack, nil, q.spelling.Format.Control(id, typ, data))
 }
 
 // Event implements Outbox.
 func (q *Queue) Event(m *feed.Message, id string) bool {
 	head, rest := q.spelling.Format.Event(m, id)
-	return q.add(0, head, rest, m.FanOut() >= crowd)
+	return q.add(0, head, rest, m.FanOut() >= fanOut)
 }
 
 // Skipped implements Outbox. The next keep-alive, or event, tells the client.

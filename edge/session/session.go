@@ -11,12 +11,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"weft/edge/auth"
+	"weft/edge/wire"
 	"weft/jetstream/feed"
 )
 
@@ -31,13 +33,14 @@ type Reader interface {
 }
 
 // An Outbox holds what a session tells its client until the transport sends
-// it. But for End, calls come one at a time; none but Room may block.
+// it. But for Control and End, calls come one at a time; none but Room may block.
 type Outbox interface {
 	// Opened is told first.
 	Opened(s *Session, o feed.Opened)
-	// Reset and Event are told in order. Event is false when there is no room
-	// for it, which ends the session.
-	Reset(r feed.Reset, id string) bool
+	// Control is a frame of Weft's own: data is JSON, or nil; id moves the client's
+	// cursor unless it is "". It is told in order with Event. Both are false when there
+	// is no room for it, which ends the session.
+	Control(typ, id string, data []byte) bool
 	Event(m *feed.Message, id string) bool
 	// Skipped is an event that the client does not want: only its id counts.
 	Skipped(m *feed.Message, id string)
@@ -73,6 +76,7 @@ type Session struct {
 	out       Outbox
 	delivered func()
 	alive     func() bool
+	release   func()
 
 	changing sync.Mutex // held by one Change at a time
 
@@ -107,16 +111,22 @@ type Config struct {
 	// Alive, when it is there, is asked before each keep-alive; false ends the
 	// session because its client has left without a word. It must not block.
 	Alive func() bool
+	// Release, when it is there, is called when Sessions have closed the session, or
+	// have not opened it: it gives back what the limits counted.
+	Release func()
 }
 
-// New makes a session. It does nothing until it is added to a Registry and
-// follows something.
+// New makes a session. It does nothing until Sessions open it and it follows
+// something.
 func New(c Config) *Session {
 	// Of the request nothing else is kept alive.
+	if c.Release == nil {
+		c.Release = func() {}
+	}
 	c.About.Agent = strings.Clone(c.About.Agent[:min(len(c.About.Agent), maxAgent)])
 	return &Session{
 		about: c.About, identity: c.Identity, asked: c.Asked, filter: c.Filter,
-		out: c.Outbox, delivered: c.Delivered, alive: c.Alive,
+		out: c.Outbox, delivered: c.Delivered, alive: c.Alive, release: c.Release,
 	}
 }
 
@@ -311,7 +321,15 @@ func (s *Session) Opened(o feed.Opened) { s.out.Opened(s, o) }
 
 // Reset implements feed.Receiver.
 func (s *Session) Reset(r feed.Reset, id string) {
-	if !s.out.Reset(r, id) {
+	data, _ := json.Marshal(r)
+	s.Control(wire.TypeReset, id, data)
+}
+
+// Control tells the client a frame of Weft's own, of which weft.open must have been the
+// first: data is JSON, or nil, and id "" leaves the client's cursor where it is. It may
+// be called from any goroutine.
+func (s *Session) Control(typ, id string, data []byte) {
+	if !s.out.Control(typ, id, data) {
 		s.End(Slow)
 	}
 }

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"weft/edge/session"
@@ -26,9 +25,11 @@ func (e *Edge) Drain(ctx context.Context) error {
 	if !e.deps.Node.Clustered() {
 		delay = 0 // there is nobody else to send them to
 	}
-	e.log.Info("draining", "connections", e.registry.Len(), "delay", delay, "window", e.cfg.Public.DrainWindow)
-	if sleepUntil(ctx, time.Now().Add(delay)) == nil {
-		e.dismiss(ctx, session.Draining, e.cfg.Public.DrainWindow, func() bool { return true })
+	e.log.Info("draining", "connections", e.Connections(), "delay", delay, "window", e.cfg.Public.DrainWindow)
+	select {
+	case <-time.After(delay):
+		e.sessions.Dismiss(ctx, session.Draining, e.cfg.Public.DrainWindow, func() bool { return true })
+	case <-ctx.Done():
 	}
 	left := make(chan struct{})
 	go func() {
@@ -39,22 +40,7 @@ func (e *Edge) Drain(ctx context.Context) error {
 	case <-left:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("drain: %d connections left: %w", e.registry.Len(), ctx.Err())
-	}
-}
-
-// dismiss ends all sessions one after the other over a window, in no order, for
-// as long as the reason holds.
-func (e *Edge) dismiss(ctx context.Context, cause session.Cause, window time.Duration, holds func() bool) {
-	open := e.registry.All()
-	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
-	start := time.Now()
-	for i, s := range open {
-		at := start.Add(window * time.Duration(i) / time.Duration(len(open)))
-		if sleepUntil(ctx, at) != nil || !holds() {
-			return
-		}
-		s.End(cause)
+		return fmt.Errorf("drain: %d connections left: %w", e.Connections(), ctx.Err())
 	}
 }
 
@@ -73,24 +59,9 @@ func (e *Edge) watchIsolation(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if n := e.registry.Len(); n > 0 && cutOff() {
+		if n := e.Connections(); n > 0 && cutOff() {
 			e.log.Warn("cut off for too long; clients are sent elsewhere", "connections", n)
-			e.dismiss(ctx, session.Isolated, isolationWindow, cutOff)
+			e.sessions.Dismiss(ctx, session.Isolated, isolationWindow, cutOff)
 		}
-	}
-}
-
-func sleepUntil(ctx context.Context, at time.Time) error {
-	d := time.Until(at)
-	if d < time.Millisecond {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/edge/session"
 )
@@ -26,26 +25,13 @@ func (e *Edge) change(ctx context.Context, s *session.Session, c *change) ([]str
 		}
 		made.Identity = id
 	}
-	return s.Apply(ctx, made, e.rekey)
-}
-
-// rekey brings a refreshed token of a session into force. The blacklist is
-// asked again once the session can be found by the new token, so that no entry
-// falls between.
-func (e *Edge) rekey(s *session.Session, id *auth.Identity) error {
-	e.registry.Rekey(s, id)
-	if err := e.auth.Revoked(id); err != nil {
-		s.End(session.Revoked)
-		return err
-	}
-	e.wheel.Moved(s)
-	return nil
+	return s.Apply(ctx, made, e.sessions.Rekey)
 }
 
 // find returns an open connection of this node by its id, nil when there is
 // none.
 func (e *Edge) find(id string) *session.Session {
-	s := e.registry.Get(id)
+	s := e.sessions.Registry().Get(id)
 	if s == nil || s.About().Transport == namePoll {
 		return nil // a poll is answered before it could be changed
 	}

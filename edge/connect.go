@@ -51,7 +51,7 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read t
 	if err != nil {
 		return err
 	}
-	if err := e.open(); err != nil {
+	if err := e.refuseUnready(); err != nil {
 		return err
 	}
 	id, err := e.auth.Identify(r, q.user)
@@ -81,11 +81,10 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read t
 	if address.IsValid() {
 		shown = address.String()
 	}
-	t.serve(w, &visit{r: r, query: q, id: id, release: release, slot: slot, about: session.About{
+	return t.serve(w, &visit{r: r, query: q, id: id, release: release, slot: slot, about: session.About{
 		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
 		Since: read.UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
-	return nil
 }
 
 // admit waits for a slot among those on their way, unless a poll goes on where
@@ -98,10 +97,18 @@ func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (
 	return e.admission.Enter(r.Context())
 }
 
-// open is nil when the node takes new connections.
-func (e *Edge) open() error {
+// refuseDraining refuses everybody while the node drains.
+func (e *Edge) refuseDraining() error {
 	if e.draining.Load() {
 		return problem.New(problem.Draining, "the node is about to stop; come back to another").RetrySoon()
+	}
+	return nil
+}
+
+// refuseUnready refuses everybody while the node takes no new connections.
+func (e *Edge) refuseUnready() error {
+	if err := e.refuseDraining(); err != nil {
+		return err
 	}
 	if err := e.Ready(); err != nil {
 		if errors.Is(err, api.ErrIsolated) {
@@ -110,48 +117,6 @@ func (e *Edge) open() error {
 		return problem.New(problem.NotReady, "the node is not ready; come back later").RetrySoon()
 	}
 	return nil
-}
-
-// enter makes a session known. What could have cut it meanwhile is asked again
-// once it can be found, so that nothing falls between. Who entered must leave.
-func (e *Edge) enter(s *session.Session) error {
-	e.sessions.Add(1)
-	e.registry.Add(s)
-	err := e.auth.Revoked(s.Identity())
-	if err == nil && e.draining.Load() {
-		err = e.open()
-	}
-	if err != nil {
-		e.registry.Remove(s)
-		e.sessions.Done()
-		e.metrics.refusals.WithLabelValues(s.About().Transport, string(problem.Of(err).Code)).Inc()
-		return err
-	}
-	e.wheel.Add(s)
-	e.keepTogether(e.moved.Add(1))
-	about := s.About()
-	counts := e.metrics.transports[about.Transport]
-	counts.connects.Inc()
-	counts.connections.Inc()
-	e.log.Debug("connection opened", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User)
-	return nil
-}
-
-// leave forgets a session.
-func (e *Edge) leave(s *session.Session) {
-	defer e.sessions.Done()
-	s.End(session.Left)
-	s.Detach()
-	e.wheel.Remove(s)
-	e.moved.Add(1)
-	e.registry.Remove(s)
-	about, cause := s.About(), s.Cause()
-	e.metrics.transports[about.Transport].connections.Dec()
-	if cause == session.Slow {
-		e.metrics.overflows.Inc()
-	}
-	e.metrics.endings.WithLabelValues(about.Transport, cause.String()).Inc()
-	e.log.Debug("connection ended", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User, "cause", cause)
 }
 
 // follow attaches a session to its subjects. It blocks until the client's place
