@@ -3,6 +3,7 @@ package netpoll
 import (
 	"errors"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -10,11 +11,15 @@ import (
 // A speaker is a Client that has the same frames to say each time it is woken.
 type speaker struct {
 	frames [][]byte
-	out    [][]byte
 	said   chan struct{}
+
+	mu  sync.Mutex
+	out [][]byte
 }
 
 func (s *speaker) Take() ([][]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	out := s.out
 	s.out = nil
 	return out, false
@@ -60,8 +65,10 @@ func BenchmarkAWrite(b *testing.B) {
 	b.ReportAllocs()
 	out := make([][]byte, len(s.frames))
 	for b.Loop() {
-		copy(out, s.frames)
+		s.mu.Lock()
+		copy(out, s.frames) // nobody has it any more
 		s.out = out
+		s.mu.Unlock()
 		c.Wake(false)
 		<-s.said
 	}
