@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"weft/jetstream/kv"
 	"weft/jetstream/subject"
 )
 
@@ -81,7 +82,7 @@ func (e *embedded) configureAccounts(opts *server.Options) error {
 		store = "jetstream: enabled"
 	}
 	// No stream but the two buckets has a place among the operators.
-	buckets := strings.Replace(store, "enabled", fmt.Sprintf("{ max_streams: %d }", len(carried)), 1)
+	buckets := strings.Replace(store, "enabled", fmt.Sprintf("{ max_streams: %d }", len(kv.Operated)), 1)
 	publishers := e.publishers()
 	var text strings.Builder
 	fmt.Fprintf(&text, "accounts {\n%s: { %s }\n%s: {}\n", accountNodes, store, accountSystem)

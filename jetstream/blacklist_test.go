@@ -1,18 +1,23 @@
 package jetstream
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/api"
+	"weft/jetstream/blacklist"
 )
 
 func TestARevokedSessionIsCutAndComesBackAfterItsTime(t *testing.T) {
 	n := open(t, testConfig(t))
 	b := n.Blacklist()
-	var told []BlacklistEntry
-	ch := make(chan BlacklistEntry, 10)
-	b.OnEntry(func(e BlacklistEntry) { ch <- e })
+	var told []blacklist.Entry
+	ch := make(chan blacklist.Entry, 10)
+	b.OnEntry(func(e blacklist.Entry) { ch <- e })
 	if err := b.Put(t.Context(), "urn:x/1", "", time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -62,17 +67,6 @@ func TestAUserEntryCutsWhatWasIssuedBefore(t *testing.T) {
 	}
 }
 
-func TestAKeyThatCanNeverMatchIsShownAsSuch(t *testing.T) {
-	for key, bad := range map[string]bool{
-		"abc": false, "user.ann": false, "a=2Eb": false,
-		"a.b": true, "user.a.b": true, "a/b": true, "a=2eb": true, "user.": true,
-	} {
-		if e := newEntry(key, "x", time.Now(), time.Now().Add(time.Hour)); (e.Problem != "") != bad {
-			t.Errorf("%s: problem %q", key, e.Problem)
-		}
-	}
-}
-
 func TestEverythingIsRevokedBeforeTheBlacklistIsLoaded(t *testing.T) {
 	n := New(testConfig(t), logTo(t), prometheus.NewRegistry())
 	if !n.Blacklist().Revoked("any", "ann", time.Now()) {
@@ -80,5 +74,27 @@ func TestEverythingIsRevokedBeforeTheBlacklistIsLoaded(t *testing.T) {
 	}
 	if n.Ready() == nil {
 		t.Error("the node is ready before it is open")
+	}
+}
+
+// A node that is cut off refuses what it knows to be revoked, is not ready, and
+// says how old its knowledge is.
+func TestACutOffNodeSaysHowOldItsBlacklistIs(t *testing.T) {
+	t.Parallel()
+	nodes := openCluster(t, clusterConfigs(t, 3, 3))
+	b := nodes[0].Blacklist()
+	if err := nodes[1].Blacklist().Put(t.Context(), "s1", "", 0); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return b.Revoked("s1", "", time.Time{}) })
+	waitFor(t, func() bool { age, ok := b.Staleness(); return ok && age < 2*time.Second })
+	nodes[1].Close()
+	nodes[2].Close()
+	waitFor(t, func() bool {
+		err := nodes[0].Ready()
+		return errors.Is(err, api.ErrIsolated) && strings.Contains(err.Error(), "the blacklist is as of")
+	})
+	if !b.Revoked("s1", "", time.Time{}) || b.Revoked("s2", "", time.Time{}) {
+		t.Error("the blacklist is not as it was")
 	}
 }

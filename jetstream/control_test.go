@@ -7,6 +7,8 @@ import (
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/kv"
 )
 
 // revokedSome puts entries of each kind and returns a question whether all of them
@@ -34,11 +36,11 @@ func revokedSome(t *testing.T, n *Node) func(*Node) error {
 // inBucket counts the entries in the bucket itself.
 func inBucket(t *testing.T, n *Node) int {
 	t.Helper()
-	kv, err := n.control.js.KeyValue(t.Context(), bucketBlacklist)
+	bucket, err := n.control.JS.KeyValue(t.Context(), kv.Blacklist)
 	if err != nil {
 		return 0
 	}
-	keys, err := kv.Keys(t.Context())
+	keys, err := bucket.Keys(t.Context())
 	if err != nil && !errors.Is(err, js.ErrNoKeysFound) {
 		return 0
 	}
@@ -81,8 +83,8 @@ func TestABucketThatDisappearsIsMadeAnew(t *testing.T) {
 			for _, n := range nodes {
 				waitFor(t, func() bool { return cuts(n) == nil && n.Ready() == nil })
 			}
-			for _, bucket := range carried {
-				if err := nodes[0].control.js.DeleteStream(t.Context(), "KV_"+bucket); err != nil {
+			for _, bucket := range kv.Operated {
+				if err := nodes[0].control.JS.DeleteStream(t.Context(), "KV_"+bucket); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -90,7 +92,7 @@ func TestABucketThatDisappearsIsMadeAnew(t *testing.T) {
 				t.Error("the node was ready all the time")
 			}
 			waitFor(t, func() bool {
-				_, err := nodes[0].control.js.KeyValue(t.Context(), bucketRoutes)
+				_, err := nodes[0].control.JS.KeyValue(t.Context(), kv.Routes)
 				return err == nil
 			})
 			// New ones are heard of as before.
@@ -115,19 +117,19 @@ func openSome(t *testing.T, size int) []*Node {
 // it afterwards instead.
 func remake(t *testing.T, n *Node, change func(*js.StreamConfig), update bool) error {
 	t.Helper()
-	stream, err := n.control.js.Stream(t.Context(), streamBlacklist)
+	stream, err := n.control.JS.Stream(t.Context(), kv.Stream(kv.Blacklist))
 	if err != nil {
 		return err
 	}
 	cfg := stream.CachedInfo().Config
 	if change(&cfg); update {
-		_, err = n.control.js.UpdateStream(t.Context(), cfg)
+		_, err = n.control.JS.UpdateStream(t.Context(), cfg)
 		return err
 	}
-	if err := n.control.js.DeleteStream(t.Context(), streamBlacklist); err != nil {
+	if err := n.control.JS.DeleteStream(t.Context(), kv.Stream(kv.Blacklist)); err != nil {
 		return err
 	}
-	_, err = n.control.js.CreateStream(t.Context(), cfg)
+	_, err = n.control.JS.CreateStream(t.Context(), cfg)
 	if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
 		return nil // the node was quicker
 	}
@@ -140,13 +142,13 @@ func TestABucketThatIsMeddledWithIsMended(t *testing.T) {
 	t.Parallel()
 	for name, meddle := range map[string]func(t *testing.T, n *Node) error{
 		"changed": func(t *testing.T, n *Node) error {
-			stream, err := n.control.js.Stream(t.Context(), streamBlacklist)
+			stream, err := n.control.JS.Stream(t.Context(), kv.Stream(kv.Blacklist))
 			if err != nil {
 				return err
 			}
 			cfg := stream.CachedInfo().Config
 			cfg.MaxMsgs = 1
-			_, err = n.control.js.UpdateStream(t.Context(), cfg)
+			_, err = n.control.JS.UpdateStream(t.Context(), cfg)
 			return err
 		},
 		"sealed": func(t *testing.T, n *Node) error {
@@ -159,17 +161,17 @@ func TestABucketThatIsMeddledWithIsMended(t *testing.T) {
 			return remake(t, n, func(cfg *js.StreamConfig) { cfg.FirstSeq = 1 << 50 }, false)
 		},
 		"purged": func(t *testing.T, n *Node) error {
-			stream, err := n.control.js.Stream(t.Context(), streamBlacklist)
+			stream, err := n.control.JS.Stream(t.Context(), kv.Stream(kv.Blacklist))
 			if err != nil {
 				return err
 			}
 			return stream.Purge(t.Context())
 		},
 		"replaced": func(t *testing.T, n *Node) error {
-			if err := n.control.js.DeleteStream(t.Context(), "KV_"+bucketRoutes); err != nil {
+			if err := n.control.JS.DeleteStream(t.Context(), kv.Stream(kv.Routes)); err != nil {
 				return err
 			}
-			_, err := n.control.js.CreateStream(t.Context(), js.StreamConfig{Name: "EVIL", Subjects: []string{"evil.>"}})
+			_, err := n.control.JS.CreateStream(t.Context(), js.StreamConfig{Name: "EVIL", Subjects: []string{"evil.>"}})
 			return err
 		},
 	} {
@@ -186,8 +188,8 @@ func TestABucketThatIsMeddledWithIsMended(t *testing.T) {
 				return n.Blacklist().Put(t.Context(), "later", "", 0) == nil && inBucket(t, n) == 4
 			})
 			waitFor(t, func() bool {
-				_, evil := n.control.js.Stream(t.Context(), "EVIL")
-				_, routes := n.control.js.KeyValue(t.Context(), bucketRoutes)
+				_, evil := n.control.JS.Stream(t.Context(), "EVIL")
+				_, routes := n.control.JS.KeyValue(t.Context(), kv.Routes)
 				return errors.Is(evil, js.ErrStreamNotFound) && routes == nil
 			})
 		})

@@ -9,28 +9,30 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/jetstream/kv"
 )
 
-func exported(t testing.TB, n *Node) map[string]Entry {
+func exported(t testing.TB, n *Node) map[string]kv.Entry {
 	t.Helper()
-	all := map[string]Entry{}
-	if err := n.Export(t.Context(), func(e Entry) error { all[e.Bucket+"/"+e.Key] = e; return nil }); err != nil {
+	all := map[string]kv.Entry{}
+	if err := n.Transfer().Export(t.Context(), func(e kv.Entry) error { all[e.Bucket+"/"+e.Key] = e; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-func entriesOf(all map[string]Entry) []Entry {
-	var list []Entry
+func entriesOf(all map[string]kv.Entry) []kv.Entry {
+	var list []kv.Entry
 	for _, e := range all {
 		list = append(list, e)
 	}
 	return list
 }
 
-func doImport(t testing.TB, n *Node, entries ...Entry) Imported {
+func doImport(t testing.TB, n *Node, entries ...kv.Entry) kv.Imported {
 	t.Helper()
-	done, err := n.Import(t.Context(), entries)
+	done, err := n.Transfer().Import(t.Context(), entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,21 +58,21 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 		t.Fatal(err)
 	}
 	// By other hands, with a key that is not escaped.
-	if err := old.control.conn.Publish(keyPrefix+"a@b", nil); err != nil {
+	if err := old.control.Conn.Publish("$KV.blacklist."+"a@b", nil); err != nil {
 		t.Fatal(err)
 	}
-	doImport(t, old, Entry{Bucket: "routes", Key: "orders", Value: []byte(`{"pattern":"GET /a"}`)})
-	waitFor(t, func() bool { _, ok := b.entry("a@b"); return ok })
+	doImport(t, old, kv.Entry{Bucket: "routes", Key: "orders", Value: []byte(`{"pattern":"GET /a"}`)})
+	waitFor(t, func() bool { _, ok := b.Watch.Get("a@b"); return ok })
 	before := exported(t, old)
 	if len(before) != 6 {
 		t.Fatalf("exported %d: %v", len(before), before)
 	}
 
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
-	if done := doImport(t, nodes[0], entriesOf(before)...); done != (Imported{Stored: 6}) {
+	if done := doImport(t, nodes[0], entriesOf(before)...); done != (kv.Imported{Stored: 6}) {
 		t.Errorf("%+v", done)
 	}
-	if done := doImport(t, nodes[0], entriesOf(before)...); done != (Imported{Unchanged: 6}) {
+	if done := doImport(t, nodes[0], entriesOf(before)...); done != (kv.Imported{Unchanged: 6}) {
 		t.Errorf("the second time: %+v", done)
 	}
 	after := exported(t, nodes[1])
@@ -101,35 +103,35 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 func TestAnImportNeverWeakensTheBlacklist(t *testing.T) {
 	n := open(t, testConfig(t))
 	now := time.Now()
-	entry := func(key string, made, expires time.Duration) Entry {
-		return Entry{Bucket: "blacklist", Key: key, Value: []byte("revoked"), Made: now.Add(made), Expires: now.Add(expires)}
+	entry := func(key string, made, expires time.Duration) kv.Entry {
+		return kv.Entry{Bucket: "blacklist", Key: key, Value: []byte("revoked"), Made: now.Add(made), Expires: now.Add(expires)}
 	}
 	doImport(t, n, entry("user.ann", -time.Hour, time.Hour), entry("s1", -time.Hour, time.Hour))
 	for _, c := range []struct {
 		name          string
-		entry         Entry
-		want          Imported
+		entry         kv.Entry
+		want          kv.Imported
 		made, expires time.Duration
 	}{
-		{"an older one", entry("user.ann", -2*time.Hour, time.Hour), Imported{Unchanged: 1}, -time.Hour, time.Hour},
-		{"a shorter one", entry("user.ann", -time.Hour, time.Minute), Imported{Unchanged: 1}, -time.Hour, time.Hour},
-		{"an older one that lives longer", entry("user.ann", -2*time.Hour, 2*time.Hour), Imported{Stored: 1}, -time.Hour, 2 * time.Hour},
-		{"a later one that lives shorter", entry("user.ann", -time.Minute, time.Hour), Imported{Stored: 1}, -time.Minute, 2 * time.Hour},
-		{"one that has expired", entry("user.ann", 0, -time.Second), Imported{Expired: 1}, -time.Minute, 2 * time.Hour},
-		{"a session that lives shorter", entry("s1", 0, time.Minute), Imported{Unchanged: 1}, 0, 0},
+		{"an older one", entry("user.ann", -2*time.Hour, time.Hour), kv.Imported{Unchanged: 1}, -time.Hour, time.Hour},
+		{"a shorter one", entry("user.ann", -time.Hour, time.Minute), kv.Imported{Unchanged: 1}, -time.Hour, time.Hour},
+		{"an older one that lives longer", entry("user.ann", -2*time.Hour, 2*time.Hour), kv.Imported{Stored: 1}, -time.Hour, 2 * time.Hour},
+		{"a later one that lives shorter", entry("user.ann", -time.Minute, time.Hour), kv.Imported{Stored: 1}, -time.Minute, 2 * time.Hour},
+		{"one that has expired", entry("user.ann", 0, -time.Second), kv.Imported{Expired: 1}, -time.Minute, 2 * time.Hour},
+		{"a session that lives shorter", entry("s1", 0, time.Minute), kv.Imported{Unchanged: 1}, 0, 0},
 	} {
 		if done := doImport(t, n, c.entry); done != c.want {
 			t.Errorf("%s: %+v", c.name, done)
 		}
-		e, ok := n.Blacklist().entry("user.ann")
+		e, ok := n.Blacklist().Watch.Get("user.ann")
 		if !ok || c.made != 0 && (!e.Before.Equal(now.Add(c.made).Truncate(0)) || e.Expires.Sub(now.Add(c.expires)).Abs() > 2*time.Second) {
 			t.Errorf("after %s: %+v", c.name, e)
 		}
 	}
-	both := []Entry{entry("user.eve", -time.Minute, time.Hour), entry("user.eve", -time.Hour, time.Hour)}
+	both := []kv.Entry{entry("user.eve", -time.Minute, time.Hour), entry("user.eve", -time.Hour, time.Hour)}
 	for range 2 { // whichever comes first
 		doImport(t, n, both...)
-		if e, _ := n.Blacklist().entry("user.eve"); !e.Before.Equal(now.Add(-time.Minute)) {
+		if e, _ := n.Blacklist().Watch.Get("user.eve"); !e.Before.Equal(now.Add(-time.Minute)) {
 			t.Errorf("of two the later counts: %+v", e)
 		}
 		slices.Reverse(both)
@@ -138,7 +140,7 @@ func TestAnImportNeverWeakensTheBlacklist(t *testing.T) {
 
 func TestAnImportedEntryGoesInTime(t *testing.T) {
 	n := open(t, testConfig(t))
-	doImport(t, n, Entry{Bucket: "blacklist", Key: "s1", Value: []byte("x"), Made: time.Now().Add(-time.Hour), Expires: time.Now().Add(time.Second)})
+	doImport(t, n, kv.Entry{Bucket: "blacklist", Key: "s1", Value: []byte("x"), Made: time.Now().Add(-time.Hour), Expires: time.Now().Add(time.Second)})
 	if !n.Blacklist().Revoked("s1", "", time.Time{}) {
 		t.Error("it does not cut")
 	}
@@ -147,11 +149,11 @@ func TestAnImportedEntryGoesInTime(t *testing.T) {
 
 func TestBadEntriesAreNamedAndNothingIsStored(t *testing.T) {
 	n := open(t, testConfig(t))
-	good := Entry{Bucket: "blacklist", Key: "s1", Value: []byte("x")}
-	for _, bad := range []Entry{{Bucket: "events", Key: "a"}, {Bucket: "blacklist"}, {Bucket: "blacklist", Key: "a..b"},
-		{Bucket: "routes", Key: "a b"}, {Bucket: "routes", Key: ">"}, {Bucket: "routes", Key: "a", Value: make([]byte, maxEntryValue+1)}} {
-		var e *EntryError
-		if _, err := n.Import(t.Context(), []Entry{good, bad}); !errors.As(err, &e) || e.Index != 1 {
+	good := kv.Entry{Bucket: "blacklist", Key: "s1", Value: []byte("x")}
+	for _, bad := range []kv.Entry{{Bucket: "events", Key: "a"}, {Bucket: "blacklist"}, {Bucket: "blacklist", Key: "a..b"},
+		{Bucket: "routes", Key: "a b"}, {Bucket: "routes", Key: ">"}, {Bucket: "routes", Key: "a", Value: make([]byte, 1<<20+1)}} {
+		var e *kv.EntryError
+		if _, err := n.Transfer().Import(t.Context(), []kv.Entry{good, bad}); !errors.As(err, &e) || e.Index != 1 {
 			t.Errorf("%q: %v", bad.Key, err)
 		}
 	}
@@ -163,39 +165,39 @@ func TestBadEntriesAreNamedAndNothingIsStored(t *testing.T) {
 func TestAnExportThatIsStoppedSaysSo(t *testing.T) {
 	n := open(t, testConfig(t))
 	for i := range 10 {
-		doImport(t, n, Entry{Bucket: "blacklist", Key: fmt.Sprint(i), Value: []byte("x")})
+		doImport(t, n, kv.Entry{Bucket: "blacklist", Key: fmt.Sprint(i), Value: []byte("x")})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := n.Export(ctx, func(Entry) error { cancel(); return nil }); err == nil {
+	if err := n.Transfer().Export(ctx, func(kv.Entry) error { cancel(); return nil }); err == nil {
 		t.Error("an export that was stopped ends well")
 	}
 	full := errors.New("full")
-	if err := n.Export(t.Context(), func(Entry) error { return full }); !errors.Is(err, full) {
+	if err := n.Transfer().Export(t.Context(), func(kv.Entry) error { return full }); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestAForgedTimeDoesNotReachIntoTheFuture(t *testing.T) {
 	n := open(t, testConfig(t))
-	m := &nats.Msg{Subject: keyPrefix + "user.ann", Data: []byte("x"), Header: nats.Header{}}
-	m.Header.Set(headerMade, time.Now().Add(time.Hour).Format(time.RFC3339))
-	if err := n.control.conn.PublishMsg(m); err != nil {
+	m := &nats.Msg{Subject: "$KV.blacklist." + "user.ann", Data: []byte("x"), Header: nats.Header{}}
+	m.Header.Set("Weft-Made", time.Now().Add(time.Hour).Format(time.RFC3339))
+	if err := n.control.Conn.PublishMsg(m); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { _, ok := n.Blacklist().entry("user.ann"); return ok })
-	if e, _ := n.Blacklist().entry("user.ann"); e.Made.After(time.Now()) {
+	waitFor(t, func() bool { _, ok := n.Blacklist().Watch.Get("user.ann"); return ok })
+	if e, _ := n.Blacklist().Watch.Get("user.ann"); e.Made.After(time.Now()) {
 		t.Errorf("%+v", e)
 	}
 }
 
 func BenchmarkImport(b *testing.B) {
 	n := open(b, testConfig(b))
-	entries := make([]Entry, MaxImport)
+	entries := make([]kv.Entry, kv.MaxImport)
 	for round := 0; b.Loop(); round++ {
 		for i := range entries {
-			entries[i] = Entry{Bucket: "blacklist", Key: fmt.Sprintf("r%d-%d", round, i), Value: []byte("x")}
+			entries[i] = kv.Entry{Bucket: "blacklist", Key: fmt.Sprintf("r%d-%d", round, i), Value: []byte("x")}
 		}
 		doImport(b, n, entries...)
 	}
-	b.ReportMetric(float64(b.N*MaxImport)/b.Elapsed().Seconds(), "entries/s")
+	b.ReportMetric(float64(b.N*kv.MaxImport)/b.Elapsed().Seconds(), "entries/s")
 }

@@ -7,6 +7,8 @@ import (
 
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/kv"
 )
 
 // A data folder of a version that kept the buckets in the nodes' account: who was
@@ -17,12 +19,12 @@ func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range n.bucketConfigs() {
-		kv, err := n.js.CreateKeyValue(t.Context(), c)
+	for _, c := range []js.KeyValueConfig{n.blacklist.Bucket(), {Bucket: kv.Routes, History: routesHistory, MaxBytes: 1 << 20}} {
+		bucket, err := n.js.CreateKeyValue(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := kv.Create(t.Context(), "old-"+c.Bucket, []byte("x")); err != nil {
+		if _, err := bucket.Create(t.Context(), "old-"+c.Bucket, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -33,14 +35,14 @@ func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
 	if !n.Blacklist().Revoked("old-blacklist", "", time.Time{}) {
 		t.Error("a session that was revoked is not any more")
 	}
-	routes, err := n.control.js.KeyValue(t.Context(), bucketRoutes)
+	routes, err := n.control.JS.KeyValue(t.Context(), kv.Routes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := routes.Get(t.Context(), "old-routes"); err != nil {
 		t.Errorf("the route: %v", err)
 	}
-	for _, bucket := range carried {
+	for _, bucket := range kv.Operated {
 		if _, err := n.js.Stream(t.Context(), "KV_"+bucket); !errors.Is(err, js.ErrStreamNotFound) {
 			t.Errorf("the earlier bucket %s: %v", bucket, err)
 		}

@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,7 +18,6 @@ type metrics struct {
 	last      prometheus.Gauge
 	oldest    prometheus.Gauge
 	pushedOut prometheus.Counter
-	blacklist prometheus.Gauge
 	store     prometheus.Histogram
 	leader    *prometheus.GaugeVec
 	lagging   *prometheus.GaugeVec
@@ -66,7 +64,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		oldest:    gauge("stream_oldest_age_seconds", "Age of the oldest message of the stream EVENTS, ticks included."),
 		pushedOut: counter("stream_pushed_out_total", "Messages that left the stream EVENTS before their age because it was full (events.max_bytes)."),
 		last:      gauge("stream_last_sequence", "Newest sequence of the stream EVENTS."),
-		blacklist: gauge("blacklist_entries", "Entries of the blacklist."),
 	}
 	for _, name := range groupNames {
 		m.leader.WithLabelValues(name)
@@ -87,14 +84,6 @@ func (n *Node) measure(reg prometheus.Registerer) {
 	show("links_expected", "Other nodes that this one should be linked to.", func() float64 { _, all := n.links(); return float64(all) })
 	show("disk_floor_bytes", "Free space of the data folder below which events are refused (node.min_free).",
 		func() float64 { return float64(n.cfg.Node.MinFree) })
-	show("blacklist_staleness_seconds", "Age of the last proof that the node has every entry of the blacklist; NaN before the first one.",
-		func() float64 {
-			age, ok := n.blacklist.Staleness()
-			if !ok {
-				return math.NaN()
-			}
-			return age.Seconds()
-		})
 }
 
 func (m *metrics) stream(st *State) {

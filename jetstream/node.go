@@ -31,7 +31,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/blacklist"
 	"weft/jetstream/event"
+	"weft/jetstream/kv"
 	"weft/jetstream/natsconn"
 	"weft/jetstream/presence"
 	"weft/jetstream/rpc"
@@ -48,8 +50,10 @@ type Node struct {
 	disk      *disk
 	fill      *fill
 	clocks    *clocks
-	conn      *nats.Conn // requests, publishes, replies
-	control   control    // of the account with the buckets
+	conn      *nats.Conn  // requests, publishes, replies
+	control   *kv.Account // of operators
+	keeper    *kv.Keeper
+	transfer  *kv.Transfer
 	system    *nats.Conn // of the system account; nil on a standalone node
 	js        js.JetStream
 	replies   *api.Mux
@@ -65,7 +69,7 @@ type Node struct {
 	tickReply string
 	made      time.Time
 	ticked    atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
-	blacklist *Blacklist
+	blacklist *blacklist.Blacklist
 
 	tasks  sync.WaitGroup
 	cancel context.CancelFunc
@@ -96,8 +100,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
 	n.clocks = newClocks(cfg.Node.Name, log, reg)
 	n.answerClocks()
-	n.blacklist = &Blacklist{log: log, life: cfg.MaxTokenLife, entries: make(map[string]BlacklistEntry),
-		gone: make(chan struct{}, 1), count: func(c int) { n.metrics.blacklist.Set(float64(c)) }}
+	n.makeBuckets(reg)
 	n.measure(reg)
 	n.streamID.Store(new(event.StreamID))
 	n.secret.Store(new(string))
@@ -168,7 +171,7 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.ensureStream(ctx); err != nil {
 		return err
 	}
-	if err := n.openBuckets(ctx); err != nil {
+	if err := n.keeper.Open(ctx); err != nil {
 		return err
 	}
 	if err := n.startTasks(ctx); err != nil {
@@ -188,10 +191,9 @@ func (n *Node) startTasks(ctx context.Context) error {
 	loaded := make(chan struct{})
 	var once sync.Once
 	n.tasks.Go(func() {
-		n.blacklist.mirror(run, n.control.js, n.restoreBlacklist, func() { once.Do(func() { close(loaded) }) })
+		n.blacklist.Run(run, func() { once.Do(func() { close(loaded) }) })
 	})
-	n.tasks.Go(func() { n.proveBlacklist(run) })
-	n.tasks.Go(func() { n.keepBuckets(run) })
+	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed()) })
 	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
 	if n.cfg.Cluster != nil {
 		n.tasks.Go(func() { n.watchMembers(run) })
@@ -210,7 +212,10 @@ func (n *Node) startTasks(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
 	}
-	if err := n.inherit(ctx); err != nil {
+	if err := n.transfer.Inherit(ctx, n.js, n.log); err != nil {
+		return err
+	}
+	if err := n.blacklist.AwaitFresh(ctx); err != nil {
 		return err
 	}
 	for range publishers {
@@ -246,8 +251,11 @@ func (n *Node) Limits() event.Limits { return n.cfg.Events }
 // ClientURL returns the URL for NATS clients.
 func (n *Node) ClientURL() string { return n.srv.clientURL() }
 
-// Blacklist returns the mirror of the bucket blacklist.
-func (n *Node) Blacklist() *Blacklist { return n.blacklist }
+// Transfer carries the operators' buckets from and to another Weft.
+func (n *Node) Transfer() *kv.Transfer { return n.transfer }
+
+// Blacklist is what cuts tokens before their time.
+func (n *Node) Blacklist() *blacklist.Blacklist { return n.blacklist }
 
 // Leader tells when another node leads the events' stream.
 func (n *Node) Leader() *api.Leadership { return n.leader }

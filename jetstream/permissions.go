@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"weft/jetstream/kv"
 )
 
 // Permissions are the second wall, within an account: they keep who uses the
@@ -35,7 +37,7 @@ func publishSubjects(p publisher) []string {
 // bucketSubjects are what clients of the buckets subscribe to.
 func bucketSubjects() []string {
 	subjects := []string{"_INBOX.>"}
-	for _, bucket := range carried {
+	for _, bucket := range kv.Operated {
 		subjects = append(subjects, "$KV."+bucket+".>")
 	}
 	return subjects
@@ -46,7 +48,7 @@ func bucketSubjects() []string {
 // among all streams. None lists consumers, which are other people's.
 func bucketRequests() []string {
 	subjects := []string{"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST"}
-	for _, bucket := range carried {
+	for _, bucket := range kv.Operated {
 		stream := "KV_" + bucket
 		subjects = append(subjects,
 			"$KV."+bucket+".>",
@@ -66,7 +68,7 @@ func bucketRequests() []string {
 	}
 	// To forget the traces of deleted keys. The blacklist's go by age: without
 	// them a node that was away would not learn of the deletion.
-	return append(subjects, "$JS.API.STREAM.PURGE.KV_"+bucketRoutes)
+	return append(subjects, "$JS.API.STREAM.PURGE.KV_"+kv.Routes)
 }
 
 func grant(publish, subscribe []string) *server.Permissions {

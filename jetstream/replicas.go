@@ -15,6 +15,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/kv"
 )
 
 // GroupMeta is the name of the group that agrees on members, streams and
@@ -22,7 +23,7 @@ import (
 const GroupMeta = "meta"
 
 // groupNames are those of all groups.
-var groupNames = []string{GroupMeta, event.StreamName, bucketBlacklist, bucketRoutes, bucketNodes}
+var groupNames = []string{GroupMeta, event.StreamName, kv.Blacklist, kv.Routes, kv.Nodes}
 
 // askTry bounds one question to the cluster that an operator waits for.
 const askTry = 2 * time.Second
@@ -82,7 +83,7 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 			return &Group{Name: name}
 		}
 		return n.newGroup(ctx, name, meta.Leader, meta.Replicas)
-	case bucketBlacklist, bucketRoutes, bucketNodes:
+	case kv.Blacklist, kv.Routes, kv.Nodes:
 		g := n.streamGroup(ctx, n.connOf(name), "KV_"+name)
 		if g != nil {
 			g.Name = name

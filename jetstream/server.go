@@ -24,8 +24,6 @@ const (
 	// user may subscribe to it.
 	nodeInbox = "_WEFT"
 
-	// bucketBytes bounds the buckets together, besides the events.
-	bucketBytes = 512 << 20
 	// maxStore is beyond any sum of the streams' own bounds. They alone bound the
 	// disk: nobody but nodes makes streams, and a node with a greater
 	// events.max_bytes must not be refused by those that still have the old one.

@@ -7,6 +7,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"weft/jetstream/event"
+	"weft/jetstream/kv"
 )
 
 func gauge(t *testing.T, v *prometheus.GaugeVec, label string) float64 {
@@ -33,8 +34,8 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 	lagging := func(group string) float64 {
 		return sum(func(n *Node) float64 { return gauge(t, n.metrics.lagging, group) })
 	}
-	waitFor(t, func() bool { return led(GroupMeta) && led(event.StreamName) && led(bucketBlacklist) })
-	waitFor(t, func() bool { return lagging(GroupMeta)+lagging(event.StreamName)+lagging(bucketBlacklist) == 0 })
+	waitFor(t, func() bool { return led(GroupMeta) && led(event.StreamName) && led(kv.Blacklist) })
+	waitFor(t, func() bool { return lagging(GroupMeta)+lagging(event.StreamName)+lagging(kv.Blacklist) == 0 })
 	waitFor(t, func() bool { up, all := nodes[0].links(); return up == 2 && all == 2 })
 
 	var gone *Node

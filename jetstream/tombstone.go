@@ -10,6 +10,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
+	"weft/jetstream/kv"
 )
 
 // ErrRemoved means that an operator removed the node from its cluster while it
@@ -17,9 +18,6 @@ import (
 var ErrRemoved = errors.New("node was removed from its cluster")
 
 const (
-	// bucketNodes remembers which nodes were removed: the servers forget that
-	// after some minutes and would take them back.
-	bucketNodes      = "nodes"
 	bucketNodesBytes = 1 << 20
 	// buryEvery is how often the leader looks for members that were removed.
 	buryEvery = 2 * time.Second
@@ -33,9 +31,10 @@ type tombstone struct {
 	Time    time.Time `json:"time"`
 }
 
-// openTombstones makes the bucket if need be.
+// openTombstones makes the bucket if need be: it remembers which nodes were removed,
+// since the servers forget that after some minutes and would take them back.
 func (n *Node) openTombstones(ctx context.Context) error {
-	return ensureBucket(ctx, n.js, js.KeyValueConfig{Bucket: bucketNodes, Description: "nodes that were removed", History: 1,
+	return kv.Ensure(ctx, n.js, js.KeyValueConfig{Bucket: kv.Nodes, Description: "nodes that were removed", History: 1,
 		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketNodesBytes})
 }
 
@@ -46,15 +45,7 @@ func (n *Node) bury(ctx context.Context, peer string, t tombstone) error {
 	if err != nil {
 		return err
 	}
-	err = api.Write().Do(ctx, func(ctx context.Context) error {
-		m, err := n.conn.RequestWithContext(ctx, "$KV."+bucketNodes+"."+peer, data)
-		if err != nil {
-			return fmt.Errorf("%w: write bucket %s: %w", api.ErrUnavailable, bucketNodes, err)
-		}
-		_, err = api.AckOf(m)
-		return err
-	})
-	return err
+	return kv.Put(ctx, n.conn, kv.Message(kv.Nodes, peer, data, 0))
 }
 
 // buried reports whether a peer was removed.
@@ -66,18 +57,18 @@ func (n *Node) buried(ctx context.Context, peer string) (bool, error) {
 // tombstone asks the bucket's leader, since a copy of the node's own may be old.
 // Without one it is empty.
 func (n *Node) tombstone(ctx context.Context, peer string) (t tombstone, err error) {
-	m, err := api.AskLeader(ctx, n.conn, "KV_"+bucketNodes, api.Query{LastFor: "$KV." + bucketNodes + "." + peer})
+	found, err := api.AskLeader(ctx, n.conn, kv.Stream(kv.Nodes), api.Query{LastFor: kv.Subject(kv.Nodes, peer)})
 	switch {
-	case api.IsCode(err, api.CodeNoStream), err == nil && m == nil:
+	case api.IsCode(err, api.CodeNoStream), err == nil && found == nil:
 		return t, nil
 	case err != nil:
 		return t, fmt.Errorf("%w: ask for removed nodes: %w", api.ErrUnavailable, err)
 	}
-	data, err := m.Data()
+	m, err := found.Message()
 	if err != nil {
 		return t, fmt.Errorf("ask for removed nodes: %w", err)
 	}
-	if err := json.Unmarshal(data, &t); err != nil {
+	if err := json.Unmarshal(m.Data, &t); err != nil {
 		return t, fmt.Errorf("read tombstone: %w", err)
 	}
 	return t, nil

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/blacklist"
 	"weft/jetstream/subject"
 )
 
@@ -32,7 +32,7 @@ type blacklistEntry struct {
 
 func (e blacklistEntry) key() string { return e.Key }
 
-func describeEntry(e jetstream.BlacklistEntry) blacklistEntry {
+func describeEntry(e blacklist.Entry) blacklistEntry {
 	return blacklistEntry{
 		Key: e.Key, Session: e.Session, User: e.User, Value: e.Value, Made: e.Made,
 		Before: timeOf(e.Before), Expires: timeOf(e.Expires), Problem: e.Problem,

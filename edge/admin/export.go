@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/kv"
 )
 
 // An export is JSON Lines: a head, a line per entry, and an end that counts the
@@ -49,7 +49,7 @@ type exportLine struct {
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
-func lineOf(e jetstream.Entry) exportLine {
+func lineOf(e kv.Entry) exportLine {
 	l := exportLine{Bucket: e.Bucket, Key: e.Key, Made: timeOf(e.Made), Expires: timeOf(e.Expires)}
 	if utf8.Valid(e.Value) {
 		l.Value = string(e.Value)
@@ -59,8 +59,8 @@ func lineOf(e jetstream.Entry) exportLine {
 	return l
 }
 
-func (l *exportLine) entry() jetstream.Entry {
-	e := jetstream.Entry{Bucket: l.Bucket, Key: l.Key, Value: []byte(l.Value)}
+func (l *exportLine) entry() kv.Entry {
+	e := kv.Entry{Bucket: l.Bucket, Key: l.Key, Value: []byte(l.Value)}
 	if l.Base64 != nil {
 		e.Value = l.Base64
 	}
@@ -83,7 +83,7 @@ func (a *Admin) exportBuckets(w http.ResponseWriter, r *request) error {
 	now, entries := time.Now().UTC(), 0
 	err := enc.Encode(exportLine{Weft: lineHead, Version: exportVersion, Node: a.deps.Node.Name(), Time: &now})
 	if err == nil {
-		err = a.deps.Node.Export(r.Context(), func(e jetstream.Entry) error {
+		err = a.deps.Node.Transfer().Export(r.Context(), func(e kv.Entry) error {
 			entries++
 			return enc.Encode(lineOf(e))
 		})

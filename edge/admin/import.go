@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"weft/edge/problem"
-	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/kv"
 )
 
 const (
@@ -46,9 +46,9 @@ type importing struct {
 	admin  *Admin
 	r      *http.Request
 	number int // of the line
-	done   jetstream.Imported
+	done   kv.Imported
 
-	batch []jetstream.Entry
+	batch []kv.Entry
 	lines []int // of the batch's entries
 	bytes int
 
@@ -69,7 +69,7 @@ func (im *importing) read(body io.Reader, rc *http.ResponseController) error {
 		if err := im.line(scanner.Bytes()); err != nil {
 			return err
 		}
-		if len(im.batch) == jetstream.MaxImport || im.bytes >= importBytes {
+		if len(im.batch) == kv.MaxImport || im.bytes >= importBytes {
 			if err := im.store(); err != nil {
 				return err
 			}
@@ -131,8 +131,8 @@ func (im *importing) store() error {
 	if len(im.batch) == 0 {
 		return nil
 	}
-	done, err := im.admin.deps.Node.Import(im.r.Context(), im.batch)
-	var entry *jetstream.EntryError
+	done, err := im.admin.deps.Node.Transfer().Import(im.r.Context(), im.batch)
+	var entry *kv.EntryError
 	switch {
 	case errors.As(err, &entry):
 		im.number = im.lines[entry.Index]

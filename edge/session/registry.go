@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"weft/edge/auth"
-	"weft/jetstream"
+	"weft/jetstream/blacklist"
 )
 
 // Indexes of a session: by token and by user.
@@ -161,7 +161,7 @@ func (r *Registry) Users(after string, limit int) []string {
 
 // Cut ends the sessions that a new entry of the blacklist revokes. It does not
 // block.
-func (r *Registry) Cut(e jetstream.BlacklistEntry) {
+func (r *Registry) Cut(e blacklist.Entry) {
 	if e.Session != "" {
 		for _, s := range r.list(byToken, e.Session) {
 			s.End(Revoked)

@@ -11,7 +11,7 @@ import (
 
 	"weft/edge/auth"
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/blacklist"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -50,11 +50,11 @@ func TestARegistryFindsSessionsByAllTheirNames(t *testing.T) {
 		t.Errorf("users after ann %v", got)
 	}
 	r.Rekey(a1.Session, &auth.Identity{User: "ann", Session: "t3"})
-	r.Cut(jetstream.BlacklistEntry{Session: "t1"})
+	r.Cut(blacklist.Entry{Session: "t1"})
 	if a1.Cause() == Revoked || a2.Cause() != Revoked || b.Cause() == Revoked {
 		t.Error("an entry for one token does not cut exactly its sessions")
 	}
-	r.Cut(jetstream.BlacklistEntry{Session: "t3"})
+	r.Cut(blacklist.Entry{Session: "t3"})
 	if a1.Cause() != Revoked {
 		t.Error("a session is not found by its refreshed token")
 	}
@@ -72,7 +72,7 @@ func TestAnEntryForAUserCutsWhatWasIssuedBefore(t *testing.T) {
 	fresh.identity = &auth.Identity{User: "ann", Session: "t2", Issued: now.Add(time.Second)}
 	r.Add(old.Session)
 	r.Add(fresh.Session)
-	r.Cut(jetstream.BlacklistEntry{User: "ann", Before: now})
+	r.Cut(blacklist.Entry{User: "ann", Before: now})
 	if old.Cause() != Revoked || fresh.Cause() == Revoked {
 		t.Error("cut is not what was issued before, and only that")
 	}

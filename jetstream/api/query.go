@@ -20,21 +20,40 @@ type Query struct {
 // Subject is what is asked for, "" for a sequence.
 func (q *Query) Subject() string { return q.LastFor + q.NextFor }
 
-// A Message is a stored message as the stream's leader gives it.
+// A Message is what a stream has stored.
 type Message struct {
+	Subject string
+	Seq     uint64
+	Time    time.Time // when it was stored
+	Header  nats.Header
+	Data    []byte
+}
+
+// Last returns the last value of a header, "" when there is none: of those that a
+// stream adds only that counts, since a publisher's own would come first.
+func (m *Message) Last(header string) string {
+	if v := m.Header[header]; len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return ""
+}
+
+// A Found is a message as the stream's leader gives it.
+type Found struct {
 	Subject string          `json:"subject"`
 	Seq     uint64          `json:"seq"`
 	Time    time.Time       `json:"time"`
-	Head    json.RawMessage `json:"hdrs"` // base64, not decoded
-	Body    json.RawMessage `json:"data"` // as well
+	Header  json.RawMessage `json:"hdrs"` // base64
+	Data    json.RawMessage `json:"data"` // as well
 }
 
-// AskLeader puts a query to a stream's leader; of a cluster nobody else answers. The
-// message is nil when there is none. It fails with *Error and ErrUnavailable.
-func AskLeader(ctx context.Context, conn *nats.Conn, stream string, q Query) (*Message, error) {
+// AskLeader puts a query to a stream's leader; of a cluster nobody else answers. What
+// is found is nil when there is no such message. It fails with *Error and
+// ErrUnavailable.
+func AskLeader(ctx context.Context, conn *nats.Conn, stream string, q Query) (*Found, error) {
 	var resp struct {
 		Response
-		Message Message `json:"message"`
+		Message Found `json:"message"`
 	}
 	err := Request(ctx, conn, "$JS.API.STREAM.MSG.GET."+stream, q, &resp)
 	switch {
@@ -46,26 +65,20 @@ func AskLeader(ctx context.Context, conn *nats.Conn, stream string, q Query) (*M
 	return nil, err
 }
 
-// Data decodes the payload.
-func (m *Message) Data() ([]byte, error) {
-	data, err := base64Of(m.Body)
+// Message decodes what was found. Headers that cannot be read count as none.
+func (f *Found) Message() (*Message, error) {
+	m := &Message{Subject: f.Subject, Seq: f.Seq, Time: f.Time}
+	header, err := base64Of(f.Header)
+	if err == nil {
+		m.Data, err = base64Of(f.Data)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: read a message: %w", ErrUnavailable, err)
 	}
-	return data, nil
-}
-
-// Header decodes the headers. Those that cannot be read count as none.
-func (m *Message) Header() (nats.Header, error) {
-	raw, err := base64Of(m.Head)
-	if err != nil {
-		return nil, fmt.Errorf("%w: read a message: %w", ErrUnavailable, err)
+	if len(header) > 0 {
+		m.Header, _ = nats.DecodeHeadersMsg(header)
 	}
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	h, _ := nats.DecodeHeadersMsg(raw)
-	return h, nil
+	return m, nil
 }
 
 func base64Of(text json.RawMessage) (data []byte, err error) {

@@ -1,38 +1,36 @@
-package jetstream
+// Package blacklist holds what cuts tokens before their time: sessions, and all tokens
+// of a user. It is the bucket blacklist, watched in memory, so that whether a token is
+// revoked is a look-up.
+package blacklist
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/kv"
 	"weft/jetstream/subject"
 )
 
 const (
-	bucketBlacklist = "blacklist"
-	streamBlacklist = "KV_" + bucketBlacklist
-	bucketRoutes    = "routes"
-	// keyPrefix begins the subjects of the bucket's keys.
-	keyPrefix = "$KV." + bucketBlacklist + "."
 	// markerTTL is how long the bucket keeps the trace of an expired entry, by
-	// which the mirrors learn of it.
+	// which a Watch learns of it.
 	markerTTL = time.Minute
 	// userKey begins the key of an entry that cuts all tokens of a user.
 	userKey = "user."
-	// headerTTL is the header of a per-message time to live (ADR-43).
-	headerTTL = "Nats-TTL"
 )
 
-// A BlacklistEntry cuts one session, or all tokens of a user that were issued
+// An Entry cuts one session, or all tokens of a user that were issued
 // up to a time.
-type BlacklistEntry struct {
+type Entry struct {
 	Key     string    // in the bucket: an escaped session id, or user.<escaped user>
 	Session string    // unescaped; "" for a user's entry
 	User    string    // unescaped; "" for a session's entry
@@ -44,12 +42,10 @@ type BlacklistEntry struct {
 	Expires time.Time // when it goes
 	// Problem says why the entry can never match a token; "" if it can.
 	Problem string
-
-	seq uint64 // in the bucket's stream
 }
 
-func newEntry(key, value string, made, expires time.Time) BlacklistEntry {
-	e := BlacklistEntry{Key: key, Value: value, Made: made, Expires: expires}
+func newEntry(key, value string, made, expires time.Time) Entry {
+	e := Entry{Key: key, Value: value, Made: made, Expires: expires}
 	var err error
 	if token, ok := strings.CutPrefix(key, userKey); ok {
 		if e.User, err = subject.Unescape(token); err == nil {
@@ -68,51 +64,85 @@ func newEntry(key, value string, made, expires time.Time) BlacklistEntry {
 	return e
 }
 
-// A Blacklist mirrors the bucket blacklist into memory. Its methods may be
-// called concurrently.
+// A Blacklist is the bucket in memory. Its methods may be called concurrently.
 type Blacklist struct {
-	log   *slog.Logger
-	life  time.Duration // of an entry without its own
-	conn  *nats.Conn
-	count func(n int) // for the metric
-
-	mu      sync.RWMutex
-	loaded  bool
-	entries map[string]BlacklistEntry
-	fns     []func(BlacklistEntry)
-	// applied is the newest sequence of the bucket that was entered; bucketMade
-	// says of which bucket.
-	applied    uint64
-	bucketMade time.Time
-	proved     time.Time // when the mirror was last known to have everything
-	// remaking is set while the bucket is gone, and until the one that takes its
-	// place has what the mirror has.
-	remaking bool
-	gone     chan struct{} // gets a token when the bucket is missed
+	*kv.Watch[Entry]
+	life    time.Duration // of an entry without its own
+	account *kv.Account
+	bucket  js.KeyValueConfig
 }
+
+// A Config says how the bucket is kept.
+type Config struct {
+	Life     time.Duration // of an entry without its own, and the longest
+	Replicas int
+	MaxBytes int64
+	Watch    kv.WatchConfig // but for its bucket
+}
+
+// Bucket is how the bucket must be.
+func (b *Blacklist) Bucket() js.KeyValueConfig { return b.bucket }
+
+// New makes a Blacklist that is not loaded.
+func New(cfg Config, reg prometheus.Registerer) *Blacklist {
+	cfg.Watch.Bucket = js.KeyValueConfig{Bucket: kv.Blacklist, Description: "revoked sessions and users", History: 1, TTL: cfg.Life,
+		LimitMarkerTTL: markerTTL, Storage: js.FileStorage, Replicas: cfg.Replicas, MaxBytes: cfg.MaxBytes}
+	b := &Blacklist{life: cfg.Life, account: cfg.Watch.Account, bucket: cfg.Watch.Bucket}
+	b.Watch = kv.NewWatch[Entry](cfg.Watch, folder{b})
+	b.OnChange(func(_ string, e Entry, there bool) {
+		if there && e.Problem != "" {
+			cfg.Watch.Log.Warn("blacklist entry can never match", "key", e.Key, "problem", e.Problem)
+		}
+	})
+	b.measure(reg)
+	return b
+}
+
+// measure shows what is read when it is asked for.
+func (b *Blacklist) measure(reg prometheus.Registerer) {
+	show := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weft_jetstream_blacklist_" + name, Help: help}, value))
+	}
+	show("entries", "Entries of the blacklist.", func() float64 { return float64(b.Len()) })
+	show("staleness_seconds", "Age of the last proof that the node has every entry of the blacklist; NaN before the first one.",
+		func() float64 {
+			age, ok := b.Staleness()
+			if !ok {
+				return math.NaN()
+			}
+			return age.Seconds()
+		})
+}
+
+// folder remembers entries: what was said last of a key counts.
+type folder struct{ *Blacklist }
+
+func (f folder) Fold(_ Entry, c *kv.Change) (now Entry, keep bool) {
+	if c.Gone {
+		return Entry{}, false
+	}
+	return newEntry(c.Key, string(c.Value), c.Made, c.Expires), true
+}
+
+func (f folder) Restore(e Entry) *nats.Msg { return f.messageOf(&e, time.Now()) }
 
 // Revoked reports whether a token is cut; issued is zero when it has no iat. It
 // is a look-up in memory. Before the mirror is loaded everything is revoked.
 func (b *Blacklist) Revoked(session, user string, issued time.Time) bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if !b.loaded {
+	if !b.Loaded() {
 		return true
-	}
-	if len(b.entries) == 0 {
-		return false
 	}
 	if session != "" {
 		// A session id that cannot be a key cannot have been revoked.
 		if key, err := subject.Escape(session); err == nil {
-			if _, ok := b.entries[key]; ok {
+			if _, cut := b.Watch.Get(key); cut {
 				return true
 			}
 		}
 	}
 	if user != "" {
 		if token, err := subject.Escape(user); err == nil {
-			if e, ok := b.entries[userKey+token]; ok && e.Cuts(session, user, issued) {
+			if e, ok := b.Watch.Get(userKey + token); ok && e.Cuts(session, user, issued) {
 				return true
 			}
 		}
@@ -121,7 +151,7 @@ func (b *Blacklist) Revoked(session, user string, issued time.Time) bool {
 }
 
 // Cuts reports whether this entry cuts the token.
-func (e *BlacklistEntry) Cuts(session, user string, issued time.Time) bool {
+func (e *Entry) Cuts(session, user string, issued time.Time) bool {
 	switch {
 	case e.Problem != "":
 		return false
@@ -132,52 +162,43 @@ func (e *BlacklistEntry) Cuts(session, user string, issued time.Time) bool {
 	}
 }
 
-// Loaded reports whether the mirror is complete.
-func (b *Blacklist) Loaded() bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.loaded
-}
-
 // OnEntry registers fn for every entry that is made from now on. It may be
 // called concurrently and must not block.
-func (b *Blacklist) OnEntry(fn func(BlacklistEntry)) {
-	b.mu.Lock()
-	b.fns = append(b.fns, fn)
-	b.mu.Unlock()
+func (b *Blacklist) OnEntry(fn func(Entry)) {
+	b.OnChange(func(_ string, e Entry, there bool) {
+		if there {
+			fn(e)
+		}
+	})
 }
 
 // List returns up to limit entries with keys after the given one, in order.
-func (b *Blacklist) List(after string, limit int) []BlacklistEntry {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	keys := make([]string, 0, len(b.entries))
-	for k := range b.entries {
-		if k > after {
-			keys = append(keys, k)
-		}
-	}
+func (b *Blacklist) List(after string, limit int) []Entry {
+	keys := slices.DeleteFunc(b.Keys(), func(k string) bool { return k <= after })
 	slices.Sort(keys)
-	list := make([]BlacklistEntry, 0, min(limit, len(keys)))
-	for _, k := range keys[:min(limit, len(keys))] {
-		list = append(list, b.entries[k])
+	list := make([]Entry, 0, min(limit, len(keys)))
+	for _, k := range keys {
+		if len(list) == limit {
+			break
+		}
+		if e, ok := b.Watch.Get(k); ok {
+			list = append(list, e)
+		}
 	}
 	return list
 }
 
 // Get returns the entry of a session id, or of "user.<user>", both unescaped.
-func (b *Blacklist) Get(name string) (BlacklistEntry, bool) {
-	key, err := blacklistKey(name)
+func (b *Blacklist) Get(name string) (Entry, bool) {
+	key, err := keyOf(name)
 	if err != nil {
-		return BlacklistEntry{}, false
+		return Entry{}, false
 	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	e, ok := b.entries[key]
+	e, ok := b.Watch.Get(key)
 	return e, ok
 }
 
-func blacklistKey(name string) (string, error) {
+func keyOf(name string) (string, error) {
 	prefix := ""
 	if user, ok := strings.CutPrefix(name, userKey); ok {
 		name, prefix = user, userKey
@@ -193,54 +214,37 @@ func blacklistKey(name string) (string, error) {
 // after the entry is stored. It lives for ttl, at most (and with 0) as long as
 // the bucket keeps entries. Its errors are subject.ErrToken and ErrUnavailable.
 func (b *Blacklist) Put(ctx context.Context, name, value string, ttl time.Duration) error {
-	key, err := blacklistKey(name)
+	key, err := keyOf(name)
 	if err != nil {
 		return err
 	}
 	if value == "" {
 		value = "revoked"
 	}
-	m := &nats.Msg{Subject: keyPrefix + key, Data: []byte(value), Header: nats.Header{}}
+	life := time.Duration(0) // the bucket's own
 	if ttl > 0 && ttl < b.life {
-		m.Header.Set(headerTTL, ttlHeader(ttl))
+		life = ttl
 	}
-	return b.send(ctx, m)
-}
-
-// ttlHeader is a time to live in whole seconds, rounded up: an entry must not go
-// too early.
-func ttlHeader(ttl time.Duration) string {
-	return fmt.Sprintf("%ds", (ttl+time.Second-1)/time.Second)
+	return b.send(ctx, kv.Message(kv.Blacklist, key, []byte(value), life))
 }
 
 // Delete takes an entry away. One that is not there is fine.
 func (b *Blacklist) Delete(ctx context.Context, name string) error {
-	key, err := blacklistKey(name)
+	key, err := keyOf(name)
 	if err != nil {
 		return err
 	}
-	return b.send(ctx, &nats.Msg{Subject: keyPrefix + key,
-		Header: nats.Header{"KV-Operation": []string{"DEL"}}})
+	return b.send(ctx, kv.Deletion(kv.Blacklist, key))
 }
 
-// send publishes into the bucket; saying the same twice does no harm, so it is
-// repeated until it is acknowledged.
+// send publishes into the bucket.
 func (b *Blacklist) send(ctx context.Context, m *nats.Msg) error {
 	if !b.Loaded() {
-		return fmt.Errorf("%w: the blacklist is not loaded", api.ErrUnavailable)
+		return notLoaded()
 	}
 	ctx, cancel := context.WithTimeout(ctx, api.WriteWait)
 	defer cancel()
-	err := api.Write().Do(ctx, func(ctx context.Context) error {
-		resp, err := b.conn.RequestMsgWithContext(ctx, m)
-		if err != nil {
-			return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
-		}
-		_, err = api.AckOf(resp)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("write blacklist: %w", err)
-	}
-	return nil
+	return kv.Put(ctx, b.account.Conn, m)
 }
+
+func notLoaded() error { return fmt.Errorf("%w: the blacklist is not loaded", api.ErrUnavailable) }

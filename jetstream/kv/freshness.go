@@ -1,4 +1,4 @@
-package jetstream
+package kv
 
 import (
 	"context"
@@ -6,28 +6,14 @@ import (
 	"time"
 
 	"weft/jetstream/api"
-	"weft/jetstream/event"
 )
 
-// provePause is the time between two proofs that the blacklist is current. It
-// bounds how late a node learns of an entry whose consumer has died with the
-// node that it lived on.
-const provePause = 400 * time.Millisecond
-
-// proveAlone is the same on a standalone node, where the consumer dies with the
-// node.
-const proveAlone = 2 * time.Second
-
-// proveBlacklist asks the bucket's leader again and again, until ctx ends,
-// whether there is anything that the mirror does not have, and enters it. The
-// consumer is quicker, but it lives on one node, and for some seconds nobody
-// notices that it has gone with it.
-func (n *Node) proveBlacklist(ctx context.Context) {
-	pause := provePause
-	if !n.Clustered() {
-		pause = proveAlone
-	}
-	t := time.NewTicker(pause)
+// keepProving asks the bucket's leader again and again, until ctx ends, whether
+// there is anything that the Watch does not have, and enters it. The consumer is
+// quicker, but it lives on one node, and for some seconds nobody notices that it has
+// gone with it.
+func (w *Watch[T]) keepProving(ctx context.Context) {
+	t := time.NewTicker(w.cfg.Prove)
 	defer t.Stop()
 	for {
 		select {
@@ -35,83 +21,89 @@ func (n *Node) proveBlacklist(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if n.blacklist.Loaded() {
-			n.prove(ctx)
+		if w.Loaded() {
+			w.prove(ctx)
 		}
 	}
 }
 
-// prove brings the mirror up to date. A leader that is cut off proves nothing:
-// it does not know what the others have agreed on.
-func (n *Node) prove(ctx context.Context) {
-	b := n.blacklist
+// prove brings the Watch up to date. A leader that is cut off proves nothing: it does
+// not know what the others have agreed on.
+func (w *Watch[T]) prove(ctx context.Context) {
 	for {
 		asked := time.Now()
-		bucket, after := b.position()
-		s, err := n.nextChange(ctx, after+1)
-		if err != nil || n.cfg.Cluster != nil && n.members.linkedFor() == 0 {
+		made, applied := w.position()
+		c, err := w.nextChange(ctx, applied+1)
+		if err != nil || w.cfg.CutOff() {
 			return
 		}
-		if now, _ := b.position(); !now.Equal(bucket) {
+		if now, _ := w.position(); !now.Equal(made) {
 			return // it was made anew meanwhile
 		}
-		if s == nil {
-			b.mu.Lock()
-			if !b.remaking {
-				b.proved = asked
+		if c == nil {
+			w.mu.Lock()
+			if !w.remaking {
+				w.proved = asked
 			}
-			b.mu.Unlock()
+			w.mu.Unlock()
 			return
 		}
-		b.apply(s)
+		w.apply(c, made)
 	}
 }
 
-func (b *Blacklist) isProved() bool {
-	_, ok := b.Staleness()
-	return ok
+func (w *Watch[T]) position() (made time.Time, applied uint64) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.made, w.applied
 }
 
-func (b *Blacklist) position() (bucket time.Time, applied uint64) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.bucketMade, b.applied
-}
-
-// Staleness is the age of the last proof that the mirror has everything that
-// the bucket has: some tenths of a second while the bucket's leader can be
-// reached, up to two seconds on a standalone node, and growing while it cannot. ok
-// is false before the first one.
-func (b *Blacklist) Staleness() (age time.Duration, ok bool) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if b.proved.IsZero() {
+// Staleness is the age of the last proof that the Watch has everything that the
+// bucket has: little more than the time between two proofs while the bucket's leader
+// can be reached, and growing while it cannot. ok is false before the first one.
+func (w *Watch[T]) Staleness() (age time.Duration, ok bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.proved.IsZero() {
 		return 0, false
 	}
-	return time.Since(b.proved), true
+	return time.Since(w.proved), true
+}
+
+// AwaitFresh returns when the bucket's leader has confirmed once that the Watch has
+// everything: the copy that it was loaded from may lag.
+func (w *Watch[T]) AwaitFresh(ctx context.Context) error {
+	for {
+		w.prove(ctx)
+		if _, ok := w.Staleness(); ok {
+			return nil
+		}
+		if !api.Sleep(ctx, api.StartPause) {
+			return fmt.Errorf("load %s: %w", w.cfg.Bucket.Bucket, context.Cause(ctx))
+		}
+	}
 }
 
 // nextChange asks the bucket's leader for the first change from a sequence on;
 // nil means that there is none.
-func (n *Node) nextChange(ctx context.Context, from uint64) (*event.Stored, error) {
+func (w *Watch[T]) nextChange(ctx context.Context, from uint64) (*Change, error) {
+	bucket := w.cfg.Bucket.Bucket
 	try, cancel := context.WithTimeout(ctx, api.StartTry)
 	defer cancel()
-	m, err := api.AskLeader(try, n.control.conn, streamBlacklist, api.Query{NextFor: keyPrefix + ">", Seq: from})
+	found, err := api.AskLeader(try, w.account.Conn, Stream(bucket), api.Query{NextFor: Subject(bucket, ">"), Seq: from})
 	if err != nil {
 		if api.IsCode(err, api.CodeNoStream) {
-			n.blacklist.miss()
+			w.miss()
 		}
-		return nil, fmt.Errorf("%w: ask for the blacklist: %w", api.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: ask for %s: %w", api.ErrUnavailable, bucket, err)
 	}
-	if m == nil {
+	if found == nil {
 		return nil, nil
 	}
-	s := &event.Stored{Subject: m.Subject, Seq: m.Seq, StoredAt: m.Time}
-	if s.Data, err = m.Data(); err != nil {
+	m, err := found.Message()
+	if err != nil {
 		return nil, err
 	}
-	if s.Header, err = m.Header(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	c := changeOf(bucket, m, w.cfg.Bucket.TTL)
+	return &c, nil
 }

@@ -1,48 +1,40 @@
-package jetstream
+package kv
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
-	"weft/jetstream/event"
 )
 
-// inherit carries over the buckets of a version that kept them in the nodes'
-// account, and removes them there. It is called with the blacklist loaded and
-// before the node serves. Nodes may do it at the same time: what is there, or cuts
-// more, stays as it is.
-func (n *Node) inherit(ctx context.Context) error {
-	for _, bucket := range carried {
-		if err := n.inheritBucket(ctx, bucket); err != nil {
+// Inherit carries over the buckets of a version that kept them in another account,
+// and removes them there. It is called with the blacklist loaded and before the node
+// serves. Nodes may do it at the same time: what is there, or cuts more, stays as it
+// is. It tells log how many entries there were.
+func (t *Transfer) Inherit(ctx context.Context, from js.JetStream, log *slog.Logger) error {
+	for _, bucket := range Operated {
+		there, err := t.inheritBucket(ctx, from, bucket)
+		if err != nil {
 			return fmt.Errorf("carry over the bucket %s of an earlier version: %w", bucket, err)
 		}
-	}
-	return n.awaitProof(ctx)
-}
-
-// awaitProof returns when the leader has confirmed that the mirror has every entry of
-// the blacklist: the copy that it was loaded from may lag.
-func (n *Node) awaitProof(ctx context.Context) error {
-	for {
-		if n.prove(ctx); n.blacklist.isProved() {
-			return nil
-		}
-		if !api.Sleep(ctx, api.StartPause) {
-			return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
+		if there >= 0 {
+			log.Info("carried a bucket over from an earlier version", "bucket", bucket, "entries", there)
 		}
 	}
+	return nil
 }
 
-func (n *Node) inheritBucket(ctx context.Context, bucket string) error {
+// inheritBucket returns how many entries there were, -1 when there was no bucket.
+func (t *Transfer) inheritBucket(ctx context.Context, from js.JetStream, bucket string) (int, error) {
 	there := false
 	err := api.Start().Do(ctx, func(ctx context.Context) error {
-		_, err := n.js.Stream(ctx, "KV_"+bucket)
+		_, err := from.Stream(ctx, Stream(bucket))
 		there = err == nil
 		if errors.Is(err, js.ErrStreamNotFound) {
 			return nil
@@ -50,33 +42,29 @@ func (n *Node) inheritBucket(ctx context.Context, bucket string) error {
 		return err
 	})
 	if err != nil || !there {
-		return err
+		return -1, err
 	}
 	var entries []Entry
-	if err := api.Start().Do(ctx, func(context.Context) error { entries, err = n.earlier(ctx, bucket); return err }); err != nil {
-		return err
+	if err := api.Start().Do(ctx, func(context.Context) error { entries, err = earlier(ctx, from, bucket); return err }); err != nil {
+		return -1, err
 	}
 	for some := range slices.Chunk(entries, MaxImport) {
-		if err := api.Start().Do(ctx, func(context.Context) error { return n.inheritEntries(ctx, bucket, some) }); err != nil {
-			return err
+		if err := api.Start().Do(ctx, func(context.Context) error { return t.inheritEntries(ctx, bucket, some) }); err != nil {
+			return -1, err
 		}
 	}
-	err = api.Start().Do(ctx, func(ctx context.Context) error {
-		if err := n.js.DeleteStream(ctx, "KV_"+bucket); !errors.Is(err, js.ErrStreamNotFound) {
+	return len(entries), api.Start().Do(ctx, func(ctx context.Context) error {
+		if err := from.DeleteStream(ctx, Stream(bucket)); !errors.Is(err, js.ErrStreamNotFound) {
 			return err
 		}
 		return nil
 	})
-	if err == nil {
-		n.log.Info("carried a bucket over from an earlier version", "bucket", bucket, "entries", len(entries))
-	}
-	return err
 }
 
 // earlier reads all entries of an earlier bucket, from its leader: what a copy that
 // lags does not have would be lost.
-func (n *Node) earlier(ctx context.Context, bucket string) (entries []Entry, err error) {
-	stream, err := n.js.Stream(ctx, "KV_"+bucket)
+func earlier(ctx context.Context, from js.JetStream, bucket string) (entries []Entry, err error) {
+	stream, err := from.Stream(ctx, Stream(bucket))
 	if errors.Is(err, js.ErrStreamNotFound) {
 		return nil, nil // another node was quicker
 	} else if err != nil {
@@ -93,28 +81,30 @@ func (n *Node) earlier(ctx context.Context, bucket string) (entries []Entry, err
 		} else if err != nil {
 			return nil, err
 		}
-		if e, ok := entryOf(bucket, &event.Stored{Subject: m.Subject, Seq: m.Sequence, Header: m.Header, Data: m.Data, StoredAt: m.Time}, info.Config.MaxAge); ok {
-			entries = append(entries, e)
+		message := &api.Message{Subject: m.Subject, Seq: m.Sequence, Time: m.Time, Header: m.Header, Data: m.Data}
+		if c := changeOf(bucket, message, info.Config.MaxAge); !c.Gone {
+			entries = append(entries, c.Entry)
 		}
 	}
 	return entries, nil
 }
 
-// inheritEntries puts entries into the new bucket. A route that is there is newer; of
-// the blacklist that which cuts more counts.
-func (n *Node) inheritEntries(ctx context.Context, bucket string, entries []Entry) error {
-	if bucket == bucketBlacklist {
-		_, err := n.putEntries(ctx, entries)
+// inheritEntries puts entries into the new bucket. One that is merged is merged; of
+// others what is there is newer.
+func (t *Transfer) inheritEntries(ctx context.Context, bucket string, entries []Entry) error {
+	if t.mergers[bucket] != nil {
+		mergers, err := t.newMergers()
+		if err == nil {
+			_, err = t.put(ctx, entries, mergers)
+		}
 		return err
 	}
-	messages := make(map[string]*nats.Msg, len(entries))
+	messages := make([]*nats.Msg, len(entries))
 	for i := range entries {
-		m := nats.NewMsg("$KV." + bucket + "." + entries[i].Key)
-		m.Data = entries[i].Value
-		m.Header.Set(headerExpected, "0")
-		messages[m.Subject] = m
+		messages[i] = Message(bucket, entries[i].Key, entries[i].Value, 0)
+		messages[i].Header.Set(headerExpected, "0")
 	}
 	ctx, cancel := context.WithTimeout(ctx, importWait)
 	defer cancel()
-	return n.putAll(ctx, messages)
+	return t.account.PutAll(ctx, messages)
 }

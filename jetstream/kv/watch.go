@@ -1,192 +1,320 @@
-package jetstream
+package kv
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"log/slog"
 	"math"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
-	"weft/jetstream/event"
 )
 
-// A restore writes entries into a bucket that was made anew, but over none that is
-// there already.
-type restore func(context.Context, []BlacklistEntry) error
+// restoreWait bounds putting entries back into a bucket.
+const restoreWait = 20 * time.Second
 
-// mirror keeps the entries as they are in the bucket until ctx ends. It calls
-// ready whenever all that was there has been loaded.
-func (b *Blacklist) mirror(ctx context.Context, store js.JetStream, restore restore, ready func()) {
+// A Folder makes of a bucket's changes what is remembered of a key.
+type Folder[T any] interface {
+	// Fold is handed each change, once and in the order of sequences: with a history
+	// of 1 the newest of each key, else all that the bucket retains. have is what is
+	// remembered of the key so far, the zero T if nothing is. What it returns is
+	// remembered, unless keep is false.
+	Fold(have T, c *Change) (now T, keep bool)
+	// Restore is the message that puts back what is remembered of a key when the
+	// bucket has lost it; nil: it is not put back.
+	Restore(v T) *nats.Msg
+}
+
+// A WatchConfig says what is watched.
+type WatchConfig struct {
+	Account *Account
+	Bucket  js.KeyValueConfig
+	Log     *slog.Logger
+	// Prove is the time between two proofs that the Watch is fresh.
+	Prove time.Duration
+	// CutOff reports whether the node is cut off from the majority: the bucket's leader
+	// may be, too, then, and proves nothing.
+	CutOff func() bool
+}
+
+// A Watch is a bucket in memory. It follows the bucket with a consumer, and asks the
+// bucket's leader again and again whether that has brought everything. Its methods may
+// be called concurrently.
+type Watch[T any] struct {
+	cfg     WatchConfig
+	folder  Folder[T]
+	account *Account
+	gone    chan struct{} // gets a token when the bucket is missed
+
+	order sync.Mutex // held while changes are entered and told; before mu
+	fns   []func(key string, v T, there bool)
+
+	mu      sync.RWMutex
+	loaded  bool
+	entries map[string]remembered[T]
+	// applied is the newest sequence of the bucket that was entered; made says of
+	// which bucket.
+	applied uint64
+	made    time.Time
+	proved  time.Time // when the Watch was last known to have everything
+	// remaking is set while the bucket is gone, and until the one that takes its
+	// place has what the Watch has.
+	remaking bool
+}
+
+// remembered is what there is of a key.
+type remembered[T any] struct {
+	value   T
+	seq     uint64 // of the newest change; MaxUint64: of an earlier bucket
+	expires time.Time
+}
+
+// NewWatch makes a Watch that is empty and not loaded.
+func NewWatch[T any](cfg WatchConfig, folder Folder[T]) *Watch[T] {
+	return &Watch[T]{cfg: cfg, folder: folder, account: cfg.Account, gone: make(chan struct{}, 1),
+		entries: make(map[string]remembered[T])}
+}
+
+// OnChange registers fn for every change of a key from now on, in their order; there
+// is false when the key is gone. It must not block, and must not call OnChange.
+func (w *Watch[T]) OnChange(fn func(key string, v T, there bool)) {
+	w.order.Lock()
+	defer w.order.Unlock()
+	w.fns = append(w.fns, fn)
+}
+
+// Loaded reports whether all that the bucket had has been entered once.
+func (w *Watch[T]) Loaded() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.loaded
+}
+
+// Remaking reports whether the bucket is gone, or lacks what the Watch has.
+func (w *Watch[T]) Remaking() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.remaking
+}
+
+// Len is how many keys there are.
+func (w *Watch[T]) Len() int {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return len(w.entries)
+}
+
+// Get returns what is remembered of a key.
+func (w *Watch[T]) Get(key string) (v T, there bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	e, there := w.entries[key]
+	return e.value, there
+}
+
+// Keys returns all keys, in no order.
+func (w *Watch[T]) Keys() []string {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	keys := make([]string, 0, len(w.entries))
+	for k := range w.entries {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// Run follows the bucket until ctx ends. It calls loaded whenever all that was there
+// has been entered.
+func (w *Watch[T]) Run(ctx context.Context, loaded func()) {
+	var proving sync.WaitGroup
+	defer proving.Wait()
+	proving.Go(func() { w.keepProving(ctx) })
 	told := false
-	followed := func() { told = false; ready() }
+	followed := func() { told = false; loaded() }
 	for ctx.Err() == nil {
-		if err := b.follow(ctx, store, restore, followed); err != nil && ctx.Err() == nil && !told {
+		if err := w.follow(ctx, followed); err != nil && ctx.Err() == nil && !told {
 			told = true
-			b.log.Warn("blacklist is not being followed; trying again", "err", err)
+			w.cfg.Log.Warn("a bucket is not being followed; trying again", "bucket", w.cfg.Bucket.Bucket, "err", err)
 		}
 		api.Sleep(ctx, api.StartPause)
 	}
 }
 
 // follow reads the whole bucket and then its changes, until the consumer fails.
-// The bucket's stream is read as such, because only there an entry shows its
-// own time to live.
-func (b *Blacklist) follow(ctx context.Context, store js.JetStream, restore restore, ready func()) error {
+func (w *Watch[T]) follow(ctx context.Context, loaded func()) error {
+	bucket := w.cfg.Bucket.Bucket
 	try, cancel := context.WithTimeout(ctx, api.WriteTry)
-	stream, err := store.Stream(try, streamBlacklist)
+	stream, err := w.account.JS.Stream(try, Stream(bucket))
 	cancel()
 	if err != nil {
 		if errors.Is(err, js.ErrStreamNotFound) {
-			b.miss()
+			w.miss()
 		}
-		return fmt.Errorf("follow blacklist: %w", err)
+		return fmt.Errorf("follow %s: %w", bucket, err)
 	}
-	if lost := b.lost(stream.CachedInfo().Created); len(lost) > 0 {
-		if err := restore(ctx, lost); err != nil {
-			return fmt.Errorf("restore blacklist: %w", err)
+	made := stream.CachedInfo().Created
+	if lost := w.lost(made); len(lost) > 0 {
+		if err := w.putBack(ctx, lost); err != nil {
+			return fmt.Errorf("restore %s: %w", bucket, err)
 		}
-		b.log.Warn("the bucket was made anew; its entries are there again", "bucket", bucketBlacklist, "entries", len(lost))
+		w.cfg.Log.Warn("the bucket was made anew; its entries are there again", "bucket", bucket, "entries", len(lost))
 	}
-	b.begin(stream.CachedInfo().Created)
-	c, err := consume(ctx, store, streamBlacklist, js.ConsumerConfig{
-		DeliverPolicy: js.DeliverLastPerSubjectPolicy})
+	w.begin(made)
+	policy := js.DeliverAllPolicy
+	if w.cfg.Bucket.History <= 1 {
+		policy = js.DeliverLastPerSubjectPolicy
+	}
+	c, err := api.Consume(ctx, w.account.JS, Stream(bucket), js.ConsumerConfig{DeliverPolicy: policy})
 	if err != nil {
-		return fmt.Errorf("follow blacklist: %w", err)
+		return fmt.Errorf("follow %s: %w", bucket, err)
 	}
 	defer c.Stop()
 	seen := map[string]bool{} // nil once all that was there is loaded
 	if c.Pending == 0 {
-		b.complete(seen, 0)
+		w.complete(seen, 0)
 		seen = nil
-		ready()
+		loaded()
 	}
 	for {
-		s, more, err := c.Next()
+		m, more, err := c.Next()
 		if err != nil {
-			return fmt.Errorf("follow blacklist: %w", err)
+			return fmt.Errorf("follow %s: %w", bucket, err)
 		}
-		put := b.apply(&s)
+		change := changeOf(bucket, m, w.cfg.Bucket.TTL)
+		there := w.apply(&change, made)
 		if seen == nil {
 			continue
 		}
-		seen[s.Subject] = put
+		seen[change.Key] = there
 		if more == 0 {
-			b.complete(seen, s.Seq)
+			w.complete(seen, m.Seq)
 			seen = nil
-			ready()
+			loaded()
 		}
 	}
 }
 
 // miss says that the bucket is gone.
-func (b *Blacklist) miss() {
-	b.mu.Lock()
-	b.remaking = b.remaking || b.loaded
-	b.mu.Unlock()
+func (w *Watch[T]) miss() {
+	w.mu.Lock()
+	w.remaking = w.remaking || w.loaded
+	w.mu.Unlock()
 	select {
-	case b.gone <- struct{}{}:
+	case w.gone <- struct{}{}:
 	default:
 	}
 }
 
-// lost returns what the mirror has of an earlier bucket than the one made at the
-// given time.
-func (b *Blacklist) lost(made time.Time) []BlacklistEntry {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.loaded || made.Equal(b.bucketMade) {
+// Missed gets a token when the bucket is gone.
+func (w *Watch[T]) Missed() <-chan struct{} { return w.gone }
+
+// lost returns what puts back what the Watch has of an earlier bucket than the one made
+// at the given time.
+func (w *Watch[T]) lost(made time.Time) []*nats.Msg {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.loaded || made.Equal(w.made) {
 		return nil
 	}
-	b.remaking = true
-	return slices.Collect(maps.Values(b.entries))
+	w.remaking = true
+	return w.restoresLocked()
 }
 
-// all returns every entry.
-func (b *Blacklist) all() []BlacklistEntry {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return slices.Collect(maps.Values(b.entries))
+func (w *Watch[T]) restoresLocked() []*nats.Msg {
+	var messages []*nats.Msg
+	for _, e := range w.entries {
+		if m := w.folder.Restore(e.value); m != nil {
+			messages = append(messages, m)
+		}
+	}
+	return messages
 }
 
-// Len is how many entries there are.
-func (b *Blacklist) Len() int {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return len(b.entries)
+// Restore puts all that the Watch remembers into the bucket. What was put since, or put
+// back by another node, stays as it is.
+func (w *Watch[T]) Restore(ctx context.Context) error {
+	w.mu.RLock()
+	messages := w.restoresLocked()
+	w.mu.RUnlock()
+	return w.putBack(ctx, messages)
 }
 
-// Remaking reports whether the bucket is gone, or lacks what the mirror has.
-func (b *Blacklist) Remaking() bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.remaking
+func (w *Watch[T]) putBack(ctx context.Context, messages []*nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, restoreWait)
+	defer cancel()
+	for _, m := range messages {
+		m.Header.Set(headerExpected, "0")
+	}
+	return w.account.PutAll(ctx, messages)
 }
 
 // begin prepares for reading the bucket made at the given time. What is remembered of
 // an earlier one was put into it: it stays until the bucket says that it is gone.
-func (b *Blacklist) begin(made time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if made.Equal(b.bucketMade) {
+func (w *Watch[T]) begin(made time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if made.Equal(w.made) {
 		return
 	}
-	b.bucketMade, b.applied = made, 0
-	for key, e := range b.entries {
+	w.made, w.applied = made, 0
+	for key, e := range w.entries {
 		e.seq = math.MaxUint64
-		b.entries[key] = e
+		w.entries[key] = e
 	}
 }
 
-// complete drops what went away while nobody followed, and opens the mirror for
+// complete drops what went away while nobody followed, and opens the Watch for
 // questions. The copy that was read has come up to newest: what is newer it does not
 // know, and of that only what has expired is gone.
-func (b *Blacklist) complete(seen map[string]bool, newest uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (w *Watch[T]) complete(seen map[string]bool, newest uint64) {
+	w.order.Lock()
+	defer w.order.Unlock()
+	w.mu.Lock()
 	now := time.Now()
-	for key, e := range b.entries {
-		if !seen[keyPrefix+key] && (e.seq <= newest || e.Expires.Before(now)) {
-			delete(b.entries, key)
+	dropped := map[string]T{}
+	for key, e := range w.entries {
+		if !seen[key] && (e.seq <= newest || !e.expires.IsZero() && e.expires.Before(now)) {
+			dropped[key] = e.value
+			delete(w.entries, key)
 		}
 	}
-	b.loaded, b.remaking = true, false
-	b.count(len(b.entries))
+	w.loaded, w.remaking = true, false
+	w.mu.Unlock()
+	for key, v := range dropped {
+		w.tell(key, v, false)
+	}
 }
 
-// apply enters one change of the bucket, unless it has been before. It reports
-// whether an entry is there afterwards.
-func (b *Blacklist) apply(s *event.Stored) bool {
-	key := strings.TrimPrefix(s.Subject, keyPrefix)
-	b.mu.Lock()
-	if s.Seq <= b.applied {
-		_, there := b.entries[key]
-		b.mu.Unlock()
+// apply enters one change of the bucket made at the given time, unless it has been
+// before. It reports whether the key is there afterwards.
+func (w *Watch[T]) apply(c *Change, made time.Time) bool {
+	w.order.Lock()
+	defer w.order.Unlock()
+	w.mu.Lock()
+	have, there := w.entries[c.Key]
+	if c.Seq <= w.applied || !made.Equal(w.made) {
+		w.mu.Unlock()
 		return there
 	}
-	b.applied = s.Seq
-	if deleted(s) {
-		delete(b.entries, key)
-		b.count(len(b.entries))
-		b.mu.Unlock()
-		return false
+	w.applied = c.Seq
+	v, keep := w.folder.Fold(have.value, c)
+	if keep {
+		w.entries[c.Key] = remembered[T]{v, c.Seq, c.Expires}
+	} else {
+		delete(w.entries, c.Key)
 	}
-	e := newEntry(key, string(s.Data), madeAt(s), s.Time().Add(lifeOf(s, b.life)))
-	e.seq = s.Seq
-	b.entries[key] = e
-	b.count(len(b.entries))
-	fns := b.fns
-	b.mu.Unlock()
-	if e.Problem != "" {
-		b.log.Warn("blacklist entry can never match", "key", e.Key, "problem", e.Problem)
+	w.mu.Unlock()
+	w.tell(c.Key, v, keep)
+	return keep
+}
+
+func (w *Watch[T]) tell(key string, v T, there bool) {
+	for _, fn := range w.fns {
+		fn(key, v, there)
 	}
-	for _, fn := range fns {
-		fn(e)
-	}
-	return true
 }

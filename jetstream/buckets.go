@@ -1,0 +1,61 @@
+package jetstream
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/blacklist"
+	"weft/jetstream/kv"
+)
+
+const (
+	// provePause is the time between two proofs that the blacklist is fresh. It
+	// bounds how late a node learns of an entry whose consumer has died with the
+	// node that it lived on.
+	provePause = 400 * time.Millisecond
+	// proveAlone is the same on a standalone node, where the consumer dies with the
+	// node.
+	proveAlone = 2 * time.Second
+	// routesHistory is how many versions of a route are kept.
+	routesHistory = 20
+	// bucketBytes bounds the buckets together, besides the events.
+	bucketBytes = 512 << 20
+)
+
+// makeBuckets makes what keeps and reads the buckets.
+func (n *Node) makeBuckets(reg prometheus.Registerer) {
+	n.control = new(kv.Account)
+	prove := provePause
+	if n.cfg.Cluster == nil {
+		prove = proveAlone
+	}
+	n.blacklist = blacklist.New(blacklist.Config{Life: n.cfg.MaxTokenLife, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 2,
+		Watch: kv.WatchConfig{Account: n.control, Log: n.log, Prove: prove,
+			CutOff: func() bool { return n.cfg.Cluster != nil && n.members.linkedFor() == 0 }}}, reg)
+	routes := js.KeyValueConfig{Bucket: kv.Routes, Description: "routes from the front to the back", History: routesHistory,
+		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4}
+	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: routes}}, n.log)
+	n.transfer = kv.NewTransfer(n.control, kv.Guards{Opened: n.opened, DiskFull: n.disk.full},
+		map[string]func() (kv.Merger, error){kv.Blacklist: n.blacklist.NewMerger})
+}
+
+// openControl connects to the account of operators.
+func (n *Node) openControl() error {
+	conn, err := n.Connect("control", nats.UserInfo(controlUser, n.srv.password))
+	if err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { conn.Close(); return nil })
+	return n.control.Open(conn)
+}
+
+// connOf is the connection to the account that a bucket is in.
+func (n *Node) connOf(bucket string) *nats.Conn {
+	if bucket == kv.Nodes {
+		return n.conn
+	}
+	return n.control.Conn
+}

@@ -1,0 +1,142 @@
+// Package kv keeps and reads the buckets (ADR-8 of NATS): what is in them, how they
+// must be, and a Watch, which is a copy of one in memory that is proven fresh.
+//
+// A bucket is the stream KV_<bucket> with the subjects $KV.<bucket>.<key>. It is read
+// as that stream, because only there an entry shows its own time to live. Buckets of
+// operators are in an account of their own, which the nodes look after: what is
+// missing is made anew, what was changed is changed back.
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/jetstream/api"
+)
+
+// Names of buckets.
+const (
+	Blacklist = "blacklist"
+	Routes    = "routes"
+	Nodes     = "nodes"
+)
+
+// Operated are the buckets that operators use, in the order in which they are
+// exported: what cuts comes before what opens.
+var Operated = []string{Blacklist, Routes}
+
+// askTry bounds one question that an operator waits for.
+const askTry = 2 * time.Second
+
+// Stream is the name of a bucket's stream.
+func Stream(bucket string) string { return "KV_" + bucket }
+
+// Subject is the subject of a bucket's key.
+func Subject(bucket, key string) string { return "$KV." + bucket + "." + key }
+
+// An Account is an account with buckets, and the node's connection to it.
+type Account struct {
+	Conn *nats.Conn
+	JS   js.JetStream
+	mux  *api.Mux
+}
+
+// Open opens the account through a connection, which stays the caller's. Nothing may
+// be asked of the account before.
+func (a *Account) Open(conn *nats.Conn) (err error) {
+	a.Conn = conn
+	if a.JS, err = js.New(conn); err != nil {
+		return fmt.Errorf("open JetStream: %w", err)
+	}
+	a.mux, err = api.NewMux(conn)
+	return err
+}
+
+// Ensure makes a bucket, or brings it up to the configuration.
+func Ensure(ctx context.Context, store js.JetStream, cfg js.KeyValueConfig) error {
+	return api.Start().Do(ctx, func(ctx context.Context) error {
+		_, err := store.CreateOrUpdateKeyValue(ctx, cfg)
+		if errors.Is(err, js.ErrBucketExists) || errors.Is(err, js.ErrStreamNameAlreadyInUse) {
+			return api.ErrTakenOver
+		} else if err != nil {
+			return fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
+		}
+		return nil
+	})
+}
+
+// Put publishes a message into a bucket and returns after it is stored. To say the
+// same twice does no harm, so it is repeated until it is acknowledged or ctx ends.
+func Put(ctx context.Context, conn *nats.Conn, m *nats.Msg) error {
+	err := api.Write().Do(ctx, func(ctx context.Context) error {
+		resp, err := conn.RequestMsgWithContext(ctx, m)
+		if err != nil {
+			return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+		}
+		_, err = api.AckOf(resp)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", m.Subject, err)
+	}
+	return nil
+}
+
+// PutAll writes messages into buckets side by side and returns when all are
+// stored. What is not acknowledged is sent again, which changes nothing.
+func (a *Account) PutAll(ctx context.Context, messages []*nats.Msg) error {
+	for todo := messages; len(todo) > 0; {
+		var err error
+		if todo, err = a.putRound(ctx, todo); errors.Is(err, api.ErrRefused) {
+			return err
+		} else if len(todo) == 0 {
+			break
+		}
+		if !api.Sleep(ctx, api.WritePause) {
+			return fmt.Errorf("%w: %d entries are not acknowledged: %w", api.ErrUnavailable, len(todo), err)
+		}
+	}
+	return nil
+}
+
+// putRound sends messages once and returns those that were not acknowledged.
+func (a *Account) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.Msg, err error) {
+	reply, answers, done := a.mux.Expect(len(todo))
+	defer done()
+	open := make(map[string]*nats.Msg, len(todo))
+	for i, m := range todo {
+		m.Reply = fmt.Sprintf("%s.%d", reply, i)
+		open[m.Reply] = m
+		if err := a.Conn.PublishMsg(m); err != nil {
+			return todo, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+		}
+	}
+	unacknowledged := func() []*nats.Msg {
+		return slices.DeleteFunc(slices.Clone(todo), func(m *nats.Msg) bool { return open[m.Reply] == nil })
+	}
+	silence := time.NewTimer(api.WriteTry)
+	defer silence.Stop()
+	for range todo {
+		select {
+		case <-ctx.Done():
+			return unacknowledged(), ctx.Err()
+		case <-silence.C:
+			return unacknowledged(), errors.New("no answer")
+		case m := <-answers:
+			silence.Reset(api.WriteTry)
+			if _, err = api.AckOf(m); err == nil || errors.Is(err, api.ErrExists) {
+				delete(open, m.Subject)
+			}
+			if errors.Is(err, api.ErrRefused) {
+				return nil, err
+			}
+		}
+	}
+	return unacknowledged(), err
+}
