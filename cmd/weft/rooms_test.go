@@ -29,7 +29,7 @@ var rooms = map[string]roomRules{
 	"weft/cmd/weft": {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
 	"weft/internal": {nil, []string{"freeport"}}, // for tests
 	"weft/test": {[]string{"weft/internal"}, []string{"client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
-		"load/baseline", "load", "natsclients", "bench", "deploy", "playground/child", "playground", ""}},
+		"load/baseline", "load", "natsclients", "bench", "deploy", "playground/child", "playground", "kafka", ""}},
 }
 
 // leaves are values and pure functions: they import nothing of ours but leaves, and

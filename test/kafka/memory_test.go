@@ -1,4 +1,4 @@
-package kafka
+package kafka_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"weft/bridge/kafka"
 	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
@@ -62,7 +63,7 @@ func (m *memory) Majority(ctx context.Context, _ time.Duration) (context.Context
 	return linked, cancel, nil
 }
 
-func (m *memory) NewPipeline(cfg jetstream.PipelineConfig) (Pipeline, error) {
+func (m *memory) NewPipeline(cfg jetstream.PipelineConfig) (kafka.Pipeline, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open++

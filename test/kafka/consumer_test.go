@@ -1,4 +1,4 @@
-package kafka
+package kafka_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"weft/bridge"
+	"weft/bridge/kafka"
 	"weft/jetstream/event"
 )
 
@@ -26,7 +27,7 @@ func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
 	r := start(t, options(b, func(k *bridge.KafkaConfig) {
 		k.Sources[0].To = []string{"user.{/user}", "user.{/data/user}"}
 		k.Sources = append(k.Sources, bridge.Source{Topic: "raw", To: []string{"topic.raw.{key}"}, Start: "oldest"})
-	}), StoreOf(n))
+	}), kafka.StoreOf(n))
 	p := newProducer(t, b)
 	structured := `{"specversion":"1.0","id":"1","source":"/s","type":"order.made","data":{"user":"ann"} }`
 	header := func(k, v string) kgo.RecordHeader { return kgo.RecordHeader{Key: k, Value: []byte(v)} }
@@ -290,7 +291,7 @@ func TestCredentials(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(1, "orders"), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "weft", "right"), kfake.Superuser("PLAIN", "weft", "right"))
 	auth := scram.Auth{User: "weft", Pass: "right"}
 	produce(t, newProducer(t, b, kgo.SASL(auth.AsSha512Mechanism())), order("ann", 0))
-	login := func(mechanism, password string) Options {
+	login := func(mechanism, password string) kafka.Options {
 		return options(b, func(k *bridge.KafkaConfig) {
 			k.Group = "weft-" + mechanism
 			k.SASL = &bridge.SASL{Mechanism: mechanism, User: "weft", Password: password}

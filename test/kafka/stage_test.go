@@ -1,4 +1,6 @@
-package kafka
+// Package kafka_test runs the consumer of weft/bridge/kafka, by its face alone, against
+// a broker in memory. It is here because the broker is a dependency of tests.
+package kafka_test
 
 import (
 	"context"
@@ -18,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"weft/bridge"
+	"weft/bridge/kafka"
 	"weft/internal/freeport"
 	"weft/jetstream"
 )
@@ -94,7 +97,7 @@ func produce(t testing.TB, p *kgo.Client, records ...*kgo.Record) {
 }
 
 // options are fast ones for the topic orders.
-func options(b *kfake.Cluster, change ...func(*bridge.KafkaConfig)) Options {
+func options(b *kfake.Cluster, change ...func(*bridge.KafkaConfig)) kafka.Options {
 	k := bridge.Default().Kafka
 	if b != nil {
 		k.Brokers = b.ListenAddrs()
@@ -104,25 +107,25 @@ func options(b *kfake.Cluster, change ...func(*bridge.KafkaConfig)) Options {
 	for _, c := range change {
 		c(&k)
 	}
-	return Options{Kafka: k, MaxAge: 24 * time.Hour}
+	return kafka.Options{Kafka: k, MaxAge: 24 * time.Hour}
 }
 
 // running is a consumer at work.
 type running struct {
-	*Consumer
+	*kafka.Consumer
 	log  *logbook
 	reg  *prometheus.Registry
 	stop func() // waits until it has ended
 }
 
-func start(t testing.TB, o Options, store Store) *running {
+func start(t testing.TB, o kafka.Options, store kafka.Store) *running {
 	t.Helper()
 	for _, err := range (&bridge.Config{Kafka: o.Kafka, Ingest: bridge.Default().Ingest}).Check() {
 		t.Fatal(err)
 	}
 	log, book := newLog(t)
 	reg := prometheus.NewRegistry()
-	c, err := New(o, store, log, reg)
+	c, err := kafka.New(o, store, log, reg)
 	if err != nil {
 		t.Fatal(err)
 	}
