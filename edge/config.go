@@ -64,12 +64,15 @@ type AdminConfig struct {
 	Hosts []string `yaml:"hosts"`
 }
 
-// TuningConfig is the section tuning: what changes how a node does its work, and
-// nothing of what it does.
+// TuningConfig is the edge's part of the section tuning: what changes how a node does
+// its work, and nothing of what it does.
 type TuningConfig struct {
 	// OwnHTTP serves plain connections for events without net/http and without a
 	// goroutine each, where the system has the means.
 	OwnHTTP bool `yaml:"own_http"`
+	// RawCalls makes system calls that never wait without telling Go's scheduler, of
+	// the connections that are served so.
+	RawCalls bool `yaml:"raw_calls"`
 }
 
 // Default returns the defaults. With them nobody can connect: there are no keys
@@ -82,7 +85,7 @@ func Default() Config {
 		},
 		Admin:  AdminConfig{Listen: "127.0.0.1:4010"},
 		Auth:   auth.Default(),
-		Tuning: TuningConfig{OwnHTTP: true},
+		Tuning: TuningConfig{OwnHTTP: true, RawCalls: true},
 	}
 }
 

@@ -45,7 +45,7 @@ import (
 	"weft/jetstream/feed"
 )
 
-// Deps are the parts that the edge stands on. All but Drain are needed.
+// Deps are the parts that the edge stands on. All but Drain and Moved are needed.
 type Deps struct {
 	Node     *jetstream.Node
 	Hub      *feed.Hub
@@ -61,6 +61,9 @@ type Deps struct {
 	// Drain is called, in a goroutine of its own, when an operator asks the
 	// node to stop; it should end the process as SIGTERM does.
 	Drain func()
+	// Moved, which may be nil, is told of each connection that has come, and of each
+	// that has gone. It may not wait.
+	Moved func()
 }
 
 // Edge is both listeners and the connections of a node.
@@ -97,6 +100,9 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	if err != nil {
 		return nil, err
 	}
+	if deps.Moved == nil {
+		deps.Moved = func() {}
+	}
 	e := &Edge{
 		cfg: cfg, deps: deps, log: log, metrics: m, blame: newBlame(log, m.blame),
 		admission: access.NewAdmission(m.delayed),
@@ -111,7 +117,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		Keepalive: cfg.Public.Keepalive, Revoked: e.auth.Revoked, Draining: e.refuseDraining, Opened: e.opened, Closed: e.ended,
 	})
 	if netpoll.Supported && cfg.Tuning.OwnHTTP {
-		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger, RawCalls: true})
+		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger, RawCalls: cfg.Tuning.RawCalls})
 	}
 	e.list = e.transports()
 	e.takes = declare(deps.Verifier.ModeNone(), cfg.Public.TokenInQuery)
@@ -196,7 +202,6 @@ func (e *Edge) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serving.Go(func() { e.sessions.Run(ctx) })
-	serving.Go(func() { e.calmDown(ctx) })
 	if e.poller != nil {
 		serving.Go(func() {
 			if err := e.poller.Run(); err != nil {

@@ -135,7 +135,7 @@ func showReady(reg prometheus.Registerer, ready func() error) error {
 
 // opened is told of each session that begins.
 func (e *Edge) opened(s *session.Session) {
-	e.keepTogether(e.sessions.Moved())
+	e.deps.Moved()
 	about := s.About()
 	counts := e.metrics.transports[about.Transport]
 	counts.connects.Inc()
@@ -145,6 +145,7 @@ func (e *Edge) opened(s *session.Session) {
 
 // ended is told of each that has ended.
 func (e *Edge) ended(s *session.Session) {
+	e.deps.Moved()
 	about, cause := s.About(), s.Cause()
 	e.metrics.transports[about.Transport].connections.Dec()
 	if cause == session.Slow {

@@ -13,6 +13,7 @@ import (
 
 	"weft/bridge/ingest"
 	"weft/bridge/kafka"
+	"weft/cmd/weft/heaptrim"
 	"weft/cmd/weft/settings"
 	"weft/edge"
 	"weft/edge/auth"
@@ -43,6 +44,7 @@ type node struct {
 	consumer *kafka.Consumer // nil without sources
 	verifier *auth.Verifier
 	edge     *edge.Edge
+	trimmer  *heaptrim.Trimmer // nil without tuning.trim_heap
 
 	begun time.Time
 	// The edge serves from before the store is open until stopServing is
@@ -119,6 +121,10 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: n.store, Hub: n.hub, Verifier: n.verifier, Ingest: ingest.New(n.cfg.Ingest, n.store, reg),
 		Ready: n.storeReady, Gatherer: reg, Drain: stop}
+	if n.cfg.Tuning.TrimHeap {
+		n.trimmer = &heaptrim.Trimmer{}
+		deps.Moved = n.trimmer.Moved
+	}
 	if n.edge, err = edge.New(n.cfg.Edge(), deps, n.log.With("room", "edge"), reg); err != nil {
 		return fmt.Errorf("read edge: %w", err)
 	}
@@ -167,6 +173,9 @@ func (n *node) run(ctx context.Context) error {
 	g.add("feeds", n.hub.Run)
 	g.add("auth", n.verifier.Run)
 	g.add("edge", n.serve)
+	if n.trimmer != nil {
+		g.add("heap", n.trimmer.Run)
+	}
 	if n.consumer != nil {
 		g.add("kafka", n.consumer.Run)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"weft/edge/auth"
@@ -30,7 +29,6 @@ type Sessions struct {
 	registry *Registry
 	wheel    *Wheel
 	open     sync.WaitGroup // opened and not closed
-	moved    atomic.Int64   // sessions that have come, and those that have gone
 }
 
 // NewSessions makes the sessions of a node, of which there are none.
@@ -62,7 +60,6 @@ func (t *Sessions) Open(c Config) (*Session, error) {
 		return nil, err
 	}
 	t.wheel.Add(s)
-	t.moved.Add(1)
 	t.params.Opened(s)
 	return s, nil
 }
@@ -73,7 +70,6 @@ func (t *Sessions) Close(s *Session) {
 	s.End(Left)
 	s.Detach()
 	t.wheel.Remove(s)
-	t.moved.Add(1)
 	t.registry.Remove(s)
 	t.params.Closed(s)
 	s.release()
@@ -90,9 +86,6 @@ func (t *Sessions) Rekey(s *Session, id *auth.Identity) error {
 	t.wheel.Moved(s)
 	return nil
 }
-
-// Moved is how many sessions have come and gone, together.
-func (t *Sessions) Moved() int64 { return t.moved.Load() }
 
 // Hold makes Wait wait for something that outlives its session, until it is let go.
 func (t *Sessions) Hold() (let func()) {

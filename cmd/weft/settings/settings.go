@@ -27,13 +27,21 @@ type Config struct {
 	Ingest  bridge.IngestConfig      `yaml:"ingest"`
 	Kafka   bridge.KafkaConfig       `yaml:"kafka"`
 	Log     LogConfig                `yaml:"log"`
-	Tuning  edge.TuningConfig        `yaml:"tuning"`
+	Tuning  TuningConfig             `yaml:"tuning"`
 }
 
 // LogConfig is the section log.
 type LogConfig struct {
 	Level  string `yaml:"level"`
 	Format string `yaml:"format"`
+}
+
+// TuningConfig is the section tuning: what changes how a node does its work, and
+// nothing of what it does.
+type TuningConfig struct {
+	edge.TuningConfig
+	// TrimHeap gives memory back to the system when storms of connections are over.
+	TrimHeap bool `yaml:"trim_heap"`
 }
 
 // Default returns the defaults.
@@ -48,7 +56,7 @@ func Default() Config {
 		Ingest: ways.Ingest,
 		Kafka:  ways.Kafka,
 		Log:    LogConfig{Level: "info", Format: "text"},
-		Tuning: face.Tuning,
+		Tuning: TuningConfig{TuningConfig: face.Tuning, TrimHeap: true},
 	}
 }
 
@@ -59,7 +67,7 @@ func (c *Config) JetStream() jetstream.Config {
 
 // Edge is the part that listeners and connections need.
 func (c *Config) Edge() edge.Config {
-	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth, Tuning: c.Tuning}
+	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth, Tuning: c.Tuning.TuningConfig}
 }
 
 // Bridge is the part that the ways in need.

@@ -1,4 +1,4 @@
-package edge
+package heaptrim
 
 import (
 	"runtime"
@@ -51,16 +51,20 @@ func TestOnlyTheFirstConnectionsAreKeptTogether(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.NumForcedGC
 	}
-	e, before := &Edge{}, forced()
-	for n := int64(1); n < earlyEvery; n++ {
-		e.keepTogether(n)
-		e.keepTogether(earlyCount + n)
+	moved := func(trimmer *Trimmer, n int) {
+		for range n {
+			trimmer.Moved()
+		}
 	}
-	e.keepTogether(earlyCount + earlyEvery)
+	var first, late Trimmer
+	late.moved.Store(earlyCount)
+	before := forced()
+	moved(&first, earlyEvery-1)
+	moved(&late, 2*earlyEvery)
 	if n := forced() - before; n != 0 {
 		t.Errorf("%d collections for connections that are not to have one", n)
 	}
-	e.keepTogether(earlyEvery)
+	moved(&first, 1)
 	for deadline := time.Now().Add(10 * time.Second); forced() == before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is collected for the first connections")

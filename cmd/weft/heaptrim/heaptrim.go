@@ -1,10 +1,17 @@
-package edge
+// Package heaptrim paces the garbage collector of the whole process by what happens to
+// connections, since Go knows only how much is allocated.
+//
+// It promises that what storms of connections leave behind goes back to the system, and
+// costs little processor time while there is work to do. It changes nothing of what a
+// node does: without it memory is given back later, or never.
+package heaptrim
 
 import (
 	"context"
 	"runtime"
 	"runtime/debug"
-	runtimemetrics "runtime/metrics"
+	"runtime/metrics"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,8 +19,8 @@ const (
 	// stormSize is how many connections must have come and gone for their garbage
 	// to matter.
 	stormSize = 1000
-	// calmEvery is how often it is looked whether a storm is over.
-	calmEvery = 10 * time.Second
+	// lookEvery is how often it is looked whether a storm is over.
+	lookEvery = 10 * time.Second
 	// quietBytes is how much a node allocates from one look to the next at most
 	// when it has little to do.
 	quietBytes = 4 << 20
@@ -53,10 +60,10 @@ type heap struct {
 }
 
 func readHeap() heap {
-	samples := []runtimemetrics.Sample{
+	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"},
 	}
-	runtimemetrics.Read(samples)
+	metrics.Read(samples)
 	return heap{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()}
 }
 
@@ -68,20 +75,25 @@ func (h heap) untidy(before heap) bool {
 	return h.allocated-before.allocated < quietBytes && h.objects > h.live+tolerable
 }
 
-// calmDown gives memory back to the system once a storm of connections is over, and
-// while there is little to do. Go would keep a part of what handshakes have taken as
-// a reserve for the next one.
-func (e *Edge) calmDown(ctx context.Context) {
-	t := time.NewTicker(calmEvery)
-	defer t.Stop()
+// A Trimmer collects garbage when it pays. Its zero value is ready for use.
+type Trimmer struct {
+	moved atomic.Int64 // connections that have come, and those that have gone
+}
+
+// Run gives memory back to the system once a storm of connections is over, and while
+// there is little to do, until ctx ends. Go would keep a part of what handshakes have
+// taken as a reserve for the next one.
+func (t *Trimmer) Run(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
 	before := readHeap()
 	for s := (storm{}); ; {
 		select {
 		case <-ctx.Done():
-			return
-		case <-t.C:
+			return nil
+		case <-tick.C:
 			now := readHeap()
-			if s.over(e.sessions.Moved()) || now.untidy(before) {
+			if s.over(t.moved.Load()) || now.untidy(before) {
 				debug.FreeOSMemory()
 				now = readHeap()
 			}
@@ -90,12 +102,14 @@ func (e *Edge) calmDown(ctx context.Context) {
 	}
 }
 
-// keepTogether is told how many connections have come and gone so far. What the
-// handshakes of the first ones leave behind lies between what stays, and Go would
-// not make use of the room before there is as much again. A collection costs little
-// then, and a sixth of the memory of these connections is saved.
-func (e *Edge) keepTogether(moved int64) {
-	if moved <= earlyCount && moved%earlyEvery == 0 {
+// Moved is told of each connection that has come, and of each that has gone. It may be
+// called concurrently and does not wait.
+//
+// What the handshakes of the first ones leave behind lies between what stays, and Go
+// would not make use of the room before there is as much again. A collection costs
+// little then, and a sixth of the memory of these connections is saved.
+func (t *Trimmer) Moved() {
+	if n := t.moved.Add(1); n <= earlyCount && n%earlyEvery == 0 {
 		go runtime.GC()
 	}
 }
