@@ -54,7 +54,6 @@ func serve(ctx context.Context, l *settings.Loaded, log *slog.Logger) error {
 	if err := examine(l, func(w config.Diagnostic) { log.Warn(w.Key+" "+w.Msg, "from", w.Origin.String()) }); err != nil {
 		return err
 	}
-	platform.LoadProgram()
 	platform.LogLacks(log)
 	version, revision := build()
 	log.Info("starting", "version", version, "revision", revision, "data_dir", l.Node.DataDir)

@@ -1,5 +1,5 @@
 // Package platform knows the systems that weft runs on: what a node does without on
-// those that are not Linux, and how its program is loaded.
+// those that are not Linux.
 package platform
 
 import (

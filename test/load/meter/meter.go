@@ -66,9 +66,9 @@ func parseStat(stat string) (time.Duration, error) {
 	return sum, nil
 }
 
-// Private is the memory in bytes that each of the processes shares with no other.
-// The kernel's socket buffers are not in it; pages of the program are, as long as
-// no other process runs the same one.
+// Private is the memory in bytes that each of the processes has written and shares with
+// no other. The kernel's socket buffers are not in it, and no pages of the program, which
+// the kernel can read again: when they are first used says nothing of a connection.
 func Private(pids ...int) (int64, error) {
 	sum := int64(0)
 	for _, pid := range pids {
@@ -85,12 +85,11 @@ func Private(pids ...int) (int64, error) {
 	return sum, nil
 }
 
-// parseRollup adds the private lines of /proc/<pid>/smaps_rollup.
+// parseRollup reads the line Private_Dirty of /proc/<pid>/smaps_rollup.
 func parseRollup(rollup string) (int64, error) {
-	sum, lines := int64(0), 0
 	for line := range strings.Lines(rollup) {
 		name, value, _ := strings.Cut(line, ":")
-		if name != "Private_Clean" && name != "Private_Dirty" {
+		if name != "Private_Dirty" {
 			continue
 		}
 		number, ok := strings.CutSuffix(strings.TrimSpace(value), " kB")
@@ -98,13 +97,9 @@ func parseRollup(rollup string) (int64, error) {
 		if err != nil || !ok {
 			return 0, fmt.Errorf("malformed line of smaps_rollup: %q", line)
 		}
-		sum += kib << 10
-		lines++
+		return kib << 10, nil
 	}
-	if lines != 2 {
-		return 0, errors.New("smaps_rollup does not tell private memory")
-	}
-	return sum, nil
+	return 0, errors.New("smaps_rollup does not tell private memory")
 }
 
 // Gauge asks a Prometheus end point for a metric without labels.
