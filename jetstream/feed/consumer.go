@@ -34,7 +34,7 @@ func (f *feed) consume(ctx context.Context) {
 			if first {
 				first = false
 				f.mu.Lock()
-				f.live = true
+				f.changeLocked(feedLive)
 				f.mu.Unlock()
 				close(f.opened)
 			}

@@ -32,9 +32,10 @@ type feed struct {
 	users   int
 	leaving *time.Timer
 
+	state atomic.Uint32 // a feedState; changes with mu held
+
 	mu          sync.Mutex
 	sub         natsconn.Subscription
-	live        bool   // false while it opens and while it catches up
 	cursor      uint64 // everything up to here has been handed on
 	last        uint64 // newest message that came since it was opened, 0 for none
 	target      uint64 // while it catches up: all up to here must have been read
@@ -65,11 +66,53 @@ func (f *feed) subscription() natsconn.Subscription {
 	return f.sub
 }
 
+// A feedState is where a feed stands.
+//
+//	feedOpening     nobody knows yet where the stream stands
+//	feedLive        what comes is handed on at once
+//	feedCatchingUp  something is missing, or in doubt: what comes waits until the feed's
+//	                one worker (catchUp) has read the rest
+//
+// What happens to it, and where it stands then (– cannot happen):
+//
+//	                             feedOpening     feedLive        feedCatchingUp
+//	copy: the next one           waits           handed on       waits
+//	copy: a duplicate            waits           dropped         waits
+//	copy: after a gap            waits           feedCatchingUp  waits
+//	copy: one that conflicts     waits           feedCatchingUp  waits
+//	resync, reconcile: missing   is read         feedCatchingUp  is read
+//	outOfOrder: had from beyond  is read         feedCatchingUp  is read
+//	recreated                    is read         feedCatchingUp  is read
+//	settle: all is there         feedLive        –               feedLive
+//	settle: not all              feedCatchingUp  –               feedCatchingUp
+//
+// A wildcard has no copies: it goes from feedOpening to feedLive, and stays. A feed that
+// has ended (lifetime) is in no table: nobody can find it, and its worker ends.
+type feedState uint32
+
+const (
+	feedOpening feedState = iota
+	feedLive
+	feedCatchingUp
+)
+
+// changeLocked is the one place where the state changes. A feed that begins to catch up
+// gets its worker.
+func (f *feed) changeLocked(to feedState) {
+	if before := feedState(f.state.Swap(uint32(to))); to == feedCatchingUp && before != to {
+		f.work(f.catchUp)
+	}
+}
+
+// isLive may be asked without the feed's lock: a feed stops being live before anything
+// that it does not have can lie below the low watermark.
+func (f *feed) isLive() bool { return feedState(f.state.Load()) == feedLive }
+
 // copy takes a delivery copy. It is called by the hub's reader only.
 func (f *feed) copy(m *Message) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.live {
+	if !f.isLive() {
 		f.waiting.keep(m)
 		return
 	}
@@ -77,16 +120,16 @@ func (f *feed) copy(m *Message) {
 	case isNext:
 		f.unconfirmed.add(m, f.hub.lowWatermark)
 		f.handLocked(m)
-	case isBeyond:
+	case isGap:
 		f.hub.metrics.gaps.Inc()
 		f.waiting.keep(m)
 		f.suspendLocked(m.previous)
-	case isDoubtful:
+	case isConflict:
 		f.conflictLocked(m)
 	}
 }
 
-// suspect makes the feed read what it may have missed up to a sequence, unless
+// resync makes the feed read what it may have missed up to a sequence, unless
 // it has that. It reads by itself because only so it finds out what was removed
 // before it could be read.
 func (f *feed) resync(until uint64) {
@@ -99,7 +142,7 @@ func (f *feed) resync(until uint64) {
 
 func (f *feed) resyncLocked(until uint64) {
 	f.target = max(f.target, until)
-	if f.live {
+	if f.isLive() {
 		f.suspendLocked(until)
 	}
 }
@@ -112,11 +155,7 @@ func (f *feed) suspendLocked(missing uint64) {
 	f.unconfirmed.confirm(confirmed)
 	f.unconfirmed.confirmed = max(f.unconfirmed.confirmed, confirmed)
 	f.cursor = max(f.cursor, confirmed)
-	f.live = false
-	for _, l := range f.subs {
-		l.hold(true)
-	}
-	f.work(f.catchUp)
+	f.changeLocked(feedCatchingUp)
 }
 
 // handLocked hands a message to all connections. They only append it.
@@ -129,8 +168,8 @@ func (f *feed) handLocked(m *Message) {
 		f.hub.metrics.delivered(m)
 	}
 	m.fanOut.Store(int32(len(f.subs)))
-	for _, l := range f.subs {
-		l.take(m)
+	for _, s := range f.subs {
+		s.take(m)
 	}
 }
 
@@ -139,6 +178,16 @@ func (f *feed) handLocked(m *Message) {
 func (f *feed) settle() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.settleLocked() {
+		f.changeLocked(feedCatchingUp)
+		return false
+	}
+	f.changeLocked(feedLive)
+	return true
+}
+
+// settleLocked hands on what waited, and reports whether nothing is missing.
+func (f *feed) settleLocked() bool {
 	if f.waiting.lost {
 		f.target = max(f.target, f.waiting.last)
 		f.waiting = backlog{}
@@ -149,10 +198,10 @@ func (f *feed) settle() bool {
 		case isNext:
 			f.unconfirmed.add(m, f.hub.lowWatermark)
 			f.handLocked(m)
-		case isBeyond:
+		case isGap:
 			f.waiting.messages = f.waiting.messages[i:]
 			return false
-		case isDoubtful:
+		case isConflict:
 			f.waiting.messages = f.waiting.messages[i+1:]
 			f.noteConflictLocked(m)
 			return false
@@ -162,10 +211,7 @@ func (f *feed) settle() bool {
 	if f.cursor < f.target {
 		return false
 	}
-	f.target, f.live = 0, true
-	for _, l := range f.subs {
-		l.hold(false)
-	}
+	f.target = 0
 	return true
 }
 
@@ -213,7 +259,7 @@ func (f *feed) readOn(ctx context.Context) bool {
 	}
 }
 
-// bridge deals with a gap that a read did not fill: either the replica that was
+// closeGap deals with a gap that a read did not fill: either the replica that was
 // read lags, or what is missing is gone, or nothing is missing. Of a copy that
 // waits beyond it nothing is believed that the leader does not say, too.
 func (f *feed) closeGap(ctx context.Context) {
@@ -279,8 +325,8 @@ func (f *feed) position() uint64 {
 func (f *feed) resetLocked(head uint64) {
 	f.cursor = max(f.cursor, head)
 	f.unconfirmed.reset(f.cursor)
-	for _, l := range f.subs {
-		l.lose(ReasonTrimmed, f.cursor)
+	for _, s := range f.subs {
+		s.trimmed(f.cursor)
 	}
 }
 
@@ -292,40 +338,39 @@ func (f *feed) recreated() {
 	f.unconfirmed.reset(0)
 	f.conflict, f.rejected = false, 0
 	f.reached.Store(0)
-	for _, l := range f.subs {
-		l.restart()
+	for _, s := range f.subs {
+		s.recreated()
 	}
 	switch {
 	case f.wild:
 		f.renew()
-	case f.live:
+	case f.isLive():
 		f.suspendLocked(1)
 	default:
 		f.waiting.lost = true // what is being read is of the old stream
 	}
 }
 
-func (f *feed) attach(l *subscription) {
+func (f *feed) attach(s *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l.index = len(f.subs)
-	f.subs = append(f.subs, l)
-	l.start, l.target = f.cursor, f.last
+	s.index = len(f.subs)
+	f.subs = append(f.subs, s)
+	s.start, s.target = f.cursor, f.last
 	if f.wild {
-		l.target = f.cursor
+		s.target = f.cursor
 	}
-	l.held = !f.live
 }
 
-func (f *feed) detach(l *subscription) {
+func (f *feed) detach(s *subscription) {
 	f.mu.Lock()
 	n := len(f.subs) - 1
-	f.subs[n].index = l.index
-	f.subs[l.index] = f.subs[n]
+	f.subs[n].index = s.index
+	f.subs[s.index] = f.subs[n]
 	f.subs[n] = nil
 	f.subs = f.subs[:n]
 	f.mu.Unlock()
-	f.hub.release(f, l.reader.rcv.Owner())
+	f.hub.release(f, s.reader.rcv.Owner())
 }
 
 // end lets go of what the feed holds. Nobody can find it any more.
@@ -334,7 +379,7 @@ func (f *feed) end() {
 	f.hub.live.Unsubscribe(f.subscription())
 }
 
-// insist calls f until it succeeds. It fails only when ctx ends first, with its
+// retry calls f until it succeeds. It fails only when ctx ends first, with its
 // cause, or when the hub is closed.
 func (h *Hub) retry(ctx context.Context, f func() error) error {
 	for wait := lagPause; ctx.Err() == nil; wait = min(2*wait, time.Second) {

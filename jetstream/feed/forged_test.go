@@ -256,9 +256,7 @@ func TestAForgedCopyWaitsForAFeedThatCatchesUp(t *testing.T) {
 			publish(t, h, "user.bob", 1, 1)
 			c.untilEvents(1)
 			f := h.lookup("out.user.bob")
-			f.mu.Lock()
-			f.live = false // as while it catches up
-			f.mu.Unlock()
+			f.state.Store(uint32(feedCatchingUp)) // as while it catches up
 			publish(t, h, "user.bob", 2, 1)
 			publish(t, h, "user.eve", 1, 2)
 			h.forge(t, of(h.lastSeq(t)))

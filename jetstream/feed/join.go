@@ -31,18 +31,18 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ 
 			r.abandon(j)
 		}
 	}()
-	for _, s := range subjects {
-		if slices.ContainsFunc(j.subs, func(l *subscription) bool { return l.feed.subject == s }) {
+	for _, subject := range subjects {
+		if slices.ContainsFunc(j.subs, func(s *subscription) bool { return s.feed.subject == subject }) {
 			continue
 		}
-		f, err := r.hub.acquire(ctx, s, r.rcv.Owner())
+		f, err := r.hub.acquire(ctx, subject, r.rcv.Owner())
 		if err != nil {
 			return nil, err
 		}
-		l := &subscription{reader: r, feed: f}
-		f.attach(l)
-		j.subs = append(j.subs, l)
-		if err := r.place(ctx, j, l); err != nil {
+		s := &subscription{reader: r, feed: f, state: joining}
+		f.attach(s)
+		j.subs = append(j.subs, s)
+		if err := r.place(ctx, j, s); err != nil {
 			return nil, err
 		}
 	}
@@ -51,11 +51,13 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ 
 
 // abandon lets go of subscriptions that did not become part of the reader.
 func (r *Reader) abandon(j *join) {
-	for _, l := range j.subs {
-		r.mu.Lock()
-		l.gone = true
-		r.mu.Unlock()
-		l.feed.detach(l)
+	r.mu.Lock()
+	for _, s := range j.subs {
+		s.changeLocked(isLetGo)
+	}
+	r.mu.Unlock()
+	for _, s := range j.subs {
+		s.feed.detach(s)
 	}
 }
 
@@ -102,104 +104,114 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset 
 
 // place decides where a subscription begins. It reads a first part of its history if
 // there may be some.
-func (r *Reader) place(ctx context.Context, j *join, l *subscription) error {
-	switch {
-	case j.from != nil:
-		l.pos = j.from.Of(l.feed.subject)
-	case j.reason == "" && r.takeOver(l):
-	default:
-		l.pos = max(l.start, j.now)
-		if j.reason != "" {
-			j.lost = append(j.lost, l)
-		}
+func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
+	if !r.position(j, s) {
 		return nil
 	}
-	if l.pos >= l.start {
-		r.hub.metrics.exact.Inc()
-		return nil // nothing came after it that this node knows of
-	}
 	r.hub.metrics.replays.Inc()
-	if err := r.aim(ctx, l); err != nil {
+	target, err := s.aim(ctx)
+	if err != nil {
 		return err
 	}
 	var past history
 	if err := r.hub.retry(ctx, func() (err error) {
-		past, err = r.past(ctx, l, l.pos)
+		past, err = s.past(ctx, s.pos)
 		return err
 	}); err != nil {
 		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.target = target
 	if past.gone {
-		l.pos, l.counts = max(l.start, past.head), counts{}
-		j.lost, j.reason = append(j.lost, l), ReasonTrimmed
+		s.pos, s.counts = max(s.start, past.head), counts{}
+		j.lost, j.reason = append(j.lost, s), ReasonTrimmed
 		return nil
 	}
-	l.behind = true
+	s.changeLocked(hasHistory)
 	if len(j.subs) == 1 {
-		l.first = &past
+		s.first = &past
 	} else {
-		l.counts = counts{} // it is read again: memory is bounded
+		s.counts = counts{} // it is read again: memory is bounded
 	}
 	return nil
 }
 
-// aim finds out up to where the history of a subscription must be read, if its feed does
-// not know: the replica that is read may lag.
-func (r *Reader) aim(ctx context.Context, l *subscription) error {
-	if l.feed.wild || l.target != 0 {
-		return nil
-	}
-	return r.hub.retry(ctx, func() (err error) {
-		l.target, err = r.hub.node.Head(ctx, l.feed.subject)
-		return err
-	})
-}
-
-// takeOver makes an exact subject go on where a wildcard of this connection has
-// brought it, which from then on leaves it out. It reports false when there is
-// no such wildcard.
-func (r *Reader) takeOver(l *subscription) bool {
+// position sets from where a subscription goes on, and reports whether there may be
+// history after that.
+func (r *Reader) position(j *join, s *subscription) (history bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l.feed.wild {
+	switch {
+	case j.from != nil:
+		s.pos = j.from.Of(s.feed.subject)
+	case j.reason == "" && r.takeOverLocked(s):
+	default:
+		s.pos = max(s.start, j.now)
+		if j.reason != "" {
+			j.lost = append(j.lost, s)
+		}
 		return false
 	}
-	i := slices.IndexFunc(r.subs, func(o *subscription) bool { return o.matches(l.feed.subject) })
+	if s.pos >= s.start { // nothing came after it that this node knows of
+		r.hub.metrics.exact.Inc()
+		return false
+	}
+	return true
+}
+
+// aim finds out up to where the history of a subscription must be read, if its feed does
+// not know: the replica that is read may lag.
+func (s *subscription) aim(ctx context.Context) (target uint64, err error) {
+	target = s.target
+	if s.feed.wild || target != 0 {
+		return target, nil
+	}
+	err = s.reader.hub.retry(ctx, func() (err error) {
+		target, err = s.reader.hub.node.Head(ctx, s.feed.subject)
+		return err
+	})
+	return target, err
+}
+
+// takeOverLocked makes an exact subject go on where a wildcard of this connection has
+// brought it, which from then on leaves it out. It reports false when there is
+// no such wildcard.
+func (r *Reader) takeOverLocked(s *subscription) bool {
+	if s.feed.wild {
+		return false
+	}
+	i := slices.IndexFunc(r.subs, func(o *subscription) bool { return o.matches(s.feed.subject) })
 	if i < 0 {
 		return false
 	}
 	r.advanceLocked()
-	l.before = r.subs[i]
-	l.pos = max(r.low, l.before.pos)
+	s.before = r.subs[i]
+	s.pos = max(r.low, s.before.pos)
 	return true
 }
 
-// past reads the history of a subscription after a position.
-func (r *Reader) past(ctx context.Context, l *subscription, pos uint64) (history, error) {
-	return r.hub.history(ctx, l.feed.subject, pos, &l.counts)
-}
-
 // enterLocked makes the subscriptions part of the reader, so that they count in its
-// cursor. The low watermark must not be beyond what any of them still has to hand over; what
-// the others have got beyond it then stands in entries of their own.
+// cursor. The low watermark must not be beyond what any of them still has to hand over;
+// what the others have got beyond it then stands in entries of their own.
 func (r *Reader) enterLocked(j *join) {
 	low := r.low
 	if len(r.subs) == 0 && j.from != nil {
 		low = j.from.Floor
 	}
-	for _, l := range j.subs {
-		l.joined = true
-		if l.renewed != nil {
-			l.renewLocked()
-			l.behind, low = true, min(low, l.pos)
-			j.lost, j.reason = append(slices.DeleteFunc(j.lost, func(o *subscription) bool { return o == l }), l), l.renewed.reason
-		} else if l.before != nil { // that has gone on meanwhile
-			l.pos = max(l.pos, l.before.pos)
+	for _, s := range j.subs {
+		switch n := s.anew; {
+		case s.state == joiningAnew:
+			s.forgetLocked(n)
+			low = min(low, s.pos)
+			j.lost, j.reason = append(slices.DeleteFunc(j.lost, func(o *subscription) bool { return o == s }), s), n.reason
+		case s.before != nil: // that has gone on meanwhile
+			s.pos = max(s.pos, s.before.pos)
 		}
-		low = min(low, l.pos)
+		low = min(low, s.pos)
 	}
-	for _, l := range r.subs {
-		l.pos = max(l.pos, r.low)
+	for _, s := range r.subs {
+		s.pos = max(s.pos, r.low)
 	}
 	r.low = low
 	r.subs = append(r.subs, j.subs...)
@@ -210,10 +222,10 @@ var (
 	errLetGo = errors.New("the subject was let go")
 )
 
-// begin makes the subscriptions part of the reader, calls opened, and makes the subscriptions
-// live, those with history after it was read. All that is one step: an event of
-// another subject in between would bring a cursor that is beyond a reset which
-// the client has not been told yet.
+// begin makes the subscriptions part of the reader, calls opened, and makes them live,
+// those with history after it was read. All that is one step: an event of another subject
+// in between would bring a cursor that is beyond a reset which the client has not been
+// told yet.
 func (r *Reader) begin(j *join, opened func()) error {
 	r.mu.Lock()
 	if r.closed {
@@ -228,9 +240,11 @@ func (r *Reader) begin(j *join, opened func()) error {
 		r.resetLocked(j.lost, j.reason)
 	}
 	var behind []*subscription
-	for _, l := range j.subs {
-		if l.behind || !l.drainLocked() {
-			behind = append(behind, l)
+	for _, s := range j.subs {
+		current := s.state == joining
+		s.changeLocked(begins)
+		if !current || !s.catchUpLocked() {
+			behind = append(behind, s)
 		}
 	}
 	if len(behind) == 0 {

@@ -246,9 +246,7 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
 	f := h.lookup("out.user.ann")
-	f.mu.Lock()
-	f.live = false // as while it catches up
-	f.mu.Unlock()
+	f.state.Store(uint32(feedCatchingUp)) // as while it catches up
 	publish(t, h, "user.ann", 2, 1)
 	waiting := func() int {
 		f.mu.Lock()

@@ -118,7 +118,5 @@ func (f *feed) begin(cursor uint64) {
 	f.cursor = cursor
 	f.unconfirmed.reset(cursor)
 	f.mu.Unlock()
-	if !f.settle() {
-		f.work(f.catchUp)
-	}
+	f.settle()
 }

@@ -99,8 +99,8 @@ func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv 
 // openedLocked says how a connection begins that has joined its first subjects.
 func (r *Reader) openedLocked(j *join, lastID string) Opened {
 	o := Opened{ID: lastID, Resume: ResumeExact, Subjects: make([]string, 0, len(j.subs))}
-	for _, l := range j.subs {
-		o.Subjects = append(o.Subjects, l.feed.subject)
+	for _, s := range j.subs {
+		o.Subjects = append(o.Subjects, s.feed.subject)
 	}
 	switch {
 	case len(j.lost) > 0:
@@ -121,7 +121,7 @@ func (r *Reader) Subscribe(ctx context.Context, subjects []string, lastID string
 	r.joins.Lock()
 	defer r.joins.Unlock()
 	r.mu.Lock()
-	subjects = slices.DeleteFunc(slices.Clone(subjects), func(s string) bool { return r.findLocked(s) != nil })
+	subjects = slices.DeleteFunc(slices.Clone(subjects), func(subject string) bool { return r.findLocked(subject) != nil })
 	r.mu.Unlock()
 	j, err := r.join(ctx, subjects, lastID)
 	if err != nil {
@@ -134,20 +134,20 @@ func (r *Reader) Subscribe(ctx context.Context, subjects []string, lastID string
 func (r *Reader) Unsubscribe(subjects []string) {
 	r.joins.Lock()
 	defer r.joins.Unlock()
-	for _, s := range subjects {
+	for _, subject := range subjects {
 		r.mu.Lock()
-		l := r.findLocked(s)
-		if l != nil {
+		s := r.findLocked(subject)
+		if s != nil {
 			// What was handed over of it is not needed for the cursor any more.
-			l.gone = true
-			r.subs = slices.DeleteFunc(r.subs, func(o *subscription) bool { return o == l })
+			s.changeLocked(isLetGo)
+			r.subs = slices.DeleteFunc(r.subs, func(o *subscription) bool { return o == s })
 			for _, o := range r.subs {
-				o.handBack(l)
+				o.handBackLocked(s)
 			}
 		}
 		r.mu.Unlock()
-		if l != nil {
-			l.feed.detach(l)
+		if s != nil {
+			s.feed.detach(s)
 		}
 	}
 }
@@ -157,8 +157,8 @@ func (r *Reader) Subjects() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := make([]string, len(r.subs))
-	for i, l := range r.subs {
-		list[i] = l.feed.subject
+	for i, s := range r.subs {
+		list[i] = s.feed.subject
 	}
 	return list
 }
@@ -171,7 +171,7 @@ func (r *Reader) Keepalive() {
 		return
 	}
 	id := ""
-	if r.advanceLocked() && !slices.ContainsFunc(r.subs, func(l *subscription) bool { return l.pos > r.low }) {
+	if r.advanceLocked() && !slices.ContainsFunc(r.subs, func(s *subscription) bool { return s.pos > r.low }) {
 		id = r.hub.watermarkIDOf(r.low)
 	}
 	r.rcv.Keepalive(id)
@@ -194,31 +194,31 @@ func (r *Reader) Close() {
 	r.closed = true
 	subs := r.subs
 	r.subs = nil
-	for _, l := range subs {
-		l.gone = true
+	for _, s := range subs {
+		s.changeLocked(isLetGo)
 	}
 	r.mu.Unlock()
-	for _, l := range subs {
-		l.feed.detach(l)
+	for _, s := range subs {
+		s.feed.detach(s)
 	}
 }
 
-func (r *Reader) findLocked(s string) *subscription {
-	for _, l := range r.subs {
-		if l.feed.subject == s {
-			return l
+func (r *Reader) findLocked(subject string) *subscription {
+	for _, s := range r.subs {
+		if s.feed.subject == subject {
+			return s
 		}
 	}
 	return nil
 }
 
 // emitLocked hands over one message of a subscription unless the connection has it.
-func (r *Reader) emitLocked(l *subscription, m *Message) {
-	if m.Seq <= l.pos {
+func (r *Reader) emitLocked(s *subscription, m *Message) {
+	if m.Seq <= s.pos {
 		return
 	}
-	l.pos = m.Seq
-	if m.dropped || l.feed.wild && (m.Seq <= l.had[m.Subject] || r.otherLocked(l, m.Subject)) {
+	s.pos = m.Seq
+	if m.dropped || s.feed.wild && (m.Seq <= s.brought[m.Subject] || r.otherLocked(s, m.Subject)) {
 		return
 	}
 	if len(r.subs) == 1 {
@@ -233,15 +233,15 @@ func (r *Reader) emitLocked(l *subscription, m *Message) {
 
 // otherLocked reports whether a subject that a wildcard matched is brought by
 // another subscription: by its exact subject, or by a wildcard before this one.
-func (r *Reader) otherLocked(l *subscription, s string) bool {
+func (r *Reader) otherLocked(s *subscription, subject string) bool {
 	before := true
 	for _, o := range r.subs {
 		switch {
-		case o == l:
+		case o == s:
 			before = false
-		case !o.feed.wild && o.feed.subject == s:
+		case !o.feed.wild && o.feed.subject == subject:
 			return true
-		case before && o.matches(s):
+		case before && o.matches(subject):
 			return true
 		}
 	}
@@ -252,12 +252,12 @@ func (r *Reader) otherLocked(l *subscription, s string) bool {
 // handed to this connection. It reports whether it was allowed to.
 func (r *Reader) advanceLocked() bool {
 	low := r.hub.lowWatermark()
-	for _, l := range r.subs {
-		if !l.settled() {
+	for _, s := range r.subs {
+		if !s.settledLocked() {
 			return false
 		}
-		if l.feed.wild {
-			low = min(low, l.feed.reached.Load())
+		if s.feed.wild {
+			low = min(low, s.feed.reached.Load())
 		}
 	}
 	r.low = max(r.low, low)
@@ -271,12 +271,12 @@ func (r *Reader) cursorLocked() string {
 		c.Floor = max(c.Floor, r.subs[0].pos)
 		return c.String()
 	}
-	for _, l := range r.subs {
-		if l.pos > c.Floor {
+	for _, s := range r.subs {
+		if s.pos > c.Floor {
 			if c.Above == nil {
 				c.Above = make(map[event.SubjectHash]uint64, len(r.subs))
 			}
-			c.Above[l.feed.hash] = l.pos
+			c.Above[s.feed.hash] = s.pos
 		}
 	}
 	return c.String()
@@ -285,8 +285,8 @@ func (r *Reader) cursorLocked() string {
 // resetLocked tells the connection that history of subscriptions is gone.
 func (r *Reader) resetLocked(subs []*subscription, reason string) {
 	reset := Reset{Reason: reason}
-	for _, l := range subs {
-		reset.Subjects = append(reset.Subjects, l.feed.subject)
+	for _, s := range subs {
+		reset.Subjects = append(reset.Subjects, s.feed.subject)
 	}
 	r.hub.metrics.resets.Inc()
 	r.rcv.Reset(reset, r.cursorLocked())

@@ -10,9 +10,9 @@ import (
 // replay reads history, one subject after the other, at the pace of the
 // connection.
 func (r *Reader) replay(ctx context.Context, subs []*subscription) {
-	for _, l := range subs {
+	for _, s := range subs {
 		// One that was let go meanwhile does not hold up the others.
-		if err := r.replayLink(ctx, l); err != nil && !errors.Is(err, errLetGo) {
+		if err := s.replay(ctx); err != nil && !errors.Is(err, errLetGo) {
 			return
 		}
 	}
@@ -23,58 +23,73 @@ func (r *Reader) replay(ctx context.Context, subs []*subscription) {
 	}
 }
 
-func (r *Reader) replayLink(ctx context.Context, l *subscription) error {
+// replay hands over the history of one subject, and makes it live.
+func (s *subscription) replay(ctx context.Context) error {
 	for {
-		past, err := r.nextPart(ctx, l)
+		past, err := s.nextPart(ctx)
 		if err != nil {
 			return err
 		}
 		if past.gone {
-			if r.loseAll(l, past.head) {
+			if s.loseAll(past.head) {
 				return nil
 			}
 			continue
 		}
 		for _, m := range past.messages {
-			if err := r.rcv.Room(ctx); err != nil {
+			if err := s.reader.rcv.Room(ctx); err != nil {
 				return err
 			}
-			r.mu.Lock()
-			if err := l.endedLocked(); err != nil {
-				r.mu.Unlock()
+			if counts, err := s.replayOne(m); err != nil {
 				return err
-			}
-			if l.renewed != nil {
-				r.mu.Unlock()
+			} else if !counts {
 				break // the rest is of the old stream
 			}
-			r.emitLocked(l, m)
-			r.mu.Unlock()
 		}
 		if past.pending > 0 {
 			continue
 		}
-		if done, err := r.finish(ctx, l); done || err != nil {
+		if done, err := s.finish(ctx); done || err != nil {
 			return err
 		}
 	}
 }
 
-func (r *Reader) nextPart(ctx context.Context, l *subscription) (past history, _ error) {
+// replayOne hands over one message of history, if what is being read still counts.
+func (s *subscription) replayOne(m *Message) (counts bool, err error) {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
+	if err := s.endedLocked(); err != nil {
+		return false, err
+	}
+	if s.state == replayingAnew {
+		return false, nil
+	}
+	s.reader.emitLocked(s, m)
+	return true, nil
+}
+
+// nextPart reads the next part of history, unless it was when the subscription joined.
+func (s *subscription) nextPart(ctx context.Context) (past history, _ error) {
+	r := s.reader
 	r.mu.Lock()
-	if first := l.first; first != nil {
-		l.first = nil
+	if first := s.first; first != nil {
+		s.first = nil
 		r.mu.Unlock()
 		return *first, nil
 	}
-	err, pos := l.endedLocked(), l.pos
-	l.renewed = nil
-	r.mu.Unlock()
-	if err != nil {
+	if err := s.endedLocked(); err != nil {
+		r.mu.Unlock()
 		return past, err
 	}
+	if s.state == replayingAnew {
+		s.counts = counts{}
+	}
+	s.changeLocked(reads)
+	pos := s.pos
+	r.mu.Unlock()
 	if r.hub.retry(ctx, func() (err error) {
-		past, err = r.past(ctx, l, pos)
+		past, err = s.past(ctx, pos)
 		return err
 	}) != nil {
 		return past, errGone
@@ -82,50 +97,43 @@ func (r *Reader) nextPart(ctx context.Context, l *subscription) (past history, _
 	return past, nil
 }
 
-// loseAll puts a subscription whose history is gone at the head. It reports whether the
-// subscription is live then.
-func (r *Reader) loseAll(l *subscription, head uint64) bool {
+// past reads the history after a position.
+func (s *subscription) past(ctx context.Context, pos uint64) (history, error) {
+	return s.reader.hub.history(ctx, s.feed.subject, pos, &s.counts)
+}
+
+// loseAll puts a subscription whose history is gone at the head. It reports whether
+// there is nothing more to read.
+func (s *subscription) loseAll(head uint64) bool {
+	r := s.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l.gone || r.closed {
+	switch {
+	case s.deafLocked():
 		return true
-	}
-	if l.renewed != nil {
+	case s.state == replayingAnew:
 		return false // it was gone from the old stream
 	}
-	l.pos, l.counts = max(l.pos, head), counts{}
-	r.resetLocked([]*subscription{l}, ReasonTrimmed)
-	return l.drainLocked()
+	s.pos, s.counts = max(s.pos, head), counts{}
+	r.resetLocked([]*subscription{s}, ReasonTrimmed)
+	return s.catchUpLocked()
 }
 
 // finish makes a subscription live whose history has been read to the end. It reports
 // false when more has come, or when the replica that answered lags.
-func (r *Reader) finish(ctx context.Context, l *subscription) (bool, error) {
+func (s *subscription) finish(ctx context.Context) (bool, error) {
+	r := s.reader
 	for {
-		r.mu.Lock()
-		if err := l.endedLocked(); err != nil {
-			r.mu.Unlock()
+		done, pos, target, err := s.finishNow()
+		if done || err != nil {
 			return true, err
 		}
-		if l.renewed != nil {
-			r.mu.Unlock()
-			return false, nil
-		}
-		if l.queue.lost {
-			l.target, l.queue = max(l.target, l.queue.last), backlog{}
-			r.mu.Unlock()
-			return false, nil
-		}
-		pos, target := l.pos, l.target
 		if pos >= target {
-			done := l.drainLocked()
-			r.mu.Unlock()
-			return done, nil
+			return false, nil // there is more to read
 		}
-		r.mu.Unlock()
 		var next uint64
 		if r.hub.retry(ctx, func() (err error) {
-			next, err = r.hub.node.Next(ctx, l.feed.subject, pos+1)
+			next, err = r.hub.node.Next(ctx, s.feed.subject, pos+1)
 			return err
 		}) != nil {
 			return true, errGone
@@ -135,7 +143,26 @@ func (r *Reader) finish(ctx context.Context, l *subscription) (bool, error) {
 			return false, nil
 		}
 		r.mu.Lock()
-		l.target = pos // what was there has been removed, or was no event of ours
+		s.target = pos // what was there has been removed, or was no event of ours
 		r.mu.Unlock()
 	}
+}
+
+// finishNow makes the subscription live if all up to its target was read. While pos is
+// below target it has to be asked whether anything is in between.
+func (s *subscription) finishNow() (done bool, pos, target uint64, err error) {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
+	switch err := s.endedLocked(); {
+	case err != nil:
+		return false, 0, 0, err
+	case s.state == replayingAnew:
+		return false, 0, 0, nil
+	case s.queue.lost:
+		s.target, s.queue = max(s.target, s.queue.last), backlog{}
+		return false, 0, 0, nil
+	case s.pos < s.target:
+		return false, s.pos, s.target, nil
+	}
+	return s.catchUpLocked(), 0, 0, nil
 }

@@ -6,166 +6,247 @@ import (
 	"weft/jetstream/subject"
 )
 
-// A subscription is one subject of one connection. All but index, which is the feed's,
-// is guarded by the reader's lock.
+// A subscription is one subject of one connection. What is not said to be somebody
+// else's is guarded by the reader's lock.
 type subscription struct {
 	reader *Reader
 	feed   *feed
-	index  int
+	index  int // in feed.subs; the feed's
 
-	joined  bool     // it is part of the reader
-	live    bool     // it gets messages as they come
-	held    bool     // its feed is catching up
-	gone    bool     // unsubscribed
-	renewed *renewal // it begins anew; what is being read does not count
-	pos     uint64
-	start   uint64 // the feed's cursor when the subscription was attached
-	target  uint64 // the newest message that history must be read up to
-	behind  bool   // history has to be read
-	first   *history
-	counts  counts // of a wildcard's history; used by whoever reads it
-	queue   backlog
-	before  *subscription // the wildcard that brought the subject until this subscription was made
-	// had is set for a wildcard: up to where an exact subscription that was let go has
-	// brought its subject, if that is beyond pos.
-	had map[string]uint64
+	state  subState
+	pos    uint64 // all of the subject up to here was handed over
+	start  uint64 // the feed's cursor when the subscription was attached
+	target uint64 // the newest message that history must be read up to
+	first  *history
+	queue  backlog // what came and could not be handed over yet
+	anew   *restart
+	counts counts        // of a wildcard's history; whoever's who reads it
+	before *subscription // the wildcard that brought the subject until this one was made
+	// brought is set for a wildcard: up to where an exact subscription that was let go
+	// has brought its subject, if that is beyond pos.
+	brought map[string]uint64
 }
 
-// matches reports whether this is a wildcard that brings the subject.
-func (l *subscription) matches(s string) bool { return l.feed.wild && subject.Match(l.feed.subject, s) }
+// A subState is where a subscription stands.
+//
+//	joining        attached to its feed, not yet part of the reader; nothing has to be read
+//	joiningBehind  the same, but history has to be read first
+//	joiningAnew    the same, but its position counts no more: the stream was made anew, or
+//	               has not sent what the position is of
+//	replaying      part of the reader; history is being read at the connection's pace
+//	replayingAnew  the same, but what is being read counts no more, for the same reasons
+//	live           history has been handed over, and what comes is handed over at once
+//	gone           let go: nothing is handed over any more
+//
+// What happens to it, and where it stands then (– cannot happen):
+//
+//	                 joining        joiningBehind  joiningAnew    replaying      replayingAnew  live   gone
+//	a copy           waits          waits          waits          waits          waits          emit   drop
+//	is trimmed       read           read           read           read           read           reset  drop
+//	hasHistory       joiningBehind  –              joiningAnew    –              –              –      –
+//	startsAnew       joiningAnew    joiningAnew    joiningAnew    replayingAnew  replayingAnew  live   –
+//	begins           replaying      replaying      replayingAnew  –              –              –      –
+//	reads            –              –              –              replaying      replaying      –      –
+//	isCaughtUp       –              –              –              live           –              –      –
+//	isLetGo          gone           gone           gone           gone           gone           gone   gone
+//
+// Who starts anew while it is live or replaying is told so by a reset at once, who is
+// joining when it begins. Whether the feed itself is catching up is the feed's state and
+// not one of these: see settled.
+type subState uint8
 
-// handBack leaves the subject of an exact subscription that is let go to a wildcard.
-func (l *subscription) handBack(exact *subscription) {
-	if exact.feed.wild || !l.matches(exact.feed.subject) || exact.pos <= l.pos {
+const (
+	joining subState = iota + 1
+	joiningBehind
+	joiningAnew
+	replaying
+	replayingAnew
+	live
+	gone
+)
+
+func (s subState) String() string {
+	return [...]string{"", "joining", "joining behind", "joining anew", "replaying", "replaying anew", "live", "gone"}[s]
+}
+
+// A subEvent is what changes the state of a subscription.
+type subEvent uint8
+
+const (
+	hasHistory subEvent = iota
+	startsAnew
+	begins
+	reads
+	isCaughtUp
+	isLetGo
+)
+
+func (e subEvent) String() string {
+	return [...]string{"has history", "starts anew", "begins", "reads", "is caught up", "is let go"}[e]
+}
+
+// transitions are the lower part of the table above; 0: it cannot happen.
+var transitions = [...][gone + 1]subState{
+	hasHistory: {joining: joiningBehind, joiningAnew: joiningAnew},
+	startsAnew: {joining: joiningAnew, joiningBehind: joiningAnew, joiningAnew: joiningAnew,
+		replaying: replayingAnew, replayingAnew: replayingAnew, live: live},
+	begins:     {joining: replaying, joiningBehind: replaying, joiningAnew: replayingAnew},
+	reads:      {replaying: replaying, replayingAnew: replaying},
+	isCaughtUp: {replaying: live},
+	isLetGo: {joining: gone, joiningBehind: gone, joiningAnew: gone,
+		replaying: gone, replayingAnew: gone, live: gone, gone: gone},
+}
+
+// changeLocked is the one place where the state changes.
+func (s *subscription) changeLocked(e subEvent) {
+	next := transitions[e][s.state]
+	if next == 0 {
+		s.reader.hub.log.Error("a subscription is in a state that it cannot be in",
+			"subject", s.feed.subject, "state", s.state, "event", e)
 		return
 	}
-	maps.DeleteFunc(l.had, func(_ string, seq uint64) bool { return seq <= l.pos })
-	if l.had == nil {
-		l.had = make(map[string]uint64)
-	}
-	l.had[exact.feed.subject] = exact.pos
+	s.state = next
 }
 
-// settled reports whether everything up to the node's low watermark has been
+// joinedLocked reports whether it is part of the reader.
+func (s *subscription) joinedLocked() bool { return s.state >= replaying && s.state <= live }
+
+// settledLocked reports whether everything up to the node's low watermark has been
 // handed to the connection.
-func (l *subscription) settled() bool { return l.live && !l.held }
+func (s *subscription) settledLocked() bool { return s.state == live && s.feed.isLive() }
+
+// deafLocked reports whether nothing may be handed over any more.
+func (s *subscription) deafLocked() bool { return s.state == gone || s.reader.closed }
 
 // endedLocked reports why nothing more may be handed over.
-func (l *subscription) endedLocked() error {
+func (s *subscription) endedLocked() error {
 	switch {
-	case l.reader.closed:
+	case s.reader.closed:
 		return errGone
-	case l.gone:
+	case s.state == gone:
 		return errLetGo
 	}
 	return nil
 }
 
 // take is handed every message of the feed, with the feed's lock held.
-func (l *subscription) take(m *Message) {
-	r := l.reader
+func (s *subscription) take(m *Message) {
+	r := s.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case l.gone || r.closed:
-	case l.live:
-		r.emitLocked(l, m)
+	case s.deafLocked():
+	case s.state == live:
+		r.emitLocked(s, m)
 	default:
-		l.queue.keep(m)
+		s.queue.keep(m)
 	}
 }
 
-// hold says whether the feed is catching up.
-func (l *subscription) hold(on bool) {
-	r := l.reader
-	r.mu.Lock()
-	l.held = on
-	r.mu.Unlock()
-}
-
-// lose tells a live connection that history is gone up to head. One that is not
+// trimmed tells a live connection that history is gone up to head. One that is not
 // live yet reads its history from the store and finds out there.
-func (l *subscription) lose(reason string, head uint64) {
-	r := l.reader
+func (s *subscription) trimmed(head uint64) {
+	r := s.reader
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case l.gone || r.closed:
-		return
-	case !l.live:
-		l.queue = backlog{lost: true, last: head}
-		return
+	case s.deafLocked():
+	case s.state == live:
+		s.pos = max(s.pos, head)
+		r.resetLocked([]*subscription{s}, ReasonTrimmed)
+	default:
+		s.queue = backlog{lost: true, last: head}
 	}
-	l.pos = max(l.pos, head)
-	r.resetLocked([]*subscription{l}, reason)
 }
 
-// A renewal is why and where a subscription begins anew.
-type renewal struct {
+// A restart is why and where a subscription starts anew.
+type restart struct {
 	reason string
 	base   uint64
 }
 
-// recreation is the renewal in a stream that was made anew.
-var recreation = &renewal{reason: ReasonRecreated}
+// recreation is the restart in a stream that was made anew.
+var recreation = &restart{reason: ReasonRecreated}
 
-// restart puts a connection at the beginning of a new stream.
-func (l *subscription) restart() { l.renew(recreation, func() bool { return true }) }
+// recreated puts a connection at the beginning of a new stream.
+func (s *subscription) recreated() {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
+	if !s.deafLocked() {
+		s.restartLocked(recreation)
+	}
+}
 
-// goBack puts a connection that has seen what the stream has not sent, up to a
+// rollBack puts a connection that has seen what the stream has not sent, up to a
 // sequence that may never come, back to where the stream was. One that has not got
 // so far only forgets what waits for it; one that was beyond before, by what it got
 // elsewhere, has seen nothing of it. told is whether it was.
-func (l *subscription) goBack(base, cursor uint64) (told bool) {
-	return l.renew(&renewal{ReasonUnknown, base}, func() bool {
-		if l.pos > base {
-			return l.pos <= cursor
-		}
-		if !l.live {
-			l.queue = backlog{lost: true, last: base}
-		}
-		return false
-	})
+func (s *subscription) rollBack(base, cursor uint64) (told bool) {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
+	switch {
+	case s.deafLocked():
+	case s.pos > base && s.pos <= cursor:
+		s.restartLocked(&restart{ReasonUnknown, base})
+		return true
+	case s.pos <= base && s.state != live:
+		s.queue = backlog{lost: true, last: base}
+	}
+	return false
 }
 
-// renew makes a subscription begin anew if it must, and reports whether it did. One that is still joining learns of it
-// when it becomes part of the connection.
-func (l *subscription) renew(n *renewal, must func() bool) bool {
-	r := l.reader
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l.gone || r.closed || !must() {
-		return false
+// restartLocked makes a subscription start anew. One that is joining learns of it when
+// it begins.
+func (s *subscription) restartLocked(n *restart) {
+	s.queue = backlog{}
+	s.changeLocked(startsAnew)
+	if !s.joinedLocked() {
+		s.anew = n
+		return
 	}
-	l.renewed, l.queue = n, backlog{}
-	if l.joined {
-		l.renewLocked()
-		r.resetLocked([]*subscription{l}, n.reason)
-	}
-	return true
+	s.forgetLocked(n)
+	s.reader.resetLocked([]*subscription{s}, n.reason)
 }
 
-// renewLocked forgets all positions but the base.
-func (l *subscription) renewLocked() {
-	l.pos, l.start, l.target, l.first, l.counts, l.had = l.renewed.base, 0, 0, nil, counts{}, nil
-	if l.renewed == recreation {
-		l.reader.low = 0
+// forgetLocked forgets all positions but the base of a restart.
+func (s *subscription) forgetLocked(n *restart) {
+	s.pos, s.start, s.target, s.first, s.brought, s.anew = n.base, 0, 0, nil, nil, nil
+	if n == recreation {
+		s.reader.low = 0
 	}
 }
 
-// drainLocked makes the subscription live with what waited for it. It reports false
+// catchUpLocked makes the subscription live with what waited for it. It reports false
 // when something was left out, which must be read first.
-func (l *subscription) drainLocked() bool {
-	q := l.queue
-	l.queue = backlog{}
+func (s *subscription) catchUpLocked() bool {
+	q := s.queue
+	s.queue = backlog{}
 	if q.lost {
-		l.target = max(l.target, q.last)
-		l.behind = true
+		s.target = max(s.target, q.last)
 		return false
 	}
 	for _, m := range q.messages {
-		l.reader.emitLocked(l, m)
+		s.reader.emitLocked(s, m)
 	}
-	l.live, l.behind, l.counts = true, false, counts{}
+	s.changeLocked(isCaughtUp)
+	s.counts = counts{}
 	return true
+}
+
+// matches reports whether this is a wildcard that brings a subject.
+func (s *subscription) matches(of string) bool {
+	return s.feed.wild && subject.Match(s.feed.subject, of)
+}
+
+// handBackLocked leaves the subject of an exact subscription that is let go to a
+// wildcard.
+func (s *subscription) handBackLocked(exact *subscription) {
+	if exact.feed.wild || !s.matches(exact.feed.subject) || exact.pos <= s.pos {
+		return
+	}
+	maps.DeleteFunc(s.brought, func(_ string, seq uint64) bool { return seq <= s.pos })
+	if s.brought == nil {
+		s.brought = make(map[string]uint64)
+	}
+	s.brought[exact.feed.subject] = exact.pos
 }

@@ -12,10 +12,10 @@ import (
 type class int
 
 const (
-	duplicate  class = iota // it was handed on, or is known not to be missing
-	isNext                  // nothing is missing before it
-	isBeyond                // something is missing before it
-	isDoubtful              // it and what was handed on cannot both be the stream's own
+	isDuplicate class = iota // it was handed on, or is known not to be missing
+	isNext                   // nothing is missing before it
+	isGap                    // something is missing before it
+	isConflict               // it and what was handed on cannot both be the stream's own
 )
 
 // classifyLocked says what a copy is. Copies come in the order of the stream, and each
@@ -25,16 +25,16 @@ const (
 func (f *feed) classifyLocked(m *Message) class {
 	switch {
 	case m.previous > f.cursor:
-		return isBeyond
+		return isGap
 	case m.Seq > f.cursor:
 		if top := f.unconfirmed.top(); m.previous == top || top == 0 || m.previous == 0 || top <= f.hub.lowWatermark() {
 			return isNext
 		}
-		return isDoubtful
+		return isConflict
 	case m.Seq <= f.unconfirmed.confirmed || m.Seq <= f.hub.lowWatermark() || f.unconfirmed.has(m.Seq, m.stamp):
-		return duplicate
+		return isDuplicate
 	}
-	return isDoubtful
+	return isConflict
 }
 
 // conflictLocked makes a live feed hold what it has handed on against the store,
@@ -51,7 +51,7 @@ func (f *feed) noteConflictLocked(m *Message) {
 	}
 }
 
-// missed is told of a message that is stored beyond the low watermark. The feed reads
+// reconcile is told of a message that is stored beyond the low watermark. The feed reads
 // what it has not handed on.
 func (f *feed) reconcile(seq uint64, stamp uint32) {
 	f.mu.Lock()
@@ -60,21 +60,21 @@ func (f *feed) reconcile(seq uint64, stamp uint32) {
 	case f.wild:
 	case seq > f.cursor:
 		f.resyncLocked(seq)
-	case !f.live || seq <= f.unconfirmed.confirmed || stamp == 0 || f.unconfirmed.has(seq, stamp):
+	case !f.isLive() || seq <= f.unconfirmed.confirmed || stamp == 0 || f.unconfirmed.has(seq, stamp):
 	default:
 		f.conflict = true
 		f.suspendLocked(seq)
 	}
 }
 
-// outrun is told that the reader has come to this sequence. What the feed has or
+// outOfOrder is told that the reader has come to this sequence. What the feed has or
 // keeps from beyond it did not come in the order of the stream.
 func (f *feed) outOfOrder(seq uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.wild:
-	case !f.live:
+	case !f.isLive():
 		if slices.ContainsFunc(f.waiting.messages, func(m *Message) bool { return m.Seq > seq }) {
 			f.waiting = backlog{lost: true, last: seq} // all of it is read
 		}
@@ -84,7 +84,7 @@ func (f *feed) outOfOrder(seq uint64) {
 	}
 }
 
-// prove holds what was handed on by copies alone against the store, before the
+// verify holds what was handed on by copies alone against the store, before the
 // feed reads on from it. It reports false when the feed has ended.
 func (f *feed) verify(ctx context.Context) bool {
 	for {
@@ -121,7 +121,7 @@ func (f *feed) verify(ctx context.Context) bool {
 	}
 }
 
-// acquit notes that all that was handed on is the stream's own, so that what has
+// confirm notes that all that was handed on is the stream's own, so that what has
 // raised the doubts was not.
 func (f *feed) confirm(cursor uint64) {
 	f.mu.Lock()
@@ -133,7 +133,7 @@ func (f *feed) confirm(cursor uint64) {
 	}
 }
 
-// refute tells the connections that they have seen what the stream has not sent.
+// rollBack tells the connections that they have seen what the stream has not sent.
 // Up to base all that was real has been handed on, or is lost with the reset; what
 // follows is handed on. With gone, what was real up to base cannot be known any more.
 func (f *feed) rollBack(cursor, base uint64, forged int, gone bool) {
@@ -146,9 +146,9 @@ func (f *feed) rollBack(cursor, base uint64, forged int, gone bool) {
 	f.cursor, f.last = base, 0
 	f.unconfirmed.reset(base)
 	f.conflict, f.rejected = false, 0
-	for _, l := range f.subs {
-		if !l.goBack(base, cursor) && gone {
-			l.lose(ReasonTrimmed, base)
+	for _, s := range f.subs {
+		if !s.rollBack(base, cursor) && gone {
+			s.trimmed(base)
 		}
 	}
 }
@@ -178,7 +178,7 @@ func (f *feed) storedUntil(ctx context.Context, after, until uint64) (list []ide
 	}
 }
 
-// asStored reports whether copies that were not found in what was read are not
+// surelyAbsent reports whether copies that were not found in what was read are not
 // stored: the replica did not lag behind the leader, and the stream is the one that
 // the feed knows. It fails only when the feed has ended.
 func (f *feed) surelyAbsent(ctx context.Context, stored, absent []identity) (bool, error) {
