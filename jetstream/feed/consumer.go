@@ -14,7 +14,7 @@ import (
 	"weft/jetstream/subject"
 )
 
-// consume feeds a wildcard: one consumer for all who follow it, which
+// A consumer feeds a wildcard: one consumer for all who follow it, which
 // also brings the node's ticks, so that its position is known while nothing
 // matches. A wildcard never becomes a subscription on the delivery copies:
 // it would make every user look online.
@@ -23,45 +23,58 @@ import (
 // has a header Status looks to the client library like a word of the server, and
 // in a stream that was made anew it waits for the old position. Ticks
 // tell that. What follows is then read as history, and the consumer made anew.
-func (f *feed) consume(ctx context.Context) {
+type consumer struct {
+	f       *feed
+	failing bool // and the log says so
+}
+
+const (
+	// consumerPause is the pause before a consumer is made anew that has failed.
+	consumerPause = 100 * time.Millisecond
+)
+
+// run consumes until the feed ends.
+func (c *consumer) run(ctx context.Context) {
+	f := c.f
 	f.mu.Lock()
 	f.cursor = f.hub.lowWatermark()
 	f.mu.Unlock()
-	first, told := true, false
 	for ctx.Err() == nil {
-		err := f.consumeOn(ctx, func() {
-			told = false
-			if first {
-				first = false
-				f.mu.Lock()
-				f.changeLocked(feedLive)
-				f.mu.Unlock()
-				close(f.opened)
-			}
-		})
+		err := c.consume(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if !errors.Is(err, errBehind) {
 			f.hub.metrics.retries.Inc()
-			if !told {
-				told = true
+			if !c.failing {
+				c.failing = true
 				f.hub.log.Warn("a wildcard is not being followed; trying again", "subject", f.subject, "err", err)
 			}
 			api.Sleep(ctx, consumerPause)
 		}
-		if !first && !f.readOn(ctx) {
+		if f.isLive() && !(catchUp{f}).readOn(ctx) {
 			return
 		}
 	}
 }
 
-// consumerPause is the pause before a consumer is made anew that has failed.
-const consumerPause = 100 * time.Millisecond
+// started makes the feed live, when it is the first time that the consumer is made.
+func (c *consumer) started() {
+	f := c.f
+	c.failing = false
+	if f.isLive() {
+		return
+	}
+	f.mu.Lock()
+	f.changeLocked(feedLive)
+	f.mu.Unlock()
+	close(f.opened)
+}
 
-// consumeOn hands on what comes after the cursor, until the consumer fails or
+// consume hands on what comes after the cursor, until the consumer fails or
 // stands still.
-func (f *feed) consumeOn(ctx context.Context, started func()) error {
+func (c *consumer) consume(ctx context.Context) error {
+	f := c.f
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.mu.Lock()
@@ -70,30 +83,30 @@ func (f *feed) consumeOn(ctx context.Context, started func()) error {
 	f.mu.Unlock()
 	limit := uint64(f.hub.node.Limits().MaxPerSubject)
 	tick := f.hub.tickOut[len(subject.Out):]
-	c, err := f.hub.node.Consume(ctx, js.ConsumerConfig{
+	messages, err := f.hub.node.Consume(ctx, js.ConsumerConfig{
 		FilterSubjects: []string{f.subject, tick, tick + ".*"},
 		DeliverPolicy:  js.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
 		return fmt.Errorf("consume %s: %w", f.subject, err)
 	}
-	defer c.Stop()
-	started()
-	f.hub.tasks.Go(func() { f.watch(ctx, cancel) })
+	defer messages.Stop()
+	c.started()
+	f.hub.tasks.Go(func() { c.watch(ctx, cancel) })
 	checked := from - 1 // the last event that it brought
 	for {
-		s, _, err := c.Next()
+		s, _, err := messages.Next()
 		if err != nil {
 			return fmt.Errorf("consume %s: %w", f.subject, err)
 		}
 		isTick := strings.HasPrefix(s.Subject, tick)
 		if !isTick {
-			if s.Seq >= checked+limit && f.overtaken(ctx, s.Subject, f.position()) {
+			if s.Seq >= checked+limit && c.overtaken(ctx, s.Subject, f.position()) {
 				return errBehind
 			}
 			checked = s.Seq
 		}
-		f.consumed(ctx, &s, isTick)
+		c.take(ctx, &s, isTick)
 	}
 }
 
@@ -106,7 +119,8 @@ var errBehind = errors.New("the consumer is behind")
 // many as there may be, which have all been stored since. So it must be asked only
 // when as many sequences have passed since the event before: of all messages in
 // the stream at most one in as many costs a question.
-func (f *feed) overtaken(ctx context.Context, s string, after uint64) (lost bool) {
+func (c *consumer) overtaken(ctx context.Context, s string, after uint64) (lost bool) {
+	f := c.f
 	_ = f.hub.retry(ctx, func() error { // when it fails nobody is left to be told
 		oldest, err := f.hub.node.Next(ctx, s, 1)
 		if err != nil {
@@ -122,8 +136,9 @@ func (f *feed) overtaken(ctx context.Context, s string, after uint64) (lost bool
 	return lost
 }
 
-// consumed takes what a consumption brought that has not been ended.
-func (f *feed) consumed(ctx context.Context, s *event.Stored, tick bool) {
+// take takes what a consumption brought that has not been ended.
+func (c *consumer) take(ctx context.Context, s *event.Stored, tick bool) {
+	f := c.f
 	m := newMessage(s, f.hub.node.StreamID())
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +155,8 @@ func (f *feed) consumed(ctx context.Context, s *event.Stored, tick bool) {
 
 // watch ends a consumption that does not come to where the node itself was one
 // stallAfter before.
-func (f *feed) watch(ctx context.Context, end func()) {
+func (c *consumer) watch(ctx context.Context, end func()) {
+	f := c.f
 	for {
 		low := f.hub.lowWatermark()
 		api.Sleep(ctx, stallAfter)

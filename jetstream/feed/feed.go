@@ -2,18 +2,13 @@ package feed
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/natsconn"
-)
-
-const (
-	// lagPause is the pause before a replica that lags is asked again.
-	lagPause = 20 * time.Millisecond
 )
 
 // A feed is one subject on one node.
@@ -100,7 +95,7 @@ const (
 // gets its worker.
 func (f *feed) changeLocked(to feedState) {
 	if before := feedState(f.state.Swap(uint32(to))); to == feedCatchingUp && before != to {
-		f.work(f.catchUp)
+		f.work(catchUp{f}.run)
 	}
 }
 
@@ -126,6 +121,82 @@ func (f *feed) copy(m *Message) {
 		f.suspendLocked(m.previous)
 	case isConflict:
 		f.conflictLocked(m)
+	}
+}
+
+// What a copy is to a feed.
+type class int
+
+const (
+	isDuplicate class = iota // it was handed on, or is known not to be missing
+	isNext                   // nothing is missing before it
+	isGap                    // something is missing before it
+	isConflict               // it and what was handed on cannot both be the stream's own
+)
+
+// classifyLocked says what a copy is. Copies come in the order of the stream, and each
+// names the one before it on its subject: one that is not newer than what was
+// handed on, and not the same, or that does not know the last one handed on,
+// shows that either is forged.
+func (f *feed) classifyLocked(m *Message) class {
+	switch {
+	case m.previous > f.cursor:
+		return isGap
+	case m.Seq > f.cursor:
+		if top := f.unconfirmed.top(); m.previous == top || top == 0 || m.previous == 0 || top <= f.hub.lowWatermark() {
+			return isNext
+		}
+		return isConflict
+	case m.Seq <= f.unconfirmed.confirmed || m.Seq <= f.hub.lowWatermark() || f.unconfirmed.has(m.Seq, m.stamp):
+		return isDuplicate
+	}
+	return isConflict
+}
+
+// conflictLocked makes a live feed hold what it has handed on against the store,
+// because of a copy that does not go with it. All up to target must be read then.
+func (f *feed) conflictLocked(m *Message) {
+	f.noteConflictLocked(m)
+	f.suspendLocked(m.Seq)
+}
+
+func (f *feed) noteConflictLocked(m *Message) {
+	f.conflict = true
+	if f.target = max(f.target, m.Seq); m.Seq <= f.cursor {
+		f.rejected++
+	}
+}
+
+// reconcile is told of a message that is stored beyond the low watermark. The feed reads
+// what it has not handed on.
+func (f *feed) reconcile(seq uint64, stamp uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.wild:
+	case seq > f.cursor:
+		f.resyncLocked(seq)
+	case !f.isLive() || seq <= f.unconfirmed.confirmed || stamp == 0 || f.unconfirmed.has(seq, stamp):
+	default:
+		f.conflict = true
+		f.suspendLocked(seq)
+	}
+}
+
+// outOfOrder is told that the reader has come to this sequence. What the feed has or
+// keeps from beyond it did not come in the order of the stream.
+func (f *feed) outOfOrder(seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.wild:
+	case !f.isLive():
+		if slices.ContainsFunc(f.waiting.messages, func(m *Message) bool { return m.Seq > seq }) {
+			f.waiting = backlog{lost: true, last: seq} // all of it is read
+		}
+	case f.unconfirmed.top() > seq:
+		f.conflict = true
+		f.suspendLocked(seq + 1)
 	}
 }
 
@@ -215,106 +286,6 @@ func (f *feed) settleLocked() bool {
 	return true
 }
 
-// catchUp reads what is missing after the cursor and makes the feed live again.
-// When it is gone for good, everybody is told.
-func (f *feed) catchUp(ctx context.Context) {
-	for f.verify(ctx) && f.readOn(ctx) {
-		if f.settle() {
-			return
-		}
-		f.closeGap(ctx)
-	}
-}
-
-// readOn hands on all that is stored after the cursor, or the news that some of
-// it is gone. It reports false when the feed has ended.
-func (f *feed) readOn(ctx context.Context) bool {
-	var t counts
-	for {
-		from := f.position()
-		var past history
-		if f.hub.retry(ctx, func() (err error) {
-			past, err = f.hub.history(ctx, f.subject, from, &t)
-			return err
-		}) != nil {
-			return false
-		}
-		f.mu.Lock()
-		switch {
-		case f.cursor < from: // the stream was made anew, this is of the old one
-			past.pending = 1
-		case past.gone:
-			f.resetLocked(past.head)
-		default:
-			for _, m := range past.messages {
-				f.hub.metrics.recovered.Inc()
-				f.handLocked(m)
-			}
-			f.unconfirmed.reset(f.cursor)
-		}
-		f.mu.Unlock()
-		if past.pending == 0 {
-			return true
-		}
-	}
-}
-
-// closeGap deals with a gap that a read did not fill: either the replica that was
-// read lags, or what is missing is gone, or nothing is missing. Of a copy that
-// waits beyond it nothing is believed that the leader does not say, too.
-func (f *feed) closeGap(ctx context.Context) {
-	f.mu.Lock()
-	from, until := f.cursor, uint64(0)
-	// What waits may as well have come since, with nothing missing before it.
-	gap := len(f.waiting.messages) > 0 && f.waiting.messages[0].previous > from
-	switch {
-	case gap:
-		until = f.waiting.messages[0].Seq
-	case f.target > from:
-		until = f.target + 1
-	}
-	f.mu.Unlock()
-	if until == 0 {
-		return // what came meanwhile is read now
-	}
-	var next uint64
-	if f.hub.retry(ctx, func() (err error) {
-		next, err = f.hub.node.Next(ctx, f.subject, from+1)
-		return err
-	}) != nil {
-		return
-	}
-	if next != 0 && next < until {
-		api.Sleep(ctx, lagPause)
-		return
-	}
-	end := until
-	if gap && next != until { // the copy is gone, too, or never was stored
-		var err error
-		if end, err = f.hub.end(ctx); err != nil {
-			return
-		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case f.cursor < from: // the stream was made anew
-	case gap && len(f.waiting.messages) > 0:
-		f.waiting.messages = f.waiting.messages[1:]
-		if end < until {
-			f.hub.forged(f.subject, 1)
-			return
-		}
-		if next == until { // it is read, as it is stored
-			f.target = max(f.target, until)
-			until--
-		}
-		f.resetLocked(until)
-	case f.target < until:
-		f.target = 0 // what was removed before, the next read finds out
-	}
-}
-
 func (f *feed) position() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -377,21 +348,4 @@ func (f *feed) detach(s *subscription) {
 func (f *feed) end() {
 	f.lifetime.end()
 	f.hub.live.Unsubscribe(f.subscription())
-}
-
-// retry calls f until it succeeds. It fails only when ctx ends first, with its
-// cause, or when the hub is closed.
-func (h *Hub) retry(ctx context.Context, f func() error) error {
-	for wait := lagPause; ctx.Err() == nil; wait = min(2*wait, time.Second) {
-		if h.ctx.Err() != nil {
-			return errClosed
-		}
-		err := f()
-		if err == nil {
-			return nil
-		}
-		h.metrics.retries.Inc()
-		api.Sleep(ctx, wait)
-	}
-	return context.Cause(ctx)
 }

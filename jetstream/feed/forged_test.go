@@ -266,7 +266,7 @@ func TestAForgedCopyWaitsForAFeedThatCatchesUp(t *testing.T) {
 				defer f.mu.Unlock()
 				return len(f.waiting.messages) > 1
 			})
-			f.work(f.catchUp)
+			f.work(catchUp{f}.run)
 			c.wantWhole("user.bob", 3)
 			h.waitWatermark(t)
 			publish(t, h, "user.bob", 4, 2)

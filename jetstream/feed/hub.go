@@ -31,6 +31,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream"
+	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/natsconn"
 	"weft/jetstream/subject"
@@ -358,4 +359,21 @@ func (h *Hub) forgetLocked(f *feed) {
 	delete(h.feeds, f.key)
 	delete(h.patterns, f)
 	h.metrics.feeds.Dec()
+}
+
+// retry calls f until it succeeds. It fails only when ctx ends first, with its
+// cause, or when the hub is closed.
+func (h *Hub) retry(ctx context.Context, f func() error) error {
+	for wait := lagPause; ctx.Err() == nil; wait = min(2*wait, time.Second) {
+		if h.ctx.Err() != nil {
+			return errClosed
+		}
+		err := f()
+		if err == nil {
+			return nil
+		}
+		h.metrics.retries.Inc()
+		api.Sleep(ctx, wait)
+	}
+	return context.Cause(ctx)
 }

@@ -256,7 +256,7 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 	for waiting() == 0 {
 		api.Sleep(t.Context(), time.Millisecond)
 	}
-	f.closeGap(t.Context())
+	catchUp{f}.closeGap(t.Context())
 	if !f.settle() {
 		t.Error("the feed is not live with all that there is")
 	}

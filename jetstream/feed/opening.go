@@ -35,7 +35,7 @@ type opening struct {
 func (h *Hub) open(f *feed) {
 	if f.wild {
 		f.opened = make(chan struct{})
-		f.work(f.consume)
+		f.work((&consumer{f: f}).run)
 		return
 	}
 	o := &h.openings

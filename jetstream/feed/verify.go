@@ -8,107 +8,32 @@ import (
 	"weft/jetstream/api"
 )
 
-// What a copy is to a feed.
-type class int
-
-const (
-	isDuplicate class = iota // it was handed on, or is known not to be missing
-	isNext                   // nothing is missing before it
-	isGap                    // something is missing before it
-	isConflict               // it and what was handed on cannot both be the stream's own
-)
-
-// classifyLocked says what a copy is. Copies come in the order of the stream, and each
-// names the one before it on its subject: one that is not newer than what was
-// handed on, and not the same, or that does not know the last one handed on,
-// shows that either is forged.
-func (f *feed) classifyLocked(m *Message) class {
-	switch {
-	case m.previous > f.cursor:
-		return isGap
-	case m.Seq > f.cursor:
-		if top := f.unconfirmed.top(); m.previous == top || top == 0 || m.previous == 0 || top <= f.hub.lowWatermark() {
-			return isNext
-		}
-		return isConflict
-	case m.Seq <= f.unconfirmed.confirmed || m.Seq <= f.hub.lowWatermark() || f.unconfirmed.has(m.Seq, m.stamp):
-		return isDuplicate
-	}
-	return isConflict
-}
-
-// conflictLocked makes a live feed hold what it has handed on against the store,
-// because of a copy that does not go with it. All up to target must be read then.
-func (f *feed) conflictLocked(m *Message) {
-	f.noteConflictLocked(m)
-	f.suspendLocked(m.Seq)
-}
-
-func (f *feed) noteConflictLocked(m *Message) {
-	f.conflict = true
-	if f.target = max(f.target, m.Seq); m.Seq <= f.cursor {
-		f.rejected++
-	}
-}
-
-// reconcile is told of a message that is stored beyond the low watermark. The feed reads
-// what it has not handed on.
-func (f *feed) reconcile(seq uint64, stamp uint32) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case f.wild:
-	case seq > f.cursor:
-		f.resyncLocked(seq)
-	case !f.isLive() || seq <= f.unconfirmed.confirmed || stamp == 0 || f.unconfirmed.has(seq, stamp):
-	default:
-		f.conflict = true
-		f.suspendLocked(seq)
-	}
-}
-
-// outOfOrder is told that the reader has come to this sequence. What the feed has or
-// keeps from beyond it did not come in the order of the stream.
-func (f *feed) outOfOrder(seq uint64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case f.wild:
-	case !f.isLive():
-		if slices.ContainsFunc(f.waiting.messages, func(m *Message) bool { return m.Seq > seq }) {
-			f.waiting = backlog{lost: true, last: seq} // all of it is read
-		}
-	case f.unconfirmed.top() > seq:
-		f.conflict = true
-		f.suspendLocked(seq + 1)
-	}
-}
-
 // verify holds what was handed on by copies alone against the store, before the
 // feed reads on from it. It reports false when the feed has ended.
-func (f *feed) verify(ctx context.Context) bool {
+func (c catchUp) verify(ctx context.Context) bool {
+	f := c.f
 	for {
 		f.mu.Lock()
-		known, cursor, doubted, accused := f.unconfirmed.clone(), f.cursor, f.conflict, f.rejected
+		known, cursor, conflict, rejected := f.unconfirmed.clone(), f.cursor, f.conflict, f.rejected
 		f.mu.Unlock()
 		if len(known.copies) == 0 {
-			f.confirm(cursor)
+			c.confirm(cursor)
 			return true
 		}
-		stored, head, gone, err := f.storedUntil(ctx, known.confirmed, cursor)
+		stored, head, gone, err := c.storedUntil(ctx, known.confirmed, cursor)
 		if err != nil {
 			return false
 		}
 		base, forged, missed := known.compare(stored)
 		switch {
-		case gone && doubted: // nobody can tell what was forged of what was handed on
-			f.rollBack(cursor, max(known.confirmed, head), accused, true)
+		case gone && conflict: // nobody can tell what was forged of what was handed on
+			c.rollBack(cursor, max(known.confirmed, head), rejected, true)
 			return true
 		case gone, len(forged) == 0 && !missed: // of what is gone nothing speaks against it
-			f.confirm(cursor)
+			c.confirm(cursor)
 			return true
 		}
-		sure, err := f.surelyAbsent(ctx, stored, forged)
+		sure, err := c.surelyAbsent(ctx, stored, forged)
 		if err != nil {
 			return false
 		}
@@ -116,14 +41,15 @@ func (f *feed) verify(ctx context.Context) bool {
 			api.Sleep(ctx, lagPause)
 			continue
 		}
-		f.rollBack(cursor, base, len(forged), false)
+		c.rollBack(cursor, base, len(forged), false)
 		return true
 	}
 }
 
 // confirm notes that all that was handed on is the stream's own, so that what has
 // raised the doubts was not.
-func (f *feed) confirm(cursor uint64) {
+func (c catchUp) confirm(cursor uint64) {
+	f := c.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.cursor == cursor { // else the stream was made anew
@@ -136,7 +62,8 @@ func (f *feed) confirm(cursor uint64) {
 // rollBack tells the connections that they have seen what the stream has not sent.
 // Up to base all that was real has been handed on, or is lost with the reset; what
 // follows is handed on. With gone, what was real up to base cannot be known any more.
-func (f *feed) rollBack(cursor, base uint64, forged int, gone bool) {
+func (c catchUp) rollBack(cursor, base uint64, forged int, gone bool) {
+	f := c.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.cursor != cursor { // the stream was made anew
@@ -156,7 +83,8 @@ func (f *feed) rollBack(cursor, base uint64, forged int, gone bool) {
 // storedUntil reads which messages are stored after a sequence up to another one,
 // and perhaps some more. gone and head are as in history. It fails only when the
 // feed has ended.
-func (f *feed) storedUntil(ctx context.Context, after, until uint64) (list []identity, head uint64, gone bool, err error) {
+func (c catchUp) storedUntil(ctx context.Context, after, until uint64) (list []identity, head uint64, gone bool, err error) {
+	f := c.f
 	var t counts // not used: the subject is exact
 	for {
 		var past history
@@ -181,7 +109,8 @@ func (f *feed) storedUntil(ctx context.Context, after, until uint64) (list []ide
 // surelyAbsent reports whether copies that were not found in what was read are not
 // stored: the replica did not lag behind the leader, and the stream is the one that
 // the feed knows. It fails only when the feed has ended.
-func (f *feed) surelyAbsent(ctx context.Context, stored, absent []identity) (bool, error) {
+func (c catchUp) surelyAbsent(ctx context.Context, stored, absent []identity) (bool, error) {
+	f := c.f
 	read := uint64(0)
 	if n := len(stored); n > 0 {
 		read = stored[n-1].seq
