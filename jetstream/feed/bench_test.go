@@ -32,7 +32,7 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Cleanup(r.Close)
-		feeds[i] = h.lookup(fmt.Sprint("out.user.u", i))
+		feeds[i] = h.feedOf(fmt.Sprint("out.user.u", i))
 	}
 	seq := feeds[0].position() + 1000
 	h.cancel() // no ticks of the node's own

@@ -37,6 +37,9 @@ func open(t testing.TB, change func(*jetstream.Config)) *Hub {
 	return h
 }
 
+// feedOf is the feed of a key, nil when there is none.
+func (h *Hub) feedOf(key string) *feed { return h.feeds.lookup([]byte(key)) }
+
 // publish stores n numbered events on a subject.
 func publish(t testing.TB, h *Hub, subject string, from, n int) {
 	t.Helper()

@@ -15,15 +15,15 @@ import (
 type feed struct {
 	hub      *Hub
 	subject  string
-	key      string // in hub.feeds
+	key      string // in the directory
 	wild     bool
 	hash     event.SubjectHash
-	opened   chan struct{} // closed when it is live for the first time; set by Hub.open
+	opened   chan struct{} // closed when it is live for the first time; set by openings.open
 	reached  atomic.Uint64 // of a wildcard: the position of its consumer
 	renew    func()        // of a wildcard: makes the consumer anew; guarded by mu
 	lifetime lifetime
 
-	// Guarded by hub.mu.
+	// The directory's.
 	users   int
 	leaving *time.Timer
 
@@ -341,7 +341,7 @@ func (f *feed) detach(s *subscription) {
 	f.subs[n] = nil
 	f.subs = f.subs[:n]
 	f.mu.Unlock()
-	f.hub.release(f, s.reader.rcv.Owner())
+	f.hub.feeds.release(f, s.reader.rcv.Owner())
 }
 
 // end lets go of what the feed holds. Nobody can find it any more.

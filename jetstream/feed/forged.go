@@ -3,7 +3,6 @@ package feed
 import (
 	"context"
 	"sync"
-	"time"
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
@@ -15,36 +14,17 @@ const (
 	reach = 1 << 20
 	// maxClaims bounds how many such copies are judged together.
 	maxClaims = 1024
-	// forgedEvery is the least time between two log lines about forged copies.
-	forgedEvery = time.Minute
 )
 
-// forgeries counts delivery copies that the stream did not send, and says so in the
-// log now and then: nobody but nodes should be able to send any.
-type forgeries struct {
-	mu     sync.Mutex
-	logged time.Time
-	since  int // then
-}
-
-// forged notes n of them on a subject.
-func (h *Hub) forged(subject string, n int) {
-	if n == 0 {
+// forged counts delivery copies on a subject that the stream did not send, and says so in
+// the log now and then: nobody but nodes should be able to send any.
+func (h *Hub) forged(subject string, copies int) {
+	if copies == 0 {
 		return
 	}
-	h.metrics.forged.Add(float64(n))
-	l := &h.forgeries
-	l.mu.Lock()
-	l.since += n
-	count, tell := l.since, l.logged.IsZero() || time.Since(l.logged) >= forgedEvery
-	if tell {
-		l.logged, l.since = time.Now(), 0
-	}
-	l.mu.Unlock()
-	if tell {
-		h.log.Warn("delivery copies came that the stream did not send; somebody can publish where only nodes may",
-			"copies", count, "subject", subject)
-	}
+	h.metrics.forged.Add(float64(copies))
+	h.limited.Warn("forged", "delivery copies came that the stream did not send; somebody can publish where only nodes may",
+		"copies", copies, "subject", subject)
 }
 
 // A claim is a copy from a future that the node does not know of.
@@ -55,32 +35,33 @@ type claim struct {
 
 // claims are those that the leader has yet to be asked about.
 type claims struct {
+	hub *Hub
+
 	mu      sync.Mutex
 	waiting []claim
 	running bool
 }
 
-// claimed lets a copy wait that claims to be far beyond the last tick. It is not
+// add lets a copy wait that claims to be far beyond the last tick. It is not
 // handed on itself: when the stream has come that far the feed reads it.
-func (h *Hub) claimed(f *feed, seq uint64) {
-	c := &h.claims
+func (c *claims) add(f *feed, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) == maxClaims {
-		h.ticks.disturb() // a resync finds what is real
-		h.forged(f.subject, 1)
+		c.hub.ticks.disturb() // a resync finds what is real
+		c.hub.forged(f.subject, 1)
 		return
 	}
 	c.waiting = append(c.waiting, claim{f, seq})
 	if !c.running {
 		c.running = true
-		h.tasks.Go(h.judgeClaims)
+		c.hub.tasks.Go(c.judge)
 	}
 }
 
-// judgeClaims asks a majority where the stream ends, for all that wait at once.
-func (h *Hub) judgeClaims() {
-	c := &h.claims
+// judge asks a majority where the stream ends, for all that wait at once.
+func (c *claims) judge() {
+	h := c.hub
 	for {
 		c.mu.Lock()
 		all := c.waiting

@@ -255,7 +255,7 @@ func TestAForgedCopyWaitsForAFeedThatCatchesUp(t *testing.T) {
 			c, _ := follow(t, h, "", "user.bob")
 			publish(t, h, "user.bob", 1, 1)
 			c.untilEvents(1)
-			f := h.lookup("out.user.bob")
+			f := h.feedOf("out.user.bob")
 			f.state.Store(uint32(feedCatchingUp)) // as while it catches up
 			publish(t, h, "user.bob", 2, 1)
 			publish(t, h, "user.eve", 1, 2)
@@ -355,7 +355,7 @@ func TestAForgedTickIsNoTick(t *testing.T) {
 func TestWhatTheStreamItselfDoesIsNoForgery(t *testing.T) {
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 3 })
 	c, _ := follow(t, h, "", "user.bob")
-	f := h.lookup("out.user.bob")
+	f := h.feedOf("out.user.bob")
 	for n := 1; n <= 40; n += 4 {
 		publish(t, h, "user.bob", n, 4)
 		c.untilEvents(n + 3)

@@ -35,7 +35,7 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ 
 		if slices.ContainsFunc(j.subs, func(s *subscription) bool { return s.feed.subject == subject }) {
 			continue
 		}
-		f, err := r.hub.acquire(ctx, subject, r.rcv.Owner())
+		f, err := r.hub.feeds.acquire(ctx, subject, r.rcv.Owner())
 		if err != nil {
 			return nil, err
 		}

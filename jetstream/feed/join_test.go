@@ -28,7 +28,7 @@ func unreachable(t *testing.T) (h *Hub, cursor string) {
 
 func (h *Hub) untilTwoFollow(t *testing.T, ctx context.Context) {
 	t.Helper()
-	for h.lookup("out.user.ann").count() < 2 {
+	for h.feedOf("out.user.ann").count() < 2 {
 		if api.Sleep(ctx, time.Millisecond); ctx.Err() != nil {
 			t.Fatal("the second connection does not wait for its history")
 		}
@@ -50,7 +50,7 @@ func TestAConnectionThatWaitedInVainForItsHistoryLetsGo(t *testing.T) {
 	if r != nil || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("without an answer: %v, %v; want %v", r, err, context.DeadlineExceeded)
 	}
-	if n := h.lookup("out.user.ann").count(); n != 1 {
+	if n := h.feedOf("out.user.ann").count(); n != 1 {
 		t.Errorf("%d connections follow the subject; want the first alone", n)
 	}
 }

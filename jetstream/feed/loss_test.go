@@ -16,7 +16,7 @@ import (
 // deaf loses the delivery copies of what f publishes on a subject.
 func (h *Hub) deaf(t testing.TB, subject string, f func()) {
 	t.Helper()
-	fd := h.lookup("out." + subject)
+	fd := h.feedOf("out." + subject)
 	h.live.Unsubscribe(fd.subscription())
 	if err := h.flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestWhatWaitsForAReaderThatStandsStillIsNotLost(t *testing.T) {
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	follow(t, h, "", "topic.noise")
-	noise := h.lookup("out.topic.noise")
+	noise := h.feedOf("out.topic.noise")
 	for i := range 3 {
 		h.waitWatermark(t)
 		noise.mu.Lock() // the reader stands still
@@ -213,20 +213,20 @@ func TestAReplayOfAStreamThatIsMadeAnewIsTold(t *testing.T) {
 func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
 	h := open(t, nil)
 	_, r := follow(t, h, "", "user.ann")
-	f := h.lookup("out.user.ann")
+	f := h.feedOf("out.user.ann")
 	r.Close()
 	c, r := follow(t, h, "", "user.ann")
-	if h.lookup("out.user.ann") != f || !h.node.Presence().Interest("user.ann") {
+	if h.feedOf("out.user.ann") != f || !h.node.Presence().Interest("user.ann") {
 		t.Error("the feed did not wait for its reader")
 	}
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
 	r.Close()
-	h.mu.Lock()
+	h.feeds.mu.Lock()
 	f.leaving.Reset(0) // the time is over
-	h.mu.Unlock()
+	h.feeds.mu.Unlock()
 	deadline := time.Now().Add(10 * time.Second)
-	for h.lookup("out.user.ann") != nil || h.node.Presence().Interest("user.ann") {
+	for h.feedOf("out.user.ann") != nil || h.node.Presence().Interest("user.ann") {
 		if time.Now().After(deadline) {
 			t.Fatal("a feed without readers does not end")
 		}
@@ -245,7 +245,7 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 	c, _ := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
-	f := h.lookup("out.user.ann")
+	f := h.feedOf("out.user.ann")
 	f.state.Store(uint32(feedCatchingUp)) // as while it catches up
 	publish(t, h, "user.ann", 2, 1)
 	waiting := func() int {

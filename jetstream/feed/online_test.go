@@ -56,7 +56,7 @@ func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
 	}
 	c.untilEvents(events)
 	// However long the connection takes to come back, the answer is the same.
-	h.live.Unsubscribe(h.lookup("out.user.ann").subscription())
+	h.live.Unsubscribe(h.feedOf("out.user.ann").subscription())
 	for _, n := range others {
 		eventually("the interest is gone for "+n.Name(), func() bool { return !n.Presence().Interest("user.ann") })
 		if online, sure := n.Presence().Online(ctx, "user.ann"); !online || !sure {

@@ -20,6 +20,8 @@ const (
 // are being opened is opened together: the server is asked once whether it knows
 // the subscriptions, and the store once where it stands.
 type openings struct {
+	hub *Hub
+
 	mu      sync.Mutex
 	waiting []*opening
 	running bool
@@ -32,13 +34,12 @@ type opening struct {
 }
 
 // open begins to open a feed. It does not block.
-func (h *Hub) open(f *feed) {
+func (o *openings) open(f *feed) {
 	if f.wild {
 		f.opened = make(chan struct{})
 		f.work((&consumer{f: f}).run)
 		return
 	}
-	o := &h.openings
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := len(o.waiting)
@@ -50,13 +51,12 @@ func (h *Hub) open(f *feed) {
 	last.feeds, f.opened = append(last.feeds, f), last.done
 	if !o.running {
 		o.running = true
-		h.tasks.Go(h.openWaiting)
+		o.hub.tasks.Go(o.run)
 	}
 }
 
-// openWaiting opens feeds until none waits.
-func (h *Hub) openWaiting() {
-	o := &h.openings
+// run opens feeds until none waits.
+func (o *openings) run() {
 	for {
 		o.mu.Lock()
 		if len(o.waiting) == 0 {
@@ -67,17 +67,17 @@ func (h *Hub) openWaiting() {
 		next := o.waiting[0]
 		o.waiting = slices.Delete(o.waiting, 0, 1)
 		o.mu.Unlock()
-		h.openSome(next)
-		api.Sleep(h.ctx, gather)
+		next.run(o.hub)
+		api.Sleep(o.hub.ctx, gather)
 	}
 }
 
-// openSome subscribes and finds out where the stream stands: what is stored by
+// run subscribes and finds out where the stream stands: what is stored by
 // then is past for these feeds, all else comes as a delivery copy. Where the
-// subjects themselves stand only counts for who comes back (see Reader.aim). It
+// subjects themselves stand only counts for who comes back (see subscription.aim). It
 // goes on trying until it succeeds or the hub is closed; feeds that are dropped
 // meanwhile are left out.
-func (h *Hub) openSome(o *opening) {
+func (o *opening) run(h *Hub) {
 	var low, head uint64
 	err := h.retry(h.ctx, func() (err error) {
 		o.feeds = slices.DeleteFunc(o.feeds, (*feed).dropped)

@@ -45,7 +45,7 @@ func (h *Hub) waitReached(t testing.TB, pattern string) {
 	h.waitWatermark(t)
 	low := h.lowWatermark()
 	deadline := time.Now().Add(10 * time.Second)
-	for f := h.lookup(pattern); f.reached.Load() < low; time.Sleep(5 * time.Millisecond) {
+	for f := h.feedOf(pattern); f.reached.Load() < low; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the consumer of %s does not move", pattern)
 		}

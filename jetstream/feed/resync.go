@@ -33,7 +33,7 @@ func (h *Hub) startResync(st jetstream.State) {
 		}
 		n, whole := h.resync(from, st.Last)
 		if !whole {
-			for _, f := range h.all() {
+			for _, f := range h.feeds.all() {
 				f.resync(st.Last)
 			}
 		}
@@ -45,6 +45,7 @@ func (h *Hub) startResync(st jetstream.State) {
 // reread looks through all messages from one sequence to another for those that
 // a feed has not seen. It reports false when there are too many.
 func (h *Hub) resync(from, to uint64) (n int, whole bool) {
+	var key []byte
 	for from <= to && h.ctx.Err() == nil {
 		var b jetstream.Batch
 		if h.retry(h.ctx, func() (err error) {
@@ -60,7 +61,8 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 			m := &b.Messages[i]
 			from = m.Seq + 1
 			n++
-			if f := h.lookup(subject.Out + m.Subject); f != nil {
+			key = append(append(key[:0], subject.Out...), m.Subject...)
+			if f := h.feeds.lookup(key); f != nil {
 				f.reconcile(m.Seq, m.Stamp())
 			}
 		}
@@ -87,7 +89,7 @@ func (h *Hub) recreated(id event.StreamID) {
 	h.ticks.last.Store(0)
 	h.ticks.high.Store(0)
 	h.ticks.news.Store(0)
-	for _, f := range h.all() {
+	for _, f := range h.feeds.all() {
 		f.recreated()
 	}
 	h.stream.Store(&id)

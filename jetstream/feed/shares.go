@@ -25,7 +25,7 @@ var (
 )
 
 // shares count which wildcards each owner follows, and by how many connections; the
-// same one is counted once. Guarded by hub.mu.
+// same one is counted once. Guarded by directory.mu.
 type shares map[string]map[*feed]int
 
 // room is nil when an owner may follow a wildcard, which f is nil for if nobody
@@ -52,16 +52,4 @@ func (s shares) give(owner string, f *feed) {
 	if len(mine) == 0 {
 		delete(s, owner)
 	}
-}
-
-// evictLocked drops a wildcard that only lingers. It reports whether there was one.
-func (h *Hub) evictLocked() bool {
-	for f := range h.patterns {
-		if f.users == 0 {
-			h.forgetLocked(f)
-			f.lifetime.end() // of a wildcard there is nothing else to let go
-			return true
-		}
-	}
-	return false
 }

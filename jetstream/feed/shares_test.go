@@ -60,9 +60,9 @@ func TestOneOwnerLeavesWildcardsToTheOthers(t *testing.T) {
 	if _, _, err := followAs(t, h, "ann", wildcards("c", maxShare/2-3)...); err != nil {
 		t.Errorf("what a connection has let go is not free: %v", err)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if n := len(h.shares["ann"]); n > maxShare {
+	h.feeds.mu.Lock()
+	defer h.feeds.mu.Unlock()
+	if n := len(h.feeds.shares["ann"]); n > maxShare {
 		t.Errorf("ann follows %d", n)
 	}
 }
@@ -92,9 +92,9 @@ func TestTheWildcardsOfANodeAreBounded(t *testing.T) {
 		}
 		r.Close()
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.patterns) > maxPatterns || len(h.shares) > 2 {
-		t.Errorf("%d wildcards, shares of %d owners", len(h.patterns), len(h.shares))
+	h.feeds.mu.Lock()
+	defer h.feeds.mu.Unlock()
+	if len(h.feeds.patterns) > maxPatterns || len(h.feeds.shares) > 2 {
+		t.Errorf("%d wildcards, shares of %d owners", len(h.feeds.patterns), len(h.feeds.shares))
 	}
 }

@@ -84,7 +84,7 @@ func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject stri
 func (h *Hub) trouble(ctx context.Context) {
 	for ctx.Err() == nil {
 		api.Sleep(ctx, time.Duration(rand.IntN(50))*time.Millisecond)
-		feeds := h.all()
+		feeds := h.feeds.all()
 		if rand.IntN(4) == 0 || len(feeds) == 0 {
 			h.live.Reconnect()
 			continue
