@@ -190,6 +190,55 @@ func awaitOnline(t *testing.T, admin, user string, connections int) {
 	})
 }
 
+// The three nodes of docs/cluster.md form a cluster that is well and takes an event.
+func TestTheThreeNodesOfTheDocs(t *testing.T) {
+	binary, err := stage.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := codeBlocks(t, "../docs/cluster.md", "## Three nodes")
+	folder := t.TempDir()
+	free, err := stage.FreeAddresses(12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var other []string
+	for i, kind := range []string{"422", "622", "400", "401"} {
+		for n := range 3 {
+			other = append(other, fmt.Sprint("127.0.0.1:", kind, n+1), free[3*i+n])
+		}
+	}
+	r := &reader{t: t, other: strings.NewReplacer(other...),
+		env: append(stage.Environment(), "HOME="+t.TempDir(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))}
+	in := "cd " + folder + "\n"
+	r.done(in + blockWith(t, blocks, "cat > n$i.yaml"))
+	var nodes []*stage.Process
+	for n, line := range strings.Split(strings.TrimSpace(blockWith(t, blocks, "weft serve")), "\n") {
+		file := filepath.Join(folder, fmt.Sprintf("n%d.yaml", n+1))
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(r.other.Replace(string(text))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		nodes = append(nodes, r.types(in+line))
+	}
+	for _, n := range nodes {
+		awaitWord(t, n, "msg=ready")
+	}
+	status, publish, _ := strings.Cut(blockWith(t, blocks, "weft cluster status"), "\n")
+	eventually(t, time.Minute, "a cluster that is well", func() bool {
+		p := r.types(in + status)
+		code, err := p.Wait(within(t, time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code == 0
+	})
+	r.done(in + publish)
+}
+
 // Each curl line of README and docs/ is answered with success by a node that has the
 // default addresses.
 func TestEachCurlLineOfTheDocsIsAnsweredWithSuccess(t *testing.T) {

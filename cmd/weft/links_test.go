@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,6 +21,8 @@ var (
 	anotherWeb = regexp.MustCompile(`^(?:https?|mailto):`)
 	// ourPath begins with a folder of the repository.
 	ourPath = regexp.MustCompile(`^(?:\./)?(?:bridge|cmd|config|deploy|docs|edge|jetstream|test)/[\w./*-]*$`)
+	// goTest is a benchmark or a fuzz target of a package, or of all below it.
+	goTest = regexp.MustCompile("go test [^`\n]*-(bench|fuzz) '?(\\w+)'?(?: -\\w+ \\w+)* (\\./[\\w/.]+)|go test (\\./[\\w/.]+) [^`\n]*-(bench|fuzz) '?(\\w+)'?")
 	// makeLine is a target with what is set for it.
 	makeLine = regexp.MustCompile("(?m)(?:^    (?:[A-Z_]+=\\S+ )*|`(?:[A-Z_]+=\\S+ )*)make ([a-z0-9-]+)")
 )
@@ -143,5 +146,41 @@ func TestEachMakeTargetThatTheDocsNameIsThere(t *testing.T) {
 	}
 	if found < 10 {
 		t.Fatalf("found %d targets", found)
+	}
+}
+
+// Of each benchmark and fuzz target that the docs name there is one whose name holds
+// that.
+func TestEachBenchmarkThatTheDocsNameIsThere(t *testing.T) {
+	found := 0
+	for from, text := range linked(t) {
+		for _, m := range goTest.FindAllStringSubmatch(text, -1) {
+			found++
+			kind, name, folder := m[1]+m[5], m[2]+m[6], m[3]+m[4]
+			deep := strings.HasSuffix(folder, "/...")
+			root := filepath.Join("..", "..", strings.TrimSuffix(folder, "/..."))
+			function := regexp.MustCompile(`(?m)^func (?:` + map[string]string{"bench": "Benchmark", "fuzz": ""}[kind] + `)\w*` + name)
+			there := false
+			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() {
+					if err == nil && !deep && path != root {
+						return fs.SkipDir
+					}
+					return err
+				}
+				if strings.HasSuffix(path, "_test.go") {
+					source, err := os.ReadFile(path)
+					there = there || function.Match(source)
+					return err
+				}
+				return nil
+			})
+			if err != nil || !there {
+				t.Errorf("%s names %s, and there is none (%v)", from, m[0], err)
+			}
+		}
+	}
+	if found < 10 {
+		t.Fatalf("found %d", found)
 	}
 }
