@@ -24,7 +24,7 @@ type path struct {
 // paths are all of them.
 var paths = []path{
 	{"parked", []string{nameSSE, nameWebSocket, namePoll}, func(*testing.T, *stack) {}},
-	{"told", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }},
+	{"noraw", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }},
 	{"nethttp", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }},
 	// SSE comes over HTTP/2 then, WebSocket over HTTP/1.1.
 	{"tls", []string{nameSSE, nameWebSocket}, func(t *testing.T, s *stack) {

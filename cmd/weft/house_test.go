@@ -29,7 +29,6 @@ var notYet = map[string]bool{
 	"weft/jetstream/feed.Hub": true, "weft/jetstream/feed.feed": true, "weft/jetstream/feed.Reader": true,
 	"weft/edge": true, "weft/edge.Edge": true, "weft/edge/admin.Admin": true, "weft/edge/session.Session": true,
 	"weft/edge/netpoll.Conn": true, "edge/netpoll/poller_linux_test.go": true,
-	"weft/test/load.bench": true,
 }
 
 // folders of the module that hold Go files, each relative to the root.

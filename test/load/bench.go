@@ -55,15 +55,16 @@ var (
 // A bench is one run of everything.
 type bench struct {
 	scale
-	weft, baseline string // binaries
-	cert           *certificate
-	only           *regexp.Regexp
-	plots          string // folder; "" for none
-	out            io.Writer
-	results        *results
-	round          int
-	faults         int64
-	measured       bool // something whose faults count
+	weft     program
+	baseline string // binary
+	cert     *certificate
+	only     *regexp.Regexp
+	plots    string // folder; "" for none
+	out      io.Writer
+	results  *results
+	round    int
+	faults   int64
+	measured bool // something whose faults count
 }
 
 func benchCommand(ctx context.Context, args []string) error {
@@ -72,7 +73,8 @@ func benchCommand(ctx context.Context, args []string) error {
 	isQuick := flags.Bool("quick", false, "a run of about two minutes with fewer connections, once, that settles for 20s; for development")
 	only := flags.String("only", "", "run only scenarios whose `name` matches this regular expression; -list shows the names")
 	list := flags.Bool("list", false, "list the scenarios")
-	flags.StringVar(&b.weft, "weft", "bin/weft", "the weft `binary`")
+	flags.StringVar(&b.weft.binary, "weft", "bin/weft", "the weft `binary`")
+	flags.Func("set", "a configuration `key=value` of Weft, as tuning.raw_calls=false; may be repeated", b.weft.set)
 	flags.StringVar(&b.baseline, "baseline", "bin/baseline", "the `binary` of test/load/baseline")
 
 	flags.StringVar(&b.plots, "plots", "", "draw how cost grows into this `folder`")
@@ -135,17 +137,17 @@ func (b *bench) run(ctx context.Context, args []string) error {
 	}
 	fmt.Fprintf(b.out, "Again: bin/load %s\n\n", strings.TrimSpace("bench "+strings.Join(args, " ")))
 	b.results.write(b.out)
-	return b.check()
+	return checkBaseline(b.results, b.out)
 }
 
-// check is errInvalid when the baseline was too slow.
-func (b *bench) check() error {
-	base, ok := median(b.results.baseline["fan-out sse small 1"])
+// checkBaseline is errInvalid when the baseline was too slow.
+func checkBaseline(r *results, out io.Writer) error {
+	base, ok := median(r.baseline["fan-out sse small 1"])
 	switch {
 	case ok && base > maxBaseline:
 		return fmt.Errorf("%w: the plain server cost %.1f µs per delivery at M=1,000 and may cost %.0f: the machine was busy", errInvalid, base, maxBaseline)
 	case !ok:
-		fmt.Fprintln(b.out, "\nWithout the baseline at M=1,000, one in flight, nobody knows whether this run is valid.")
+		fmt.Fprintln(out, "\nWithout the baseline at M=1,000, one in flight, nobody knows whether this run is valid.")
 	}
 	return nil
 }

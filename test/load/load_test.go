@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,13 +38,13 @@ func TestTheTableJudgesByValueOrByRatio(t *testing.T) {
 }
 
 func TestARunWithASlowBaselineIsInvalid(t *testing.T) {
-	b := &bench{scale: quick, out: io.Discard, results: newResults(quick)}
-	b.results.baseline["fan-out sse small 1"] = []float64{9, 13, 11}
-	if err := b.check(); err != nil {
+	r := newResults(quick)
+	r.baseline["fan-out sse small 1"] = []float64{9, 13, 11}
+	if err := checkBaseline(r, io.Discard); err != nil {
 		t.Errorf("a median of 11: %v", err)
 	}
-	b.results.baseline["fan-out sse small 1"] = []float64{13, 12.1, 11}
-	if err := b.check(); !errors.Is(err, errInvalid) {
+	r.baseline["fan-out sse small 1"] = []float64{13, 12.1, 11}
+	if err := checkBaseline(r, io.Discard); !errors.Is(err, errInvalid) {
 		t.Errorf("a median of 12.1: error %v", err)
 	}
 }
@@ -99,5 +100,18 @@ func TestPublishersSayWhatTheyDoNotUnderstand(t *testing.T) {
 			p.close()
 			t.Errorf("%q was understood", template)
 		}
+	}
+}
+
+func TestAKeyOfWeftIsSetByItsVariable(t *testing.T) {
+	var p program
+	if err := errors.Join(p.set("tuning.raw_calls=false"), p.set("auth.user=/a=b")); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"WEFT_TUNING_RAW_CALLS=false", "WEFT_AUTH_USER=/a=b"}; !slices.Equal(p.environ, want) {
+		t.Errorf("got %q, want %q", p.environ, want)
+	}
+	if err := p.set("tuning.raw_calls"); err == nil {
+		t.Error("a key without a value is set")
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -37,6 +39,23 @@ func (s *server) target(t crowd.Transport) crowd.Target {
 		return s.websocket
 	}
 	return s.sse
+}
+
+// A program is a weft binary, and the environment variables of keys that its nodes run
+// with.
+type program struct {
+	binary  string
+	environ []string
+}
+
+// set sets a configuration key: "tuning.raw_calls=false".
+func (p *program) set(setting string) error {
+	key, value, ok := strings.Cut(setting, "=")
+	if !ok {
+		return errors.New("write key=value")
+	}
+	p.environ = append(p.environ, "WEFT_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
+	return nil
 }
 
 // weftOptions are what runs of Weft differ in.

@@ -19,20 +19,20 @@ const startLimit = time.Minute
 
 // startWeft starts a node, or a cluster, on empty data folders and waits until all
 // of it is ready.
-func startWeft(ctx context.Context, binary string, o weftOptions) (*server, error) {
+func startWeft(ctx context.Context, p program, o weftOptions) (*server, error) {
 	dir, err := os.MkdirTemp("", "weft-load-")
 	if err != nil {
 		return nil, err
 	}
 	s := &server{name: "weft", ready: "weft.open", end: func() { os.RemoveAll(dir) }}
-	if err := s.openWeft(ctx, binary, dir, o); err != nil {
+	if err := s.openWeft(ctx, p, dir, o); err != nil {
 		s.end()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *server) openWeft(ctx context.Context, binary, dir string, o weftOptions) error {
+func (s *server) openWeft(ctx context.Context, p program, dir string, o weftOptions) error {
 	n := max(1, o.nodes)
 	links, err := stage.FreeAddresses(n)
 	if err != nil {
@@ -49,8 +49,8 @@ func (s *server) openWeft(ctx context.Context, binary, dir string, o weftOptions
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return err
 		}
-		cmd := exec.Command(binary, "serve", "--config", file, "--log-format", "json")
-		cmd.Env = stage.Environment()
+		cmd := exec.Command(p.binary, "serve", "--config", file, "--log-format", "json")
+		cmd.Env = append(stage.Environment(), p.environ...)
 		if nodes[i], err = s.launch(cmd); err != nil {
 			return err
 		}

@@ -9,6 +9,6 @@ import (
 
 var errNeedsLinux = errors.New("servers are started and measured on Linux only")
 
-func startWeft(context.Context, string, weftOptions) (*server, error) { return nil, errNeedsLinux }
+func startWeft(context.Context, program, weftOptions) (*server, error) { return nil, errNeedsLinux }
 
 func startBaseline(context.Context, string) (*server, error) { return nil, errNeedsLinux }

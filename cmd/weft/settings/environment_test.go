@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,5 +78,18 @@ func TestEachKeyHasItsOwnVariable(t *testing.T) {
 			t.Errorf("%s would be taken for a variable of the orchestrator", name)
 		}
 		seen[name] = l.Name
+	}
+}
+
+func TestEachSwitchOfTuningReachesItsPart(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		text := strconv.FormatBool(on)
+		l, err := load(t, environment("WEFT_TUNING_OWN_HTTP="+text, "WEFT_TUNING_RAW_CALLS="+text, "WEFT_TUNING_TRIM_HEAP="+text), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if edge := l.Edge().Tuning; edge.OwnHTTP != on || edge.RawCalls != on || l.Tuning.TrimHeap != on {
+			t.Errorf("%v: got %+v", on, l.Tuning)
+		}
 	}
 }
