@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"weft/cmd/weft/settings"
+	"weft/config"
 	"weft/edge/problem"
 	"weft/edge/session"
 )
@@ -154,3 +156,32 @@ func TestEachWeftLineOfTheDocsIsTypedRightly(t *testing.T) {
 		}
 	}
 }
+
+// Blocks of configuration in README and docs/ have known keys with values that can be
+// read. What a whole file must have beside them may be missing.
+func TestEachBlockOfConfigurationInTheDocsIsRead(t *testing.T) {
+	block := regexp.MustCompile(`(?m)^    (?:node|cluster|public|admin|auth|events|ingest|kafka|log|tuning):.*\n(?:^    .*\n)*`)
+	found := 0
+	for path, text := range pages(t) {
+		for _, b := range block.FindAllString(text, -1) {
+			found++
+			yaml, _, _ := strings.Cut(regexp.MustCompile(`(?m)^    `).ReplaceAllString(b, ""), "\nEND")
+			file := filepath.Join(t.TempDir(), "weft.yaml")
+			if err := os.WriteFile(file, []byte(strings.ReplaceAll(yaml, "$i", "1")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := settings.Load(settings.Source{Source: config.Source{Path: file}})
+			if err == nil || path == "docs/cluster.md" && onlyMissing.MatchString(err.Error()) {
+				continue
+			}
+			t.Errorf("%s: %v\n%s", path, err, yaml)
+		}
+	}
+	if found < 5 {
+		t.Fatalf("found %d blocks", found)
+	}
+}
+
+// onlyMissing is the one mistake of the section that shows certificates: what it does
+// not show.
+var onlyMissing = regexp.MustCompile(`^[^\n]*cluster\.seeds: is empty[^\n]*$`)
