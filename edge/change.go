@@ -7,13 +7,14 @@ import (
 
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/edge/transport"
 )
 
 // maxChange bounds the body of a PATCH: names of subjects and a token.
 const maxChange = 128 << 10
 
 // change alters an open session as its client asks.
-func (e *Edge) change(ctx context.Context, s *session.Session, c *change) ([]string, error) {
+func (e *Edge) change(ctx context.Context, s *session.Session, c *transport.Change) ([]string, error) {
 	made := session.Change{Subscribe: c.Subscribe, Unsubscribe: c.Unsubscribe, LastID: c.LastEventID}
 	if c.Token != "" {
 		if e.deps.Verifier.ModeNone() {
@@ -32,7 +33,7 @@ func (e *Edge) change(ctx context.Context, s *session.Session, c *change) ([]str
 // none.
 func (e *Edge) find(id string) *session.Session {
 	s := e.sessions.Registry().Get(id)
-	if s == nil || s.About().Transport == namePoll {
+	if s == nil || s.About().Transport == transport.Poll {
 		return nil // a poll is answered before it could be changed
 	}
 	return s
@@ -51,11 +52,11 @@ func (e *Edge) patchConnection(w http.ResponseWriter, r *http.Request, connectio
 	if caller.User != "" {
 		guestOf(w, r).Welcome()
 	}
-	var c change
-	if err := decodeStrict(http.MaxBytesReader(w, r.Body, maxChange), &c); err != nil {
+	c, err := transport.ReadChange(http.MaxBytesReader(w, r.Body, maxChange))
+	if err != nil {
 		return problem.New(problem.BadRequest, "the body is no object with subscribe, unsubscribe, last_event_id or token")
 	}
-	if c.empty() {
+	if c.Empty() {
 		return problem.New(problem.BadRequest, "the body asks for nothing")
 	}
 	subjects, err := e.changeAnywhere(r.Context(), &remoteChange{Connection: connection, User: []byte(caller.User), Change: c})

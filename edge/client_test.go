@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/edge/transport"
 	"weft/edge/wire"
 )
 
@@ -61,7 +62,7 @@ func (s *stack) connect(kind string, v visitor) *client {
 		v.header.Set("Authorization", "Bearer "+v.token)
 	}
 	run := map[string]func(context.Context, *stack, visitor){
-		nameSSE: c.runSSE, nameWebSocket: c.runWebSocket, namePoll: c.runPoll,
+		transport.SSE: c.runSSE, transport.WebSocket: c.runWebSocket, transport.Poll: c.runPoll,
 	}[kind]
 	go func() {
 		defer close(c.done)

@@ -13,6 +13,7 @@ import (
 
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/edge/transport"
 	"weft/internal/freeport"
 	"weft/jetstream"
 	"weft/jetstream/rpc"
@@ -109,8 +110,8 @@ func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
 	nodes := newCluster(t)
 	var anns []*client
 	for i, s := range nodes {
-		ann := s.connect(nameSSE, visitor{token: s.token("ann", nil), query: params("subject", "topic.hotel.1")})
-		own := s.connect(nameWebSocket, visitor{token: s.token(fmt.Sprintf("user%d", 3-i), nil)})
+		ann := s.connect(transport.SSE, visitor{token: s.token("ann", nil), query: params("subject", "topic.hotel.1")})
+		own := s.connect(transport.WebSocket, visitor{token: s.token(fmt.Sprintf("user%d", 3-i), nil)})
 		ann.opened()
 		own.opened()
 		anns = append(anns, ann)
@@ -177,7 +178,7 @@ func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
 	nodes := newCluster(t)
 	home := nodes[0]
 	ann := home.token("ann", map[string]any{"extra": "a"})
-	c := home.connect(nameSSE, visitor{token: ann})
+	c := home.connect(transport.SSE, visitor{token: ann})
 	var open struct{ Connection string }
 	home.must(json.Unmarshal([]byte(c.opened().data), &open))
 	for i, s := range nodes {

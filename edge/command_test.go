@@ -10,6 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/edge/session"
+	"weft/edge/transport"
 	"weft/jetstream/event"
 )
 
@@ -54,7 +55,7 @@ func (c *client) wantError(message, ref, want string) {
 
 func TestASubscriptionIsInForceWhenItIsAnswered(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", nil)})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
 	missed := s.store("topic.hotel.1", "", []byte(`"before"`))
 	c.wantOK(`{"subscribe":["topic.hotel.1"],"ref":7}`, "7")
@@ -80,7 +81,7 @@ func TestASubscriptionIsInForceWhenItIsAnswered(t *testing.T) {
 
 func TestCommandsThatCannotBeObeyed(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", nil)})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
 	many, _ := json.Marshal(make([]string, session.MaxSubjects+1))
 	for _, m := range []struct{ message, ref, code string }{
@@ -115,14 +116,14 @@ func TestCommandsThatCannotBeObeyed(t *testing.T) {
 	}
 	// After all that the connection is as good as before.
 	id := s.store("user.ann", "", []byte(`1`))
-	c.next().want(t, nameWebSocket, id, "", `1`)
+	c.next().want(t, transport.WebSocket, id, "", `1`)
 }
 
 func TestAMessageThatIsTooLargeEndsTheConnection(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", nil)})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
-	c.say(`{"publish":{"subject":"topic.hotel.1","data":"` + strings.Repeat("x", maxMessage) + `"}}`)
+	c.say(`{"publish":{"subject":"topic.hotel.1","data":"` + strings.Repeat("x", transport.MaxMessage) + `"}}`)
 	if last := c.ended(); last.code != websocket.CloseMessageTooBig {
 		t.Errorf("ended with %+v", last)
 	}
@@ -130,9 +131,9 @@ func TestAMessageThatIsTooLargeEndsTheConnection(t *testing.T) {
 
 func TestAWebSocketClientPublishesWhatItMay(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", nil)})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
-	bob := s.connect(nameSSE, visitor{token: s.token("bob", nil), query: params("subject", "topic.hotel.1")})
+	bob := s.connect(transport.SSE, visitor{token: s.token("bob", nil), query: params("subject", "topic.hotel.1")})
 	bob.opened()
 	c.wantOK(`{"publish":{"subject":"topic.hotel.1","type":"chat","data":{"text":"hi"}},"ref":1}`, "1")
 	if h := bob.next(); h.typ != "chat" || h.data != `{"text":"hi"}` {
@@ -152,7 +153,7 @@ func TestAWebSocketClientPublishesWhatItMay(t *testing.T) {
 func TestARefreshedTokenCarriesTheConnectionOn(t *testing.T) {
 	s := newStack(t, nil)
 	end := time.Now().Add(2 * time.Second)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", map[string]any{"exp": end.Unix(), "extra": "a"}), query: params("subject", "topic.hotel.1")})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", map[string]any{"exp": end.Unix(), "extra": "a"}), query: params("subject", "topic.hotel.1")})
 	c.opened()
 	fresh := s.token("ann", map[string]any{"jti": "fresh"})
 	c.wantOK(`{"token":"`+fresh+`","ref":1}`, "1")
@@ -167,7 +168,7 @@ func TestARefreshedTokenCarriesTheConnectionOn(t *testing.T) {
 
 func TestATokenThatAllowsLessEndsTheConnection(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", map[string]any{"extra": "a"}), query: params("subject", "topic.extra.a")})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", map[string]any{"extra": "a"}), query: params("subject", "topic.extra.a")})
 	c.opened()
 	c.say(`{"token":"` + s.token("ann", nil) + `"}`)
 	c.wantEnd(session.Unauthorised)
@@ -175,18 +176,18 @@ func TestATokenThatAllowsLessEndsTheConnection(t *testing.T) {
 
 func TestARevokedTokenCannotRefresh(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", nil)})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
 	s.must(s.node.Blacklist().Put(t.Context(), "stolen", "", 0))
 	s.eventually("the mirror has it", func() bool { return s.node.Blacklist().Revoked("stolen", "ann", time.Now()) })
 	c.wantError(`{"token":"`+s.token("ann", map[string]any{"jti": "stolen"})+`","ref":1}`, "1", "token_revoked")
 	id := s.store("user.ann", "", []byte(`1`))
-	c.next().want(t, nameWebSocket, id, "", `1`)
+	c.next().want(t, transport.WebSocket, id, "", `1`)
 }
 
 func TestPingsAreAnsweredInOrder(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameWebSocket, visitor{token: s.token("ann", nil)})
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
 	if p := c.socket.Subprotocol(); p != "weft.v1" {
 		t.Errorf("subprotocol %q", p)

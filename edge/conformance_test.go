@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
 	"weft/jetstream/event"
@@ -23,11 +24,11 @@ type path struct {
 
 // paths are all of them.
 var paths = []path{
-	{"parked", []string{nameSSE, nameWebSocket, namePoll}, func(*testing.T, *stack) {}},
-	{"noraw", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }},
-	{"nethttp", []string{nameSSE, nameWebSocket, namePoll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }},
+	{"parked", []string{transport.SSE, transport.WebSocket, transport.Poll}, func(*testing.T, *stack) {}},
+	{"noraw", []string{transport.SSE, transport.WebSocket, transport.Poll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }},
+	{"nethttp", []string{transport.SSE, transport.WebSocket, transport.Poll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }},
 	// SSE comes over HTTP/2 then, WebSocket over HTTP/1.1.
-	{"tls", []string{nameSSE, nameWebSocket}, func(t *testing.T, s *stack) {
+	{"tls", []string{transport.SSE, transport.WebSocket}, func(t *testing.T, s *stack) {
 		files, pool := certificate(t)
 		s.cfg.Public.TLS, s.trust = files, &tls.Config{RootCAs: pool}
 	}},
@@ -112,7 +113,7 @@ func caseEvent(t *testing.T, s *stack, kind string) {
 	if open.id == "" {
 		t.Fatal("no cursor at connect")
 	}
-	if kind != namePoll {
+	if kind != transport.Poll {
 		var about struct {
 			Connection, Node, User, Resume string
 			Subjects                       []string
@@ -142,7 +143,7 @@ func caseResume(t *testing.T, s *stack, kind string) {
 		ids = append(ids, s.store("user.ann", "", fmt.Appendf(nil, "%d", n)))
 	}
 	c = s.connect(kind, visitor{token: token, query: params("last_event_id", "ignored"), header: http.Header{"Last-Event-Id": {first}}})
-	if kind != namePoll {
+	if kind != transport.Poll {
 		if open := c.opened(); open.id != first || !strings.Contains(open.data, `"resume":"exact"`) {
 			t.Fatalf("weft.open of who resumes: %+v", open)
 		}
@@ -150,7 +151,7 @@ func caseResume(t *testing.T, s *stack, kind string) {
 	for i, id := range ids {
 		c.next().want(t, kind, id, "", fmt.Sprint(i+2))
 	}
-	if kind != namePoll { // which asks with the same header again
+	if kind != transport.Poll { // which asks with the same header again
 		id := s.store("user.ann", "", []byte(`41`))
 		c.next().want(t, kind, id, "", `41`)
 	}
@@ -174,7 +175,7 @@ func caseComposite(t *testing.T, s *stack, kind string) {
 		s.store([]string{"user.ann", "topic.hotel.42"}[n%2], "t", fmt.Appendf(nil, "%d", n))
 	}
 	c = s.connect(kind, visitor{token: token, query: params("subject", "topic.hotel.42", "last_event_id", last.id)})
-	if kind != namePoll {
+	if kind != transport.Poll {
 		c.opened()
 	}
 	seen := map[string]bool{}
@@ -207,7 +208,7 @@ func caseBadCursor(t *testing.T, s *stack, kind string) {
 // oneReset expects a reset, then only what comes after it.
 func (s *stack) oneReset(c *client, reason string) {
 	s.t.Helper()
-	if c.kind != namePoll {
+	if c.kind != transport.Poll {
 		if open := c.opened(); !strings.Contains(open.data, `"resume":"reset"`) {
 			s.t.Fatalf("weft.open of who cannot resume: %+v", open)
 		}
@@ -242,7 +243,7 @@ func casePayloads(t *testing.T, s *stack, kind string) {
 		id := s.store("user.ann", "odd", []byte(p.payload))
 		h := c.next()
 		want := p.frame
-		if kind == nameSSE {
+		if kind == transport.SSE {
 			if want = p.sse; want == "FRAME" {
 				f := parseFrame([]byte(h.data))
 				if f.id != h.id || f.typ != "odd" || f.subject != "user.ann" {
@@ -278,7 +279,7 @@ func caseFilter(t *testing.T, s *stack, kind string) {
 	// Whoever resumes from there without the filter has not missed the hidden.
 	note := s.store("user.ann", "note", []byte(`2`))
 	c = s.connect(kind, visitor{token: token, query: params("last_event_id", id)})
-	if kind != namePoll {
+	if kind != transport.Poll {
 		c.opened()
 	}
 	c.next().want(t, kind, note, "note", `2`)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"weft/edge/access"
@@ -12,56 +11,48 @@ import (
 	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/edge/transport"
 	"weft/jetstream/api"
 )
 
-// followTime bounds how long a connection waits for the store to say where it
-// begins; beyond it the client is told not_ready.
-const followTime = 20 * time.Second
-
-// events serves GET /_weft/v1/events.
-func (e *Edge) events(w http.ResponseWriter, r *http.Request) {
+// connect serves GET /_weft/v1/events.
+func (e *Edge) connect(w http.ResponseWriter, r *http.Request) {
 	read := httpd.ReceivedAt(w)
-	var t transport
-	for _, t = range e.list {
-		if t.speaks(r) {
-			break
-		}
-	}
-	err := e.visit(w, r, t, read)
+	t := e.transports.For(r)
+	err := e.letIn(w, r, t, read)
 	if err == nil || r.Context().Err() != nil { // let in, or gone meanwhile
 		return
 	}
 	p := problem.Of(err)
 	if p.Code == problem.Internal {
-		e.blame.failed("let a client in", "transport", t.name(), "err", err)
+		e.blame.failed("let a client in", "transport", t.Name(), "err", err)
 	}
-	e.metrics.refusals.WithLabelValues(t.name(), string(p.Code)).Inc()
+	e.metrics.transports.Refused(t, p.Code)
 	e.blame.refused(onPublic, r, p)
-	t.refuse(w, r, p)
+	t.Refuse(w, r, p)
 }
 
-// visit finds out who asks for what, and lets them in; the request was read at
-// read. Its errors are problems of visitors who were not.
-func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read time.Time) error {
-	if t.name() != nameWebSocket && r.Header.Get("Sec-Websocket-Key") != "" {
-		return upgradeLost(w, r)
+// letIn finds out who asks for what, and lets them in; the request was read at read.
+// Its errors are problems of clients who were not.
+func (e *Edge) letIn(w http.ResponseWriter, r *http.Request, t transport.Transport, read time.Time) error {
+	if err := transport.CheckUpgrade(w, r, t); err != nil {
+		return err
 	}
-	q, err := parseQuery(r, e.takes.events)
+	q, err := transport.ParseQuery(r, e.takes.events)
 	if err != nil {
 		return err
 	}
 	if err := e.refuseUnready(); err != nil {
 		return err
 	}
-	id, err := e.auth.Identify(r, q.user)
+	id, err := e.auth.Identify(r, q.User)
 	if err != nil {
 		return err
 	}
-	if err := session.Check(id, q.subjects); err != nil {
+	if err := session.Check(id, q.Subjects); err != nil {
 		return err
 	}
-	if len(id.Subscribe)+len(q.subjects) == 0 {
+	if len(id.Subscribe)+len(q.Subjects) == 0 {
 		return problem.New(problem.Forbidden, "there is nothing to follow: the token brings no subject and none is asked for")
 	}
 	address := e.guard.Address(r)
@@ -70,7 +61,7 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read t
 	if err != nil {
 		return err
 	}
-	slot, err := e.admit(r, t, q, id)
+	slot, err := e.admit(r.Context(), t, q, id)
 	if err != nil {
 		release()
 		return err
@@ -81,8 +72,8 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read t
 	if address.IsValid() {
 		shown = address.String()
 	}
-	return t.serve(w, &visit{r: r, query: q, id: id, release: release, slot: slot, about: session.About{
-		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.name(),
+	return t.Serve(w, &transport.ConnectRequest{R: r, Query: q, Identity: id, Release: release, Slot: slot, About: session.About{
+		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.Name(),
 		Since: read.UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
 }
@@ -90,11 +81,11 @@ func (e *Edge) visit(w http.ResponseWriter, r *http.Request, t transport, read t
 // admit waits for a slot among those on their way, unless a poll goes on where
 // its client is at home: that asks little of the store, and must not suffer from
 // a storm of others.
-func (e *Edge) admit(r *http.Request, t transport, q query, id *auth.Identity) (*access.Slot, error) {
-	if t.name() == namePoll && q.lastID != "" && e.deps.Hub.Holds(id.Subscribe) && e.deps.Hub.Holds(q.subjects) {
+func (e *Edge) admit(ctx context.Context, t transport.Transport, q transport.Query, id *auth.Identity) (*access.Slot, error) {
+	if t.Name() == transport.Poll && q.LastID != "" && e.deps.Hub.Holds(id.Subscribe) && e.deps.Hub.Holds(q.Subjects) {
 		return nil, nil
 	}
-	return e.admission.Enter(r.Context())
+	return e.admission.Enter(ctx)
 }
 
 // refuseDraining refuses everybody while the node drains.
@@ -117,60 +108,4 @@ func (e *Edge) refuseUnready() error {
 		return problem.New(problem.NotReady, "the node is not ready; come back later").RetrySoon()
 	}
 	return nil
-}
-
-// follow attaches a session to its subjects. It blocks until the client's place
-// is known, the session ends or the store stays away for too long. When that
-// takes a moment late is called.
-func (e *Edge) follow(v *visit, s *session.Session, late func()) error {
-	defer v.slot.Release()
-	ctx, cancel := context.WithCancel(v.r.Context())
-	defer s.AtEnd(cancel)()
-	defer wait(late, cancel).stop()
-	reader, err := e.deps.Hub.Follow(ctx, s.Wanted(), v.query.lastID, s)
-	if err != nil {
-		return err
-	}
-	s.Attach(reader)
-	return nil
-}
-
-// A patience waits in two steps, with one timer: most connections are in their
-// places before the first is over.
-type patience struct {
-	late   func() // called after headWait
-	cancel func() // called followTime later
-	mu     sync.Mutex
-	timer  *time.Timer
-	over   bool
-}
-
-func wait(late, cancel func()) *patience {
-	p := &patience{late: late, cancel: cancel}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.timer = time.AfterFunc(headWait, p.lost)
-	return p
-}
-
-func (p *patience) lost() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.over:
-	case p.late != nil:
-		p.late()
-		p.late = nil
-		p.timer.Reset(followTime)
-	default:
-		p.cancel()
-	}
-}
-
-// stop ends the wait, at whatever step. What the timer holds is free at once.
-func (p *patience) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.over = true
-	p.timer.Stop()
 }

@@ -39,7 +39,7 @@ import (
 	"weft/edge/netpoll"
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/edge/wire"
+	"weft/edge/transport"
 	"weft/jetstream"
 	"weft/jetstream/event"
 	"weft/jetstream/feed"
@@ -68,22 +68,21 @@ type Deps struct {
 
 // Edge is both listeners and the connections of a node.
 type Edge struct {
-	cfg       Config
-	deps      Deps
-	log       *slog.Logger
-	metrics   *metrics
-	blame     *blame
-	names     *access.Host // nil: the public listener may be addressed by any name
-	cors      *access.CORS
-	guard     *access.Guard
-	auth      *access.Authenticator
-	admission *access.Admission
-	admin     *admin.Admin
-	sessions  *session.Sessions
-	alive     wire.Keepalives
-	poller    *netpoll.Poller // nil where connections cannot be parked
-	list      []transport
-	takes     parameters
+	cfg        Config
+	deps       Deps
+	log        *slog.Logger
+	metrics    *metrics
+	blame      *blame
+	names      *access.Host // nil: the public listener may be addressed by any name
+	cors       *access.CORS
+	guard      *access.Guard
+	auth       *access.Authenticator
+	admission  *access.Admission
+	admin      *admin.Admin
+	sessions   *session.Sessions
+	poller     *netpoll.Poller // nil where connections cannot be parked
+	transports transport.List
+	takes      parameters
 
 	draining atomic.Bool
 	inner    context.Context
@@ -117,12 +116,17 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		Keepalive: cfg.Public.Keepalive, Revoked: e.auth.Revoked, Draining: e.refuseDraining, Opened: e.opened, Closed: e.ended,
 	})
 	if netpoll.Supported && cfg.Tuning.OwnHTTP {
-		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * linger, RawCalls: cfg.Tuning.RawCalls})
+		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * transport.Linger, RawCalls: cfg.Tuning.RawCalls})
 	}
-	e.list = e.transports()
 	e.takes = declare(deps.Verifier.ModeNone(), cfg.Public.TokenInQuery)
-	e.answerNodes()
 	e.inner, e.cancel = context.WithCancel(context.Background())
+	e.transports = transport.New(transport.Params{
+		Sessions: e.sessions, Metrics: m.transports, Log: log, Serving: e.inner,
+		Follow: deps.Hub.Follow, Change: e.change, Publish: e.publishEvent,
+		QueueBytes: int(cfg.Public.QueueBytes), Keepalive: cfg.Public.Keepalive, WriteTimeout: cfg.Public.WriteTimeout,
+		Takes: e.takes.events,
+	})
+	e.answerNodes()
 	e.admin, err = admin.New(admin.Config{
 		Token: cfg.Admin.Token, Listen: cfg.Admin.Listen, Hosts: cfg.Admin.Hosts,
 	}, admin.Deps{

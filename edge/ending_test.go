@@ -9,6 +9,7 @@ import (
 
 	"weft/edge/access"
 	"weft/edge/session"
+	"weft/edge/transport"
 	"weft/edge/wire"
 )
 
@@ -29,13 +30,13 @@ func (c *client) wantEnd(cause session.Cause) {
 	e, last := cause.Ending(), c.ended()
 	bye := fmt.Sprintf(`{"reason":%q,"reconnect":%v`, e.Reason, e.Reconnect)
 	switch {
-	case c.kind == namePoll && e.Code != "":
+	case c.kind == transport.Poll && e.Code != "":
 		if last.problem != string(e.Code) {
 			c.t.Errorf("poll ended with %+v, want %s", last, e.Code)
 		}
 	case last.typ != wire.TypeClose || !strings.HasPrefix(last.data, bye):
 		c.t.Errorf("%s ended with %+v, want %s", c.kind, last, bye)
-	case c.kind == nameWebSocket && last.code != e.Close:
+	case c.kind == transport.WebSocket && last.code != e.Close:
 		c.t.Errorf("WebSocket closed with %d, want %d", last.code, e.Close)
 	}
 }
@@ -51,7 +52,7 @@ func caseExpiry(t *testing.T, s *stack, kind string) {
 		t.Errorf("cut %v after the token's end", late)
 	}
 	last := s.connect(kind, visitor{token: token}).ended()
-	if kind == nameWebSocket {
+	if kind == transport.WebSocket {
 		if last.code != 4401 || last.typ != wire.TypeClose {
 			t.Errorf("with an expired token: %+v", last)
 		}
@@ -63,7 +64,7 @@ func caseExpiry(t *testing.T, s *stack, kind string) {
 func (s *stack) wantRevoked(kind, token string) {
 	s.t.Helper()
 	last := s.connect(kind, visitor{token: token}).ended()
-	if kind == nameWebSocket {
+	if kind == transport.WebSocket {
 		if last.code != 4403 || !strings.Contains(last.data, "revoked") {
 			s.t.Errorf("with a revoked token: %+v", last)
 		}
@@ -124,7 +125,7 @@ func caseDrain(t *testing.T, s *stack, kind string) {
 		t.Errorf("ready while draining: %d", resp.StatusCode)
 	}
 	last := s.connect(kind, visitor{token: token, query: params("last_event_id", place)}).ended()
-	if !strings.Contains(last.data, `"drain"`) || kind == nameWebSocket && last.code != 1012 {
+	if !strings.Contains(last.data, `"drain"`) || kind == transport.WebSocket && last.code != 1012 {
 		t.Errorf("a newcomer hears %+v", last)
 	}
 }
@@ -139,9 +140,9 @@ func caseNotReady(t *testing.T, s *stack, kind string) {
 	}
 	last := s.connect(kind, visitor{token: s.token("ann", nil)}).ended()
 	switch {
-	case kind == namePoll && (last.status != 503 || last.problem != "not_ready"),
-		kind != namePoll && !last.says("not_ready"),
-		kind == nameWebSocket && last.code != 1012:
+	case kind == transport.Poll && (last.status != 503 || last.problem != "not_ready"),
+		kind != transport.Poll && !last.says("not_ready"),
+		kind == transport.WebSocket && last.code != 1012:
 		t.Errorf("a newcomer hears %+v", last)
 	}
 	resp, body := s.do("GET", "admin:/readyz", "", "")
@@ -155,9 +156,9 @@ func caseStorm(t *testing.T, s *stack, kind string) {
 	places := s.fillAdmission()
 	last := s.connect(kind, visitor{token: token}).ended()
 	switch {
-	case kind == namePoll && (last.status != 503 || last.problem != "not_ready"),
-		kind != namePoll && !last.says("not_ready"),
-		kind == nameWebSocket && last.code != 1012:
+	case kind == transport.Poll && (last.status != 503 || last.problem != "not_ready"),
+		kind != transport.Poll && !last.says("not_ready"),
+		kind == transport.WebSocket && last.code != 1012:
 		t.Errorf("one too many hears %+v", last)
 	}
 	if resp, _ := s.do("GET", "admin:/readyz", "", ""); resp.StatusCode != 200 {
@@ -165,7 +166,7 @@ func caseStorm(t *testing.T, s *stack, kind string) {
 	}
 	time.AfterFunc(time.Second/4, places[0].Release)
 	first := s.connect(kind, visitor{token: token}).opened() // it waited, and left its place when it had joined
-	if kind == namePoll {
+	if kind == transport.Poll {
 		s.atHome(token, first.id)
 	}
 	s.connect(kind, visitor{token: token}).opened()
@@ -199,15 +200,15 @@ func (s *stack) atHome(token, id string) {
 
 func caseLimit(t *testing.T, s *stack, kind string) {
 	token := s.token("ann", nil)
-	s.connect(nameSSE, visitor{token: token}).opened()
+	s.connect(transport.SSE, visitor{token: token}).opened()
 	last := s.connect(kind, visitor{token: token}).ended()
 	switch {
-	case kind == namePoll && (last.status != 429 || last.problem != "limit"),
-		kind != namePoll && !last.says("limit"),
-		kind == nameWebSocket && last.code != 4429:
+	case kind == transport.Poll && (last.status != 429 || last.problem != "limit"),
+		kind != transport.Poll && !last.says("limit"),
+		kind == transport.WebSocket && last.code != 4429:
 		t.Errorf("one too many hears %+v", last)
 	}
-	if kind == nameSSE {
+	if kind == transport.SSE {
 		last = s.connect(kind, visitor{token: token, query: params("format", "frame")}).ended()
 		if last.data != `{"type":"weft.close","data":{"reason":"limit","reconnect":true}}` {
 			t.Errorf("who asked for frames hears %+v", last)
@@ -263,7 +264,7 @@ func caseModeNone(t *testing.T, s *stack, kind string) {
 func TestWhoIsSentAwayStaysWhenTheReasonIsGone(t *testing.T) {
 	s := newStack(t, nil)
 	for range 4 {
-		s.connect(nameSSE, visitor{token: s.token("ann", nil)}).opened()
+		s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).opened()
 	}
 	asked := 0
 	s.edge.sessions.Dismiss(t.Context(), session.Isolated, 0, func() bool { asked++; return asked <= 3 })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/edge/frames"
+	"weft/edge/transport"
 	"weft/jetstream"
 	"weft/jetstream/event"
 )
@@ -46,7 +47,7 @@ func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
 			for range events { // more than the kernel holds for a connection
 				s.store("user.ann", "", bytes.Repeat([]byte("x"), event.MaxBytes))
 			}
-			queued := func() float64 { return s.metric("weft_edge_deliveries_total", "transport", nameWebSocket) }
+			queued := func() float64 { return s.metric("weft_edge_deliveries_total", "transport", transport.WebSocket) }
 			s.eventually("all are queued", func() bool { return queued() == events })
 			if _, err := conn.Write(masked(frames.Final|frames.Close, closing(1000, ""))); err != nil {
 				t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"weft/edge/access"
+	"weft/edge/transport"
 	"weft/jetstream"
 )
 
@@ -244,12 +245,12 @@ func TestStrangersCountByAddress(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 5} })
 			for i := range 5 {
-				s.connect(nameSSE, visitor{token: s.token(fmt.Sprint("u", i), nil)}).opened()
+				s.connect(transport.SSE, visitor{token: s.token(fmt.Sprint("u", i), nil)}).opened()
 			}
 			if resp, body := s.do("POST", pathEvents+"?subject=topic.hotel.1", s.token("ann", nil), "1"); resp.StatusCode != 202 {
 				t.Errorf("publish with all sessions in use: %d %s", resp.StatusCode, body)
 			}
-			if last := s.connect(nameSSE, visitor{token: s.token("ann", nil)}).ended(); !strings.Contains(last.data, `"limit"`) {
+			if last := s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).ended(); !strings.Contains(last.data, `"limit"`) {
 				t.Errorf("one session too many heard %+v", last)
 			}
 			const all, room = 300, 16

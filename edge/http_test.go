@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/config"
+	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
 )
@@ -45,7 +46,7 @@ func TestTheHeadAndRetryComeAtOnce(t *testing.T) {
 
 func TestFormatFrameHasTheWebSocketFrameAsData(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameSSE, visitor{token: s.token("ann", nil), query: params("format", "frame", "subject", "topic.hotel.1")})
+	c := s.connect(transport.SSE, visitor{token: s.token("ann", nil), query: params("format", "frame", "subject", "topic.hotel.1")})
 	open := c.opened()
 	if f := parseFrame([]byte(open.data)); f.typ != wire.TypeOpen || f.id != open.id || !strings.Contains(f.data, `"connection"`) {
 		t.Errorf("weft.open: %+v", open)
@@ -59,7 +60,7 @@ func TestFormatFrameHasTheWebSocketFrameAsData(t *testing.T) {
 
 func TestKeepalivesMoveTheCursor(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameSSE, visitor{token: s.token("ann", nil)})
+	c := s.connect(transport.SSE, visitor{token: s.token("ann", nil)})
 	first := c.opened().id
 	s.store("user.bob", "", []byte(`1`))
 	for {
@@ -89,12 +90,12 @@ func TestAPollIsBoundedAndTheNextBringsTheRest(t *testing.T) {
 		return events, got.LastID
 	}
 	_, id := poll("")
-	const n = 2*maxPollEvents + 10
+	const n = 2*transport.MaxPollEvents + 10
 	for i := range n {
 		s.store("user.ann", "", fmt.Appendf(nil, "%d", i))
 	}
 	seen := 0
-	for _, want := range []int{maxPollEvents, maxPollEvents, 10} {
+	for _, want := range []int{transport.MaxPollEvents, transport.MaxPollEvents, 10} {
 		var events []heard
 		if events, id = poll(id); len(events) != want {
 			t.Fatalf("a poll brings %d events, want %d", len(events), want)
@@ -133,7 +134,7 @@ func TestAPollWithoutEventsEndsInTimeWithItsCursor(t *testing.T) {
 func TestPatchChangesAnOpenConnection(t *testing.T) {
 	s := newStack(t, nil)
 	ann, bob := s.token("ann", nil), s.token("bob", nil)
-	c := s.connect(nameSSE, visitor{token: ann})
+	c := s.connect(transport.SSE, visitor{token: ann})
 	var open struct{ Connection string }
 	s.must(json.Unmarshal([]byte(c.opened().data), &open))
 	patch := func(connection, token, body string) (int, string) {
@@ -185,7 +186,7 @@ func TestPatchChangesAnOpenConnection(t *testing.T) {
 
 func TestPublishingOverHTTP(t *testing.T) {
 	s := newStack(t, nil)
-	c := s.connect(nameSSE, visitor{token: s.token("bob", nil), query: params("subject", "topic.hotel.1")})
+	c := s.connect(transport.SSE, visitor{token: s.token("bob", nil), query: params("subject", "topic.hotel.1")})
 	c.opened()
 	for _, w := range []struct {
 		path, token string

@@ -43,7 +43,7 @@ func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
 	connection, isConnection := strings.CutPrefix(path, pathConnections)
 	switch {
 	case path == pathEvents && r.Method == http.MethodGet:
-		e.events(w, r)
+		e.connect(w, r)
 	case path == pathEvents && r.Method == http.MethodPost:
 		e.request(w, r, requestPublish, e.publish(w, r))
 	case path == pathEvents:

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"weft/config"
+	"weft/edge/transport"
 	"weft/jetstream"
 )
 
 func TestTheAdminListenerTellsOfHealthAndMetrics(t *testing.T) {
 	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Admin.Token = "operator" })
-	s.connect(nameSSE, visitor{token: s.token("ann", nil)}).opened()
+	s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).opened()
 	for path, want := range map[string]string{
 		"/healthz": "ok\n", "/readyz": "ready\n", "/metrics": `weft_edge_connections{transport="sse"} 1`,
 	} {
@@ -46,10 +47,10 @@ func TestTheAdminListenerAnswersToItsNamesOnly(t *testing.T) {
 func TestUsersAndTheirConnections(t *testing.T) {
 	s := newStack(t, nil)
 	for _, user := range []string{"carl", "ann", "b/o b"} {
-		s.connect(nameSSE, visitor{token: s.token(user, map[string]any{"jti": "of " + user}), query: params("subject", "topic.hotel.1"),
+		s.connect(transport.SSE, visitor{token: s.token(user, map[string]any{"jti": "of " + user}), query: params("subject", "topic.hotel.1"),
 			header: map[string][]string{"User-Agent": {"test"}}}).opened()
 	}
-	s.connect(nameWebSocket, visitor{token: s.token("ann", nil)}).opened()
+	s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)}).opened()
 	get := func(path string, into any) {
 		t.Helper()
 		resp, body := s.do("GET", "admin:/_weft/v1/"+path, "", "")

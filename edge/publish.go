@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/jetstream/event"
 )
@@ -62,4 +63,13 @@ func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher event.Pu
 	w.WriteHeader(http.StatusAccepted)
 	_, _ = w.Write(append(body, '\n'))
 	return nil
+}
+
+// publishEvent stores an event that the client of a connection sends.
+func (e *Edge) publishEvent(ctx context.Context, id *auth.Identity, subject, typ string, data []byte) error {
+	if id.User == "" {
+		return problem.New(problem.TokenMissing, "publishing needs a token")
+	}
+	_, err := e.deps.Ingest.AcceptEvent(ctx, event.PublicUser(id.User), id.MayPublish, subject, typ, data)
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"weft/edge/auth"
+	"weft/edge/transport"
 	"weft/jetstream"
 )
 
@@ -71,7 +72,7 @@ func TestAnIDIsTakenUnderEachOfItsNames(t *testing.T) {
 	first := s.store("user.ann", "", []byte(`1`))
 	s.store("user.ann", "", []byte(`2`))
 	for _, name := range []string{"last_event_id", "lastEventId", "Last-Event-ID"} {
-		for _, kind := range []string{nameSSE, nameWebSocket} {
+		for _, kind := range []string{transport.SSE, transport.WebSocket} {
 			c := s.connect(kind, visitor{token: token, query: params(name, first)})
 			c.opened()
 			if h := c.next(); h.data != `2` {

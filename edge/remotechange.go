@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/edge/problem"
+	"weft/edge/transport"
 	"weft/jetstream/rpc"
 )
 
@@ -44,19 +45,19 @@ const travelTime = time.Second
 // User is whose token the caller has shown; the node that was asked has verified
 // that.
 type remoteChange struct {
-	Connection string `json:"connection"`
-	User       []byte `json:"user"`
-	Change     change `json:"change"`
+	Connection string           `json:"connection"`
+	User       []byte           `json:"user"`
+	Change     transport.Change `json:"change"`
 }
 
 // A changed is what came of it: the subjects in force, or a problem.
 type changed struct {
-	Subjects []string `json:"subjects"`
-	Problem  *trouble `json:"problem,omitempty"`
+	Subjects []string       `json:"subjects"`
+	Problem  *remoteProblem `json:"problem,omitempty"`
 }
 
-// A trouble is a problem on its way to another node.
-type trouble struct {
+// A remoteProblem is a problem on its way to another node.
+type remoteProblem struct {
 	Status     int           `json:"status"`
 	Code       problem.Code  `json:"code"`
 	Detail     string        `json:"detail"`
@@ -64,12 +65,12 @@ type trouble struct {
 }
 
 // problem is what the client is told.
-func (t *trouble) problem() *problem.Problem {
-	p := problem.New(t.Code, t.Detail)
-	if p.Code == t.Code && t.Status >= http.StatusBadRequest {
-		p.Status = t.Status
+func (r *remoteProblem) problem() *problem.Problem {
+	p := problem.New(r.Code, r.Detail)
+	if p.Code == r.Code && r.Status >= http.StatusBadRequest {
+		p.Status = r.Status
 	}
-	return p.Retry(t.RetryAfter)
+	return p.Retry(r.RetryAfter)
 }
 
 // answerNodes lets this node answer for its connections when another is asked.
@@ -84,7 +85,7 @@ func (e *Edge) answerNodes() {
 		if p.Code == problem.Internal {
 			e.log.Error("change a connection for another node", "conn", c.Connection, "err", err)
 		}
-		return changed{Problem: &trouble{p.Status, p.Code, p.Detail, p.RetryAfter}}
+		return changed{Problem: &remoteProblem{p.Status, p.Code, p.Detail, p.RetryAfter}}
 	})
 }
 
@@ -98,7 +99,7 @@ func (e *Edge) changeHere(ctx context.Context, c *remoteChange) ([]string, error
 	if s.Identity().User != string(c.User) {
 		return nil, problem.New(problem.UserMismatch, "the connection is of another user")
 	}
-	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime)
 	defer cancel()
 	return e.change(ctx, s, &c.Change)
 }
@@ -127,7 +128,7 @@ func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, e
 
 // changeThere lets another node change its connection.
 func (e *Edge) changeThere(ctx context.Context, name string, c *remoteChange) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTime+travelTime)
+	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime+travelTime)
 	defer cancel()
 	out, err := rpc.CallJSON[changed](ctx, e.deps.Node.RPC(), name, questionChange, c)
 	switch {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge/transport"
 	"weft/jetstream"
 )
 
@@ -191,7 +192,7 @@ func TestWithoutTheOwnHTTPEachPollWaitsInNetHTTP(t *testing.T) {
 func (s *stack) waitingPolls(polls int) (before int) {
 	s.t.Helper()
 	token := s.token("ann", nil)
-	place := s.connect(namePoll, visitor{token: token}).opened().id
+	place := s.connect(transport.Poll, visitor{token: token}).opened().id
 	s.eventually("nobody but the one", func() bool { return s.edge.Connections() <= 1 })
 	before = runtime.NumGoroutine()
 	for range polls {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"weft/edge/frames"
+	"weft/edge/transport"
 )
 
 // TestWebSocketsAsTheRFCWantsThem does what the fuzzing client of Autobahn does to a
@@ -28,7 +29,7 @@ import (
 // measure how fast an echo is, and 12 and 13: there is no compression.
 func TestWebSocketsAsTheRFCWantsThem(t *testing.T) {
 	for _, p := range paths {
-		if !slices.Contains(p.kinds, nameWebSocket) {
+		if !slices.Contains(p.kinds, transport.WebSocket) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"weft/edge/frames"
+	"weft/edge/transport"
 )
 
 // somePing is the payload of a ping.
@@ -170,9 +171,9 @@ func largeCases(add adding, one spelt) {
 			add(fmt.Sprintf("9.5 a text of %d bytes in writes of %d", size, part), chopped(part, masked(frames.Final|frames.Text, text)), "ref:7")
 		}
 	}
-	add("9 the largest message", one(masked(frames.Final|frames.Text, commandOf(maxMessage))), "ref:7")
-	add("9 a larger one", one(masked(frames.Final|frames.Text, commandOf(maxMessage+1))[:14]), wantTooBig)
-	add("9 a larger one in frames", one(masked(frames.Text, commandOf(maxMessage)), masked(frames.Continuation, " ")), wantTooBig)
+	add("9 the largest message", one(masked(frames.Final|frames.Text, commandOf(transport.MaxMessage))), "ref:7")
+	add("9 a larger one", one(masked(frames.Final|frames.Text, commandOf(transport.MaxMessage+1))[:14]), wantTooBig)
+	add("9 a larger one in frames", one(masked(frames.Text, commandOf(transport.MaxMessage)), masked(frames.Continuation, " ")), wantTooBig)
 	add("10.1.1 a text of 65536 bytes in frames of 1300", fragmentsOf(commandOf(65536), 1300), "ref:7")
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"weft/edge/frames"
 	"weft/edge/session"
+	"weft/edge/transport"
 	"weft/jetstream"
 )
 
@@ -24,7 +25,7 @@ func (s *stack) dialRaw(kind, token, target string) net.Conn {
 	s.must(err)
 	s.t.Cleanup(func() { _ = conn.Close() })
 	more := "Accept: text/event-stream\r\n"
-	if kind == nameWebSocket {
+	if kind == transport.WebSocket {
 		more = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	}
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: weft\r\nAuthorization: Bearer %s\r\n%s\r\n", target, token, more)
@@ -33,7 +34,7 @@ func (s *stack) dialRaw(kind, token, target string) net.Conn {
 }
 
 func TestAReaderThatStopsIsCutAndCostsNoMoreThanItsQueue(t *testing.T) {
-	for _, kind := range []string{nameSSE, nameWebSocket} {
+	for _, kind := range []string{transport.SSE, transport.WebSocket} {
 		t.Run(kind, func(t *testing.T) {
 			s := newStack(t, func(c *Config, js *jetstream.Config) {
 				c.Public.QueueBytes = 256 << 10
@@ -42,7 +43,7 @@ func TestAReaderThatStopsIsCutAndCostsNoMoreThanItsQueue(t *testing.T) {
 			})
 			token := s.token("ann", nil)
 			s.dialRaw(kind, token, pathEvents)
-			reader := s.connect(nameSSE, visitor{token: token})
+			reader := s.connect(transport.SSE, visitor{token: token})
 			reader.opened()
 			s.eventually("both are connected", func() bool { return s.edge.Connections() == 2 })
 			slow := func() float64 {
@@ -68,7 +69,7 @@ func TestAClientThatIsGoneWithoutAWordIsNoticed(t *testing.T) {
 	s := newStack(t, func(c *Config, _ *jetstream.Config) {
 		c.Public.Keepalive = 50 * time.Millisecond // one missed pong
 	})
-	conn := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents)
+	conn := s.dialRaw(transport.WebSocket, s.token("ann", nil), pathEvents)
 	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
 	s.eventually("a silent WebSocket is let go", func() bool { return s.edge.Connections() == 0 })
 	_ = conn.Close()
@@ -79,7 +80,7 @@ func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
 		c.Public.QueueBytes = 64 << 20
 		js.Events.MaxPerSubject = 1000
 	})
-	s.dialRaw(nameSSE, s.token("ann", map[string]any{"jti": "stalled"}), pathEvents)
+	s.dialRaw(transport.SSE, s.token("ann", map[string]any{"jti": "stalled"}), pathEvents)
 	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
 	for range 100 { // more than the kernel's buffers take
 		s.store("user.ann", "", make([]byte, 100<<10))
@@ -96,7 +97,7 @@ func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *t
 	for _, p := range paths[:2] {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Keepalive = 500 * time.Millisecond })
-			lively, lying := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents), s.dialRaw(nameWebSocket, s.token("bob", nil), pathEvents)
+			lively, lying := s.dialRaw(transport.WebSocket, s.token("ann", nil), pathEvents), s.dialRaw(transport.WebSocket, s.token("bob", nil), pathEvents)
 			s.eventually("connected", func() bool { return s.edge.Connections() == 2 })
 			_, err := lying.Write(clientFrame(frames.Text, []byte(`{"never":`)))
 			s.must(err)
@@ -107,7 +108,7 @@ func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *t
 				s.must(err)
 				return s.edge.Connections() == 1
 			})
-			ended := s.metric("weft_edge_endings_total", "transport", nameWebSocket)
+			ended := s.metric("weft_edge_endings_total", "transport", transport.WebSocket)
 			if _, err := lively.Write(pong); err != nil || ended != 1 || s.edge.Connections() != 1 {
 				t.Errorf("%v; %v ended, want the other one to stay", err, ended)
 			}
@@ -145,7 +146,7 @@ func TestAClientOfHTTP2ThatStopsReadingIsCut(t *testing.T) {
 	}
 	const streams = 8 // each has a window of its own
 	for range streams {
-		s.connect(nameSSE, visitor{token: s.token("ann", nil)}).opened()
+		s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).opened()
 	}
 	close(deaf.stopped)
 	for range 200 { // more than the kernel holds for a connection
@@ -162,7 +163,7 @@ func TestAStalledClientThatBreaksTheProtocolIsHeardOnce(t *testing.T) {
 		c.Public.WriteTimeout = 2 * time.Second
 		js.Events.MaxPerSubject = 1000
 	})
-	conn := s.dialRaw(nameWebSocket, s.token("ann", nil), pathEvents)
+	conn := s.dialRaw(transport.WebSocket, s.token("ann", nil), pathEvents)
 	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
 	for range 100 { // more than the kernel's buffers take
 		s.store("user.ann", "", make([]byte, 100<<10))
@@ -186,7 +187,7 @@ func TestALongHistoryIsPacedByItsReader(t *testing.T) {
 	for n := 1; n <= events; n++ {
 		s.store("user.ann", "", fmt.Appendf(nil, `"%d %s"`, n, strings.Repeat("x", 30<<10)))
 	}
-	conn := s.dialRaw(nameSSE, s.token("ann", nil), pathEvents+"?last_event_id="+first)
+	conn := s.dialRaw(transport.SSE, s.token("ann", nil), pathEvents+"?last_event_id="+first)
 	s.eventually("connected", func() bool { return s.edge.Connections() == 1 })
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	s.must(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/config"
+	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
 )
@@ -110,7 +111,7 @@ func TestAQuietStreamOverHTTP2Stays(t *testing.T) {
 	s := newStackOn(t, paths[2], func(c *Config, _ *jetstream.Config) {
 		c.Public.Keepalive, c.Public.WriteTimeout = time.Minute, 100*time.Millisecond
 	})
-	quiet := s.connect(nameSSE, visitor{token: s.token("ann", nil)})
+	quiet := s.connect(transport.SSE, visitor{token: s.token("ann", nil)})
 	quiet.opened()
 	// What is waited for must not happen.
 	select {

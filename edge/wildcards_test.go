@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
 	"weft/jetstream/feed"
@@ -29,9 +30,9 @@ func (s *stack) wantLimit(kind string, v visitor) {
 	s.t.Helper()
 	last := s.connect(kind, v).ended()
 	switch {
-	case kind == namePoll && (last.status != 429 || last.problem != "limit"),
-		kind != namePoll && (last.typ != wire.TypeClose || !strings.Contains(last.data, `"reason":"limit","reconnect":true`)),
-		kind == nameWebSocket && last.code != 4429:
+	case kind == transport.Poll && (last.status != 429 || last.problem != "limit"),
+		kind != transport.Poll && (last.typ != wire.TypeClose || !strings.Contains(last.data, `"reason":"limit","reconnect":true`)),
+		kind == transport.WebSocket && last.code != 4429:
 		s.t.Errorf("one wildcard too many hears %+v", last)
 	}
 }
@@ -41,7 +42,7 @@ func (s *stack) fillWildcards(user string, n int) {
 	s.t.Helper()
 	for i := 0; i < n; i += feed.MaxWildcards {
 		of := fmt.Sprintf("%s%dx", user, i)
-		s.connect(nameSSE, visitor{token: s.token(user, nil), query: wildcards(of, min(feed.MaxWildcards, n-i))}).opened()
+		s.connect(transport.SSE, visitor{token: s.token(user, nil), query: wildcards(of, min(feed.MaxWildcards, n-i))}).opened()
 	}
 }
 
@@ -52,7 +53,7 @@ func caseWildcards(t *testing.T, s *stack, kind string) {
 	s.wantLimit(kind, visitor{token: ann, query: wildcards("more", 1)})
 	s.connect(kind, visitor{token: ann, query: wildcards("ann0x", 2)}).opened() // she follows those
 	s.connect(kind, visitor{token: bob, query: wildcards("more", 1)}).opened()
-	if kind == namePoll {
+	if kind == transport.Poll {
 		resp, _ := s.do("GET", pathEvents+"?"+wildcards("more", 1).Encode(), ann, "")
 		if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
 			t.Errorf("a poll is answered %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
@@ -75,10 +76,10 @@ func TestVisitorsWithoutAUserShareTheirWildcards(t *testing.T) {
 		c.Auth.Allow, c.Auth.Anonymous.Allow = []string{"topic.>"}, []string{"topic.>"}
 	})
 	for i := range 2 {
-		s.connect(nameSSE, visitor{query: wildcards(fmt.Sprint("v", i, "x"), feed.MaxWildcards)}).opened()
+		s.connect(transport.SSE, visitor{query: wildcards(fmt.Sprint("v", i, "x"), feed.MaxWildcards)}).opened()
 	}
-	s.wantLimit(nameSSE, visitor{query: wildcards("more", 1)})
-	s.connect(nameSSE, visitor{token: s.token("ann", nil), query: wildcards("more", 1)}).opened()
+	s.wantLimit(transport.SSE, visitor{query: wildcards("more", 1)})
+	s.connect(transport.SSE, visitor{token: s.token("ann", nil), query: wildcards("more", 1)}).opened()
 }
 
 func TestAWildcardTooManyIsALimitLaterToo(t *testing.T) {
@@ -98,9 +99,9 @@ func TestAWildcardTooManyIsALimitLaterToo(t *testing.T) {
 				c.before(s)
 				token := s.token("ann", nil)
 				q := wildcards("mine", 10)
-				socket := s.connect(nameWebSocket, visitor{token: token, query: q})
+				socket := s.connect(transport.WebSocket, visitor{token: token, query: q})
 				socket.opened()
-				stream := s.connect(nameSSE, visitor{token: token, query: q})
+				stream := s.connect(transport.SSE, visitor{token: token, query: q})
 				var about struct{ Connection string }
 				s.must(json.Unmarshal([]byte(stream.opened().data), &about))
 

@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"net/http"
@@ -17,57 +17,36 @@ const (
 	maxWait     = 60 * time.Second
 )
 
-// query is what a client asks for, the same on every transport.
-type query struct {
-	subjects []string
+// A Query is what a client asks for, the same on every transport.
+type Query struct {
+	Subjects []string
+	LastID   string
+	User     string // counts in auth.mode none only
 	filter   session.Filter
-	lastID   string
 	frame    bool // SSE: JSON frames as data
 	wait     time.Duration
-	user     string // counts in auth.mode none only
 }
 
-// parameters are what the endpoints of the public listener take.
-type parameters struct{ events, publish, change parameter.List }
-
-// declare says what they are: who somebody is, is a parameter only where there are
-// no tokens, and a token one only where that was asked for.
-func declare(modeNone, tokenInQuery bool) parameters {
-	p := parameters{
-		events:  parameter.Once(parameter.LastEventID, "format", "wait").Many("subject", "type"),
-		publish: parameter.Once("type").Many("user", "subject"),
-	}
-	for _, l := range []*parameter.List{&p.events, &p.publish, &p.change} {
-		if tokenInQuery {
-			*l = l.And("access_token")
-		} else {
-			*l = l.Not("access_token", "is taken with public.token_in_query only")
-		}
-	}
-	const needless = "is taken in auth.mode none only: a token says who it is"
-	if modeNone {
-		p.events, p.change, p.publish = p.events.And("user"), p.change.And("user"), p.publish.And("publisher")
-	} else {
-		p.events, p.change, p.publish = p.events.Not("user", needless), p.change.Not("user", needless), p.publish.Not("publisher", needless)
-	}
-	return p
+// Parameters are those of a query.
+func Parameters() parameter.List {
+	return parameter.Once(parameter.LastEventID, "format", "wait").Many("subject", "type")
 }
 
-// parseQuery reads a request's query and Last-Event-ID.
-func parseQuery(r *http.Request, takes parameter.List) (query, error) {
-	q := query{wait: defaultWait}
+// ParseQuery reads a request's query and Last-Event-ID. Its errors are problems.
+func ParseQuery(r *http.Request, takes parameter.List) (Query, error) {
+	q := Query{wait: defaultWait}
 	values, err := takes.Read(r.URL.RawQuery)
 	if err != nil {
 		return q, err
 	}
 	for _, s := range values["subject"] {
-		q.subjects = append(q.subjects, strings.Clone(s)) // it outlives the request
+		q.Subjects = append(q.Subjects, strings.Clone(s)) // it outlives the request
 	}
 	if q.filter, err = session.ParseFilter(values["type"]); err != nil {
 		return q, err
 	}
-	if q.lastID = r.Header.Get("Last-Event-Id"); q.lastID == "" {
-		q.lastID = values.Get(parameter.LastEventID)
+	if q.LastID = r.Header.Get("Last-Event-Id"); q.LastID == "" {
+		q.LastID = values.Get(parameter.LastEventID)
 	}
 	switch values.Get("format") {
 	case "":
@@ -81,7 +60,7 @@ func parseQuery(r *http.Request, takes parameter.List) (query, error) {
 			return q, err
 		}
 	}
-	q.user = values.Get("user")
+	q.User = values.Get("user")
 	return q, nil
 }
 

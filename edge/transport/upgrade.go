@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"net/http"
@@ -6,11 +6,14 @@ import (
 	"weft/edge/problem"
 )
 
-// upgradeLost is what is wrong with the handshake of a WebSocket (RFC 6455, section
-// 4.1) that is none any more: Upgrade and Connection are for one hop, so a proxy that
-// is not told to pass them on takes them away. To answer it as a long poll would
-// leave its page without a hint.
-func upgradeLost(w http.ResponseWriter, r *http.Request) error {
+// CheckUpgrade says what is wrong with the handshake of a WebSocket (RFC 6455, section
+// 4.1) that is none any more and was taken for a request to t: Upgrade and Connection
+// are for one hop, so a proxy that is not told to pass them on takes them away. To
+// answer it as a long poll would leave its page without a hint.
+func CheckUpgrade(w http.ResponseWriter, r *http.Request, t Transport) error {
+	if t.Name() == WebSocket || r.Header.Get("Sec-Websocket-Key") == "" {
+		return nil
+	}
 	if r.ProtoMajor == 1 { // later versions forbid both (RFC 9113, section 8.2.2)
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Add("Connection", "Upgrade")

@@ -1,8 +1,7 @@
-package edge
+package transport
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -13,36 +12,39 @@ import (
 	"weft/edge/wire"
 )
 
+// SSE is the name of Server-Sent Events.
+const SSE = "sse"
+
 // retry is after how long a browser reconnects by itself.
 const retry = 2 * time.Second
 
 // sse is Server-Sent Events (WHATWG HTML, section 9.2).
 type sse struct {
-	*Edge
-	counts       *transportMetrics
+	*Params
+	counts       *counters
 	plain, frame *session.Spelling
 }
 
-func newSSE(e *Edge) *sse {
+func newSSE(p *Params, shared *wire.Keepalives) Transport {
 	spelling := func(format wire.Format) *session.Spelling {
 		return &session.Spelling{
-			Format: format, Limit: int(e.cfg.Public.QueueBytes), Keepalives: &e.alive,
+			Format: format, Limit: p.QueueBytes, Keepalives: shared,
 			Closing: func(c session.Cause) []byte { return sseClosing(format, c) },
 		}
 	}
-	return &sse{e, e.metrics.transports[nameSSE], spelling(wire.SSE), spelling(wire.SSEFrame)}
+	return &sse{p, p.Metrics.counters[SSE], spelling(wire.SSE), spelling(wire.SSEFrame)}
 }
 
-func (t *sse) spelling(v *visit) *session.Spelling {
-	if v.query.frame {
+func (t *sse) spelling(c *ConnectRequest) *session.Spelling {
+	if c.Query.frame {
 		return t.frame
 	}
 	return t.plain
 }
 
-func (*sse) name() string { return nameSSE }
+func (*sse) Name() string { return SSE }
 
-func (*sse) speaks(r *http.Request) bool { return accepts(r, "text/event-stream") }
+func (*sse) Speaks(r *http.Request) bool { return accepts(r, "text/event-stream") }
 
 // accepts reports whether the request's Accept names a media type and does not
 // refuse it. A wildcard does not count.
@@ -65,7 +67,7 @@ func accepts(r *http.Request, media string) bool {
 
 // refuse answers with 200 and a farewell when waiting mends what is wrong: a
 // browser ends an EventSource for good on any other status.
-func (t *sse) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+func (t *sse) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	cause, ok := passes(p)
 	if !ok {
 		problem.Write(w, p)
@@ -132,69 +134,48 @@ func sseClosing(f wire.Format, c session.Cause) []byte {
 	return append(dst, f.Control("", wire.TypeClose, farewell(c, 0))...)
 }
 
-// comeBack is when a client that was sent away may come back, each at another
-// time; 0 when that is for the client to choose.
-func comeBack(c session.Cause) time.Duration {
-	switch c {
-	case session.Draining, session.NotReady, session.Isolated, session.Limit:
-		return problem.Jitter(retry / 2)
+func (t *sse) Serve(w http.ResponseWriter, c *ConnectRequest) error {
+	if httpd.Detachable(w, c.R) {
+		return t.servePolled(w, c)
 	}
-	return 0
-}
-
-// farewell is the data of weft.close. retry says when to come back where the
-// transport has no other word for it; 0 says nothing.
-func farewell(c session.Cause, retry time.Duration) []byte {
-	data, _ := json.Marshal(struct {
-		Reason    string `json:"reason"`
-		Reconnect bool   `json:"reconnect"`
-		Retry     int64  `json:"retry,omitempty"` // milliseconds, as in SSE
-	}{c.Ending().Reason, c.Ending().Reconnect, retry.Milliseconds()})
-	return data
-}
-
-func (t *sse) serve(w http.ResponseWriter, v *visit) error {
-	if httpd.Detachable(w, v.r) {
-		return t.park(w, v)
-	}
-	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
+	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.WriteTimeout}
 	defer limit.stop()
 	pump := session.NewPump(limit.hurry)
-	q := session.NewQueue(t.spelling(v), pump)
-	pump.Opened = func() { t.counts.connected(v.about.Since) }
-	s, err := v.open(t.Edge, q, t.counts, nil)
+	q := session.NewQueue(t.spelling(c), pump)
+	pump.Opened = func() { t.counts.connected(c.About.Since) }
+	s, err := t.open(c, q, t.counts, nil)
 	if err != nil {
 		return err
 	}
-	defer t.sessions.Close(s)
+	defer t.Sessions.Close(s)
 
 	send := func(frames [][]byte) error {
 		n, err := sendFrames(w, frames, limit)
 		t.counts.bytes.Add(float64(n))
 		return err
 	}
-	sseHead(w, v.r)
+	sseHead(w, c.R)
 	if err := send([][]byte{wire.Retry(retry)}); err != nil {
 		s.End(lost(err))
 		return nil
 	}
-	if err := t.follow(v, s, func() {}); err != nil {
+	if err := t.follow(c, s, func() {}); err != nil {
 		s.End(session.Unfollowed(err))
 	}
-	if err := pump.Run(v.r.Context(), q, send); err != nil {
+	if err := pump.Run(c.R.Context(), q, send); err != nil {
 		s.End(lost(err))
 	}
 	return nil
 }
 
-// park serves a visit without a goroutine once its place is known.
-func (t *sse) park(w http.ResponseWriter, v *visit) error {
-	p := &parked{}
-	if err := p.open(t.Edge, v, t.spelling(v), t.counts, nil); err != nil {
+// servePolled serves a request without a goroutine once its place is known.
+func (t *sse) servePolled(w http.ResponseWriter, c *ConnectRequest) error {
+	p := &polledConn{}
+	if err := p.open(t.Params, c, t.spelling(c), t.counts, nil); err != nil {
 		return err
 	}
 	defer p.drop()
 	p.head = append(httpd.Head(http.StatusOK, w.Header(), sseFieldLines), wire.Retry(retry)...)
-	p.begin(w, v, p)
+	p.begin(w, c, p)
 	return nil
 }

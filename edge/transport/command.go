@@ -1,12 +1,10 @@
-package edge
+package transport
 
 import (
 	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"io"
 	"time"
 
 	"weft/edge/frames"
@@ -16,13 +14,13 @@ import (
 )
 
 const (
-	// maxMessage bounds a message of a client: an event's payload in base64 and
+	// MaxMessage bounds a message of a client: an event's payload in base64 and
 	// what is around it.
-	maxMessage = event.MaxBytes*4/3 + 64<<10
+	MaxMessage = event.MaxBytes*4/3 + 64<<10
 	// maxRef bounds what a client may have repeated to it.
 	maxRef = 256
-	// commandTime bounds a command: a client may then try again.
-	commandTime = 10 * time.Second
+	// CommandTime bounds a command: a client may then try again.
+	CommandTime = 10 * time.Second
 	// Commands per second of one connection, and how many may come at once.
 	// Beyond it they wait, unread.
 	commandRate  = 50
@@ -32,20 +30,8 @@ const (
 // A command is what a WebSocket client may say.
 type command struct {
 	Ref json.RawMessage `json:"ref"`
-	change
+	Change
 	Publish *publication `json:"publish"`
-}
-
-// A change is what both a WebSocket client and PATCH of a connection may ask.
-type change struct {
-	Subscribe   []string `json:"subscribe"`
-	Unsubscribe []string `json:"unsubscribe"`
-	LastEventID string   `json:"last_event_id"`
-	Token       string   `json:"token"`
-}
-
-func (c *change) empty() bool {
-	return len(c.Subscribe) == 0 && len(c.Unsubscribe) == 0 && c.Token == ""
 }
 
 // A publication is an event of a WebSocket client. Exactly one of the two
@@ -71,19 +57,6 @@ func (p *publication) payload() ([]byte, error) {
 	return data, nil
 }
 
-// decodeStrict reads exactly one JSON value without unknown fields.
-func decodeStrict(r io.Reader, into any) error {
-	dec := json.NewDecoder(r)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
-	return nil
-}
-
 // parseCommand reads a message. The ref is returned also when the rest is bad,
 // if it can be told.
 func parseCommand(message []byte) (command, error) {
@@ -96,9 +69,9 @@ func parseCommand(message []byte) (command, error) {
 	switch {
 	case err != nil:
 		return command{Ref: ref}, problem.New(problem.BadRequest, "the message is no command: one JSON object with subscribe, unsubscribe, token or publish")
-	case c.Publish != nil && !c.change.empty():
+	case c.Publish != nil && !c.Change.Empty():
 		return command{Ref: ref}, problem.New(problem.BadRequest, "publish stands alone in a command")
-	case c.Publish == nil && c.change.empty():
+	case c.Publish == nil && c.Change.Empty():
 		return command{Ref: ref}, problem.New(problem.BadRequest, "the command asks for nothing")
 	}
 	return c, nil
@@ -135,20 +108,15 @@ type failure struct {
 }
 
 func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) error {
-	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	ctx, cancel := context.WithTimeout(ctx, CommandTime)
 	defer cancel()
 	if c.Publish == nil {
-		_, err := t.change(ctx, s, &c.change)
+		_, err := t.Change(ctx, s, &c.Change)
 		return err
 	}
 	data, err := c.Publish.payload()
 	if err != nil {
 		return err
 	}
-	id := s.Identity()
-	if id.User == "" {
-		return problem.New(problem.TokenMissing, "publishing needs a token")
-	}
-	_, err = t.deps.Ingest.AcceptEvent(ctx, event.PublicUser(id.User), id.MayPublish, c.Publish.Subject, c.Publish.Type, data)
-	return err
+	return t.Publish(ctx, s.Identity(), c.Publish.Subject, c.Publish.Type, data)
 }

@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"context"
@@ -13,36 +13,37 @@ import (
 // Bounds of one poll's answer; what is beyond comes with the next poll. One
 // event of any size always fits.
 const (
-	maxPollEvents = 256
+	// MaxPollEvents is how many events an answer has at most.
+	MaxPollEvents = 256
 	maxPollBytes  = 1 << 20
 )
 
-// A box is the session.Outbox of a long poll: it gathers until it is full, and
+// A pollBuffer is the session.Outbox of a long poll: it gathers until it is full, and
 // what comes then is left for the next poll.
-type box struct {
+type pollBuffer struct {
 	mu     sync.Mutex
 	ready  func() // called once, when the poll can be answered; nil until somebody waits
-	got    harvest
+	got    batch
 	bytes  int
 	caught bool
 	full   bool
 	told   bool // there was something to answer
 }
 
-// harvest is what a box gathered.
-type harvest struct {
-	events []polled
+// A batch is what a buffer gathered.
+type batch struct {
+	events []pollEvent
 	cursor string
 	reset  bool
 	resets []json.RawMessage
 }
 
-// polled is one event as JSON, in two pieces of which the second is shared.
-type polled struct{ head, rest []byte }
+// A pollEvent is one event as JSON, in two pieces of which the second is shared.
+type pollEvent struct{ head, rest []byte }
 
-// await makes the box call ready, once, when the poll can be answered, or at once
+// await makes the buffer call ready, once, when the poll can be answered, or at once
 // if it can. ready must not block.
-func (b *box) await(ready func()) {
+func (b *pollBuffer) await(ready func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.told {
@@ -52,8 +53,8 @@ func (b *box) await(ready func()) {
 	b.ready = ready
 }
 
-// harvest returns what was gathered and closes the box.
-func (b *box) harvest() *harvest {
+// take returns what was gathered and closes the buffer.
+func (b *pollBuffer) take() *batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.full = true
@@ -62,7 +63,7 @@ func (b *box) harvest() *harvest {
 }
 
 // tell tells when there is something to answer.
-func (b *box) tell() {
+func (b *pollBuffer) tell() {
 	if b.told || !b.full && (!b.caught || len(b.got.events) == 0 && !b.got.reset) {
 		return
 	}
@@ -73,7 +74,7 @@ func (b *box) tell() {
 }
 
 // Opened implements session.Outbox.
-func (b *box) Opened(_ *session.Session, o feed.Opened) {
+func (b *pollBuffer) Opened(_ *session.Session, o feed.Opened) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.got.cursor = o.ID
@@ -81,7 +82,7 @@ func (b *box) Opened(_ *session.Session, o feed.Opened) {
 }
 
 // Control implements session.Outbox. An answer has no room for frames but for resets.
-func (b *box) Control(typ, id string, data []byte) bool {
+func (b *pollBuffer) Control(typ, id string, data []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.full || typ != wire.TypeReset {
@@ -94,7 +95,7 @@ func (b *box) Control(typ, id string, data []byte) bool {
 }
 
 // Event implements session.Outbox.
-func (b *box) Event(m *feed.Message, id string) bool {
+func (b *pollBuffer) Event(m *feed.Message, id string) bool {
 	head, rest := wire.JSON(m, id)
 	n := len(head) + len(rest)
 	b.mu.Lock()
@@ -107,16 +108,16 @@ func (b *box) Event(m *feed.Message, id string) bool {
 		b.tell()
 		return true
 	}
-	b.got.events = append(b.got.events, polled{head, rest})
+	b.got.events = append(b.got.events, pollEvent{head, rest})
 	b.bytes += n
 	b.move(m, id)
-	b.full = len(b.got.events) == maxPollEvents
+	b.full = len(b.got.events) == MaxPollEvents
 	b.tell()
 	return true
 }
 
 // Skipped implements session.Outbox.
-func (b *box) Skipped(m *feed.Message, id string) {
+func (b *pollBuffer) Skipped(m *feed.Message, id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.full {
@@ -124,7 +125,7 @@ func (b *box) Skipped(m *feed.Message, id string) {
 	}
 }
 
-func (b *box) move(m *feed.Message, id string) {
+func (b *pollBuffer) move(m *feed.Message, id string) {
 	if id == "" {
 		id = m.ID()
 	}
@@ -132,7 +133,7 @@ func (b *box) move(m *feed.Message, id string) {
 }
 
 // Keepalive implements session.Outbox.
-func (b *box) Keepalive(id string) {
+func (b *pollBuffer) Keepalive(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if id != "" && !b.full {
@@ -141,16 +142,16 @@ func (b *box) Keepalive(id string) {
 }
 
 // CaughtUp implements session.Outbox.
-func (b *box) CaughtUp() {
+func (b *pollBuffer) CaughtUp() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.caught = true
 	b.tell()
 }
 
-// Room implements session.Outbox. A full box wants no more replay; it is about
+// Room implements session.Outbox. A full buffer wants no more replay; it is about
 // to be let go.
-func (b *box) Room(ctx context.Context) error {
+func (b *pollBuffer) Room(ctx context.Context) error {
 	b.mu.Lock()
 	full := b.full
 	b.mu.Unlock()
@@ -162,7 +163,7 @@ func (b *box) Room(ctx context.Context) error {
 }
 
 // End implements session.Outbox.
-func (b *box) End(c session.Cause) {
+func (b *pollBuffer) End(c session.Cause) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.full = true

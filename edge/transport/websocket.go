@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"io"
@@ -15,36 +15,39 @@ import (
 	"weft/edge/wire"
 )
 
-// linger is how long the connection stays open after our close frame, so that
+// WebSocket is the name of RFC 6455.
+const WebSocket = "websocket"
+
+// Linger is how long the connection stays open after our close frame, so that
 // the client can read it and answer.
-const linger = 500 * time.Millisecond
+const Linger = 500 * time.Millisecond
 
 // webSocket is RFC 6455 without extensions. Package frames makes the
 // handshake. What a client says is read by its dialogue, also where a goroutine
 // does it; all that is written comes from the session's queue, so that there is
 // one writer and frames can be shared.
 type webSocket struct {
-	*Edge
-	counts   *transportMetrics
+	*Params
+	counts   *counters
 	spelling *session.Spelling
 }
 
-func newWebSocket(e *Edge) *webSocket {
-	return &webSocket{e, e.metrics.transports[nameWebSocket], &session.Spelling{
-		Format: wire.WebSocket, Limit: int(e.cfg.Public.QueueBytes), Keepalives: &e.alive, Closing: webSocketClosing,
+func newWebSocket(p *Params, shared *wire.Keepalives) Transport {
+	return &webSocket{p, p.Metrics.counters[WebSocket], &session.Spelling{
+		Format: wire.WebSocket, Limit: p.QueueBytes, Keepalives: shared, Closing: webSocketClosing,
 	}}
 }
 
-// patience is how long a client may say nothing, or take for one message: as long as
+// longestSilence is how long a client may say nothing, or take for one message: as long as
 // it takes until a pong is asked for, two keep-alives to answer, and a second, in which
 // it is counted.
-func (t *webSocket) patience() time.Duration {
-	return (session.PingEvery+2)*t.cfg.Public.Keepalive + time.Second
+func (t *webSocket) longestSilence() time.Duration {
+	return (session.PingEvery+2)*t.Keepalive + time.Second
 }
 
-func (*webSocket) name() string { return nameWebSocket }
+func (*webSocket) Name() string { return WebSocket }
 
-func (*webSocket) speaks(r *http.Request) bool { return frames.Asked(r) }
+func (*webSocket) Speaks(r *http.Request) bool { return frames.Asked(r) }
 
 // handshake never echoes bearer.<jwt>, which a browser offers beside its protocol.
 var handshake = frames.NewHandshake([]string{access.Protocol}, func(w http.ResponseWriter, status int, detail string) {
@@ -56,7 +59,7 @@ var handshake = frames.NewHandshake([]string{access.Protocol}, func(w http.Respo
 // refuse spells what is also an ending as one, by weft.close and a close code
 // after the handshake: a page cannot see the status of a handshake that failed.
 // All else, which is wrong with the request itself, is a status.
-func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+func (t *webSocket) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	cause, ok := causes[p.Code]
 	if !ok {
 		problem.Write(w, p)
@@ -67,7 +70,7 @@ func (t *webSocket) refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(linger))
+	_ = conn.SetDeadline(time.Now().Add(Linger))
 	if _, err := conn.Write(append(head, webSocketFarewell(cause, p.RetryAfter)...)); err == nil {
 		closeWrite(conn)
 		_, _ = io.Copy(io.Discard, conn)
@@ -88,22 +91,22 @@ func webSocketFarewell(c session.Cause, retry time.Duration) []byte {
 	return append(bye, wire.Close(c.Ending().Close, c.Ending().Reason)...)
 }
 
-func (t *webSocket) serve(w http.ResponseWriter, v *visit) error {
-	if httpd.Detachable(w, v.r) {
-		return t.park(w, v)
+func (t *webSocket) Serve(w http.ResponseWriter, c *ConnectRequest) error {
+	if httpd.Detachable(w, c.R) {
+		return t.servePolled(w, c)
 	}
-	limit := &deadline{timeout: t.cfg.Public.WriteTimeout, set: func(time.Time) error { return nil }}
+	limit := &deadline{timeout: t.WriteTimeout, set: func(time.Time) error { return nil }}
 	pump := session.NewPump(limit.hurry)
 	q := session.NewQueue(t.spelling, pump)
-	c := &dialogue{}
-	c.begin(t)
-	pump.Opened = func() { t.counts.connected(v.about.Since) }
-	s, err := v.open(t.Edge, q, t.counts, c.alive)
+	d := &dialogue{}
+	d.begin(t)
+	pump.Opened = func() { t.counts.connected(c.About.Since) }
+	s, err := t.open(c, q, t.counts, d.alive)
 	if err != nil {
 		return err
 	}
-	defer t.sessions.Close(s)
-	conn, early, head, err := upgrade(w, v.r)
+	defer t.Sessions.Close(s)
+	conn, early, head, err := upgrade(w, c.R)
 	if err != nil {
 		s.End(session.Left)
 		return nil
@@ -114,17 +117,17 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) error {
 		_ = conn.Close()
 		return nil
 	}
-	c.hear()
+	d.hear()
 
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		c.read(conn, early, s, q)
+		d.read(conn, early, s, q)
 		s.End(session.Left)
 	})
-	if err := t.follow(v, s, func() {}); err != nil {
+	if err := t.follow(c, s, func() {}); err != nil {
 		s.End(session.Unfollowed(err))
 	}
-	err = pump.Run(v.r.Context(), q, func(frames [][]byte) error {
+	err = pump.Run(c.R.Context(), q, func(frames [][]byte) error {
 		n, err := writeFrames(conn, frames, limit)
 		t.counts.bytes.Add(float64(n))
 		return err
@@ -134,7 +137,7 @@ func (t *webSocket) serve(w http.ResponseWriter, v *visit) error {
 		s.End(lost(err))
 	} else { // closing at once could throw away what the client has not read yet
 		closeWrite(conn)
-		defer time.AfterFunc(linger, func() { _ = conn.Close() }).Stop()
+		defer time.AfterFunc(Linger, func() { _ = conn.Close() }).Stop()
 		reading.Wait()
 	}
 	_ = conn.Close()

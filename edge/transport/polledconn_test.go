@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 // A session may be cut before anything was written; what is queued is dropped then.
 func TestAnAnswerHasItsHeadAlsoWhenTheSessionIsCutAtOnce(t *testing.T) {
-	p := &parked{head: []byte("HTTP/1.1 200 OK\r\n\r\n")}
+	p := &polledConn{head: []byte("HTTP/1.1 200 OK\r\n\r\n")}
 	p.q = session.NewQueue(&session.Spelling{
 		Format: wire.SSE, Limit: 1 << 20, Keepalives: &wire.Keepalives{},
 		Closing: func(session.Cause) []byte { return []byte("bye") },

@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestPatienceIsLostInTwoSteps(t *testing.T) {
+func TestTheTimeoutOfAConnectionComesInTwoSteps(t *testing.T) {
 	for at, want := range map[time.Duration][2]bool{
 		headWait / 2:                      {false, false},
 		headWait + followTime/2:           {true, false},
@@ -14,7 +14,7 @@ func TestPatienceIsLostInTwoSteps(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var got [2]bool
-			p := wait(func() { got[0] = true }, func() { got[1] = true })
+			p := startTimeout(func() { got[0] = true }, func() { got[1] = true })
 			time.Sleep(at)
 			p.stop()
 			time.Sleep(2 * followTime)

@@ -1,10 +1,9 @@
-package edge
+package transport
 
 import (
 	"errors"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"weft/edge/httpd"
 	"weft/edge/netpoll"
@@ -14,15 +13,15 @@ import (
 // maxChatter bounds what a client may send that nobody asked it for.
 const maxChatter = 64 << 10
 
-// A parked connection has left net/http and costs no goroutine: the poller
+// A polledConn has left net/http and costs no goroutine: the poller
 // reads, writes and closes it. It is the netpoll.Client of its connection and
 // the session.Writer of its queue.
 //
 // Two parts hold it, whoever made it and the connection; when both have let go
 // it leaves.
-type parked struct {
-	edge    *Edge
-	counts  *transportMetrics
+type polledConn struct {
+	params  *Params
+	counts  *counters
 	s       *session.Session
 	q       *session.Queue
 	conn    atomic.Pointer[netpoll.Conn]
@@ -31,27 +30,23 @@ type parked struct {
 	chatter int
 }
 
-// open opens a visit's session. alive may be nil.
-func (p *parked) open(e *Edge, v *visit, spelling *session.Spelling, counts *transportMetrics, alive func() bool) (err error) {
-	p.edge, p.counts = e, counts
+// open opens the session of a request. alive may be nil.
+func (p *polledConn) open(t *Params, c *ConnectRequest, spelling *session.Spelling, counts *counters, alive func() bool) (err error) {
+	p.params, p.counts = t, counts
 	p.q = session.NewQueue(spelling, p)
 	p.holders.Store(2)
-	p.s, err = v.open(e, p.q, counts, alive)
+	p.s, err = t.open(c, p.q, counts, alive)
 	return err
 }
 
-// headWait is how long the head of an answer may wait for weft.open, which then
-// goes out with it in one packet.
-const headWait = 5 * time.Millisecond
-
-// begin hands the connection over to the poller and follows what the visit asks
+// begin hands the connection over to the poller and follows what the request asks
 // for. client is p or what p is part of; the head must be set. It must be called
 // once; when it fails the connection is closed.
-func (p *parked) begin(w http.ResponseWriter, v *visit, client netpoll.Client) {
-	c, err := httpd.Detach(w, v.r, client)
+func (p *polledConn) begin(w http.ResponseWriter, r *ConnectRequest, client netpoll.Client) {
+	c, err := httpd.Detach(w, r.R, client)
 	if err != nil {
 		if errors.Is(err, httpd.ErrAttached) {
-			p.edge.log.Error("take a connection over", "err", err)
+			p.params.Log.Error("take a connection over", "err", err)
 		}
 		client.Closed(err)
 		return
@@ -61,34 +56,34 @@ func (p *parked) begin(w http.ResponseWriter, v *visit, client netpoll.Client) {
 		c.Wake(false)
 		c.Hurry(session.GraceKeep)
 	}
-	if err := p.edge.follow(v, p.s, func() { c.Wake(false) }); err != nil {
+	if err := p.params.follow(r, p.s, func() { c.Wake(false) }); err != nil {
 		p.s.End(session.Unfollowed(err))
 	}
 }
 
 // drop lets go of the connection for one of its two holders.
-func (p *parked) drop() {
+func (p *polledConn) drop() {
 	if p.holders.Add(-1) == 0 {
-		p.edge.sessions.Close(p.s)
+		p.params.Sessions.Close(p.s)
 	}
 }
 
 // Wake implements session.Writer.
-func (p *parked) Wake(bulk bool) {
+func (p *polledConn) Wake(bulk bool) {
 	if c := p.conn.Load(); c != nil {
 		c.Wake(bulk)
 	}
 }
 
 // Hurry implements session.Writer.
-func (p *parked) Hurry(c session.Cause) {
+func (p *polledConn) Hurry(c session.Cause) {
 	if conn := p.conn.Load(); conn != nil {
 		conn.Hurry(c.Grace())
 	}
 }
 
 // Take implements netpoll.Client.
-func (p *parked) Take() ([][]byte, bool) {
+func (p *polledConn) Take() ([][]byte, bool) {
 	frames, last := p.q.Take()
 	if p.head != nil {
 		frames, p.head = append([][]byte{p.head}, frames...), nil
@@ -97,7 +92,7 @@ func (p *parked) Take() ([][]byte, bool) {
 }
 
 // Wrote implements netpoll.Client.
-func (p *parked) Wrote(n int) {
+func (p *polledConn) Wrote(n int) {
 	p.counts.bytes.Add(float64(n))
 	if p.q.Wrote() {
 		p.counts.connected(p.s.About().Since)
@@ -105,7 +100,7 @@ func (p *parked) Wrote(n int) {
 }
 
 // Receive implements netpoll.Client. Who follows over SSE has nothing to say.
-func (p *parked) Receive(b []byte) netpoll.Action {
+func (p *polledConn) Receive(b []byte) netpoll.Action {
 	if p.chatter += len(b); p.chatter > maxChatter {
 		return netpoll.Drop
 	}
@@ -113,7 +108,7 @@ func (p *parked) Receive(b []byte) netpoll.Action {
 }
 
 // Closed implements netpoll.Client.
-func (p *parked) Closed(err error) {
+func (p *polledConn) Closed(err error) {
 	cause := session.Left
 	if errors.Is(err, netpoll.ErrSlow) {
 		cause = session.Slow

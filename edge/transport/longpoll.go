@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"encoding/json"
@@ -10,45 +10,51 @@ import (
 	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/edge/wire"
 )
+
+// Poll is the name of long polling.
+const Poll = "poll"
 
 // poll is long polling: the fallback for whatever reads plain JSON.
 type poll struct {
-	*Edge
-	counts *transportMetrics
+	*Params
+	counts *counters
 }
 
-func (*poll) name() string { return namePoll }
+func newPoll(p *Params, _ *wire.Keepalives) Transport { return &poll{p, p.Metrics.counters[Poll]} }
 
-func (*poll) speaks(*http.Request) bool { return true }
+func (*poll) Name() string { return Poll }
 
-// refuse answers 503 or 429 with Retry-After when waiting mends what is wrong.
+func (*poll) Speaks(*http.Request) bool { return true }
+
+// Refuse answers 503 or 429 with Retry-After when waiting mends what is wrong.
 // A client that has its place is told by a node that stops to go on elsewhere.
-func (t *poll) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+func (t *poll) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	if p.Code == problem.Draining {
-		if q, err := parseQuery(r, t.takes.events); err == nil && q.lastID != "" {
-			t.write(w, r, &harvest{cursor: q.lastID}, session.Draining)
+		if q, err := ParseQuery(r, t.Takes); err == nil && q.LastID != "" {
+			t.write(w, r, &batch{cursor: q.LastID}, session.Draining)
 			return
 		}
 	}
 	problem.Write(w, p)
 }
 
-func (t *poll) serve(w http.ResponseWriter, v *visit) (err error) {
-	p := &waiting{t: t, v: v, w: w, box: &box{}}
-	if p.s, err = v.open(t.Edge, p.box, t.counts, nil); err != nil {
+func (t *poll) Serve(w http.ResponseWriter, c *ConnectRequest) (err error) {
+	p := &waiting{t: t, c: c, w: w, buffer: &pollBuffer{}}
+	if p.s, err = t.open(c, p.buffer, t.counts, nil); err != nil {
 		return err
 	}
-	if err := t.follow(v, p.s, func() {}); err != nil {
+	if err := t.follow(c, p.s, func() {}); err != nil {
 		p.s.End(session.Unfollowed(err))
 	} else {
-		t.counts.connected(v.about.Since)
+		t.counts.connected(c.About.Since)
 	}
 	switch own := httpd.Of(w); {
-	case v.query.lastID == "": // its cursor is the answer
+	case c.Query.LastID == "": // its cursor is the answer
 		p.answer()
 	case own != nil:
-		p.park(own)
+		p.deferTo(own)
 	default:
 		p.wait()
 		p.answer()
@@ -58,24 +64,24 @@ func (t *poll) serve(w http.ResponseWriter, v *visit) (err error) {
 
 // A waiting poll holds its request until there is something to answer.
 type waiting struct {
-	t   *poll
-	v   *visit
-	w   http.ResponseWriter
-	box *box
-	s   *session.Session
+	t      *poll
+	c      *ConnectRequest
+	w      http.ResponseWriter
+	buffer *pollBuffer
+	s      *session.Session
 }
 
-// wait returns when the box has something, the time is up or the session ended.
+// wait returns when the buffer has something, the time is up or the session ended.
 func (p *waiting) wait() {
 	ready := make(chan struct{})
-	p.box.await(func() { close(ready) })
-	timer := time.NewTimer(p.v.query.wait)
+	p.buffer.await(func() { close(ready) })
+	timer := time.NewTimer(p.c.Query.wait)
 	defer timer.Stop()
 	select {
 	case <-ready:
 	case <-timer.C:
 		p.s.Beat() // the cursor moves although nothing came
-	case <-p.v.r.Context().Done():
+	case <-p.c.R.Context().Done():
 		p.s.End(session.Left)
 	}
 }
@@ -83,11 +89,11 @@ func (p *waiting) wait() {
 // answer answers with what was gathered. The session has been left before: whoever
 // has read the answer is not connected any more.
 func (p *waiting) answer() {
-	got, cause := p.box.harvest(), p.s.Cause() // before leaving, which drops what is queued
+	got, cause := p.buffer.take(), p.s.Cause() // before leaving, which drops what is queued
 	if own := httpd.Of(p.w); own != nil {
-		own.OnSent(p.t.sessions.Hold()) // the edge stays until the answer is sent
+		own.OnSent(p.t.Sessions.Hold()) // the edge stays until the answer is sent
 	}
-	p.t.sessions.Close(p.s)
+	p.t.Sessions.Close(p.s)
 	if code := cause.Ending().Code; code != "" {
 		told := problem.New(code, cause.Ending().Detail)
 		if back := comeBack(cause); back > 0 {
@@ -96,23 +102,23 @@ func (p *waiting) answer() {
 		problem.Write(p.w, told)
 		return
 	}
-	p.t.write(p.w, p.v.r, got, cause)
+	p.t.write(p.w, p.c.R, got, cause)
 }
 
-// park makes the poll wait without a goroutine.
-func (p *waiting) park(own *httpd.Response) {
-	held := &parkedPoll{waiting: p, own: own}
+// deferTo makes the poll wait without a goroutine.
+func (p *waiting) deferTo(own *httpd.Response) {
+	held := &deferredPoll{waiting: p, own: own}
 	own.Defer(held)
 	held.timer = time.AfterFunc(2*maxWait, func() { // not before it is known
 		p.s.Beat()
 		held.finish()
 	})
-	held.timer.Reset(p.v.query.wait)
-	p.box.await(held.finish)
+	held.timer.Reset(p.c.Query.wait)
+	p.buffer.await(held.finish)
 }
 
-// A parkedPoll is the netpoll.Client of a connection whose poll waits.
-type parkedPoll struct {
+// A deferredPoll is the netpoll.Client of a connection whose poll waits.
+type deferredPoll struct {
 	*waiting
 	httpd.Waiting
 	own   *httpd.Response
@@ -121,7 +127,7 @@ type parkedPoll struct {
 }
 
 // finish answers, the first time that it is called. It does not block.
-func (p *parkedPoll) finish() {
+func (p *deferredPoll) finish() {
 	if !p.done.Swap(true) {
 		p.timer.Stop()
 		p.own.Finish(p.answer)
@@ -129,16 +135,16 @@ func (p *parkedPoll) finish() {
 }
 
 // Closed implements netpoll.Client.
-func (p *parkedPoll) Closed(error) { p.s.End(session.Left) }
+func (p *deferredPoll) Closed(error) { p.s.End(session.Left) }
 
 // What an answer is made of beside its events.
 var pollBegin, comma, pollEnd, newline = []byte(`{"events":[`), []byte(","), []byte("]"), []byte("\n")
 
 // write answers with what was gathered. The events are not copied: who is slow to
 // take many of them holds no memory that others do not share.
-func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause session.Cause) {
-	frames := append(make([][]byte, 0, 3*len(h.events)+2), pollBegin)
-	for i, e := range h.events {
+func (t *poll) write(w http.ResponseWriter, r *http.Request, b *batch, cause session.Cause) {
+	frames := append(make([][]byte, 0, 3*len(b.events)+2), pollBegin)
+	for i, e := range b.events {
 		if i > 0 {
 			frames = append(frames, comma)
 		}
@@ -148,7 +154,7 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, h *harvest, cause s
 		LastEventID string            `json:"last_event_id"`
 		Reset       bool              `json:"reset"`
 		Resets      []json.RawMessage `json:"resets,omitempty"`
-	}{h.cursor, h.reset, h.resets})
+	}{b.cursor, b.reset, b.resets})
 	tail[0] = ',' // it goes on
 	frames = append(frames, slices.Concat(pollEnd, tail, newline))
 	head := w.Header()
@@ -166,7 +172,7 @@ func (t *poll) send(w http.ResponseWriter, frames [][]byte) int {
 	if own := httpd.Of(w); own != nil {
 		return own.WriteFrames(frames)
 	}
-	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.cfg.Public.WriteTimeout}
+	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.WriteTimeout}
 	defer limit.stop()
 	n, _ := sendFrames(w, frames, limit) // who has left hears nothing of it
 	return n

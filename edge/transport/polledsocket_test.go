@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"testing"
@@ -8,10 +8,11 @@ import (
 )
 
 func TestAMessageHasItsTimeFromItsFirstByte(t *testing.T) {
-	p := &parkedSocket{}
+	p := &polledSocket{}
 	p.dialogue.begin(nil)
 	p.s = session.New(session.Config{Outbox: session.NewQueue(&session.Spelling{}, nil)})
-	first, second := clientFrame(frames.Text, []byte("{")), clientFrame(frames.Continuation, []byte("}"))
+	first := []byte{frames.Text, 0x81, 0, 0, 0, 0, '{'}
+	second := []byte{frames.Final | frames.Continuation, 0x81, 0, 0, 0, 0, '}'}
 	pong := []byte{frames.Final | frames.Pong, 0x80, 0, 0, 0, 0}
 	for _, c := range []struct {
 		what  string

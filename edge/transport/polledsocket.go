@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"net/http"
@@ -7,35 +7,35 @@ import (
 	"weft/edge/netpoll"
 )
 
-// A parkedSocket is a parked WebSocket. What its client says is put together by
+// A polledSocket is a polled WebSocket. What its client says is put together by
 // the poller's worker; a goroutine exists only while a command is obeyed, and
 // nothing more is read meanwhile.
-type parkedSocket struct {
-	parked
+type polledSocket struct {
+	polledConn
 	dialogue
 }
 
-// park serves a visit without a goroutine once its place is known.
-func (t *webSocket) park(w http.ResponseWriter, v *visit) error {
-	p := &parkedSocket{}
+// servePolled serves a request without a goroutine once its place is known.
+func (t *webSocket) servePolled(w http.ResponseWriter, c *ConnectRequest) error {
+	p := &polledSocket{}
 	p.dialogue.begin(t)
-	if err := p.open(t.Edge, v, t.spelling, t.counts, p.alive); err != nil {
+	if err := p.open(t.Params, c, t.spelling, t.counts, p.alive); err != nil {
 		return err
 	}
 	defer p.drop()
-	head, err := handshake.Answer(w, v.r)
+	head, err := handshake.Answer(w, c.R)
 	if err != nil {
 		p.Closed(err)
 		return nil
 	}
 	p.hear()
 	p.head = head
-	p.parked.begin(w, v, p)
+	p.polledConn.begin(w, c, p)
 	return nil
 }
 
 // Receive implements netpoll.Client.
-func (p *parkedSocket) Receive(b []byte) netpoll.Action {
+func (p *polledSocket) Receive(b []byte) netpoll.Action {
 	if p.s.Ended() {
 		return netpoll.Go // nothing counts any more but that the client closes
 	}
@@ -50,7 +50,7 @@ func (p *parkedSocket) Receive(b []byte) netpoll.Action {
 
 // obeyAll obeys a command and those that have come with it. The next bytes are
 // read when it is done.
-func (p *parkedSocket) obeyAll(m frames.Message) {
+func (p *polledSocket) obeyAll(m frames.Message) {
 	defer p.drop()
 	if !p.obey(m, p.s, p.q) {
 		return

@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"weft/edge/problem"
-	"weft/edge/session"
 )
 
 func FuzzQuery(f *testing.F) {
@@ -19,7 +18,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(q, "")
 	}
 	f.Fuzz(func(t *testing.T, raw, lastID string) {
-		q, err := parseQuery(&http.Request{URL: &url.URL{RawQuery: raw}, Header: http.Header{"Last-Event-Id": {lastID}}}, declare(true, true).events)
+		q, err := ParseQuery(&http.Request{URL: &url.URL{RawQuery: raw}, Header: http.Header{"Last-Event-Id": {lastID}}}, Parameters().And("user"))
 		if err != nil {
 			if p := problem.Of(err); p.Code != problem.BadRequest {
 				t.Errorf("%q fails with %v", raw, err)
@@ -29,8 +28,8 @@ func FuzzQuery(f *testing.F) {
 		if q.wait < 0 || q.wait > maxWait {
 			t.Errorf("%q waits %v", raw, q.wait)
 		}
-		if lastID != "" && q.lastID != lastID {
-			t.Errorf("the header %q does not win: %q", lastID, q.lastID)
+		if lastID != "" && q.LastID != lastID {
+			t.Errorf("the header %q does not win: %q", lastID, q.LastID)
 		}
 	})
 }
@@ -48,7 +47,7 @@ func FuzzCommand(f *testing.F) {
 			if p := problem.Of(err); p.Code != problem.BadRequest {
 				t.Errorf("%q fails with %v", message, err)
 			}
-		} else if c.Publish == nil && c.empty() {
+		} else if c.Publish == nil && c.Empty() {
 			t.Errorf("%q asks for nothing", message)
 		}
 		if len(c.Ref) > maxRef || len(c.Ref) > 0 && !json.Valid(c.Ref) {
@@ -58,20 +57,6 @@ func FuzzCommand(f *testing.F) {
 			if data, err := c.Publish.payload(); err == nil && c.Publish.DataBase64 == nil && !bytes.Equal(data, c.Publish.Data) {
 				t.Errorf("%q publishes %q", message, data)
 			}
-		}
-	})
-}
-
-func FuzzTypeFilter(f *testing.F) {
-	f.Add("order.*", "order.paid")
-	f.Add("order", "order.paid")
-	f.Fuzz(func(t *testing.T, pattern, typ string) {
-		filter, err := session.ParseFilter([]string{pattern})
-		if err != nil {
-			return
-		}
-		if filter.Wants(typ) && typ != pattern && !(len(typ) >= len(pattern)-1 && typ[:len(pattern)-1]+"*" == pattern) {
-			t.Errorf("%q passes %q", typ, pattern)
 		}
 	})
 }

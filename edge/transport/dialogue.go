@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"io"
@@ -24,7 +24,7 @@ type dialogue struct {
 
 // begin must be called before the first use.
 func (c *dialogue) begin(t *webSocket) {
-	c.t, c.frames.Limit = t, maxMessage
+	c.t, c.frames.Limit = t, MaxMessage
 	c.hear()
 }
 
@@ -32,7 +32,7 @@ func (c *dialogue) hear() { c.heard.Store(time.Now().Unix()) }
 
 // alive is asked at each keep-alive.
 func (c *dialogue) alive() bool {
-	return time.Since(time.Unix(c.heard.Load(), 0)) <= c.t.patience()
+	return time.Since(time.Unix(c.heard.Load(), 0)) <= c.t.longestSilence()
 }
 
 // receive takes what was received and returns the first message that is whole.
@@ -85,7 +85,7 @@ func (c *dialogue) over(s *session.Session, q *session.Queue, bye []byte) {
 // obey obeys a message and those that have come with it. It reports whether the
 // dialogue goes on.
 func (c *dialogue) obey(m frames.Message, s *session.Session, q *session.Queue) bool {
-	ctx, cancel := s.Within(c.t.inner)
+	ctx, cancel := s.Within(c.t.Serving)
 	defer cancel()
 	if c.pace == nil {
 		c.pace = rate.NewLimiter(commandRate, commandBurst)
