@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
-	"weft/jetstream/kv"
 	"weft/jetstream/subject"
 )
 
@@ -76,13 +75,13 @@ func (e *embedded) publishers() []publisher {
 // stream that it then cannot open it deletes the log of its copy. What can be
 // called once the server runs comes too late, and only the text of a configuration
 // comes before.
-func (e *embedded) configureAccounts(opts *server.Options) error {
+func (e *embedded) configureAccounts(opts *natsserver.Options) error {
 	store := "jetstream: disabled"
 	if opts.JetStream {
 		store = "jetstream: enabled"
 	}
 	// No stream but the two buckets has a place among the operators.
-	buckets := strings.Replace(store, "enabled", fmt.Sprintf("{ max_streams: %d }", len(kv.Operated)), 1)
+	buckets := strings.Replace(store, "enabled", fmt.Sprintf("{ max_streams: %d }", len(e.cfg.Buckets)), 1)
 	publishers := e.publishers()
 	var text strings.Builder
 	fmt.Fprintf(&text, "accounts {\n%s: { %s }\n%s: {}\n", accountNodes, store, accountSystem)
@@ -90,7 +89,7 @@ func (e *embedded) configureAccounts(opts *server.Options) error {
 		mapping := ""
 		if p.prefix != "" {
 			mapping = fmt.Sprintf("mappings: { %q: %q, %q: %q }",
-				allUsers, p.prefix+allUsers, allTopics, p.prefix+allTopics)
+				subject.AllUsers, p.prefix+subject.AllUsers, subject.AllTopics, p.prefix+subject.AllTopics)
 		}
 		if p.account == accountControl {
 			buckets += ", " + mapping
@@ -102,12 +101,12 @@ func (e *embedded) configureAccounts(opts *server.Options) error {
 	if err := opts.ProcessConfigString(text.String()); err != nil {
 		return fmt.Errorf("configure accounts: %w", err)
 	}
-	accounts := map[string]*server.Account{}
+	accounts := map[string]*natsserver.Account{}
 	for _, a := range opts.Accounts {
 		accounts[a.Name] = a
 	}
-	add := func(name, password, account string, p *server.Permissions) {
-		opts.Users = append(opts.Users, &server.User{Username: name, Password: password, Account: accounts[account], Permissions: p})
+	add := func(name, password, account string, p *natsserver.Permissions) {
+		opts.Users = append(opts.Users, &natsserver.User{Username: name, Password: password, Account: accounts[account], Permissions: p})
 	}
 	add(nodeUser, e.password, accountNodes, nil)
 	add(controlUser, e.password, accountControl, nil)
@@ -118,12 +117,12 @@ func (e *embedded) configureAccounts(opts *server.Options) error {
 			add(p.name, p.password, p.account, publisherPermissions(p))
 			continue
 		}
-		add(localUser, rand.Text(), p.account, localPermissions(p))
+		add(localUser, rand.Text(), p.account, localPermissions(p, e.cfg.Buckets))
 		opts.NoAuthUser = localUser
 	}
 	for _, u := range e.cfg.Node.Users {
 		if u.Role == RoleOperator {
-			add(u.Name, u.Password, accountControl, operatorPermissions())
+			add(u.Name, u.Password, accountControl, operatorPermissions(e.cfg.Buckets))
 		}
 	}
 	return nil

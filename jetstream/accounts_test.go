@@ -1,11 +1,14 @@
 package jetstream
 
-import "testing"
+import (
+	"testing"
+	"weft/internal/testlog"
+)
 
 // A server that comes back to its cluster hears of the streams as soon as it runs.
 func TestTheStoreIsThereAsSoonAsTheServerRuns(t *testing.T) {
 	for _, store := range []bool{true, false} {
-		e := newEmbedded(testConfig(t), logTo(t))
+		e := newEmbedded(serverTestConfig(t, "n1"), testlog.To(t))
 		opts, err := e.options(store)
 		if err != nil {
 			t.Fatal(err)

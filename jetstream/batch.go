@@ -83,7 +83,7 @@ func (b *batch) publish(ctx context.Context, todo []int) {
 // round sends the events of todo once, until the first that is not taken, and
 // gathers the answers. It begins with a window of its own, until one is stored.
 func (b *batch) round(ctx context.Context, todo []int, window int) {
-	full := b.node.disk.full()
+	full := b.node.diskFull()
 	for _, i := range todo {
 		if b.errs[i] = errUnsent; full {
 			b.errs[i] = api.ErrDiskFull

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"weft/internal/testlog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -68,7 +69,7 @@ func TestAUserEntryCutsWhatWasIssuedBefore(t *testing.T) {
 }
 
 func TestEverythingIsRevokedBeforeTheBlacklistIsLoaded(t *testing.T) {
-	n := New(testConfig(t), logTo(t), prometheus.NewRegistry())
+	n := New(testConfig(t), testlog.To(t), prometheus.NewRegistry())
 	if !n.Blacklist().Revoked("any", "ann", time.Now()) {
 		t.Error("a token is good before the blacklist is loaded")
 	}

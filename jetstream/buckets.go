@@ -38,13 +38,13 @@ func (n *Node) makeBuckets(reg prometheus.Registerer) {
 	routes := js.KeyValueConfig{Bucket: kv.Routes, Description: "routes from the front to the back", History: routesHistory,
 		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4}
 	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: routes}}, n.log)
-	n.transfer = kv.NewTransfer(n.control, kv.Guards{Opened: n.opened, DiskFull: n.disk.full},
+	n.transfer = kv.NewTransfer(n.control, kv.Guards{Opened: n.opened, DiskFull: n.diskFull},
 		map[string]func() (kv.Merger, error){kv.Blacklist: n.blacklist.NewMerger})
 }
 
 // openControl connects to the account of operators.
 func (n *Node) openControl() error {
-	conn, err := n.Connect("control", nats.UserInfo(controlUser, n.srv.password))
+	conn, err := n.srv.connect(controlUser, "control")
 	if err != nil {
 		return err
 	}

@@ -4,24 +4,25 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"weft/internal/testlog"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestClocksThatAreFarApartAreToldOnce(t *testing.T) {
-	var log record
-	c := newClocks("n1", logAnd(t, &log), prometheus.NewRegistry())
+	var log testlog.Record
+	c := newClocks("n1", testlog.And(t, &log), prometheus.NewRegistry())
 	for _, skew := range []time.Duration{time.Second, -3 * time.Second, -2500 * time.Millisecond, -1500 * time.Millisecond, -2100 * time.Millisecond} {
 		c.note("n2", skew)
 	}
-	if n := strings.Count(strings.Join(log.lines(), "\n"), "far apart"); n != 1 {
+	if n := strings.Count(strings.Join(log.Lines(), "\n"), "far apart"); n != 1 {
 		t.Errorf("told %d times", n)
 	}
-	if !log.has("ahead=-3s") {
+	if !log.Has("ahead=-3s") {
 		t.Error("it is not told by how much")
 	}
 	c.note("n2", 10*time.Millisecond)
-	if !log.has("agree again") {
+	if !log.Has("agree again") {
 		t.Error("it is not told that the clocks agree again")
 	}
 	c.keep(nil)

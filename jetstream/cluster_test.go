@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/internal/freeport"
+	"weft/internal/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 )
@@ -52,7 +52,7 @@ func openCluster(t testing.TB, configs []Config) []*Node {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	for i, cfg := range configs {
-		nodes[i] = New(cfg, logTo(t), prometheus.NewRegistry())
+		nodes[i] = New(cfg, testlog.To(t), prometheus.NewRegistry())
 		opening.Go(func() {
 			if err := nodes[i].Open(ctx); err != nil {
 				t.Errorf("open %s: %v", cfg.Node.Name, err)
@@ -111,7 +111,7 @@ func (m *membership) linkedNow() int {
 
 func TestANodeAloneWaitsForTheOthers(t *testing.T) {
 	configs := clusterConfigs(t, 3, 3)
-	n := New(configs[0], logTo(t), prometheus.NewRegistry())
+	n := New(configs[0], testlog.To(t), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Open(ctx) }()
@@ -130,7 +130,7 @@ func TestANodeWithAnotherSecretIsRefused(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	for _, cfg := range configs {
-		n := New(cfg, logTo(t), prometheus.NewRegistry())
+		n := New(cfg, testlog.To(t), prometheus.NewRegistry())
 		opening.Go(func() {
 			if err := n.Open(ctx); err == nil {
 				t.Errorf("%s is in a cluster", cfg.Node.Name)
@@ -139,30 +139,6 @@ func TestANodeWithAnotherSecretIsRefused(t *testing.T) {
 		})
 	}
 	opening.Wait()
-}
-
-// Each name stands for all its addresses, one that is not known yet is kept, and
-// a node that was in a cluster before goes on asking for the names.
-func TestSeedsStandForAllTheirAddresses(t *testing.T) {
-	cfg := testConfig(t)
-	cfg.Cluster = &ClusterConfig{Seeds: []string{"localhost:6222", "not-there.invalid:6222", "127.0.0.1:6222"}}
-	cfg.Cluster.Complete()
-	e := newEmbedded(cfg, logTo(t))
-	got := e.routes(t.Context())
-	if !slices.Contains(got, "127.0.0.1:6222") || !slices.Contains(got, "not-there.invalid:6222") {
-		t.Errorf("routes %v", got)
-	}
-	if slices.Contains(got, "localhost:6222") {
-		t.Errorf("routes %v hold a name besides its addresses: a new cluster would count it", got)
-	}
-	e.met = []string{"10.0.0.7:6222", "127.0.0.1:6222"}
-	if got := e.routes(t.Context()); len(got) != cfg.Cluster.Size || got[0] != e.met[0] || got[1] != e.met[1] {
-		t.Errorf("routes %v, want cluster.size of them and those that were met", got)
-	}
-	e.formed = true
-	if got := e.routes(t.Context()); !slices.Contains(got, "localhost:6222") || !slices.Contains(got, "127.0.0.1:6222") {
-		t.Errorf("routes %v of a node that comes back", got)
-	}
 }
 
 // A seed that is unknown at first, and a node's own address among the seeds, are

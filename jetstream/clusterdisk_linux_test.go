@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
@@ -123,13 +124,19 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 }
 
 // localState is that of a node's own copy of the stream.
-func localState(t *testing.T, n *Node) (st server.StreamState) {
+func localState(t *testing.T, n *Node) (st natsserver.StreamState) {
 	t.Helper()
-	z, err := n.srv.running().Jsz(&server.JSzOptions{Streams: true})
+	m, err := n.system.Request("$SYS.REQ.SERVER."+n.srv.id()+".JSZ", []byte(`{"streams":true}`), 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, acc := range z.AccountDetails {
+	var resp struct {
+		Data natsserver.JSInfo `json:"data"`
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		t.Fatal(err)
+	}
+	for _, acc := range resp.Data.AccountDetails {
 		for _, s := range acc.Streams {
 			if s.Name == event.StreamName {
 				st = s.State

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // diskEvery is how often free space is looked at.
@@ -16,10 +18,17 @@ type disk struct {
 	path  string
 	floor uint64
 	log   *slog.Logger
+	free  prometheus.Gauge // bytes
 	low   atomic.Bool
 	was   atomic.Bool // low since mended was called
 }
 
+// newDisk watches the data folder of a node; free shows its free space, in bytes.
+func newDisk(cfg *NodeConfig, log *slog.Logger, free prometheus.Gauge) *disk {
+	return &disk{path: cfg.DataDir, floor: uint64(cfg.MinFree), log: log, free: free}
+}
+
+// full reports whether there is less free space than node.min_free.
 func (d *disk) full() bool { return d.low.Load() }
 
 // wasFull reports whether the disk is or was full and the store has not been
@@ -31,12 +40,12 @@ func (d *disk) mended() { d.was.Store(d.low.Load()) }
 
 // look measures once. Space must be a quarter above the floor before events are
 // taken again, so that the state does not flutter.
-func (d *disk) look(m *metrics) {
+func (d *disk) look() {
 	free, err := freeBytes(d.path)
 	if err != nil {
 		return // the store itself will say so
 	}
-	m.diskFree.Set(float64(free))
+	d.free.Set(float64(free))
 	was := d.low.Load()
 	floor := d.floor
 	if was {
@@ -56,7 +65,8 @@ func (d *disk) look(m *metrics) {
 	}
 }
 
-func (d *disk) run(ctx context.Context, m *metrics) {
+// run looks again and again until ctx ends.
+func (d *disk) run(ctx context.Context) {
 	t := time.NewTicker(diskEvery)
 	defer t.Stop()
 	for {
@@ -64,7 +74,7 @@ func (d *disk) run(ctx context.Context, m *metrics) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			d.look(m)
+			d.look()
 		}
 	}
 }

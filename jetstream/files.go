@@ -16,7 +16,7 @@ var ErrDataDir = errors.New("data folder cannot be used")
 // CheckFiles reports what Open would stumble over: the data folder, if it is
 // there, and the files that the configuration names. Each error is a *config.KeyError.
 // It changes nothing, and a node that runs on the folder is no error.
-func (c *Config) CheckFiles() []error {
+func (c *serverConfig) CheckFiles() []error {
 	var errs []error
 	if err := c.checkDataDir(); err != nil {
 		errs = append(errs, err)
@@ -37,7 +37,7 @@ func (c *Config) CheckFiles() []error {
 	return append(errs, bad...)
 }
 
-func (c *Config) checkDataDir() error {
+func (c *serverConfig) checkDataDir() error {
 	const key = "node.data_dir"
 	dir := c.Node.DataDir
 	info, err := os.Stat(dir)
@@ -53,7 +53,7 @@ func (c *Config) checkDataDir() error {
 		return &config.KeyError{Key: key, Msg: fmt.Sprintf("%s cannot be written: %v", dir, err), Err: fmt.Errorf("%w: %w", ErrDataDir, err)}
 	}
 	cfg := *c
-	cfg.Node.Name = nodeName(cfg.Node.Name)
+	cfg.Node.Complete()
 	if err := compareFolder(cfg); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return config.FileError(key, err)
 	}

@@ -49,8 +49,8 @@ func TestFilesOfLinksAreLookedAtBeforeTheStart(t *testing.T) {
 		"an expired one":   {*ca.issue(expired), map[string]string{"cluster.tls.cert": "expired on"}},
 		"a folder for one": {tlsFiles(good.Cert, good.Key, filepath.Dir(good.CA)), map[string]string{"cluster.tls.ca": "is a directory"}},
 	} {
-		cfg := Default()
-		cfg.Node.DataDir = filepath.Join(t.TempDir(), "not yet")
+		cfg := serverTestConfig(t, "n1")
+		cfg.Node.DataDir = filepath.Join(cfg.Node.DataDir, "not yet")
 		cfg.Cluster = &ClusterConfig{TLS: &c.files}
 		t.Run(name, func(t *testing.T) { wantKeys(t, cfg.CheckFiles(), c.want) })
 		if _, err := os.Stat(cfg.Node.DataDir); err == nil {
@@ -61,15 +61,19 @@ func TestFilesOfLinksAreLookedAtBeforeTheStart(t *testing.T) {
 
 func TestADataFolderIsLookedAtBeforeTheStart(t *testing.T) {
 	look := func(name string, cluster bool, dir string) []error {
-		cfg := Default()
-		cfg.Node.Name, cfg.Node.DataDir = name, dir
+		cfg := serverConfig{Node: NodeConfig{Name: name, DataDir: dir}}
 		if cluster {
 			cfg.Cluster = &ClusterConfig{}
 		}
 		return cfg.CheckFiles()
 	}
-	n := open(t, testConfig(t))
-	dir, name := n.cfg.Node.DataDir, n.cfg.Node.Name
+	cfg := serverTestConfig(t, "n1")
+	lock, err := openFolder(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	dir, name := cfg.Node.DataDir, cfg.Node.Name
 	wantKeys(t, look(name, false, dir), nil) // also while it runs
 	wantKeys(t, look("other", false, dir), map[string]string{"node.data_dir": `belongs to node "` + name + `"`})
 	wantKeys(t, look(name, true, dir), map[string]string{"node.data_dir": "was made by a standalone node"})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/internal/testlog"
 	"weft/jetstream/event"
 )
 
@@ -14,9 +15,9 @@ import (
 func TestAStreamThatIsFullIsToldAndCounted(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Events.MaxBytes = 8 << 20
-	var log record
+	var log testlog.Record
 	reg := prometheus.NewRegistry()
-	n := New(cfg, logAnd(t, &log), reg)
+	n := New(cfg, testlog.And(t, &log), reg)
 	t.Cleanup(func() { n.Close() })
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func TestAStreamThatIsFullIsToldAndCounted(t *testing.T) {
 	if got := counted(t, reg, "weft_jetstream_stream_pushed_out_total"); got != 15 {
 		t.Errorf("%v are counted, of 30 with room for 15", got)
 	}
-	if n := strings.Count(strings.Join(log.lines(), "\n"), "the stream is full"); n != 1 {
+	if n := strings.Count(strings.Join(log.Lines(), "\n"), "the stream is full"); n != 1 {
 		t.Errorf("told %d times", n)
 	}
 }

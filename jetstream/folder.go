@@ -13,6 +13,9 @@ var (
 	ErrDataDirInUse = errors.New("data folder is in use by another process")
 	// ErrDataDirOf means that the data folder belongs to another node.
 	ErrDataDirOf = errors.New("data folder belongs to another node")
+	// ErrRemoved means that an operator removed the node from its cluster while it
+	// was away.
+	ErrRemoved = errors.New("node was removed from its cluster")
 	// ErrDataDirMode means that the data folder is of the other mode: of a
 	// standalone node, or of a member of a cluster.
 	ErrDataDirMode = errors.New("data folder cannot change between standalone and cluster")
@@ -32,7 +35,7 @@ type identity struct {
 
 // openFolder makes the data folder if need be, locks it and checks whose it is.
 // It returns the lock, which lasts until it is closed.
-func openFolder(cfg Config) (*os.File, error) {
+func openFolder(cfg serverConfig) (*os.File, error) {
 	dir := cfg.Node.DataDir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder (node.data_dir): %w", err)
@@ -49,7 +52,7 @@ func openFolder(cfg Config) (*os.File, error) {
 }
 
 // checkFolder writes into a new folder whose it is, and compares an old one.
-func checkFolder(cfg Config) error {
+func checkFolder(cfg serverConfig) error {
 	err := compareFolder(cfg)
 	if errors.Is(err, os.ErrNotExist) {
 		return identityOf(cfg).write(cfg.Node.DataDir)
@@ -58,7 +61,7 @@ func checkFolder(cfg Config) error {
 }
 
 // identityOf is what the folder of a new node remembers.
-func identityOf(cfg Config) identity {
+func identityOf(cfg serverConfig) identity {
 	want := identity{Name: cfg.Node.Name, Mode: "standalone"}
 	if cfg.Cluster != nil {
 		want.Mode = "cluster"
@@ -68,7 +71,7 @@ func identityOf(cfg Config) identity {
 
 // compareFolder reports why a folder cannot be this node's. A new one has no
 // file that could say so: os.ErrNotExist.
-func compareFolder(cfg Config) error {
+func compareFolder(cfg serverConfig) error {
 	want := identityOf(cfg)
 	have, err := readIdentity(cfg.Node.DataDir)
 	switch {

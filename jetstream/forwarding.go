@@ -12,6 +12,7 @@ import (
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/natsconn"
+	"weft/jetstream/subject"
 )
 
 const (
@@ -66,7 +67,7 @@ func (f *forwarding) open(prefix string) error {
 		return errors.Join(err, c.Flush())
 	}
 	// Who answers must be heard before anything is sent.
-	err := errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+allUsers, prefix+allTopics))
+	err := errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+subject.AllUsers, prefix+subject.AllTopics))
 	return errors.Join(err, f.client.Ping(), f.client.Flush())
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/internal/testlog"
 	"weft/jetstream/event"
 )
 
@@ -70,7 +71,7 @@ func TestANodeThatStopsWaitsForOneThatIsAway(t *testing.T) {
 	if d := time.Since(begun); d < patience {
 		t.Errorf("it went after %v", d)
 	}
-	back := New(nodes[2].cfg, logTo(t), prometheus.NewRegistry())
+	back := New(nodes[2].cfg, testlog.To(t), prometheus.NewRegistry())
 	if err := back.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -13,14 +13,11 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/ratelog"
 	"weft/jetstream/subject"
 )
 
 const (
-	// allUsers and allTopics are what an ingress listens to: all that may be meant
-	// for a user or a topic, so that what is misaddressed is refused, not lost.
-	allUsers  = subject.User + ">"
-	allTopics = subject.Topic + ">"
 	// ingressRetry is the time between two tries to connect.
 	ingressRetry = 50 * time.Millisecond
 	// maxLoggedSubject bounds what is logged of a subject, in bytes.
@@ -43,12 +40,13 @@ type ingress struct {
 	node      *Node
 	from      publisher
 	listening func()
+	limited   *ratelog.Log // of what publishers can cause
 }
 
 // runIngress serves a publisher until ctx ends. It calls listening when the
 // publisher is heard, once more after each interruption.
 func (n *Node) runIngress(ctx context.Context, from publisher, listening func()) {
-	in := &ingress{node: n, from: from, listening: listening}
+	in := &ingress{node: n, from: from, listening: listening, limited: n.limited}
 	for ctx.Err() == nil {
 		if err := in.serve(ctx); err != nil && ctx.Err() == nil {
 			n.log.Debug("read what a publisher sends", "publisher", from.name, "err", err)
@@ -134,7 +132,7 @@ func (in *ingress) refused(subject string, err error) {
 	if cause == refusedSubject {
 		in.node.metrics.misses.Inc()
 	}
-	in.node.srv.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
+	in.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
 }
 
 // takesEvents says why no event can be stored at this moment.
@@ -142,7 +140,7 @@ func (n *Node) takesEvents() error {
 	if err := n.opened(); err != nil {
 		return err
 	}
-	if n.disk.full() {
+	if n.diskFull() {
 		return api.ErrDiskFull
 	}
 	return nil

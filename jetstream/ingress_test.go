@@ -247,11 +247,7 @@ func TestOpenNodeHearsEveryPublisher(t *testing.T) {
 	n := open(t, cfg)
 	deaf := 0
 	for _, p := range n.srv.publishers() {
-		account, err := n.srv.running().LookupAccount(p.account)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !account.SubscriptionInterest("user.ann") || !account.SubscriptionInterest("topic.news") {
+		if !n.srv.interestIn(p.account, "user.ann") || !n.srv.interestIn(p.account, "topic.news") {
 			deaf++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 	"time"
+	"weft/internal/testlog"
 
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,7 @@ import (
 // revoked stays revoked from the first moment on, and it is done once.
 func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
 	cfg := testConfig(t)
-	n := New(cfg, logTo(t), prometheus.NewRegistry())
+	n := New(cfg, testlog.To(t), prometheus.NewRegistry())
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

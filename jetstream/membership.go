@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/api"
 )
@@ -45,28 +42,6 @@ type membership struct {
 	expelled chan error
 
 	roster roster
-}
-
-// metaFolder is where the server keeps who the members are, in the data folder.
-const metaFolder = "jetstream/" + accountSystem + "/_js_/_meta_"
-
-// form makes the node part of a cluster the first time.
-func (n *Node) form(ctx context.Context) error {
-	if n.cfg.Cluster == nil {
-		return nil
-	}
-	id, err := readIdentity(n.cfg.Node.DataDir)
-	if err != nil || id.Formed {
-		_, lost := os.Stat(filepath.Join(n.cfg.Node.DataDir, metaFolder))
-		n.srv.formed = lost == nil
-		return err
-	}
-	if err := n.meet(ctx); err != nil {
-		return err
-	}
-	id.Formed = true
-	n.waitFor("forming the cluster")
-	return id.write(n.cfg.Node.DataDir)
 }
 
 func (n *Node) waitFor(what string) { n.waiting.Store(&what) }
@@ -188,12 +163,6 @@ func (n *Node) reenter(ctx context.Context) {
 	}
 }
 
-// hasStore reports whether the server runs with its store.
-func (e *embedded) hasStore() bool {
-	srv := e.running()
-	return srv != nil && srv.JetStreamEnabled()
-}
-
 // logLinks says which links are new or gone, and reports whether any is new.
 func (n *Node) logLinks(before, now []string) (some bool) {
 	for _, name := range now {
@@ -210,19 +179,6 @@ func (n *Node) logLinks(before, now []string) (some bool) {
 	return some
 }
 
-// members is the size of the cluster as its members agree, at least min.
-func (e *embedded) members(min int) int {
-	srv := e.running()
-	if srv == nil {
-		return min
-	}
-	z, err := srv.Jsz(nil)
-	if err != nil || z.Meta == nil {
-		return min
-	}
-	return max(min, z.Meta.Size)
-}
-
 // replicasCurrent asks the server whether all that it holds has caught up.
 func (n *Node) replicasCurrent(ctx context.Context) error {
 	if !n.srv.hasStore() {
@@ -235,7 +191,7 @@ func (n *Node) replicasCurrent(ctx context.Context) error {
 		return fmt.Errorf("ask for the replicas: %w", err)
 	}
 	var resp struct {
-		Data *server.HealthStatus `json:"data"`
+		Data *natsserver.HealthStatus `json:"data"`
 	}
 	if err := json.Unmarshal(m.Data, &resp); err != nil {
 		return fmt.Errorf("ask for the replicas: %w", err)
@@ -246,13 +202,6 @@ func (n *Node) replicasCurrent(ctx context.Context) error {
 	return nil
 }
 
-func (e *embedded) id() string {
-	if srv := e.running(); srv != nil {
-		return srv.ID()
-	}
-	return "none"
-}
-
 // staleEnough is the age of the blacklist from which on a node that is cut off
 // says it.
 const staleEnough = 3 * time.Second
@@ -260,7 +209,7 @@ const staleEnough = 3 * time.Second
 // because says more of why links are missing and of what it does; it is put
 // behind the reason.
 func (n *Node) because() string {
-	why := n.srv.faults.because()
+	why := n.srv.because()
 	if age, ok := n.blacklist.Staleness(); ok && age > staleEnough {
 		why += fmt.Sprintf("; the blacklist is as of %v ago", age.Round(time.Second))
 	}
@@ -321,6 +270,6 @@ func (n *Node) Isolated() (time.Duration, bool) {
 
 // connectSystem opens the connection for questions about the server itself.
 func (n *Node) connectSystem() (err error) {
-	n.system, err = n.Connect("system", nats.UserInfo(systemUser, n.srv.password))
+	n.system, err = n.srv.connect(systemUser, "system")
 	return err
 }

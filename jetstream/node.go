@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +35,7 @@ import (
 	"weft/jetstream/kv"
 	"weft/jetstream/natsconn"
 	"weft/jetstream/presence"
+	"weft/jetstream/ratelog"
 	"weft/jetstream/rpc"
 )
 
@@ -47,7 +47,9 @@ type Node struct {
 	metrics *metrics
 
 	srv       *embedded
+	limited   *ratelog.Log // of what publishers can cause
 	disk      *disk
+	diskFull  func() bool
 	fill      *fill
 	clocks    *clocks
 	conn      *nats.Conn  // requests, publishes, replies
@@ -77,26 +79,17 @@ type Node struct {
 	undo   []func() error // in the order of opening
 }
 
-// nodeName is name, or that of the host.
-func nodeName(name string) string {
-	if name != "" {
-		return name
-	}
-	if host, err := os.Hostname(); err == nil {
-		return host
-	}
-	return "weft"
-}
-
 // New makes a node; Open starts it. An empty node name is filled with the host
 // name.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
-	cfg.Node.Name = nodeName(cfg.Node.Name)
+	cfg.Node.Complete()
 	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(api.Semaphore, maxReads), lookups: newLookups()}
-	n.srv, n.leader = newEmbedded(cfg, log), api.NewLeadership()
+	n.limited = ratelog.New(log, time.Now)
+	n.srv, n.leader = newEmbedded(cfg.server(), log), api.NewLeadership()
 	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.Peers, Members: n.known}, reg)
 	n.presence = presence.New(n.srv.interest, n.rpc)
-	n.disk = &disk{path: cfg.Node.DataDir, floor: uint64(cfg.Node.MinFree), log: log}
+	n.disk = newDisk(&cfg.Node, log, n.metrics.diskFree)
+	n.diskFull = n.disk.full
 	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
 	n.clocks = newClocks(cfg.Node.Name, log, reg)
 	n.answerClocks()
@@ -117,13 +110,13 @@ func (n *Node) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, n.Close())
 		}
 	}()
-	lock, err := openFolder(n.cfg)
+	lock, err := openFolder(n.cfg.server())
 	if err != nil {
 		return err
 	}
 	n.undo = append(n.undo, lock.Close)
-	n.disk.look(n.metrics)
-	if err := n.form(ctx); err != nil {
+	n.disk.look()
+	if err := n.srv.form(ctx, n.waitFor); err != nil {
 		return err
 	}
 	if err := n.srv.start(ctx); err != nil {
@@ -194,7 +187,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 		n.blacklist.Run(run, func() { once.Do(func() { close(loaded) }) })
 	})
 	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed()) })
-	n.tasks.Go(func() { n.disk.run(run, n.metrics) })
+	n.tasks.Go(func() { n.disk.run(run) })
 	if n.cfg.Cluster != nil {
 		n.tasks.Go(func() { n.watchMembers(run) })
 		n.tasks.Go(func() { n.compareClocks(run) })
@@ -243,7 +236,7 @@ func (n *Node) Close() error {
 func (n *Node) Name() string { return n.cfg.Node.Name }
 
 // Token returns the node's name as a subject token.
-func (n *Node) Token() string { return n.srv.token }
+func (n *Node) Token() string { return n.srv.nameToken() }
 
 // Limits returns the limits of the stream.
 func (n *Node) Limits() event.Limits { return n.cfg.Events }
@@ -270,7 +263,7 @@ func (n *Node) Presence() *presence.Presence { return n.presence }
 func (n *Node) Started() time.Time { return n.made }
 
 // DiskFull reports whether events are refused because the disk is nearly full.
-func (n *Node) DiskFull() bool { return n.disk.full() }
+func (n *Node) DiskFull() bool { return n.diskFull() }
 
 // Ready is nil when the store can be used; else it says what is missing.
 func (n *Node) Ready() error {
@@ -278,8 +271,8 @@ func (n *Node) Ready() error {
 		return errors.New(*what)
 	}
 	switch {
-	case n.srv.running() == nil:
-		return errServerGone
+	case !n.srv.runs():
+		return errors.New("the embedded server is not running")
 	case n.conn == nil || !n.conn.IsConnected():
 		return errors.New("the store's connection is being made anew")
 	case !n.blacklist.Loaded():
@@ -292,22 +285,9 @@ func (n *Node) Ready() error {
 	return nil
 }
 
-// Connect makes a connection within the process. It reconnects by itself, for
-// ever, and buffers nothing while it is away.
+// Connect makes a connection within the process; see server.Server.Connect.
 func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
-	conn, err := nats.Connect("", append([]nats.Option{
-		nats.InProcessServer(n.srv), nats.Name(n.cfg.Node.Name + " " + name),
-		nats.UserInfo(nodeUser, n.srv.password), nats.CustomInboxPrefix(nodeInbox),
-		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
-		nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			n.log.Warn("NATS connection", "connection", name, "err", err)
-		}),
-	}, opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
-	}
-	return conn, nil
+	return n.srv.connect(nodeUser, name, opts...)
 }
 
 // OpenLive connects to hear delivery copies; see natsconn.OpenLive.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"weft/internal/testlog"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
@@ -25,11 +25,6 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server/ats.Register.func1"))
 }
 
-// logTo writes the log of a node to the test's.
-func logTo(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-}
-
 func testConfig(t testing.TB) Config {
 	cfg := Default()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
@@ -39,7 +34,7 @@ func testConfig(t testing.TB) Config {
 // open starts a node that ends with the test.
 func open(t testing.TB, cfg Config) *Node {
 	t.Helper()
-	n := New(cfg, logTo(t), prometheus.NewRegistry())
+	n := New(cfg, testlog.To(t), prometheus.NewRegistry())
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -168,13 +163,13 @@ func TestAllIsThereAfterARestart(t *testing.T) {
 func TestADataFolderBelongsToOneNode(t *testing.T) {
 	cfg := testConfig(t)
 	n := open(t, cfg)
-	second := New(cfg, logTo(t), prometheus.NewRegistry())
+	second := New(cfg, testlog.To(t), prometheus.NewRegistry())
 	if err := second.Open(t.Context()); !errors.Is(err, ErrDataDirInUse) {
 		t.Errorf("second process: %v, want %v", err, ErrDataDirInUse)
 	}
 	n.Close()
 	cfg.Node.Name = "n2"
-	other := New(cfg, logTo(t), prometheus.NewRegistry())
+	other := New(cfg, testlog.To(t), prometheus.NewRegistry())
 	if err := other.Open(t.Context()); !errors.Is(err, ErrDataDirOf) {
 		t.Errorf("other name: %v, want %v", err, ErrDataDirOf)
 	}

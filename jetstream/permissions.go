@@ -3,9 +3,9 @@ package jetstream
 import (
 	"slices"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
-	"weft/jetstream/kv"
+	"weft/jetstream/subject"
 )
 
 // Permissions are the second wall, within an account: they keep who uses the
@@ -14,31 +14,31 @@ import (
 
 // publisherPermissions are those of the only client of an account: it may publish
 // events, and hear the acknowledgements.
-func publisherPermissions(p publisher) *server.Permissions {
+func publisherPermissions(p publisher) *natsserver.Permissions {
 	return grant(publishSubjects(p), []string{"_INBOX.>", "_INBOX_" + p.name + ".>"})
 }
 
 // operatorPermissions let every key-value library work on the buckets.
-func operatorPermissions() *server.Permissions {
-	return grant(bucketRequests(), bucketSubjects())
+func operatorPermissions(buckets []Bucket) *natsserver.Permissions {
+	return grant(bucketRequests(buckets), bucketSubjects(buckets))
 }
 
 // localPermissions are those of a client on loopback when no users are
 // configured: it may publish and use the buckets.
-func localPermissions(p publisher) *server.Permissions {
-	return grant(slices.Concat(bucketRequests(), publishSubjects(p)), bucketSubjects())
+func localPermissions(p publisher, buckets []Bucket) *natsserver.Permissions {
+	return grant(slices.Concat(bucketRequests(buckets), publishSubjects(p)), bucketSubjects(buckets))
 }
 
 // publishSubjects are checked after the account has put its prefix before them.
 func publishSubjects(p publisher) []string {
-	return []string{p.prefix + allUsers, p.prefix + allTopics}
+	return []string{p.prefix + subject.AllUsers, p.prefix + subject.AllTopics}
 }
 
 // bucketSubjects are what clients of the buckets subscribe to.
-func bucketSubjects() []string {
+func bucketSubjects(buckets []Bucket) []string {
 	subjects := []string{"_INBOX.>"}
-	for _, bucket := range kv.Operated {
-		subjects = append(subjects, "$KV."+bucket+".>")
+	for _, bucket := range buckets {
+		subjects = append(subjects, "$KV."+bucket.Name+".>")
 	}
 	return subjects
 }
@@ -46,12 +46,12 @@ func bucketSubjects() []string {
 // bucketRequests is what key-value libraries send, the older ones included: some
 // make consumers without naming them or read by pulling, some look for buckets
 // among all streams. None lists consumers, which are other people's.
-func bucketRequests() []string {
+func bucketRequests(buckets []Bucket) []string {
 	subjects := []string{"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST"}
-	for _, bucket := range kv.Operated {
-		stream := "KV_" + bucket
+	for _, bucket := range buckets {
+		stream := "KV_" + bucket.Name
 		subjects = append(subjects,
-			"$KV."+bucket+".>",
+			"$KV."+bucket.Name+".>",
 			"$JS.API.STREAM.INFO."+stream,
 			"$JS.API.STREAM.MSG.GET."+stream,
 			"$JS.API.DIRECT.GET."+stream,
@@ -65,15 +65,16 @@ func bucketRequests() []string {
 			"$JS.ACK."+stream+".>",
 			"$JS.FC."+stream+".>",
 		)
+		if bucket.Purge {
+			subjects = append(subjects, "$JS.API.STREAM.PURGE."+stream)
+		}
 	}
-	// To forget the traces of deleted keys. The blacklist's go by age: without
-	// them a node that was away would not learn of the deletion.
-	return append(subjects, "$JS.API.STREAM.PURGE.KV_"+kv.Routes)
+	return subjects
 }
 
-func grant(publish, subscribe []string) *server.Permissions {
-	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: publish},
-		Subscribe: &server.SubjectPermission{Allow: subscribe},
+func grant(publish, subscribe []string) *natsserver.Permissions {
+	return &natsserver.Permissions{
+		Publish:   &natsserver.SubjectPermission{Allow: publish},
+		Subscribe: &natsserver.SubjectPermission{Allow: subscribe},
 	}
 }

@@ -136,7 +136,7 @@ func (p *Pipeline) enter(ctx context.Context, s pipeSlot) error {
 	case s.msg == nil:
 		p.settleLocked()
 	case p.repairing: // it will be sent in its turn
-	case p.node.disk.full():
+	case p.node.diskFull():
 		p.breakLocked()
 	default:
 		p.sendLocked(n, &s)

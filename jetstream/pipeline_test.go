@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,23 +160,31 @@ func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
 	checkNumbers(t, stored(t, n, "user.ann"), total)
 }
 
+// fullDisk lets the test say when the disk of a node is full.
+func fullDisk(n *Node) *atomic.Bool {
+	full := new(atomic.Bool)
+	n.diskFull = full.Load
+	return full
+}
+
 func TestAnAbandonedPipelineTellsAndSendsNothingMore(t *testing.T) {
 	n := open(t, testConfig(t))
+	full := fullDisk(n)
 	var m marks
 	p := openPipeline(t, n, m.config(4))
-	n.disk.low.Store(true) // nothing is stored, so the window fills
+	full.Store(true) // nothing is stored, so the window fills
 	for i := range 4 {
 		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	full := make(chan error, 1)
-	go func() { full <- p.Put(context.Background(), numberedEvent("user.ann", 4), 4) }()
+	refused := make(chan error, 1)
+	go func() { refused <- p.Put(context.Background(), numberedEvent("user.ann", 4), 4) }()
 	p.Abandon()
-	if err := <-full; !errors.Is(err, ErrAbandoned) {
+	if err := <-refused; !errors.Is(err, ErrAbandoned) {
 		t.Errorf("Put after Abandon: %v", err)
 	}
-	n.disk.low.Store(false)
+	full.Store(false)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -186,9 +195,10 @@ func TestAnAbandonedPipelineTellsAndSendsNothingMore(t *testing.T) {
 
 func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 	n := open(t, testConfig(t))
+	full := fullDisk(n)
 	var m marks
 	p := openPipeline(t, n, m.config(16))
-	n.disk.low.Store(true)
+	full.Store(true)
 	for i := range 10 {
 		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
 			t.Fatal(err)
@@ -197,7 +207,7 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 	if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrDiskFull) {
 		t.Errorf("publish on a full disk: %v", err)
 	}
-	n.disk.low.Store(false)
+	full.Store(false)
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -206,16 +216,17 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 
 func TestAPipelineRepairsOnceWhenTheLeaderChangesMeanwhile(t *testing.T) {
 	n := open(t, testConfig(t))
+	full := fullDisk(n)
 	var m marks
 	p := openPipeline(t, n, m.config(512))
-	n.disk.low.Store(true)
+	full.Store(true)
 	for i := range 500 {
 		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	n.leader.Change()
-	n.disk.low.Store(false)
+	full.Store(false)
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func (n *Node) insist(ctx context.Context, e *event.Event) (Ack, error) {
 		return (errors.Is(err, nats.ErrNoResponders) || !e.ID.IsZero() && errors.Is(err, api.ErrUnavailable)) && n.cutOff() == 0
 	}
 	err := api.Retry{Pause: api.WritePause, Again: again}.Do(ctx, func(ctx context.Context) (err error) {
-		if n.disk.full() {
+		if n.diskFull() {
 			return api.ErrDiskFull
 		}
 		ack, err = n.publishOnce(ctx, m, !e.ID.IsZero())

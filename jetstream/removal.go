@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
@@ -83,7 +83,7 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 }
 
 // memberOf finds the peer id of a member by its name or peer id.
-func memberOf(meta *server.MetaClusterInfo, name string) (string, error) {
+func memberOf(meta *natsserver.MetaClusterInfo, name string) (string, error) {
 	ids := []string{name, peerID(name)}
 	if slices.Contains(ids, meta.Peer) {
 		return meta.Peer, nil
@@ -122,8 +122,8 @@ func (n *Node) census(ctx context.Context) (answered map[string]bool, linked map
 			return answered, linked
 		case m := <-answers:
 			var resp struct {
-				Server server.ServerInfo `json:"server"`
-				Data   server.Routez     `json:"data"`
+				Server natsserver.ServerInfo `json:"server"`
+				Data   natsserver.Routez     `json:"data"`
 			}
 			if json.Unmarshal(m.Data, &resp) != nil || resp.Server.Name == "" {
 				continue
@@ -145,7 +145,7 @@ func (n *Node) expel(ctx context.Context, peer string) error {
 			api.Response
 			Success bool `json:"success"`
 		}
-		err := api.Request(ctx, n.system, server.JSApiRemoveServer, server.JSApiMetaServerRemoveRequest{Peer: peer}, &resp)
+		err := api.Request(ctx, n.system, natsserver.JSApiRemoveServer, natsserver.JSApiMetaServerRemoveRequest{Peer: peer}, &resp)
 		switch {
 		case api.IsCode(err, api.CodeNoMember):
 			return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/internal/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 )
@@ -92,7 +93,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	waitFor(t, func() bool { return healthy(nodes[1], "n1", "n2", "n4") })
 
 	for range 2 { // the second time it does not even ask
-		back := New(configs[2], logTo(t), prometheus.NewRegistry())
+		back := New(configs[2], testlog.To(t), prometheus.NewRegistry())
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		if err := back.Open(ctx); !errors.Is(err, ErrRemoved) {
 			t.Errorf("a removed node comes back: %v", err)

@@ -124,7 +124,7 @@ func (p *Pipeline) storeOldest() error {
 		p.mu.Unlock()
 		return nil
 	}
-	if p.node.disk.full() {
+	if p.node.diskFull() {
 		p.mu.Unlock()
 		return api.ErrDiskFull
 	}

@@ -3,14 +3,13 @@ package jetstream
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
@@ -96,7 +95,7 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 func (n *Node) streamGroup(ctx context.Context, conn *nats.Conn, name string) *Group {
 	var resp struct {
 		api.Response
-		Cluster *server.ClusterInfo `json:"cluster"`
+		Cluster *natsserver.ClusterInfo `json:"cluster"`
 	}
 	switch err := api.Request(ctx, conn, "$JS.API.STREAM.INFO."+name, nil, &resp); {
 	case api.IsCode(err, api.CodeNoStream):
@@ -110,7 +109,7 @@ func (n *Node) streamGroup(ctx context.Context, conn *nats.Conn, name string) *G
 // newGroup makes a group of its leader and the others. Of a peer that nobody has
 // met since the others started the server knows no name; the roster or its tombstone
 // has it.
-func (n *Node) newGroup(ctx context.Context, name, leader string, others []*server.PeerInfo) *Group {
+func (n *Node) newGroup(ctx context.Context, name, leader string, others []*natsserver.PeerInfo) *Group {
 	g := &Group{Name: name, Leader: leader}
 	if leader == "" {
 		return g
@@ -132,7 +131,7 @@ func (n *Node) newGroup(ctx context.Context, name, leader string, others []*serv
 
 // meta asks the leader of the meta group for its members; nobody else answers.
 // It fails with ErrUnavailable when nobody leads.
-func (n *Node) meta(ctx context.Context) (*server.MetaClusterInfo, error) {
+func (n *Node) meta(ctx context.Context) (*natsserver.MetaClusterInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTry)
 	defer cancel()
 	m, err := n.system.RequestWithContext(ctx, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"leader_only":true}`))
@@ -140,7 +139,7 @@ func (n *Node) meta(ctx context.Context) (*server.MetaClusterInfo, error) {
 		return nil, fmt.Errorf("%w: ask for the members: %w", api.ErrUnavailable, err)
 	}
 	var resp struct {
-		Data *server.JSInfo `json:"data"`
+		Data *natsserver.JSInfo `json:"data"`
 	}
 	if err := json.Unmarshal(m.Data, &resp); err != nil {
 		return nil, fmt.Errorf("%w: ask for the members: %w", api.ErrUnavailable, err)
@@ -149,16 +148,4 @@ func (n *Node) meta(ctx context.Context) (*server.MetaClusterInfo, error) {
 		return nil, fmt.Errorf("%w: nobody leads the cluster", api.ErrUnavailable)
 	}
 	return resp.Data.Meta, nil
-}
-
-// peerID is how the servers call a node in their Raft groups (nats-server,
-// getHash in server/events.go).
-func peerID(name string) string {
-	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	sum := sha256.Sum256([]byte(name))
-	id := sum[:8]
-	for i, b := range id {
-		id[i] = digits[int(b)%len(digits)]
-	}
-	return string(id)
 }

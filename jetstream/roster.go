@@ -4,13 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
-
-// metaRaft is what the servers call the Raft group of the members (nats-server,
-// defaultMetaGroupName in server/jetstream_cluster.go).
-const metaRaft = "_meta_"
 
 // A roster remembers what the members of the cluster are called. The servers only
 // know the names of those they have met since they started, and it is those that are
@@ -82,27 +76,4 @@ func (n *Node) learnNames(ctx context.Context) {
 			n.members.roster.learn(peer, t.Node)
 		}
 	}
-}
-
-// memberPeers are the peer ids of the other members with the names that the server
-// knows of them; nil when it has no store, or runs alone.
-func (e *embedded) memberPeers() map[string]string {
-	srv := e.running()
-	if srv == nil || e.cfg.Cluster == nil {
-		return nil
-	}
-	z := srv.Raftz(&server.RaftzOptions{GroupFilter: metaRaft})
-	if z == nil {
-		return nil
-	}
-	for _, groups := range *z {
-		if meta, ok := groups[metaRaft]; ok {
-			peers := make(map[string]string, len(meta.Peers))
-			for id, p := range meta.Peers {
-				peers[id] = p.Name
-			}
-			return peers
-		}
-	}
-	return nil
 }

@@ -7,15 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/event"
-	"weft/jetstream/natsconn"
 	"weft/jetstream/ratelog"
 )
 
@@ -33,8 +31,6 @@ const (
 	clientPending = 256 << 20
 
 	startTimeout = 10 * time.Second
-	// dialTry bounds a try to reach the own client port.
-	dialTry = time.Second
 )
 
 var errServerGone = errors.New("the embedded server is not running")
@@ -42,7 +38,7 @@ var errServerGone = errors.New("the embedded server is not running")
 // An embedded is the NATS server of a node. It can be restarted in the process;
 // connections made through InProcessConn then reconnect to the new one.
 type embedded struct {
-	cfg      Config
+	cfg      serverConfig
 	log      *slog.Logger
 	limited  *ratelog.Log // of what clients and strangers can cause
 	token    string       // the node's name as a subject token
@@ -53,12 +49,12 @@ type embedded struct {
 	links    *linkTLS // from the first start on; nil without cluster.tls
 
 	mu   sync.Mutex
-	srv  *server.Server
+	srv  *natsserver.Server
 	url  string
 	port int // of the first start
 }
 
-func newEmbedded(cfg Config, log *slog.Logger) *embedded {
+func newEmbedded(cfg serverConfig, log *slog.Logger) *embedded {
 	return &embedded{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
@@ -99,7 +95,7 @@ func (e *embedded) startBare(routes []string) error {
 	return nil
 }
 
-func (e *embedded) launch(opts *server.Options) (*server.Server, error) {
+func (e *embedded) launch(opts *natsserver.Options) (*natsserver.Server, error) {
 	if err := probe("listen for NATS clients (node.listen)", e.cfg.Node.Listen); err != nil {
 		return nil, err
 	}
@@ -108,7 +104,7 @@ func (e *embedded) launch(opts *server.Options) (*server.Server, error) {
 			return nil, err
 		}
 	}
-	srv, err := server.NewServer(opts)
+	srv, err := natsserver.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("make embedded server: %w", err)
 	}
@@ -124,7 +120,7 @@ func (e *embedded) launch(opts *server.Options) (*server.Server, error) {
 
 // adopt makes srv the server that runs. A restart keeps its port, also when the
 // first was chosen freely.
-func (e *embedded) adopt(srv *server.Server) {
+func (e *embedded) adopt(srv *natsserver.Server) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.srv, e.url = srv, srv.ClientURL()
@@ -133,7 +129,7 @@ func (e *embedded) adopt(srv *server.Server) {
 	}
 }
 
-func waitReady(srv *server.Server, fatal <-chan string) error {
+func waitReady(srv *natsserver.Server, fatal <-chan string) error {
 	deadline := time.Now().Add(startTimeout)
 	for !srv.ReadyForConnections(50 * time.Millisecond) {
 		select {
@@ -162,7 +158,7 @@ func probe(what, addr string) error {
 	return ln.Close()
 }
 
-func stop(srv *server.Server) {
+func stop(srv *natsserver.Server) {
 	srv.Shutdown()
 	srv.WaitForShutdown()
 }
@@ -178,69 +174,44 @@ func (e *embedded) stop() {
 	}
 }
 
-// InProcessConn implements nats.InProcessConnProvider for whichever server
-// runs at the moment.
-func (e *embedded) InProcessConn() (net.Conn, error) {
-	srv := e.running()
-	if srv == nil {
-		return nil, errServerGone
-	}
-	return srv.InProcessConn()
-}
-
-func (e *embedded) running() *server.Server {
+func (e *embedded) running() *natsserver.Server {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.srv
 }
 
+// runs reports whether a server runs.
+func (e *embedded) runs() bool { return e.running() != nil }
+
+// nameToken is the node's name as a subject token.
+func (e *embedded) nameToken() string { return e.token }
+
+// because is why another node is not linked, to be put behind a sentence; "" when that
+// is not known.
+func (e *embedded) because() string { return e.faults.because() }
+
+// clientURL is where NATS clients reach the server; "" while none runs.
 func (e *embedded) clientURL() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.url
 }
 
-// interest reports whether anybody in the cluster subscribes to subject.
-func (e *embedded) interest(subject string) bool {
+// interest reports whether anybody in the cluster subscribes to a subject of the nodes.
+func (e *embedded) interest(subject string) bool { return e.interestIn(accountNodes, subject) }
+
+// interestIn reports whether anybody subscribes to a subject of an account.
+func (e *embedded) interestIn(account, subject string) bool {
 	srv := e.running()
 	if srv == nil {
 		return false
 	}
-	acc, err := srv.LookupAccount(accountNodes)
+	acc, err := srv.LookupAccount(account)
 	return err == nil && acc.SubscriptionInterest(subject)
 }
 
-// dialRaw connects as a user of this process, under a name.
-func (e *embedded) dialRaw(user, name string) (*natsconn.Conn, error) {
-	conn, err := e.dial()
-	if err != nil {
-		return nil, err
-	}
-	c, err := natsconn.Open(conn, natsconn.Login{User: user, Password: e.password, Name: name})
-	if err != nil {
-		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
-	}
-	return c, nil
-}
-
-// dial connects to the server: over its client port, if that can be reached, else by
-// the pipe within the process. Into the pipe the server writes each of its buffers by
-// itself, of which most hold one message; a socket takes hundreds at once.
-func (e *embedded) dial() (net.Conn, error) {
-	if u, err := url.Parse(e.clientURL()); err == nil {
-		host := u.Hostname()
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			host = "localhost"
-		}
-		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, u.Port()), dialTry); err == nil {
-			return conn, nil
-		}
-	}
-	return e.InProcessConn()
-}
-
 // options of a server, with or without a store.
-func (e *embedded) options(store bool) (*server.Options, error) {
+func (e *embedded) options(store bool) (*natsserver.Options, error) {
 	host, port, err := net.SplitHostPort(e.cfg.Node.Listen)
 	if err != nil {
 		return nil, err
@@ -250,7 +221,7 @@ func (e *embedded) options(store bool) (*server.Options, error) {
 		return nil, err
 	}
 	if n == 0 {
-		n = server.RANDOM_PORT
+		n = natsserver.RANDOM_PORT
 		if e.port != 0 {
 			n = e.port
 		}
@@ -258,7 +229,7 @@ func (e *embedded) options(store bool) (*server.Options, error) {
 	if host == "" {
 		host = "0.0.0.0"
 	}
-	opts := &server.Options{
+	opts := &natsserver.Options{
 		ServerName: e.cfg.Node.Name, Host: host, Port: n,
 		NoSigs: true, NoLog: false, DisableJetStreamBanner: true,
 		SystemAccount: accountSystem,

@@ -13,10 +13,6 @@ import (
 	"weft/jetstream/kv"
 )
 
-// ErrRemoved means that an operator removed the node from its cluster while it
-// was away.
-var ErrRemoved = errors.New("node was removed from its cluster")
-
 const (
 	bucketNodesBytes = 1 << 20
 	// buryEvery is how often the leader looks for members that were removed.
@@ -152,28 +148,4 @@ func (n *Node) buryAgain(ctx context.Context) {
 			n.log.Warn("look for removed nodes; trying again", "err", err)
 		}
 	}
-}
-
-// absent are the peer ids of the members that there is no link to, on the node
-// that leads the cluster; none on others.
-func (e *embedded) absent() []string {
-	srv := e.running()
-	if srv == nil {
-		return nil
-	}
-	z, err := srv.Jsz(nil)
-	if err != nil || z.Meta == nil || z.Meta.Leader != e.cfg.Node.Name {
-		return nil
-	}
-	linked := map[string]bool{}
-	for _, name := range e.peers() {
-		linked[peerID(name)] = true
-	}
-	var ids []string
-	for _, p := range z.Meta.Replicas {
-		if !linked[p.Peer] {
-			ids = append(ids, p.Peer)
-		}
-	}
-	return ids
 }

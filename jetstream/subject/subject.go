@@ -32,6 +32,11 @@ const (
 	Topic = "topic."
 	// Out is put before a subject by the stream's RePublish.
 	Out = "out."
+
+	// AllUsers and AllTopics are all that may be meant for a user or a topic, with what
+	// is misaddressed: who listens to them can refuse it.
+	AllUsers  = User + ">"
+	AllTopics = Topic + ">"
 )
 
 // ErrToken is wrapped by all errors about a token that is empty or too long.

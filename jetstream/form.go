@@ -1,0 +1,98 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+const (
+	// lookupTry bounds one look-up of the seeds' names.
+	lookupTry = 2 * time.Second
+	// meetEvery is how often a node looks who is there.
+	meetEvery = 250 * time.Millisecond
+)
+
+// metaFolder is where the server keeps who the members are, in the data folder.
+const metaFolder = "jetstream/" + accountSystem + "/_js_/_meta_"
+
+// form makes the node part of a cluster the first time; otherwise it learns whether it
+// has been in one. It says to report what it waits for, and comes before start.
+func (e *embedded) form(ctx context.Context, report func(string)) error {
+	if e.cfg.Cluster == nil {
+		return nil
+	}
+	id, err := readIdentity(e.cfg.Node.DataDir)
+	if err != nil || id.Formed {
+		_, lost := os.Stat(filepath.Join(e.cfg.Node.DataDir, metaFolder))
+		e.formed = lost == nil
+		return err
+	}
+	if err := e.meet(ctx, report); err != nil {
+		return err
+	}
+	id.Formed = true
+	report("forming the cluster")
+	return id.write(e.cfg.Node.DataDir)
+}
+
+// meet waits until cluster.size nodes see each other, so that the cluster they
+// form has all of them from the start. The server has no store meanwhile.
+func (e *embedded) meet(ctx context.Context, report func(string)) error {
+	defer e.stop()
+	var addrs []string
+	said := 0
+	for {
+		if now := expand(ctx, e.cfg.Cluster.Seeds); e.running() == nil || !slices.Equal(now, addrs) {
+			e.stop()
+			addrs = now
+			if err := e.startBare(addrs); err != nil {
+				return err
+			}
+		}
+		met := len(e.peers()) + 1
+		if met >= e.cfg.Cluster.Size {
+			e.met = e.reached()
+			e.log.Info("the nodes have met; forming the cluster", "nodes", met)
+			return nil
+		}
+		if met != said {
+			said = met
+			e.log.Info("waiting for the other nodes to form the cluster", "nodes", met, "size", e.cfg.Cluster.Size, "seeds", addrs)
+		}
+		report(fmt.Sprintf("waiting for %d nodes to form the cluster; %d are here%s", e.cfg.Cluster.Size, met, e.faults.because()))
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the other nodes: %w", context.Cause(ctx))
+		case <-time.After(meetEvery):
+		}
+	}
+}
+
+// expand looks up all addresses of the seeds. A name that is unknown is kept:
+// it may become known.
+func expand(ctx context.Context, seeds []string) []string {
+	ctx, cancel := context.WithTimeout(ctx, lookupTry)
+	defer cancel()
+	var addrs []string
+	for _, seed := range seeds {
+		host, port, err := net.SplitHostPort(seed)
+		if err != nil {
+			continue // Check has refused it
+		}
+		ips, err := net.DefaultResolver.LookupHost(ctx, host)
+		if err != nil || len(ips) == 0 {
+			addrs = append(addrs, seed)
+			continue
+		}
+		for _, ip := range ips {
+			addrs = append(addrs, net.JoinHostPort(ip, port))
+		}
+	}
+	slices.Sort(addrs)
+	return slices.Compact(addrs)
+}
