@@ -17,6 +17,7 @@ import (
 	"weft/internal/freeport"
 	"weft/jetstream"
 	"weft/jetstream/rpc"
+	"weft/jetstream/server"
 )
 
 // newCluster starts three nodes that know each other and waits until all answer
@@ -34,7 +35,7 @@ func newCluster(t *testing.T) []*stack {
 	var starting sync.WaitGroup
 	for i := range nodes {
 		nodes[i] = prepareStack(t, fmt.Sprintf("n%d", i+1), func(_ *Config, js *jetstream.Config) {
-			c := jetstream.ClusterConfig{}
+			c := server.ClusterConfig{}
 			c.Listen, c.Seeds, c.Secret = seeds[i], seeds, "s3cret"
 			c.Complete()
 			js.Cluster = &c

@@ -9,6 +9,7 @@ import (
 
 	"weft/jetstream/blacklist"
 	"weft/jetstream/kv"
+	"weft/jetstream/server"
 )
 
 const (
@@ -44,7 +45,7 @@ func (n *Node) makeBuckets(reg prometheus.Registerer) {
 
 // openControl connects to the account of operators.
 func (n *Node) openControl() error {
-	conn, err := n.srv.connect(controlUser, "control")
+	conn, err := n.srv.Connect(server.ControlUser, "control")
 	if err != nil {
 		return err
 	}

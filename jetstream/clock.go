@@ -61,7 +61,7 @@ func (n *Node) compareClocks(ctx context.Context) {
 	t := time.NewTicker(clockEvery)
 	defer t.Stop()
 	for {
-		peers := n.srv.peers()
+		peers := n.srv.Peers()
 		for _, peer := range peers {
 			if skew, ok := n.clockSkew(ctx, peer); ok {
 				n.clocks.note(peer, skew)

@@ -14,6 +14,7 @@ import (
 	"weft/internal/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/server"
 )
 
 // freeAddress returns an address that nobody listens on.
@@ -36,7 +37,7 @@ func clusterConfigs(t testing.TB, n int, seeds int) []Config {
 	for i := range list {
 		list[i] = testConfig(t)
 		list[i].Node.Name = fmt.Sprintf("n%d", i+1)
-		c := ClusterConfig{}
+		c := server.ClusterConfig{}
 		c.Listen, c.Seeds, c.Secret = addrs[i], addrs[:seeds], "s3cret"
 		c.Complete()
 		list[i].Cluster = &c

@@ -103,7 +103,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	})
 	// More than its files can take without growing.
 	store(2000)
-	waitFor(t, func() bool { return !sick.srv.hasStore() })
+	waitFor(t, func() bool { return !sick.srv.HasStore() })
 	if _, err := well.Publish(t.Context(), event.Event{Subject: "user.ann"}); err != nil {
 		t.Error(err)
 	}
@@ -113,7 +113,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 		_, err := sick.Publish(t.Context(), event.Event{Subject: "user.bob"})
 		return err == nil
 	})
-	waitFor(t, func() bool { return sick.srv.hasStore() && sick.replicasCurrent(t.Context()) == nil })
+	waitFor(t, func() bool { return sick.srv.HasStore() && sick.replicasCurrent(t.Context()) == nil })
 	t.Logf("back %v after there was space", time.Since(begun).Round(time.Second))
 	head, err := well.State(t.Context())
 	if err != nil {
@@ -126,7 +126,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 // localState is that of a node's own copy of the stream.
 func localState(t *testing.T, n *Node) (st natsserver.StreamState) {
 	t.Helper()
-	m, err := n.system.Request("$SYS.REQ.SERVER."+n.srv.id()+".JSZ", []byte(`{"streams":true}`), 5*time.Second)
+	m, err := n.system.Request("$SYS.REQ.SERVER."+n.srv.ID()+".JSZ", []byte(`{"streams":true}`), 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

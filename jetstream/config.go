@@ -5,13 +5,14 @@ import (
 
 	"weft/jetstream/event"
 	"weft/jetstream/kv"
+	"weft/jetstream/server"
 )
 
 // Config is what a node needs to know. The keys are those of the configuration
 // file; Default gives the defaults, Check says what is wrong.
 type Config struct {
-	Node    NodeConfig
-	Cluster *ClusterConfig // nil: one standalone node
+	Node    server.NodeConfig
+	Cluster *server.ClusterConfig // nil: one standalone node
 	Events  event.Limits
 	// MaxTokenLife is auth.max_token_life: the age of the bucket blacklist.
 	MaxTokenLife time.Duration
@@ -20,7 +21,7 @@ type Config struct {
 // Default returns the defaults.
 func Default() Config {
 	return Config{
-		Node:         NodeConfig{DataDir: "./data", Listen: "127.0.0.1:4222", MinFree: 128 << 20},
+		Node:         server.NodeConfig{DataDir: "./data", Listen: "127.0.0.1:4222", MinFree: 128 << 20},
 		Events:       event.Limits{MaxAge: 24 * time.Hour, MaxPerSubject: 100, MaxBytes: 1 << 30},
 		MaxTokenLife: 24 * time.Hour,
 	}
@@ -41,12 +42,12 @@ func (c *Config) replicas() int {
 }
 
 // server is what the embedded server needs to know.
-func (c *Config) server() serverConfig {
-	s := serverConfig{Node: c.Node, Cluster: c.Cluster}
+func (c *Config) server() server.Config {
+	s := server.Config{Node: c.Node, Cluster: c.Cluster}
 	for _, bucket := range kv.Operated {
 		// To purge is to forget the traces of deleted keys. The blacklist's go by age:
 		// without them a node that was away would not learn of the deletion.
-		s.Buckets = append(s.Buckets, Bucket{Name: bucket, Purge: bucket == kv.Routes})
+		s.Buckets = append(s.Buckets, server.Bucket{Name: bucket, Purge: bucket == kv.Routes})
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 
 	"weft/config"
 	"weft/jetstream/event"
+	"weft/jetstream/server"
 )
 
 func TestTheDefaultsAreFine(t *testing.T) {
@@ -37,8 +38,8 @@ func TestEveryBadValueIsNamedByItsKey(t *testing.T) {
 		t.Errorf("got %v, want %v", keys, want)
 	}
 	c = Default()
-	c.Node.Users = []User{{Name: "a", Password: "x", Role: "boss"}, {Name: "a", Role: RoleOperator}, {},
-		{Name: "weft-node", Password: "x", Role: RolePublisher}}
+	c.Node.Users = []server.User{{Name: "a", Password: "x", Role: "boss"}, {Name: "a", Role: server.RoleOperator}, {},
+		{Name: "weft-node", Password: "x", Role: server.RolePublisher}}
 	if errs := c.Check(); len(errs) != 7 {
 		t.Errorf("users: %v", errs)
 	}

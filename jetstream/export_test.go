@@ -4,6 +4,6 @@ import "context"
 
 // Restart restarts the embedded server, as a stuck one is.
 func (n *Node) Restart() error {
-	n.srv.stop()
-	return n.srv.start(context.Background())
+	n.srv.Stop()
+	return n.srv.Start(context.Background())
 }

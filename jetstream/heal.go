@@ -68,16 +68,16 @@ func (n *Node) heal(ctx context.Context) {
 		case <-t.C:
 		}
 		why := n.sick()
-		if why == "" || n.disk.full() || time.Since(restarted) < healPause {
+		if why == "" || n.disk.Full() || time.Since(restarted) < healPause {
 			continue
 		}
 		n.log.Error("restarting the embedded server", "reason", why)
 		n.metrics.restarts.Inc()
 		n.members.renew()
-		n.srv.stop()
+		n.srv.Stop()
 		logged := false
 		_ = api.Start().Do(ctx, func(ctx context.Context) error { // it ends with the node
-			err := n.srv.start(ctx)
+			err := n.srv.Start(ctx)
 			if err != nil && !logged {
 				logged = true
 				n.log.Error("restart embedded server; trying again", "err", err)

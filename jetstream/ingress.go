@@ -14,6 +14,7 @@ import (
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/ratelog"
+	"weft/jetstream/server"
 	"weft/jetstream/subject"
 )
 
@@ -38,18 +39,18 @@ const (
 // down. It tries nothing twice: a publisher that is told nothing must send again.
 type ingress struct {
 	node      *Node
-	from      publisher
+	from      server.Publisher
 	listening func()
 	limited   *ratelog.Log // of what publishers can cause
 }
 
 // runIngress serves a publisher until ctx ends. It calls listening when the
 // publisher is heard, once more after each interruption.
-func (n *Node) runIngress(ctx context.Context, from publisher, listening func()) {
+func (n *Node) runIngress(ctx context.Context, from server.Publisher, listening func()) {
 	in := &ingress{node: n, from: from, listening: listening, limited: n.limited}
 	for ctx.Err() == nil {
 		if err := in.serve(ctx); err != nil && ctx.Err() == nil {
-			n.log.Debug("read what a publisher sends", "publisher", from.name, "err", err)
+			n.log.Debug("read what a publisher sends", "publisher", from.Name, "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -61,20 +62,20 @@ func (n *Node) runIngress(ctx context.Context, from publisher, listening func())
 // serve passes messages on until a connection fails, because the server has been
 // stopped, or ctx ends.
 func (in *ingress) serve(ctx context.Context) error {
-	client, err := in.node.srv.dialRaw(in.from.reader, "ingress of "+in.from.name)
+	client, err := in.node.srv.Dial(in.from.Reader, "ingress of "+in.from.Name)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	store, err := in.node.srv.dialRaw(nodeUser, "store for "+in.from.name)
+	store, err := in.node.srv.Dial(server.NodeUser, "store for "+in.from.Name)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	replies := nats.NewInbox()
-	f := newForwarding(client, store, nodeInbox+strings.TrimPrefix(replies, "_INBOX")+".")
+	f := newForwarding(client, store, server.NodeInbox+strings.TrimPrefix(replies, "_INBOX")+".")
 	client.Pong = in.listening
-	if err := f.open(in.from.prefix); err != nil {
+	if err := f.open(in.from.Prefix); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, client.Interrupt)()
@@ -106,7 +107,7 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 		if waited {
 			waited, closed = false, in.node.takesEvents()
 		}
-		e := event.Event{Subject: string(m.Subject[len(in.from.prefix):]), Data: m.Data}
+		e := event.Event{Subject: string(m.Subject[len(in.from.Prefix):]), Data: m.Data}
 		if err = closed; err == nil {
 			err = in.check(&e, m.Header)
 		}
@@ -132,7 +133,7 @@ func (in *ingress) refused(subject string, err error) {
 	if cause == refusedSubject {
 		in.node.metrics.misses.Inc()
 	}
-	in.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
+	in.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.Name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
 }
 
 // takesEvents says why no event can be stored at this moment.
@@ -171,7 +172,7 @@ func (in *ingress) readHeader(e *event.Event, raw []byte) error {
 		switch {
 		case len(values) == 0, isStamp(name):
 		case strings.EqualFold(name, event.HeaderMsgID):
-			e.ID = event.NATSID(in.from.user, values[0])
+			e.ID = event.NATSID(in.from.User, values[0])
 		case strings.EqualFold(name, "Nats-Expected-Stream") && values[0] == event.StreamName:
 		case len(name) >= 5 && strings.EqualFold(name[:5], "nats-"):
 			return fmt.Errorf("%w: %.80s is not for publishers", errHeader, name)

@@ -13,15 +13,16 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/event"
+	"weft/jetstream/server"
 )
 
 // withPublishers is a configuration with two publishers and an operator.
 func withPublishers(t testing.TB) Config {
 	cfg := testConfig(t)
-	cfg.Node.Users = []User{
-		{Name: "orders", Password: "pw", Role: RolePublisher},
-		{Name: "billing a/b", Password: "pw", Role: RolePublisher},
-		{Name: "ops", Password: "pw", Role: RoleOperator},
+	cfg.Node.Users = []server.User{
+		{Name: "orders", Password: "pw", Role: server.RolePublisher},
+		{Name: "billing a/b", Password: "pw", Role: server.RolePublisher},
+		{Name: "ops", Password: "pw", Role: server.RoleOperator},
 	}
 	return cfg
 }
@@ -188,8 +189,8 @@ func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
 	nc := dial(t, n, "")
 	store := publisherOf(t, nc)
 	for range 3 {
-		n.srv.stop()
-		if err := n.srv.start(t.Context()); err != nil {
+		n.srv.Stop()
+		if err := n.srv.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		waitFor(t, func() bool {
@@ -242,12 +243,12 @@ func TestAPublisherIsNotToldOfWhatIsNotStored(t *testing.T) {
 func TestOpenNodeHearsEveryPublisher(t *testing.T) {
 	cfg := testConfig(t)
 	for i := range 100 {
-		cfg.Node.Users = append(cfg.Node.Users, User{Name: fmt.Sprintf("p%d", i), Password: "a password", Role: RolePublisher})
+		cfg.Node.Users = append(cfg.Node.Users, server.User{Name: fmt.Sprintf("p%d", i), Password: "a password", Role: server.RolePublisher})
 	}
 	n := open(t, cfg)
 	deaf := 0
-	for _, p := range n.srv.publishers() {
-		if !n.srv.interestIn(p.account, "user.ann") || !n.srv.interestIn(p.account, "topic.news") {
+	for _, p := range n.srv.Publishers() {
+		if !n.srv.InterestIn(p.Account, "user.ann") || !n.srv.InterestIn(p.Account, "topic.news") {
 			deaf++
 		}
 	}

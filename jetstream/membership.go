@@ -12,6 +12,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/api"
+	"weft/jetstream/server"
 )
 
 const (
@@ -50,7 +51,7 @@ func (n *Node) waitFor(what string) { n.waiting.Store(&what) }
 func (n *Node) Clustered() bool { return n.cfg.Cluster != nil }
 
 // Peers returns the names of the nodes that this one is linked to, in order.
-func (n *Node) Peers() []string { return n.srv.peers() }
+func (n *Node) Peers() []string { return n.srv.Peers() }
 
 // known is how many members the cluster has.
 func (n *Node) known() int {
@@ -77,8 +78,8 @@ func (n *Node) watchMembers(ctx context.Context) {
 }
 
 func (n *Node) lookAround(ctx context.Context) {
-	peers := n.srv.peers()
-	linked, known := len(peers)+1, n.srv.members(n.cfg.Cluster.Size)
+	peers := n.srv.Peers()
+	linked, known := len(peers)+1, n.srv.Members(n.cfg.Cluster.Size)
 	m := &n.members
 	m.mu.Lock()
 	if n.logLinks(m.peers, peers) {
@@ -95,7 +96,7 @@ func (n *Node) lookAround(ctx context.Context) {
 		m.since, m.cut, m.entered = time.Time{}, now, false
 		n.log.Warn("cut off from the majority of the nodes", "linked", linked, "known", known)
 	}
-	current, entered := m.current, m.entered && n.srv.hasStore()
+	current, entered := m.current, m.entered && n.srv.HasStore()
 	m.mu.Unlock()
 	if !majority {
 		return
@@ -103,7 +104,7 @@ func (n *Node) lookAround(ctx context.Context) {
 	if !entered {
 		n.reenter(ctx)
 	}
-	if current && n.srv.hasStore() && !n.disk.wasFull() {
+	if current && n.srv.HasStore() && !n.disk.WasFull() {
 		return
 	}
 	err := n.replicasCurrent(ctx)
@@ -112,7 +113,7 @@ func (n *Node) lookAround(ctx context.Context) {
 	switch {
 	case err == nil && m.current:
 		m.ill = time.Time{}
-		n.disk.mended()
+		n.disk.Mended()
 	case err == nil:
 		m.current = true
 		n.log.Info("the local replicas are current")
@@ -146,7 +147,7 @@ func (m *membership) renew() {
 func (n *Node) reenter(ctx context.Context) {
 	try, cancel := context.WithTimeout(ctx, api.StartTry)
 	defer cancel()
-	buried, err := n.buried(try, peerID(n.Name()))
+	buried, err := n.buried(try, server.PeerID(n.Name()))
 	if err != nil {
 		return // it is asked again
 	}
@@ -181,12 +182,12 @@ func (n *Node) logLinks(before, now []string) (some bool) {
 
 // replicasCurrent asks the server whether all that it holds has caught up.
 func (n *Node) replicasCurrent(ctx context.Context) error {
-	if !n.srv.hasStore() {
+	if !n.srv.HasStore() {
 		return errors.New("the local store has stopped") // the server calls that healthy
 	}
 	try, cancel := context.WithTimeout(ctx, healthTry)
 	defer cancel()
-	m, err := n.system.RequestWithContext(try, "$SYS.REQ.SERVER."+n.srv.id()+".HEALTHZ", nil)
+	m, err := n.system.RequestWithContext(try, "$SYS.REQ.SERVER."+n.srv.ID()+".HEALTHZ", nil)
 	if err != nil {
 		return fmt.Errorf("ask for the replicas: %w", err)
 	}
@@ -209,7 +210,7 @@ const staleEnough = 3 * time.Second
 // because says more of why links are missing and of what it does; it is put
 // behind the reason.
 func (n *Node) because() string {
-	why := n.srv.because()
+	why := n.srv.LinkFault()
 	if age, ok := n.blacklist.Staleness(); ok && age > staleEnough {
 		why += fmt.Sprintf("; the blacklist is as of %v ago", age.Round(time.Second))
 	}
@@ -270,6 +271,6 @@ func (n *Node) Isolated() (time.Duration, bool) {
 
 // connectSystem opens the connection for questions about the server itself.
 func (n *Node) connectSystem() (err error) {
-	n.system, err = n.srv.connect(systemUser, "system")
+	n.system, err = n.srv.Connect(server.SystemUser, "system")
 	return err
 }

@@ -37,6 +37,7 @@ import (
 	"weft/jetstream/presence"
 	"weft/jetstream/ratelog"
 	"weft/jetstream/rpc"
+	"weft/jetstream/server"
 )
 
 // A Node is one member of Weft. Its methods may be called concurrently after
@@ -46,9 +47,9 @@ type Node struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	srv       *embedded
+	srv       *server.Server
 	limited   *ratelog.Log // of what publishers can cause
-	disk      *disk
+	disk      *server.Disk
 	diskFull  func() bool
 	fill      *fill
 	clocks    *clocks
@@ -85,11 +86,11 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	cfg.Node.Complete()
 	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(api.Semaphore, maxReads), lookups: newLookups()}
 	n.limited = ratelog.New(log, time.Now)
-	n.srv, n.leader = newEmbedded(cfg.server(), log), api.NewLeadership()
+	n.srv, n.leader = server.New(cfg.server(), log), api.NewLeadership()
 	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.Peers, Members: n.known}, reg)
-	n.presence = presence.New(n.srv.interest, n.rpc)
-	n.disk = newDisk(&cfg.Node, log, n.metrics.diskFree)
-	n.diskFull = n.disk.full
+	n.presence = presence.New(n.srv.Interest, n.rpc)
+	n.disk = server.NewDisk(&cfg.Node, log, n.metrics.diskFree)
+	n.diskFull = n.disk.Full
 	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
 	n.clocks = newClocks(cfg.Node.Name, log, reg)
 	n.answerClocks()
@@ -110,19 +111,19 @@ func (n *Node) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, n.Close())
 		}
 	}()
-	lock, err := openFolder(n.cfg.server())
+	lock, err := server.OpenDataDir(n.cfg.server())
 	if err != nil {
 		return err
 	}
 	n.undo = append(n.undo, lock.Close)
-	n.disk.look()
-	if err := n.srv.form(ctx, n.waitFor); err != nil {
+	n.disk.Look()
+	if err := n.srv.Form(ctx, n.waitFor); err != nil {
 		return err
 	}
-	if err := n.srv.start(ctx); err != nil {
+	if err := n.srv.Start(ctx); err != nil {
 		return err
 	}
-	n.undo = append(n.undo, func() error { n.srv.stop(); return nil })
+	n.undo = append(n.undo, func() error { n.srv.Stop(); return nil })
 	if n.conn, err = n.Connect("requests"); err != nil {
 		return err
 	}
@@ -187,7 +188,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 		n.blacklist.Run(run, func() { once.Do(func() { close(loaded) }) })
 	})
 	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed()) })
-	n.tasks.Go(func() { n.disk.run(run) })
+	n.tasks.Go(func() { n.disk.Run(run) })
 	if n.cfg.Cluster != nil {
 		n.tasks.Go(func() { n.watchMembers(run) })
 		n.tasks.Go(func() { n.compareClocks(run) })
@@ -195,7 +196,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	}
 	n.tasks.Go(func() { n.watchGroups(run) })
 	n.tasks.Go(func() { n.heal(run) })
-	publishers := n.srv.publishers()
+	publishers := n.srv.Publishers()
 	heard := make(chan struct{}, len(publishers))
 	for _, p := range publishers {
 		n.tasks.Go(func() { n.runIngress(run, p, sync.OnceFunc(func() { heard <- struct{}{} })) })
@@ -236,13 +237,13 @@ func (n *Node) Close() error {
 func (n *Node) Name() string { return n.cfg.Node.Name }
 
 // Token returns the node's name as a subject token.
-func (n *Node) Token() string { return n.srv.nameToken() }
+func (n *Node) Token() string { return n.srv.Token() }
 
 // Limits returns the limits of the stream.
 func (n *Node) Limits() event.Limits { return n.cfg.Events }
 
 // ClientURL returns the URL for NATS clients.
-func (n *Node) ClientURL() string { return n.srv.clientURL() }
+func (n *Node) ClientURL() string { return n.srv.ClientURL() }
 
 // Transfer carries the operators' buckets from and to another Weft.
 func (n *Node) Transfer() *kv.Transfer { return n.transfer }
@@ -271,7 +272,7 @@ func (n *Node) Ready() error {
 		return errors.New(*what)
 	}
 	switch {
-	case !n.srv.runs():
+	case !n.srv.Running():
 		return errors.New("the embedded server is not running")
 	case n.conn == nil || !n.conn.IsConnected():
 		return errors.New("the store's connection is being made anew")
@@ -287,12 +288,12 @@ func (n *Node) Ready() error {
 
 // Connect makes a connection within the process; see server.Server.Connect.
 func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
-	return n.srv.connect(nodeUser, name, opts...)
+	return n.srv.Connect(server.NodeUser, name, opts...)
 }
 
 // OpenLive connects to hear delivery copies; see natsconn.OpenLive.
 func (n *Node) OpenLive(take func(*event.Copy), upset func(why string)) (*natsconn.Live, error) {
-	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return n.srv.dialRaw(nodeUser, n.Name()+" live") }, take, upset)
+	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return n.srv.Dial(server.NodeUser, n.Name()+" live") }, take, upset)
 }
 
 // Run blocks until ctx ends, or fails with ErrRemoved.

@@ -14,6 +14,7 @@ import (
 
 	"weft/internal/testlog"
 	"weft/jetstream/event"
+	"weft/jetstream/server"
 	"weft/jetstream/subject"
 )
 
@@ -164,14 +165,14 @@ func TestADataFolderBelongsToOneNode(t *testing.T) {
 	cfg := testConfig(t)
 	n := open(t, cfg)
 	second := New(cfg, testlog.To(t), prometheus.NewRegistry())
-	if err := second.Open(t.Context()); !errors.Is(err, ErrDataDirInUse) {
-		t.Errorf("second process: %v, want %v", err, ErrDataDirInUse)
+	if err := second.Open(t.Context()); !errors.Is(err, server.ErrDataDirInUse) {
+		t.Errorf("second process: %v, want %v", err, server.ErrDataDirInUse)
 	}
 	n.Close()
 	cfg.Node.Name = "n2"
 	other := New(cfg, testlog.To(t), prometheus.NewRegistry())
-	if err := other.Open(t.Context()); !errors.Is(err, ErrDataDirOf) {
-		t.Errorf("other name: %v, want %v", err, ErrDataDirOf)
+	if err := other.Open(t.Context()); !errors.Is(err, server.ErrDataDirOf) {
+		t.Errorf("other name: %v, want %v", err, server.ErrDataDirOf)
 	}
 }
 

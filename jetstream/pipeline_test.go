@@ -133,8 +133,8 @@ func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for range restarts {
-			n.srv.stop()
-			if err := n.srv.start(t.Context()); err != nil {
+			n.srv.Stop()
+			if err := n.srv.Start(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}

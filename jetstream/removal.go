@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/server"
 )
 
 var (
@@ -84,7 +85,7 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 
 // memberOf finds the peer id of a member by its name or peer id.
 func memberOf(meta *natsserver.MetaClusterInfo, name string) (string, error) {
-	ids := []string{name, peerID(name)}
+	ids := []string{name, server.PeerID(name)}
 	if slices.Contains(ids, meta.Peer) {
 		return meta.Peer, nil
 	}
@@ -103,7 +104,7 @@ func memberOf(meta *natsserver.MetaClusterInfo, name string) (string, error) {
 // The servers' own view of who is offline lags by half a minute behind a crash.
 func (n *Node) census(ctx context.Context) (answered map[string]bool, linked map[string]string) {
 	answered, linked = map[string]bool{}, map[string]string{}
-	expected := len(n.srv.peers()) + 1
+	expected := len(n.srv.Peers()) + 1
 	inbox := n.system.NewInbox()
 	answers := make(chan *nats.Msg, 64)
 	sub, err := n.system.ChanSubscribe(inbox, answers)
@@ -128,10 +129,10 @@ func (n *Node) census(ctx context.Context) (answered map[string]bool, linked map
 			if json.Unmarshal(m.Data, &resp) != nil || resp.Server.Name == "" {
 				continue
 			}
-			id := peerID(resp.Server.Name)
+			id := server.PeerID(resp.Server.Name)
 			answered[id], linked[id] = true, resp.Server.Name
 			for _, r := range resp.Data.Routes {
-				linked[peerID(r.RemoteName)] = resp.Server.Name
+				linked[server.PeerID(r.RemoteName)] = resp.Server.Name
 			}
 		}
 	}

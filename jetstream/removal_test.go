@@ -12,6 +12,7 @@ import (
 	"weft/internal/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/server"
 )
 
 // healthy reports whether every group has a leader and three current copies, on
@@ -95,7 +96,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	for range 2 { // the second time it does not even ask
 		back := New(configs[2], testlog.To(t), prometheus.NewRegistry())
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		if err := back.Open(ctx); !errors.Is(err, ErrRemoved) {
+		if err := back.Open(ctx); !errors.Is(err, server.ErrRemoved) {
 			t.Errorf("a removed node comes back: %v", err)
 		}
 		cancel()
@@ -108,7 +109,7 @@ func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
-	if err := nodes[0].bury(t.Context(), peerID("n3"), tombstone{Node: "n3", Removed: true}); err != nil {
+	if err := nodes[0].bury(t.Context(), server.PeerID("n3"), tombstone{Node: "n3", Removed: true}); err != nil {
 		t.Fatal(err)
 	}
 	running := make(chan error, 1)
@@ -119,7 +120,7 @@ func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
 	nodes[2].members.mu.Unlock()
 	select {
 	case err := <-running:
-		if !errors.Is(err, ErrRemoved) {
+		if !errors.Is(err, server.ErrRemoved) {
 			t.Errorf("it stops with %v", err)
 		}
 	case <-time.After(30 * time.Second):

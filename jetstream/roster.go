@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"weft/jetstream/server"
 )
 
 // A roster remembers what the members of the cluster are called. The servers only
@@ -35,7 +37,7 @@ func (r *roster) of(peer string) string {
 // anybody. A member whose name it has yet to learn has its peer id instead. A
 // standalone node has none, and neither has one whose store does not run.
 func (n *Node) Members() []string {
-	peers := n.srv.memberPeers()
+	peers := n.srv.MemberPeers()
 	if peers == nil {
 		return nil
 	}
@@ -53,7 +55,7 @@ func (n *Node) Members() []string {
 // nameOf is the name of a peer, which the server may have said; "" when neither it
 // nor the roster knows.
 func (n *Node) nameOf(peer, said string) string {
-	if peerID(said) == peer {
+	if server.PeerID(said) == peer {
 		n.members.roster.learn(peer, said)
 		return said
 	}
@@ -62,7 +64,7 @@ func (n *Node) nameOf(peer, said string) string {
 
 // learnNames looks up the tombstones of the members whose names are not known yet.
 func (n *Node) learnNames(ctx context.Context) {
-	for peer, said := range n.srv.memberPeers() {
+	for peer, said := range n.srv.MemberPeers() {
 		if n.nameOf(peer, said) != "" {
 			continue
 		}

@@ -3,6 +3,8 @@ package jetstream
 import (
 	"slices"
 	"testing"
+
+	"weft/jetstream/server"
 )
 
 func TestMembersAreKnownByNameWhileTheyAreAway(t *testing.T) {
@@ -23,7 +25,7 @@ func TestMembersAreKnownByNameWhileTheyAreAway(t *testing.T) {
 	// One that starts has never met n3, and learns its name from its tombstone.
 	nodes[1] = open(t, configs[1])
 	waitFor(t, func() bool { return slices.Equal(nodes[1].Members(), all) })
-	if name := nodes[1].members.roster.of(peerID("n3")); name != "n3" {
+	if name := nodes[1].members.roster.of(server.PeerID("n3")); name != "n3" {
 		t.Errorf("the roster says %q", name)
 	}
 }

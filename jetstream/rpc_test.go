@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/rpc"
+	"weft/jetstream/server"
 )
 
 func TestAllNodesAnswerAndNoneWaitsForASlowOne(t *testing.T) {
@@ -108,7 +109,7 @@ func TestAnAnswerThatDoesNotComeIsToldFromANodeThatIsNotThere(t *testing.T) {
 
 func TestNobodyButNodesMayAskOrListenToQuestions(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.Node.Users = []User{{Name: "p", Password: "p", Role: RolePublisher}, {Name: "o", Password: "o", Role: RoleOperator}}
+	cfg.Node.Users = []server.User{{Name: "p", Password: "p", Role: server.RolePublisher}, {Name: "o", Password: "o", Role: server.RoleOperator}}
 	configured, anonymous := open(t, cfg), open(t, testConfig(t))
 	for who, c := range map[string]struct {
 		node *Node
@@ -144,7 +145,7 @@ func TestNobodyButNodesMayAskOrListenToQuestions(t *testing.T) {
 			}
 			await("publish to " + s)
 		}
-		for _, s := range []string{"weft.ask.>", "weft.ask.*", "weft.>", ">", nodeInbox + ".>"} {
+		for _, s := range []string{"weft.ask.>", "weft.ask.*", "weft.>", ">", server.NodeInbox + ".>"} {
 			if _, err := conn.SubscribeSync(s); err != nil {
 				t.Fatal(err)
 			}

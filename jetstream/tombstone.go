@@ -11,6 +11,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/kv"
+	"weft/jetstream/server"
 )
 
 const (
@@ -79,13 +80,13 @@ func (n *Node) enter(ctx context.Context) error {
 	n.waitFor("waiting for the cluster to agree on a leader")
 	var buried bool
 	err := api.Start().Do(ctx, func(ctx context.Context) (err error) {
-		buried, err = n.buried(ctx, peerID(n.Name()))
+		buried, err = n.buried(ctx, server.PeerID(n.Name()))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	id, err := readIdentity(n.cfg.Node.DataDir)
+	id, err := server.ReadIdentity(n.cfg.Node.DataDir)
 	if err != nil {
 		return err
 	}
@@ -99,23 +100,23 @@ func (n *Node) enter(ctx context.Context) error {
 		n.log.Info("a node of this name was removed; this one joins as a new member")
 	}
 	if !id.Member {
-		if err := n.bury(ctx, peerID(n.Name()), tombstone{Node: n.Name()}); err != nil {
+		if err := n.bury(ctx, server.PeerID(n.Name()), tombstone{Node: n.Name()}); err != nil {
 			return err
 		}
 	}
 	id.Member = true
-	return id.write(n.cfg.Node.DataDir)
+	return id.Write(n.cfg.Node.DataDir)
 }
 
 // leave makes the data folder refuse to start again, and returns ErrRemoved.
 func (n *Node) leave() error {
 	n.log.Error("an operator removed this node from the cluster while it was away")
-	id, err := readIdentity(n.cfg.Node.DataDir)
+	id, err := server.ReadIdentity(n.cfg.Node.DataDir)
 	if err == nil {
 		id.Removed = true
-		err = id.write(n.cfg.Node.DataDir)
+		err = id.Write(n.cfg.Node.DataDir)
 	}
-	return errors.Join(ErrRemoved, err)
+	return errors.Join(server.ErrRemoved, err)
 }
 
 // watchTombstones takes out again, until ctx ends, members that were removed once
@@ -137,7 +138,7 @@ func (n *Node) watchTombstones(ctx context.Context) {
 }
 
 func (n *Node) buryAgain(ctx context.Context) {
-	for _, peer := range n.srv.absent() {
+	for _, peer := range n.srv.Absent() {
 		try, cancel := context.WithTimeout(ctx, removeTry)
 		buried, err := n.buried(try, peer)
 		if err == nil && buried {

@@ -12,7 +12,7 @@ import (
 	"weft/cmd/weft/platform"
 	"weft/cmd/weft/settings"
 	"weft/config"
-	"weft/jetstream"
+	"weft/jetstream/server"
 )
 
 func newServeCommand() *cobra.Command {
@@ -72,16 +72,16 @@ func serve(ctx context.Context, l *settings.Loaded, log *slog.Logger) error {
 // startHint adds advice for what keeps a node from starting, or from going on.
 func startHint(err error) error {
 	switch {
-	case errors.Is(err, jetstream.ErrDataDirInUse):
+	case errors.Is(err, server.ErrDataDirInUse):
 		return withHint(err, "another weft runs on this folder; stop it, or choose another one with --data-dir")
-	case errors.Is(err, jetstream.ErrDataDirOf):
+	case errors.Is(err, server.ErrDataDirOf):
 		return withHint(err, "a data folder keeps the name of its node: set node.name to that, or choose another folder with --data-dir")
-	case errors.Is(err, jetstream.ErrDataDirMode):
+	case errors.Is(err, server.ErrDataDirMode):
 		return withHint(err, "start on an empty folder (--data-dir) and carry blacklist and routes over: "+
 			"weft export > weft.jsonl while the old node runs, weft import < weft.jsonl to the new one; events stay behind")
-	case errors.Is(err, jetstream.ErrRemoved):
+	case errors.Is(err, server.ErrRemoved):
 		return withHint(err, "to join as a new member it needs an empty folder (--data-dir), and a name that no member has")
-	case errors.Is(err, jetstream.ErrDataDir), errors.Is(err, errStore) && isFileError(err):
+	case errors.Is(err, server.ErrDataDir), errors.Is(err, errStore) && isFileError(err):
 		return withHint(err, "the node must be able to make and write its data folder: mend owner and mode, or choose another one with --data-dir")
 	}
 	return err

@@ -15,6 +15,7 @@ import (
 	"weft/internal/freeport"
 	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/server"
 )
 
 // A member is one node of a test's cluster, which can be stopped and started.
@@ -73,7 +74,7 @@ func openCluster(t *testing.T, n int) []*member {
 		cfg := jetstream.Default()
 		cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = fmt.Sprintf("n%d", i+1), t.TempDir(), "127.0.0.1:0"
 		cfg.Events.MaxPerSubject = 100_000
-		c := jetstream.ClusterConfig{}
+		c := server.ClusterConfig{}
 		c.Listen, c.Seeds, c.Secret = seeds[i], seeds, "s3cret"
 		c.Complete()
 		cfg.Cluster = &c

@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"fmt"
@@ -16,24 +16,24 @@ const dialTry = time.Second
 
 // InProcessConn implements nats.InProcessConnProvider for whichever server
 // runs at the moment.
-func (e *embedded) InProcessConn() (net.Conn, error) {
-	srv := e.running()
+func (s *Server) InProcessConn() (net.Conn, error) {
+	srv := s.running()
 	if srv == nil {
 		return nil, errServerGone
 	}
 	return srv.InProcessConn()
 }
 
-// connect makes a connection within the process, as one of the node's own users. It reconnects by itself, for
+// Connect makes a connection within the process, as one of the node's own users. It reconnects by itself, for
 // ever, and buffers nothing while it is away.
-func (e *embedded) connect(user, name string, opts ...nats.Option) (*nats.Conn, error) {
+func (s *Server) Connect(user, name string, opts ...nats.Option) (*nats.Conn, error) {
 	conn, err := nats.Connect("", append([]nats.Option{
-		nats.InProcessServer(e), nats.Name(e.cfg.Node.Name + " " + name),
-		nats.UserInfo(user, e.password), nats.CustomInboxPrefix(nodeInbox),
+		nats.InProcessServer(s), nats.Name(s.cfg.Node.Name + " " + name),
+		nats.UserInfo(user, s.password), nats.CustomInboxPrefix(NodeInbox),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
 		nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			e.log.Warn("NATS connection", "connection", name, "err", err)
+			s.log.Warn("NATS connection", "connection", name, "err", err)
 		}),
 	}, opts...)...)
 	if err != nil {
@@ -42,31 +42,34 @@ func (e *embedded) connect(user, name string, opts ...nats.Option) (*nats.Conn, 
 	return conn, nil
 }
 
-// dialRaw connects as a user of this process, under a name.
-func (e *embedded) dialRaw(user, name string) (*natsconn.Conn, error) {
-	conn, err := e.dial()
+// Dial connects as one of the node's own users, under a name: over the client port, if
+// that can be reached, else by the pipe within the process. Into the pipe the server
+// writes each of its buffers by itself, of which most hold one message; a socket takes
+// hundreds at once.
+func (s *Server) Dial(user, name string) (*natsconn.Conn, error) {
+	conn, err := dialSocket(s.ClientURL())
+	if err != nil {
+		conn, err = s.InProcessConn()
+	}
 	if err != nil {
 		return nil, err
 	}
-	c, err := natsconn.Open(conn, natsconn.Login{User: user, Password: e.password, Name: name})
+	c, err := natsconn.Open(conn, natsconn.Login{User: user, Password: s.password, Name: name})
 	if err != nil {
 		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
 	}
 	return c, nil
 }
 
-// dial connects to the server: over its client port, if that can be reached, else by
-// the pipe within the process. Into the pipe the server writes each of its buffers by
-// itself, of which most hold one message; a socket takes hundreds at once.
-func (e *embedded) dial() (net.Conn, error) {
-	if u, err := url.Parse(e.clientURL()); err == nil {
-		host := u.Hostname()
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			host = "localhost"
-		}
-		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, u.Port()), dialTry); err == nil {
-			return conn, nil
-		}
+// dialSocket connects to the port for clients.
+func dialSocket(clientURL string) (net.Conn, error) {
+	u, err := url.Parse(clientURL)
+	if err != nil {
+		return nil, err
 	}
-	return e.InProcessConn()
+	host := u.Hostname()
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.DialTimeout("tcp", net.JoinHostPort(host, u.Port()), dialTry)
 }

@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// nodeInbox is the inbox prefix of the nodes' own connections: no other
+	// NodeInbox is the inbox prefix of the nodes' own connections: no other
 	// user may subscribe to it.
-	nodeInbox = "_WEFT"
+	NodeInbox = "_WEFT"
 
 	// maxStore is beyond any sum of the streams' own bounds. They alone bound the
 	// disk: nobody but nodes makes streams, and a node with a greater
@@ -30,15 +30,17 @@ const (
 	// node's own live connection needs room for bursts.
 	clientPending = 256 << 20
 
+	// startTimeout bounds a start, which reads all that is stored.
 	startTimeout = 10 * time.Second
 )
 
 var errServerGone = errors.New("the embedded server is not running")
 
-// An embedded is the NATS server of a node. It can be restarted in the process;
-// connections made through InProcessConn then reconnect to the new one.
-type embedded struct {
-	cfg      serverConfig
+// A Server is the NATS server of a node. It can be stopped and started again in the
+// process; connections made by Connect then reconnect to the new one. Form, Start and
+// Stop are called by one goroutine at a time, all else may be called concurrently.
+type Server struct {
+	cfg      Config
 	log      *slog.Logger
 	limited  *ratelog.Log // of what clients and strangers can cause
 	token    string       // the node's name as a subject token
@@ -54,79 +56,73 @@ type embedded struct {
 	port int // of the first start
 }
 
-func newEmbedded(cfg serverConfig, log *slog.Logger) *embedded {
-	return &embedded{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
+// New makes a server; it is started by Start, after Form.
+func New(cfg Config, log *slog.Logger) *Server {
+	return &Server{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
-// start runs a new server. It fails when a port is taken or the data folder
-// cannot be used.
-func (e *embedded) start(ctx context.Context) error {
-	opts, err := e.options(true)
+// Start runs a new server. It fails when a port is taken or the data folder
+// cannot be used. It is not called while a server runs.
+func (s *Server) Start(ctx context.Context) error {
+	var routes []string
+	if s.cfg.Cluster != nil {
+		routes = s.routes(ctx)
+	}
+	return s.run(routes, true)
+}
+
+// run runs a server that calls other nodes; without a store it only meets them. A
+// restart keeps the port, also when the first was chosen freely.
+func (s *Server) run(routes []string, store bool) error {
+	s.mu.Lock()
+	port := s.port
+	s.mu.Unlock()
+	opts, err := options(&s.cfg, port, store)
 	if err != nil {
 		return err
 	}
-	if e.cfg.Cluster != nil {
-		if err := e.clusterOptions(opts, e.routes(ctx)); err != nil {
+	if err := configureAccounts(opts, &s.cfg, s.Publishers(), s.password); err != nil {
+		return err
+	}
+	if err := probe("listen for NATS clients (node.listen)", s.cfg.Node.Listen); err != nil {
+		return err
+	}
+	if s.cfg.Cluster != nil {
+		if err := s.clusterOptions(opts, routes); err != nil {
+			return err
+		}
+		if err := probe("listen for other nodes (cluster.listen)", s.cfg.Cluster.Listen); err != nil {
 			return err
 		}
 	}
-	srv, err := e.launch(opts)
+	srv, err := launch(opts, &serverLog{log: s.log, limited: s.limited, faults: s.faults})
 	if err != nil {
 		return err
 	}
-	e.adopt(srv)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.srv, s.url = srv, srv.ClientURL()
+	if addr, ok := srv.Addr().(*net.TCPAddr); ok {
+		s.port = addr.Port
+	}
 	return nil
 }
 
-// startBare runs a server without a store, which only meets others.
-func (e *embedded) startBare(routes []string) error {
-	opts, err := e.options(false)
-	if err != nil {
-		return err
-	}
-	if err := e.clusterOptions(opts, routes); err != nil {
-		return err
-	}
-	srv, err := e.launch(opts)
-	if err != nil {
-		return err
-	}
-	e.adopt(srv)
-	return nil
-}
-
-func (e *embedded) launch(opts *natsserver.Options) (*natsserver.Server, error) {
-	if err := probe("listen for NATS clients (node.listen)", e.cfg.Node.Listen); err != nil {
-		return nil, err
-	}
-	if e.cfg.Cluster != nil {
-		if err := probe("listen for other nodes (cluster.listen)", e.cfg.Cluster.Listen); err != nil {
-			return nil, err
-		}
-	}
+// launch starts a server and returns when it takes connections.
+func launch(opts *natsserver.Options, log *serverLog) (*natsserver.Server, error) {
 	srv, err := natsserver.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("make embedded server: %w", err)
 	}
 	fatal := make(chan string, 1)
-	srv.SetLoggerV2(&serverLog{log: e.log, limited: e.limited, faults: e.faults, fatal: fatal}, false, false, false)
+	log.fatal = fatal
+	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
 	if err := waitReady(srv, fatal); err != nil {
 		stop(srv)
 		return nil, err
 	}
 	return srv, nil
-}
-
-// adopt makes srv the server that runs. A restart keeps its port, also when the
-// first was chosen freely.
-func (e *embedded) adopt(srv *natsserver.Server) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.srv, e.url = srv, srv.ClientURL()
-	if addr, ok := srv.Addr().(*net.TCPAddr); ok {
-		e.port = addr.Port
-	}
 }
 
 func waitReady(srv *natsserver.Server, fatal <-chan string) error {
@@ -163,46 +159,47 @@ func stop(srv *natsserver.Server) {
 	srv.WaitForShutdown()
 }
 
-// stop ends the server and waits until all is on disk. It may be called again.
-func (e *embedded) stop() {
-	e.mu.Lock()
-	srv := e.srv
-	e.srv, e.url = nil, "" // whoever listens there next must not be taken for it
-	e.mu.Unlock()
+// Stop ends the server and waits until all is on disk. It may be called again.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	srv := s.srv
+	s.srv, s.url = nil, "" // whoever listens there next must not be taken for it
+	s.mu.Unlock()
 	if srv != nil {
 		stop(srv)
 	}
 }
 
-func (e *embedded) running() *natsserver.Server {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.srv
+// running is the server that runs, or nil.
+func (s *Server) running() *natsserver.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.srv
 }
 
-// runs reports whether a server runs.
-func (e *embedded) runs() bool { return e.running() != nil }
+// Running reports whether a server runs.
+func (s *Server) Running() bool { return s.running() != nil }
 
-// nameToken is the node's name as a subject token.
-func (e *embedded) nameToken() string { return e.token }
+// Token is the node's name as a subject token.
+func (s *Server) Token() string { return s.token }
 
-// because is why another node is not linked, to be put behind a sentence; "" when that
+// LinkFault is why another node is not linked, to be put behind a sentence; "" when that
 // is not known.
-func (e *embedded) because() string { return e.faults.because() }
+func (s *Server) LinkFault() string { return s.faults.because() }
 
-// clientURL is where NATS clients reach the server; "" while none runs.
-func (e *embedded) clientURL() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.url
+// ClientURL is where NATS clients reach the server; "" while none runs.
+func (s *Server) ClientURL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.url
 }
 
-// interest reports whether anybody in the cluster subscribes to a subject of the nodes.
-func (e *embedded) interest(subject string) bool { return e.interestIn(accountNodes, subject) }
+// Interest reports whether anybody in the cluster subscribes to a subject of the nodes.
+func (s *Server) Interest(subject string) bool { return s.InterestIn(accountNodes, subject) }
 
-// interestIn reports whether anybody subscribes to a subject of an account.
-func (e *embedded) interestIn(account, subject string) bool {
-	srv := e.running()
+// InterestIn reports whether anybody subscribes to a subject of an account.
+func (s *Server) InterestIn(account, subject string) bool {
+	srv := s.running()
 	if srv == nil {
 		return false
 	}
@@ -210,34 +207,34 @@ func (e *embedded) interestIn(account, subject string) bool {
 	return err == nil && acc.SubscriptionInterest(subject)
 }
 
-// options of a server, with or without a store.
-func (e *embedded) options(store bool) (*natsserver.Options, error) {
-	host, port, err := net.SplitHostPort(e.cfg.Node.Listen)
+// options are those of a server, with or without a store, that had this port before; 0
+// is none.
+func options(cfg *Config, port int, store bool) (*natsserver.Options, error) {
+	host, text, err := net.SplitHostPort(cfg.Node.Listen)
 	if err != nil {
 		return nil, err
 	}
-	n, err := strconv.Atoi(port)
+	n, err := strconv.Atoi(text)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
 		n = natsserver.RANDOM_PORT
-		if e.port != 0 {
-			n = e.port
+		if port != 0 {
+			n = port
 		}
 	}
 	if host == "" {
 		host = "0.0.0.0"
 	}
-	opts := &natsserver.Options{
-		ServerName: e.cfg.Node.Name, Host: host, Port: n,
+	return &natsserver.Options{
+		ServerName: cfg.Node.Name, Host: host, Port: n,
 		NoSigs: true, NoLog: false, DisableJetStreamBanner: true,
 		SystemAccount: accountSystem,
-		JetStream:     store, StoreDir: e.cfg.Node.DataDir,
+		JetStream:     store, StoreDir: cfg.Node.DataDir,
 		JetStreamMaxMemory: 16 << 20,
 		JetStreamMaxStore:  maxStore,
 		MaxPayload:         event.MaxPayload, MaxPending: clientPending,
 		WriteDeadline: 10 * time.Second,
-	}
-	return opts, e.configureAccounts(opts)
+	}, nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"weft/bridge"
 	"weft/cmd/weft/settings"
-	"weft/jetstream"
+	"weft/jetstream/server"
 )
 
 func TestFlowStyleMeansWhatBlockStyleMeans(t *testing.T) {
@@ -36,10 +36,10 @@ func TestFlowStyleMeansWhatBlockStyleMeans(t *testing.T) {
 		"an address of IPv4":            {"kafka: {brokers: [10.0.0.1:9092, 10.0.0.2:9092]}", brokers, []string{"10.0.0.1:9092", "10.0.0.2:9092"}},
 		"an address of IPv6":            {"public: {trusted_proxies: [fe80::1/128, ::1/128]}", func(c *settings.Config) any { return c.Public.TrustedProxies }, []string{"fe80::1/128", "::1/128"}},
 		"a URL with a port":             {"public: {cors_origins: [https://a.example:8443, http://b]}", origins, []string{"https://a.example:8443", "http://b"}},
-		"a section in a list":           {"node: {users: [{name: a, password: b, role: publisher}]}", users, []jetstream.User{{Name: "a", Password: "b", Role: "publisher"}}},
-		"sections in a list in a block": {"node:\n  users: [{name: a, password: b, role: publisher}, {name: c, password: d, role: operator}]", users, []jetstream.User{{Name: "a", Password: "b", Role: "publisher"}, {Name: "c", Password: "d", Role: "operator"}}},
-		"a colon in a value":            {"node: {users: [{name: a, password: b:c:, role: publisher}]}", users, []jetstream.User{{Name: "a", Password: "b:c:", Role: "publisher"}}},
-		"keys in quotes":                {`node: {users: [{"name":"a","password":"b:c",'role':publisher}]}`, users, []jetstream.User{{Name: "a", Password: "b:c", Role: "publisher"}}},
+		"a section in a list":           {"node: {users: [{name: a, password: b, role: publisher}]}", users, []server.User{{Name: "a", Password: "b", Role: "publisher"}}},
+		"sections in a list in a block": {"node:\n  users: [{name: a, password: b, role: publisher}, {name: c, password: d, role: operator}]", users, []server.User{{Name: "a", Password: "b", Role: "publisher"}, {Name: "c", Password: "d", Role: "operator"}}},
+		"a colon in a value":            {"node: {users: [{name: a, password: b:c:, role: publisher}]}", users, []server.User{{Name: "a", Password: "b:c:", Role: "publisher"}}},
+		"keys in quotes":                {`node: {users: [{"name":"a","password":"b:c",'role':publisher}]}`, users, []server.User{{Name: "a", Password: "b:c", Role: "publisher"}}},
 		"a list in a section in a list": {"kafka: {brokers: [b:1], sources: [{topic: orders, to: ['user.{/a}', topic.all], type: 'order.{/s}', start: newest}]}",
 			func(c *settings.Config) any { return c.Kafka.Sources }, []bridge.Source{{Topic: "orders", To: []string{"user.{/a}", "topic.all"}, Type: "order.{/s}", Start: "newest"}}},
 		"a value that begins with a colon": {"public: {listen: :4444}", func(c *settings.Config) any { return c.Public.Listen }, ":4444"},

@@ -13,21 +13,22 @@ import (
 	"weft/edge/auth"
 	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/server"
 )
 
 // Config is the whole configuration. Its zero value is of no use; begin with
 // Default.
 type Config struct {
-	Node    jetstream.NodeConfig     `yaml:"node"`
-	Cluster *jetstream.ClusterConfig `yaml:"cluster"`
-	Public  edge.PublicConfig        `yaml:"public"`
-	Admin   edge.AdminConfig         `yaml:"admin"`
-	Auth    auth.Config              `yaml:"auth"`
-	Events  event.Limits             `yaml:"events"`
-	Ingest  bridge.IngestConfig      `yaml:"ingest"`
-	Kafka   bridge.KafkaConfig       `yaml:"kafka"`
-	Log     LogConfig                `yaml:"log"`
-	Tuning  TuningConfig             `yaml:"tuning"`
+	Node    server.NodeConfig     `yaml:"node"`
+	Cluster *server.ClusterConfig `yaml:"cluster"`
+	Public  edge.PublicConfig     `yaml:"public"`
+	Admin   edge.AdminConfig      `yaml:"admin"`
+	Auth    auth.Config           `yaml:"auth"`
+	Events  event.Limits          `yaml:"events"`
+	Ingest  bridge.IngestConfig   `yaml:"ingest"`
+	Kafka   bridge.KafkaConfig    `yaml:"kafka"`
+	Log     LogConfig             `yaml:"log"`
+	Tuning  TuningConfig          `yaml:"tuning"`
 }
 
 // LogConfig is the section log.

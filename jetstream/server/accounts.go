@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"crypto/rand"
@@ -29,73 +29,73 @@ const (
 	// itself, on this node only.
 	accountPublish = "PUBLISH"
 
-	nodeUser    = "weft-node"
-	controlUser = "weft-control"
-	systemUser  = "weft-system"
+	NodeUser    = "weft-node"
+	ControlUser = "weft-control"
+	SystemUser  = "weft-system"
 	localUser   = "weft-local"
 	// ingressUser begins the names under which the node reads what publishers send.
 	ingressUser = "weft-ingress-"
 )
 
-// A publisher is somebody whose messages an ingress takes.
-type publisher struct {
-	name    string // of the user, or localUser
-	user    string // of the user, in message ids; "" for a local client
-	account string
-	reader  string // the user under which the node reads them
+// A Publisher is somebody whose messages an ingress takes.
+type Publisher struct {
+	Name    string // of the user, or localUser
+	User    string // of the user, in message ids; "" for a local client
+	Account string
+	Reader  string // the user under which the node reads them
 	// password is the user's; a local client needs none.
 	password string
-	// prefix is put before the subjects of messages by the account, so that of
+	// Prefix is put before the subjects of messages by the account, so that of
 	// several nodes only that takes them which they were sent to. An account that
 	// is on one node has none.
-	prefix string
+	Prefix string
 }
 
-// publishers are those that the configuration lets publish.
-func (e *embedded) publishers() []publisher {
-	var list []publisher
-	for _, u := range e.cfg.Node.Users {
+// Publishers are those that the configuration lets publish.
+func (s *Server) Publishers() []Publisher {
+	var list []Publisher
+	for _, u := range s.cfg.Node.Users {
 		if u.Role == RolePublisher {
-			list = append(list, publisher{name: u.Name, user: u.Name, password: u.Password, account: accountPublish + "." + e.token + "." + tokenOf(u.Name),
-				reader: ingressUser + u.Name})
+			list = append(list, Publisher{Name: u.Name, User: u.Name, password: u.Password, Account: accountPublish + "." + s.token + "." + tokenOf(u.Name),
+				Reader: ingressUser + u.Name})
 		}
 	}
-	if len(e.cfg.Node.Users) == 0 {
-		local := publisher{name: localUser, account: accountControl, reader: ingressUser + "local"}
-		if e.cfg.Cluster != nil {
-			local.prefix = "weft.in." + e.token + "."
+	if len(s.cfg.Node.Users) == 0 {
+		local := Publisher{Name: localUser, Account: accountControl, Reader: ingressUser + "local"}
+		if s.cfg.Cluster != nil {
+			local.Prefix = "weft.in." + s.token + "."
 		}
 		list = append(list, local)
 	}
 	return list
 }
 
-// configureAccounts adds accounts and users to the options. A store must be there
+// configureAccounts adds accounts and users to the options; password is that of the
+// node's own. A store must be there
 // for its account before the server hears of any stream in the cluster: of a
 // stream that it then cannot open it deletes the log of its copy. What can be
 // called once the server runs comes too late, and only the text of a configuration
 // comes before.
-func (e *embedded) configureAccounts(opts *natsserver.Options) error {
+func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publisher, password string) error {
 	store := "jetstream: disabled"
 	if opts.JetStream {
 		store = "jetstream: enabled"
 	}
 	// No stream but the two buckets has a place among the operators.
-	buckets := strings.Replace(store, "enabled", fmt.Sprintf("{ max_streams: %d }", len(e.cfg.Buckets)), 1)
-	publishers := e.publishers()
+	buckets := strings.Replace(store, "enabled", fmt.Sprintf("{ max_streams: %d }", len(cfg.Buckets)), 1)
 	var text strings.Builder
 	fmt.Fprintf(&text, "accounts {\n%s: { %s }\n%s: {}\n", accountNodes, store, accountSystem)
 	for _, p := range publishers {
 		mapping := ""
-		if p.prefix != "" {
+		if p.Prefix != "" {
 			mapping = fmt.Sprintf("mappings: { %q: %q, %q: %q }",
-				subject.AllUsers, p.prefix+subject.AllUsers, subject.AllTopics, p.prefix+subject.AllTopics)
+				subject.AllUsers, p.Prefix+subject.AllUsers, subject.AllTopics, p.Prefix+subject.AllTopics)
 		}
-		if p.account == accountControl {
+		if p.Account == accountControl {
 			buckets += ", " + mapping
 			continue
 		}
-		fmt.Fprintf(&text, "%q: { %s }\n", p.account, mapping)
+		fmt.Fprintf(&text, "%q: { %s }\n", p.Account, mapping)
 	}
 	fmt.Fprintf(&text, "%s: { %s }\n}\n", accountControl, buckets)
 	if err := opts.ProcessConfigString(text.String()); err != nil {
@@ -108,21 +108,21 @@ func (e *embedded) configureAccounts(opts *natsserver.Options) error {
 	add := func(name, password, account string, p *natsserver.Permissions) {
 		opts.Users = append(opts.Users, &natsserver.User{Username: name, Password: password, Account: accounts[account], Permissions: p})
 	}
-	add(nodeUser, e.password, accountNodes, nil)
-	add(controlUser, e.password, accountControl, nil)
-	add(systemUser, e.password, accountSystem, nil)
+	add(NodeUser, password, accountNodes, nil)
+	add(ControlUser, password, accountControl, nil)
+	add(SystemUser, password, accountSystem, nil)
 	for _, p := range publishers {
-		add(p.reader, e.password, p.account, nil)
-		if p.name != localUser {
-			add(p.name, p.password, p.account, publisherPermissions(p))
+		add(p.Reader, password, p.Account, nil)
+		if p.Name != localUser {
+			add(p.Name, p.password, p.Account, publisherPermissions(p))
 			continue
 		}
-		add(localUser, rand.Text(), p.account, localPermissions(p, e.cfg.Buckets))
+		add(localUser, rand.Text(), p.Account, localPermissions(p, cfg.Buckets))
 		opts.NoAuthUser = localUser
 	}
-	for _, u := range e.cfg.Node.Users {
+	for _, u := range cfg.Node.Users {
 		if u.Role == RoleOperator {
-			add(u.Name, u.Password, accountControl, operatorPermissions(e.cfg.Buckets))
+			add(u.Name, u.Password, accountControl, operatorPermissions(cfg.Buckets))
 		}
 	}
 	return nil
@@ -130,7 +130,7 @@ func (e *embedded) configureAccounts(opts *natsserver.Options) error {
 
 // isOwnUser reports whether a name is that of a user of the node itself.
 func isOwnUser(name string) bool {
-	return strings.HasPrefix(name, ingressUser) || slices.Contains([]string{nodeUser, controlUser, systemUser, localUser}, name)
+	return strings.HasPrefix(name, ingressUser) || slices.Contains([]string{NodeUser, ControlUser, SystemUser, localUser}, name)
 }
 
 // tokenOf is a name as a subject token.

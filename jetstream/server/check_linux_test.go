@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ func TestADataFolderThatThisUserCannotWriteIsFound(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(filepath.Dir(dir)), 0o755); err != nil { // so that another user comes that far
 		t.Fatal(err)
 	}
-	cfg := serverConfig{Node: NodeConfig{Name: "n1", DataDir: dir}}
+	cfg := Config{Node: NodeConfig{Name: "n1", DataDir: dir}}
 	found := make(chan []error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread, which becomes nobody's, ends with this goroutine

@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"slices"
@@ -14,8 +14,8 @@ import (
 
 // publisherPermissions are those of the only client of an account: it may publish
 // events, and hear the acknowledgements.
-func publisherPermissions(p publisher) *natsserver.Permissions {
-	return grant(publishSubjects(p), []string{"_INBOX.>", "_INBOX_" + p.name + ".>"})
+func publisherPermissions(p Publisher) *natsserver.Permissions {
+	return grant(publishSubjects(p), []string{"_INBOX.>", "_INBOX_" + p.Name + ".>"})
 }
 
 // operatorPermissions let every key-value library work on the buckets.
@@ -25,13 +25,13 @@ func operatorPermissions(buckets []Bucket) *natsserver.Permissions {
 
 // localPermissions are those of a client on loopback when no users are
 // configured: it may publish and use the buckets.
-func localPermissions(p publisher, buckets []Bucket) *natsserver.Permissions {
+func localPermissions(p Publisher, buckets []Bucket) *natsserver.Permissions {
 	return grant(slices.Concat(bucketRequests(buckets), publishSubjects(p)), bucketSubjects(buckets))
 }
 
 // publishSubjects are checked after the account has put its prefix before them.
-func publishSubjects(p publisher) []string {
-	return []string{p.prefix + subject.AllUsers, p.prefix + subject.AllTopics}
+func publishSubjects(p Publisher) []string {
+	return []string{p.Prefix + subject.AllUsers, p.Prefix + subject.AllTopics}
 }
 
 // bucketSubjects are what clients of the buckets subscribe to.

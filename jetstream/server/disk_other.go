@@ -1,6 +1,6 @@
 //go:build !unix
 
-package jetstream
+package server
 
 import (
 	"fmt"
@@ -15,8 +15,8 @@ func freeBytes(string) (uint64, error) { return math.MaxUint64, nil }
 // mayWrite cannot be known without trying.
 func mayWrite(string) error { return nil }
 
-// lockFolder opens the lock file; on this system nothing stops a second process.
-func lockFolder(dir string) (*os.File, error) {
+// lockDataDir opens the lock file; on this system nothing stops a second process.
+func lockDataDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open data folder (node.data_dir): %w", err)

@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"context"
@@ -24,8 +24,8 @@ const (
 
 // clusterOptions adds what makes the server a member of its cluster. routes are
 // addresses of nodes, this one's own may be among them.
-func (e *embedded) clusterOptions(opts *natsserver.Options, routes []string) error {
-	c := e.cfg.Cluster
+func (s *Server) clusterOptions(opts *natsserver.Options, routes []string) error {
+	c := s.cfg.Cluster
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return err
@@ -47,14 +47,14 @@ func (e *embedded) clusterOptions(opts *natsserver.Options, routes []string) err
 		ConnectRetries: routeRetries,
 	}
 	if c.TLS != nil {
-		if e.links == nil {
-			if e.links, err = newLinkTLS(*c.TLS, c.Seeds, e.log); err != nil {
+		if s.links == nil {
+			if s.links, err = newLinkTLS(*c.TLS, c.Seeds, s.log); err != nil {
 				return err
 			}
 		}
-		opts.Cluster.TLSConfig, opts.Cluster.TLSTimeout = e.links.config(), 5
+		opts.Cluster.TLSConfig, opts.Cluster.TLSTimeout = s.links.config(), 5
 	}
-	e.faults.calls(routes)
+	s.faults.calls(routes)
 	for _, addr := range routes {
 		// The password must be in each URL: the options above are only what is
 		// asked of others.
@@ -71,16 +71,16 @@ func (e *embedded) clusterOptions(opts *natsserver.Options, routes []string) err
 // A node that was in a cluster before is given the names of the seeds, too,
 // which the server looks up for each try: when all nodes start at once, and each
 // finds only itself behind a name, they must not stay alone.
-func (e *embedded) routes(ctx context.Context) []string {
-	addrs := expand(ctx, e.cfg.Cluster.Seeds)
-	if e.formed {
-		addrs = append(addrs, e.cfg.Cluster.Seeds...)
+func (s *Server) routes(ctx context.Context) []string {
+	addrs := expand(ctx, s.cfg.Cluster.Seeds)
+	if s.formed {
+		addrs = append(addrs, s.cfg.Cluster.Seeds...)
 		slices.Sort(addrs)
 		return slices.Compact(addrs)
 	}
-	addrs = append(slices.Clone(e.met), slices.DeleteFunc(addrs, func(a string) bool { return slices.Contains(e.met, a) })...)
-	for i := 0; len(addrs) > 0 && len(addrs) < e.cfg.Cluster.Size; i++ {
+	addrs = append(slices.Clone(s.met), slices.DeleteFunc(addrs, func(a string) bool { return slices.Contains(s.met, a) })...)
+	for i := 0; len(addrs) > 0 && len(addrs) < s.cfg.Cluster.Size; i++ {
 		addrs = append(addrs, addrs[i])
 	}
-	return addrs[:min(len(addrs), e.cfg.Cluster.Size)]
+	return addrs[:min(len(addrs), s.cfg.Cluster.Size)]
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package jetstream
+package server
 
 import (
 	"errors"
@@ -24,9 +24,9 @@ func freeBytes(path string) (uint64, error) {
 // mayWrite reports why this process cannot make files in a folder.
 func mayWrite(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
-// lockFolder keeps a second process out of the data folder. The lock goes with
+// lockDataDir keeps a second process out of the data folder. The lock goes with
 // the process, however it ends.
-func lockFolder(dir string) (*os.File, error) {
+func lockDataDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open data folder (node.data_dir): %w", err)

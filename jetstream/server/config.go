@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"os"
@@ -10,8 +10,8 @@ import (
 	"weft/jetstream/subject"
 )
 
-// serverConfig is what a server needs to know.
-type serverConfig struct {
+// Config is what a server needs to know.
+type Config struct {
 	Node    NodeConfig
 	Cluster *ClusterConfig // nil: one standalone node
 	// Buckets are those that operators may use.
@@ -104,7 +104,7 @@ func (c *NodeConfig) Complete() {
 
 // Check returns all that is wrong with the sections node and cluster, each a
 // *config.KeyError.
-func (c *serverConfig) Check() []error {
+func (c *Config) Check() []error {
 	var errs []error
 	bad := func(key, format string, args ...any) { errs = append(errs, config.BadKey(key, format, args...)) }
 	if c.Node.Name != "" {

@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"errors"
@@ -49,7 +49,7 @@ func TestFilesOfLinksAreLookedAtBeforeTheStart(t *testing.T) {
 		"an expired one":   {*ca.issue(expired), map[string]string{"cluster.tls.cert": "expired on"}},
 		"a folder for one": {tlsFiles(good.Cert, good.Key, filepath.Dir(good.CA)), map[string]string{"cluster.tls.ca": "is a directory"}},
 	} {
-		cfg := serverTestConfig(t, "n1")
+		cfg := testConfig(t, "n1")
 		cfg.Node.DataDir = filepath.Join(cfg.Node.DataDir, "not yet")
 		cfg.Cluster = &ClusterConfig{TLS: &c.files}
 		t.Run(name, func(t *testing.T) { wantKeys(t, cfg.CheckFiles(), c.want) })
@@ -61,14 +61,14 @@ func TestFilesOfLinksAreLookedAtBeforeTheStart(t *testing.T) {
 
 func TestADataFolderIsLookedAtBeforeTheStart(t *testing.T) {
 	look := func(name string, cluster bool, dir string) []error {
-		cfg := serverConfig{Node: NodeConfig{Name: name, DataDir: dir}}
+		cfg := Config{Node: NodeConfig{Name: name, DataDir: dir}}
 		if cluster {
 			cfg.Cluster = &ClusterConfig{}
 		}
 		return cfg.CheckFiles()
 	}
-	cfg := serverTestConfig(t, "n1")
-	lock, err := openFolder(cfg)
+	cfg := testConfig(t, "n1")
+	lock, err := OpenDataDir(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

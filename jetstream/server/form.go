@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"context"
@@ -20,51 +20,52 @@ const (
 // metaFolder is where the server keeps who the members are, in the data folder.
 const metaFolder = "jetstream/" + accountSystem + "/_js_/_meta_"
 
-// form makes the node part of a cluster the first time; otherwise it learns whether it
-// has been in one. It says to report what it waits for, and comes before start.
-func (e *embedded) form(ctx context.Context, report func(string)) error {
-	if e.cfg.Cluster == nil {
+// Form makes the node part of a cluster the first time; otherwise it learns whether it
+// has been in one. It says to report what it waits for, and comes before
+// Start.
+func (s *Server) Form(ctx context.Context, report func(string)) error {
+	if s.cfg.Cluster == nil {
 		return nil
 	}
-	id, err := readIdentity(e.cfg.Node.DataDir)
+	id, err := ReadIdentity(s.cfg.Node.DataDir)
 	if err != nil || id.Formed {
-		_, lost := os.Stat(filepath.Join(e.cfg.Node.DataDir, metaFolder))
-		e.formed = lost == nil
+		_, lost := os.Stat(filepath.Join(s.cfg.Node.DataDir, metaFolder))
+		s.formed = lost == nil
 		return err
 	}
-	if err := e.meet(ctx, report); err != nil {
+	if err := s.meet(ctx, report); err != nil {
 		return err
 	}
 	id.Formed = true
 	report("forming the cluster")
-	return id.write(e.cfg.Node.DataDir)
+	return id.Write(s.cfg.Node.DataDir)
 }
 
 // meet waits until cluster.size nodes see each other, so that the cluster they
 // form has all of them from the start. The server has no store meanwhile.
-func (e *embedded) meet(ctx context.Context, report func(string)) error {
-	defer e.stop()
+func (s *Server) meet(ctx context.Context, report func(string)) error {
+	defer s.Stop()
 	var addrs []string
 	said := 0
 	for {
-		if now := expand(ctx, e.cfg.Cluster.Seeds); e.running() == nil || !slices.Equal(now, addrs) {
-			e.stop()
+		if now := expand(ctx, s.cfg.Cluster.Seeds); s.running() == nil || !slices.Equal(now, addrs) {
+			s.Stop()
 			addrs = now
-			if err := e.startBare(addrs); err != nil {
+			if err := s.run(addrs, false); err != nil {
 				return err
 			}
 		}
-		met := len(e.peers()) + 1
-		if met >= e.cfg.Cluster.Size {
-			e.met = e.reached()
-			e.log.Info("the nodes have met; forming the cluster", "nodes", met)
+		met := len(s.Peers()) + 1
+		if met >= s.cfg.Cluster.Size {
+			s.met = reached(s.running())
+			s.log.Info("the nodes have met; forming the cluster", "nodes", met)
 			return nil
 		}
 		if met != said {
 			said = met
-			e.log.Info("waiting for the other nodes to form the cluster", "nodes", met, "size", e.cfg.Cluster.Size, "seeds", addrs)
+			s.log.Info("waiting for the other nodes to form the cluster", "nodes", met, "size", s.cfg.Cluster.Size, "seeds", addrs)
 		}
-		report(fmt.Sprintf("waiting for %d nodes to form the cluster; %d are here%s", e.cfg.Cluster.Size, met, e.faults.because()))
+		report(fmt.Sprintf("waiting for %d nodes to form the cluster; %d are here%s", s.cfg.Cluster.Size, met, s.faults.because()))
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the other nodes: %w", context.Cause(ctx))

@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ var ErrDataDir = errors.New("data folder cannot be used")
 // CheckFiles reports what Open would stumble over: the data folder, if it is
 // there, and the files that the configuration names. Each error is a *config.KeyError.
 // It changes nothing, and a node that runs on the folder is no error.
-func (c *serverConfig) CheckFiles() []error {
+func (c *Config) CheckFiles() []error {
 	var errs []error
 	if err := c.checkDataDir(); err != nil {
 		errs = append(errs, err)
@@ -37,7 +37,7 @@ func (c *serverConfig) CheckFiles() []error {
 	return append(errs, bad...)
 }
 
-func (c *serverConfig) checkDataDir() error {
+func (c *Config) checkDataDir() error {
 	const key = "node.data_dir"
 	dir := c.Node.DataDir
 	info, err := os.Stat(dir)
@@ -54,7 +54,7 @@ func (c *serverConfig) checkDataDir() error {
 	}
 	cfg := *c
 	cfg.Node.Complete()
-	if err := compareFolder(cfg); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := compareDataDir(cfg); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return config.FileError(key, err)
 	}
 	return nil

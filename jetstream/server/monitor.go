@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"crypto/sha256"
@@ -13,15 +13,15 @@ import (
 // defaultMetaGroupName in server/jetstream_cluster.go).
 const metaRaft = "_meta_"
 
-// hasStore reports whether the server runs with its store.
-func (e *embedded) hasStore() bool {
-	srv := e.running()
+// HasStore reports whether the server runs with its store.
+func (s *Server) HasStore() bool {
+	srv := s.running()
 	return srv != nil && srv.JetStreamEnabled()
 }
 
-// members is the size of the cluster as its members agree, at least min.
-func (e *embedded) members(min int) int {
-	srv := e.running()
+// Members is the size of the cluster as its members agree, at least min.
+func (s *Server) Members(min int) int {
+	srv := s.running()
 	if srv == nil {
 		return min
 	}
@@ -32,29 +32,29 @@ func (e *embedded) members(min int) int {
 	return max(min, z.Meta.Size)
 }
 
-// id is by which the servers know this one for as long as it runs; "none" when none
+// ID is by which the servers know this one for as long as it runs; "none" when none
 // does.
-func (e *embedded) id() string {
-	if srv := e.running(); srv != nil {
+func (s *Server) ID() string {
+	if srv := s.running(); srv != nil {
 		return srv.ID()
 	}
 	return "none"
 }
 
-// absent are the peer ids of the members that there is no link to, on the node
+// Absent are the peer ids of the members that there is no link to, on the node
 // that leads the cluster; none on others.
-func (e *embedded) absent() []string {
-	srv := e.running()
+func (s *Server) Absent() []string {
+	srv := s.running()
 	if srv == nil {
 		return nil
 	}
 	z, err := srv.Jsz(nil)
-	if err != nil || z.Meta == nil || z.Meta.Leader != e.cfg.Node.Name {
+	if err != nil || z.Meta == nil || z.Meta.Leader != s.cfg.Node.Name {
 		return nil
 	}
 	linked := map[string]bool{}
-	for _, name := range e.peers() {
-		linked[peerID(name)] = true
+	for _, name := range s.Peers() {
+		linked[PeerID(name)] = true
 	}
 	var ids []string
 	for _, p := range z.Meta.Replicas {
@@ -65,11 +65,11 @@ func (e *embedded) absent() []string {
 	return ids
 }
 
-// memberPeers are the peer ids of the other members with the names that the server
+// MemberPeers are the peer ids of the other members with the names that the server
 // knows of them; nil when it has no store, or runs alone.
-func (e *embedded) memberPeers() map[string]string {
-	srv := e.running()
-	if srv == nil || e.cfg.Cluster == nil {
+func (s *Server) MemberPeers() map[string]string {
+	srv := s.running()
+	if srv == nil || s.cfg.Cluster == nil {
 		return nil
 	}
 	z := srv.Raftz(&natsserver.RaftzOptions{GroupFilter: metaRaft})
@@ -88,9 +88,9 @@ func (e *embedded) memberPeers() map[string]string {
 	return nil
 }
 
-// peerID is how the servers call a node in their Raft groups (nats-server,
+// PeerID is how the servers call a node in their Raft groups (nats-server,
 // getHash in server/events.go).
-func peerID(name string) string {
+func PeerID(name string) string {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	sum := sha256.Sum256([]byte(name))
 	id := sum[:8]
@@ -100,9 +100,8 @@ func peerID(name string) string {
 	return string(id)
 }
 
-// routez are the links to other nodes; none while the server does not run.
-func (e *embedded) routez() []*natsserver.RouteInfo {
-	srv := e.running()
+// routesOf are a server's links to other nodes; none while it does not run.
+func routesOf(srv *natsserver.Server) []*natsserver.RouteInfo {
 	if srv == nil {
 		return nil
 	}
@@ -113,10 +112,10 @@ func (e *embedded) routez() []*natsserver.RouteInfo {
 	return z.Routes
 }
 
-// reached are the addresses of nodes that this one has called.
-func (e *embedded) reached() []string {
+// reached are the addresses of nodes that a server has called.
+func reached(srv *natsserver.Server) []string {
 	var addrs []string
-	for _, r := range e.routez() {
+	for _, r := range routesOf(srv) {
 		if r.DidSolicit {
 			addrs = append(addrs, net.JoinHostPort(r.IP, strconv.Itoa(r.Port)))
 		}
@@ -124,10 +123,10 @@ func (e *embedded) reached() []string {
 	return addrs
 }
 
-// peers are the names of the nodes that there is a link to.
-func (e *embedded) peers() []string {
+// Peers are the names of the nodes that there is a link to, in order.
+func (s *Server) Peers() []string {
 	var names []string
-	for _, r := range e.routez() {
+	for _, r := range routesOf(s.running()) {
 		names = append(names, r.RemoteName)
 	}
 	slices.Sort(names)

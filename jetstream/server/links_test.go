@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"context"
@@ -17,17 +17,17 @@ func TestThreeNodesFormAClusterOverTLS(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	var starting sync.WaitGroup
-	for _, cfg := range serverTestConfigs(t, 3) {
+	for _, cfg := range testConfigs(t, 3) {
 		cfg.Cluster.TLS = ca.issue(nodeCertificate("127.0.0.1"))
-		e := newEmbedded(cfg, testlog.To(t))
+		s := New(cfg, testlog.To(t))
 		starting.Go(func() {
-			if err := formAndStart(t, e, func(string) {}); err != nil {
+			if err := formAndStart(t, s, func(string) {}); err != nil {
 				t.Error(err)
 				return
 			}
-			waitFor(t, func() bool { return len(e.peers()) == 2 && e.hasStore() })
+			waitFor(t, func() bool { return len(s.Peers()) == 2 && s.HasStore() })
 		})
-		t.Cleanup(e.stop)
+		t.Cleanup(s.Stop)
 	}
 	starting.Wait()
 }
@@ -39,26 +39,26 @@ func TestARefusedLinkIsToldByBothSides(t *testing.T) {
 	good := ca.issue(nodeCertificate("127.0.0.1"))
 	for _, c := range []struct {
 		name   string
-		change func(c *serverConfig)
+		change func(c *Config)
 		at     string // the node that is right
 		odd    string // the one that is not
 	}{
-		{"another secret", func(c *serverConfig) { c.Cluster.Secret = "s3cret-2" },
+		{"another secret", func(c *Config) { c.Cluster.Secret = "s3cret-2" },
 			"its cluster.secret is another one", "its cluster.secret is another one"},
-		{"another authority", func(c *serverConfig) { c.Cluster.TLS = other.issue(nodeCertificate("127.0.0.1")) },
+		{"another authority", func(c *Config) { c.Cluster.TLS = other.issue(nodeCertificate("127.0.0.1")) },
 			"its certificate does not come from cluster.tls.ca", "its certificate does not come from cluster.tls.ca"},
-		{"a certificate for another host", func(c *serverConfig) { c.Cluster.TLS = ca.issue(nodeCertificate("shop.example")) },
+		{"a certificate for another host", func(c *Config) { c.Cluster.TLS = ca.issue(nodeCertificate("shop.example")) },
 			"its certificate is for none of the hosts of cluster.seeds", "it refuses this node's certificate"},
-		{"no TLS", func(c *serverConfig) { c.Cluster.TLS = nil },
+		{"no TLS", func(c *Config) { c.Cluster.TLS = nil },
 			"it does not speak TLS", "its cluster.tls may be set"},
-		{"another cluster name", func(c *serverConfig) { c.Cluster.Name = "shop" },
+		{"another cluster name", func(c *Config) { c.Cluster.Name = "shop" },
 			"its cluster.name is", "its cluster.name is"},
-		{"the same node name", func(c *serverConfig) { c.Node.Name = "n1" },
+		{"the same node name", func(c *Config) { c.Node.Name = "n1" },
 			"it has this node's own name", "it has this node's own name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			configs := serverTestConfigs(t, 2)
+			configs := testConfigs(t, 2)
 			for i := range configs {
 				configs[i].Cluster.TLS = good
 			}
@@ -70,9 +70,9 @@ func TestARefusedLinkIsToldByBothSides(t *testing.T) {
 			var logs [2]testlog.Record
 			var waitsFor [2]atomic.Pointer[string]
 			for i, cfg := range configs {
-				e := newEmbedded(cfg, testlog.And(t, &logs[i]))
+				s := New(cfg, testlog.And(t, &logs[i]))
 				opening.Go(func() {
-					if err := formOnly(ctx, e, func(what string) { waitsFor[i].Store(&what) }); err == nil {
+					if err := formOnly(ctx, s, func(what string) { waitsFor[i].Store(&what) }); err == nil {
 						t.Errorf("%s is in a cluster", cfg.Node.Name)
 					}
 				})
@@ -109,16 +109,16 @@ func TestARefusedLinkIsToldByBothSides(t *testing.T) {
 // A caller that is no node of the cluster gets nowhere on the port of the links.
 func TestACertificateThatIsNoNodesIsRefused(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
-	configs := serverTestConfigs(t, 3)
+	configs := testConfigs(t, 3)
 	configs[0].Cluster.TLS = ca.issue(nodeCertificate("127.0.0.1"))
 	var log testlog.Record
-	e := newEmbedded(configs[0], testlog.And(t, &log))
+	s := New(configs[0], testlog.And(t, &log))
 	ctx, cancel := context.WithCancel(t.Context())
 	var opening sync.WaitGroup
 	defer opening.Wait()
 	defer cancel()
-	opening.Go(func() { formOnly(ctx, e, func(string) {}) }) // it waits for others until the end
-	waitFor(t, e.runs)
+	opening.Go(func() { formOnly(ctx, s, func(string) {}) }) // it waits for others until the end
+	waitFor(t, s.Running)
 
 	expired := nodeCertificate("127.0.0.1")
 	expired.NotAfter = time.Now().Add(-time.Hour)

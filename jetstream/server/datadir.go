@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"encoding/json"
@@ -21,8 +21,8 @@ var (
 	ErrDataDirMode = errors.New("data folder cannot change between standalone and cluster")
 )
 
-// identity is what a data folder remembers of the node it belongs to.
-type identity struct {
+// Identity is what a data folder remembers of the node it belongs to.
+type Identity struct {
 	Name string `json:"name"`
 	Mode string `json:"mode"` // standalone or cluster
 	// Formed is set once the node has met enough others to be in a cluster.
@@ -33,47 +33,47 @@ type identity struct {
 	Removed bool `json:"removed,omitempty"`
 }
 
-// openFolder makes the data folder if need be, locks it and checks whose it is.
+// OpenDataDir makes the data folder if need be, locks it and checks whose it is.
 // It returns the lock, which lasts until it is closed.
-func openFolder(cfg serverConfig) (*os.File, error) {
+func OpenDataDir(cfg Config) (*os.File, error) {
 	dir := cfg.Node.DataDir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder (node.data_dir): %w", err)
 	}
-	lock, err := lockFolder(dir)
+	lock, err := lockDataDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFolder(cfg); err != nil {
+	if err := checkDataDir(cfg); err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return lock, nil
 }
 
-// checkFolder writes into a new folder whose it is, and compares an old one.
-func checkFolder(cfg serverConfig) error {
-	err := compareFolder(cfg)
+// checkDataDir writes into a new folder whose it is, and compares an old one.
+func checkDataDir(cfg Config) error {
+	err := compareDataDir(cfg)
 	if errors.Is(err, os.ErrNotExist) {
-		return identityOf(cfg).write(cfg.Node.DataDir)
+		return identityOf(cfg).Write(cfg.Node.DataDir)
 	}
 	return err
 }
 
 // identityOf is what the folder of a new node remembers.
-func identityOf(cfg serverConfig) identity {
-	want := identity{Name: cfg.Node.Name, Mode: "standalone"}
+func identityOf(cfg Config) Identity {
+	want := Identity{Name: cfg.Node.Name, Mode: "standalone"}
 	if cfg.Cluster != nil {
 		want.Mode = "cluster"
 	}
 	return want
 }
 
-// compareFolder reports why a folder cannot be this node's. A new one has no
+// compareDataDir reports why a folder cannot be this node's. A new one has no
 // file that could say so: os.ErrNotExist.
-func compareFolder(cfg serverConfig) error {
+func compareDataDir(cfg Config) error {
 	want := identityOf(cfg)
-	have, err := readIdentity(cfg.Node.DataDir)
+	have, err := ReadIdentity(cfg.Node.DataDir)
 	switch {
 	case err != nil:
 		return err
@@ -89,7 +89,7 @@ func compareFolder(cfg serverConfig) error {
 
 const identityFile = "node.json"
 
-func readIdentity(dir string) (id identity, err error) {
+func ReadIdentity(dir string) (id Identity, err error) {
 	path := filepath.Join(dir, identityFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -101,7 +101,7 @@ func readIdentity(dir string) (id identity, err error) {
 	return id, nil
 }
 
-func (id identity) write(dir string) error { return writeFile(filepath.Join(dir, identityFile), id) }
+func (id Identity) Write(dir string) error { return writeFile(filepath.Join(dir, identityFile), id) }
 
 // writeFile writes v whole or not at all.
 func writeFile(path string, v any) error {

@@ -1,4 +1,4 @@
-package jetstream
+package server
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 // diskEvery is how often free space is looked at.
 const diskEvery = time.Second
 
-// A disk watches the free space of the data folder. Below the floor no events
+// A Disk watches the free space of the data folder. Below the floor no events
 // are taken, since a store that runs out of space stops answering.
-type disk struct {
+type Disk struct {
 	path  string
 	floor uint64
 	log   *slog.Logger
@@ -23,24 +23,24 @@ type disk struct {
 	was   atomic.Bool // low since mended was called
 }
 
-// newDisk watches the data folder of a node; free shows its free space, in bytes.
-func newDisk(cfg *NodeConfig, log *slog.Logger, free prometheus.Gauge) *disk {
-	return &disk{path: cfg.DataDir, floor: uint64(cfg.MinFree), log: log, free: free}
+// NewDisk watches the data folder of a node; free shows its free space, in bytes.
+func NewDisk(cfg *NodeConfig, log *slog.Logger, free prometheus.Gauge) *Disk {
+	return &Disk{path: cfg.DataDir, floor: uint64(cfg.MinFree), log: log, free: free}
 }
 
-// full reports whether there is less free space than node.min_free.
-func (d *disk) full() bool { return d.low.Load() }
+// Full reports whether there is less free space than node.min_free.
+func (d *Disk) Full() bool { return d.low.Load() }
 
-// wasFull reports whether the disk is or was full and the store has not been
+// WasFull reports whether the disk is or was full and the store has not been
 // seen to be well after that.
-func (d *disk) wasFull() bool { return d.was.Load() }
+func (d *Disk) WasFull() bool { return d.was.Load() }
 
-// mended says that the store is well.
-func (d *disk) mended() { d.was.Store(d.low.Load()) }
+// Mended says that the store is well.
+func (d *Disk) Mended() { d.was.Store(d.low.Load()) }
 
-// look measures once. Space must be a quarter above the floor before events are
+// Look measures once. Space must be a quarter above the floor before events are
 // taken again, so that the state does not flutter.
-func (d *disk) look() {
+func (d *Disk) Look() {
 	free, err := freeBytes(d.path)
 	if err != nil {
 		return // the store itself will say so
@@ -65,8 +65,8 @@ func (d *disk) look() {
 	}
 }
 
-// run looks again and again until ctx ends.
-func (d *disk) run(ctx context.Context) {
+// Run looks again and again until ctx ends.
+func (d *Disk) Run(ctx context.Context) {
 	t := time.NewTicker(diskEvery)
 	defer t.Stop()
 	for {
@@ -74,7 +74,7 @@ func (d *disk) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			d.look()
+			d.Look()
 		}
 	}
 }
