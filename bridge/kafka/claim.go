@@ -36,12 +36,12 @@ type claim struct {
 	log       *slog.Logger
 	placed    prometheus.Counter
 	pipe      Pipeline
-	lookup    lookup
+	dedup     deduplication
 	refused   *refused
 	// next is the offset that is next to be committed; -1: not yet known.
 	next atomic.Int64
-	// taken is the offset behind the last record that was looked at.
-	taken atomic.Int64
+	// seen is the offset behind the last record that was looked at.
+	seen atomic.Int64
 	// high is the end of the log when it was last looked at while idle.
 	high atomic.Int64
 }
@@ -51,7 +51,7 @@ func newClaim(s *session, sess sarama.ConsumerGroupSession, messages sarama.Cons
 		topic: messages.Topic(), partition: messages.Partition(), from: messages.InitialOffset(),
 		refused: newRefused(), placed: s.metrics.records.WithLabelValues(messages.Topic(), outcomePlaced)}
 	c.log = s.log.With("topic", c.topic, "partition", c.partition)
-	c.lookup = lookup{store: s.store, want: max(newInARow, s.opts.Kafka.Window)}
+	c.dedup = deduplication{store: s.store, want: max(newInARow, s.opts.Kafka.Window)}
 	c.next.Store(max(c.from, -1))
 	return c
 }
@@ -70,7 +70,7 @@ func (c *claim) run(ctx context.Context) {
 	c.metrics.lag.add(c) // from here on watch looks at it
 	defer c.metrics.lag.remove(c)
 	c.read(ctx)
-	if c.mine(c.sess) {
+	if c.mayFlush(c.sess) {
 		flush, cancel := context.WithTimeout(c.lease.ctx, flushWait)
 		_ = c.pipe.Flush(flush) // what is not stored is read again by the next owner
 		cancel()
@@ -87,7 +87,7 @@ func (c *claim) open(ctx context.Context) bool {
 			c.pipe = pipe
 			return true
 		}
-		c.quiet.Warn("pipeline", "cannot open a pipeline to the store; trying on", "err", err)
+		c.limited.Warn("pipeline", "cannot open a pipeline to the store; trying on", "err", err)
 		if !pause(ctx, storePause) {
 			return false
 		}
@@ -114,8 +114,8 @@ func (c *claim) read(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.refused.some:
-			if c.bury(ctx) != nil {
+		case <-c.refused.waiting:
+			if c.writeRefused(ctx) != nil {
 				return
 			}
 		case m, ok := <-c.messages.Messages():
@@ -127,8 +127,8 @@ func (c *claim) read(ctx context.Context) {
 			}
 			first = false
 			var err error
-			if c.lookup.done() {
-				err = c.take(ctx, c.prepare(m))
+			if c.dedup.done() {
+				err = c.settle(ctx, c.prepare(m))
 			} else {
 				err = c.catchUp(ctx, m)
 			}
@@ -144,7 +144,7 @@ type task struct {
 	record *sarama.ConsumerMessage
 	events []event.Event
 	err    error  // why there are no events: bridge.ErrTombstone, errExpired or a *bridge.Refusal
-	stored []bool // by position in events, after a look-up; nil: none was needed
+	stored []bool // by position in events, when they were looked up; nil: they were not
 }
 
 // errExpired is the error of a record older than events.max_age.
@@ -152,7 +152,7 @@ var errExpired = errors.New("expired")
 
 // prepare applies the rule.
 func (c *claim) prepare(m *sarama.ConsumerMessage) *task {
-	c.taken.Store(m.Offset + 1)
+	c.seen.Store(m.Offset + 1)
 	t := &task{record: m}
 	if c.opts.MaxAge > 0 && m.Timestamp.UnixMilli() > 0 && time.Since(m.Timestamp) > c.opts.MaxAge {
 		t.err = errExpired
@@ -176,8 +176,8 @@ func (c *claim) prepare(m *sarama.ConsumerMessage) *task {
 	return t
 }
 
-// take does what is to be done. Its error means that the claim is over.
-func (c *claim) take(ctx context.Context, t *task) error {
+// settle does with a record what is to be done. Its error means that the claim is over.
+func (c *claim) settle(ctx context.Context, t *task) error {
 	var outcome string
 	var refusal *bridge.Refusal
 	switch {
@@ -255,14 +255,4 @@ func (c *claim) behind() (int64, bool) {
 		return 0, next >= 0
 	}
 	return high - next, true
-}
-
-// pause waits; false: ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

@@ -89,7 +89,7 @@ func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sa
 	return c
 }
 
-// fetchConfig is for the connections over which a member fetches; see lanes.
+// fetchConfig is for the connections over which a member fetches; see fetchClient.
 func fetchConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
 	c := clientConfig(k, tlsConfig)
 	c.Metadata.RefreshFrequency = 0

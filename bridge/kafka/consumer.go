@@ -48,15 +48,15 @@ type Options struct {
 // A Consumer reads all sources. Its methods may be called concurrently; Run
 // once.
 type Consumer struct {
-	opts    Options
-	store   Store
-	log     *slog.Logger
-	metrics *metrics
-	trouble *trouble
-	quiet   *ratelog.Log
-	sources map[string]*source
-	dead    *deadLetters
-	tls     *tls.Config // nil: plain
+	opts     Options
+	store    Store
+	log      *slog.Logger
+	metrics  *metrics
+	reporter *errorReporter
+	limited  *ratelog.Log
+	sources  map[string]*source
+	dead     *deadLetters
+	tls      *tls.Config // nil: plain
 }
 
 // source is a topic with its compiled rule.
@@ -68,8 +68,8 @@ type source struct {
 // New makes a consumer. It does not connect.
 func New(opts Options, store Store, log *slog.Logger, reg prometheus.Registerer) (*Consumer, error) {
 	c := &Consumer{opts: opts, store: store, log: log, metrics: newMetrics(opts.Kafka.Sources, reg), sources: map[string]*source{}}
-	c.trouble = newTrouble(log, time.Now)
-	c.quiet = ratelog.New(log, time.Now)
+	c.reporter = newErrorReporter(log, time.Now)
+	c.limited = ratelog.New(log, time.Now)
 	for _, s := range opts.Kafka.Sources {
 		rule, err := bridge.NewRule(s)
 		if err != nil {

@@ -36,12 +36,12 @@ func (c *claim) unplaced(ctx context.Context, m *sarama.ConsumerMessage, why *br
 			return ctx.Err()
 		}
 		if err != nil {
-			c.quiet.Warn("dead letter "+topic, "the dead-letter topic refuses a record", "topic", topic,
+			c.limited.Warn("dead letter "+topic, "the dead-letter topic refuses a record", "topic", topic,
 				"partition", m.Partition, "offset", m.Offset, "err", err)
 		}
 	}
 	c.metrics.unplaced.WithLabelValues(c.topic, string(why.Cause)).Inc()
-	c.quiet.Warn(c.topic+" "+string(why.Cause), "cannot place a record", "topic", c.topic, "partition", m.Partition,
+	c.limited.Warn(c.topic+" "+string(why.Cause), "cannot place a record", "topic", c.topic, "partition", m.Partition,
 		"offset", m.Offset, "cause", string(why.Cause), "err", why.Err, "dead_letter", c.source.DeadLetter)
 	return nil
 }
@@ -52,11 +52,11 @@ type deadLetters struct {
 	*Consumer
 	now func() time.Time
 
-	mu       sync.Mutex
-	client   sarama.Client
-	producer sarama.AsyncProducer
-	answers  sync.WaitGroup
-	absent   map[string]time.Time // since when a topic has been missing
+	mu        sync.Mutex
+	client    sarama.Client
+	producer  sarama.AsyncProducer
+	responses sync.WaitGroup
+	absent    map[string]time.Time // since when a topic has been missing
 }
 
 func newDeadLetters(c *Consumer) *deadLetters {
@@ -66,7 +66,7 @@ func newDeadLetters(c *Consumer) *deadLetters {
 // write returns nil when topic has the letter, and an error when it will never
 // take it, or when ctx has ended. In between it tries.
 func (d *deadLetters) write(ctx context.Context, topic string, m *sarama.ConsumerMessage, why *bridge.Refusal) error {
-	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+	for tries := newBackoff(retryFirst, retryMost); ; {
 		err := d.try(ctx, letter(topic, m, why))
 		switch {
 		case err == nil:
@@ -79,8 +79,8 @@ func (d *deadLetters) write(ctx context.Context, topic string, m *sarama.Consume
 			d.metrics.letters.WithLabelValues(topic, letterRefused).Inc()
 			return err
 		}
-		d.quiet.Warn("dead letter away "+topic, "the dead-letter topic is away; the partition waits", "dead_letter", topic, "err", err)
-		if !pause(ctx, wait) {
+		d.limited.Warn("dead letter away "+topic, "the dead-letter topic is away; the partition waits", "dead_letter", topic, "err", err)
+		if !tries.wait(ctx, 0) {
 			return ctx.Err()
 		}
 	}
@@ -112,15 +112,15 @@ func (d *deadLetters) try(ctx context.Context, p *sarama.ProducerMessage) error 
 	if err != nil {
 		return err
 	}
-	answer := make(chan error, 1)
-	p.Metadata = answer
+	response := make(chan error, 1)
+	p.Metadata = response
 	select {
 	case producer.Input() <- p:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	select {
-	case err := <-answer:
+	case err := <-response:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -142,12 +142,12 @@ func (d *deadLetters) open(ctx context.Context) (sarama.AsyncProducer, error) {
 		return nil, errors.Join(err, client.Close())
 	}
 	d.client, d.producer = client, producer
-	d.answers.Go(func() {
+	d.responses.Go(func() {
 		for p := range producer.Successes() {
 			p.Metadata.(chan error) <- nil
 		}
 	})
-	d.answers.Go(func() {
+	d.responses.Go(func() {
 		for e := range producer.Errors() {
 			e.Msg.Metadata.(chan error) <- e.Err
 		}
@@ -194,7 +194,7 @@ func (d *deadLetters) close() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.answers.Wait()
+		d.responses.Wait()
 	}()
 	select {
 	case <-done:

@@ -27,10 +27,10 @@ var errSessionLost = errors.New("the Kafka group session has expired")
 // session time-out after the last one that was answered was sent. As the broker
 // counts from when it receives them, that is never later than there.
 type lease struct {
-	ttl  time.Duration
-	born time.Time
+	ttl   time.Duration
+	start time.Time
 	// renewed is when the last heartbeat that was answered well was sent, as a
-	// duration since born.
+	// duration since start.
 	renewed atomic.Int64
 
 	ctx    context.Context // ends with the lease
@@ -38,13 +38,13 @@ type lease struct {
 	group  sync.WaitGroup
 }
 
-// beat sends one heartbeat. nil: the group knows the member. lost: it does not.
-type beat func() (lost bool, err error)
+// A heartbeat asks the group for the member; lost means that the group does not know it.
+type heartbeat func() (lost bool, err error)
 
 // newLease begins a lease of ttl and keeps it with send every interval until
 // end is called. lose is called once if it runs out.
-func newLease(ttl, interval time.Duration, send beat, lose func()) *lease {
-	l := &lease{ttl: ttl, born: time.Now()}
+func newLease(ttl, interval time.Duration, send heartbeat, lose func()) *lease {
+	l := &lease{ttl: ttl, start: time.Now()}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	context.AfterFunc(l.ctx, func() {
 		if errors.Is(context.Cause(l.ctx), errSessionLost) {
@@ -60,7 +60,7 @@ func newLease(ttl, interval time.Duration, send beat, lose func()) *lease {
 func (l *lease) valid() bool { return l.ctx.Err() == nil && l.left() > 0 }
 
 func (l *lease) left() time.Duration {
-	return time.Duration(l.renewed.Load()) + l.ttl - time.Since(l.born)
+	return time.Duration(l.renewed.Load()) + l.ttl - time.Since(l.start)
 }
 
 // end gives the lease up without calling lose, and waits until a heartbeat that
@@ -70,7 +70,7 @@ func (l *lease) end() {
 	l.group.Wait()
 }
 
-func (l *lease) keep(interval time.Duration, send beat) {
+func (l *lease) keep(interval time.Duration, send heartbeat) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -79,7 +79,7 @@ func (l *lease) keep(interval time.Duration, send beat) {
 			return
 		case <-tick.C:
 		}
-		sent := time.Since(l.born)
+		sent := time.Since(l.start)
 		switch lost, err := send(); {
 		case lost:
 			l.cancel(errSessionLost)
@@ -108,8 +108,8 @@ func (l *lease) guard() {
 	}
 }
 
-// heartbeats sends the heartbeats of a session through client.
-func heartbeats(k *bridge.KafkaConfig, client sarama.Client, session sarama.ConsumerGroupSession) beat {
+// newHeartbeat makes the heartbeat of a session, which is sent through client.
+func newHeartbeat(k *bridge.KafkaConfig, client sarama.Client, session sarama.ConsumerGroupSession) heartbeat {
 	return func() (bool, error) {
 		coordinator, err := client.Coordinator(k.Group)
 		if err != nil {

@@ -24,7 +24,7 @@ const (
 	// had; a new one in the place of one that has gone would wait until the other
 	// is missed.
 	comeBack = time.Minute
-	// settled is how long a session must have lasted for the patience to begin anew.
+	// settled is how long a session must have lasted for the pauses to begin anew.
 	settled = 10 * time.Second
 )
 
@@ -48,7 +48,7 @@ func newMember(c *Consumer, start string, topics []string) *member {
 // the others for as long as a dead member is missed leaves the group: it could
 // store nothing of its partitions, another one can.
 func (m *member) run(ctx context.Context) {
-	patience := retryFirst
+	tries := newBackoff(retryFirst, retryMost)
 	for {
 		linked, cancel, err := m.store.Majority(ctx, m.opts.Kafka.SessionTimeout)
 		if err != nil {
@@ -66,17 +66,16 @@ func (m *member) run(ctx context.Context) {
 			continue
 		}
 		if time.Since(began) > settled {
-			patience = retryFirst
+			tries.reset()
 		}
-		wait := patience
+		least := time.Duration(0)
 		if err != nil {
-			m.trouble.report("connect to Kafka", err)
+			m.reporter.report("connect to Kafka", err)
 			if isAuthentication(err) {
-				wait = retryLogin
+				least = retryLogin
 			}
 		}
-		patience = min(2*patience, retryMost)
-		if !pause(ctx, wait) {
+		if !tries.wait(ctx, least) {
 			return
 		}
 	}
@@ -91,17 +90,17 @@ func (m *member) connected(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	beats, err := connect(ctx, k.Brokers, leaseConfig(k, m.tls))
+	pings, err := connect(ctx, k.Brokers, leaseConfig(k, m.tls))
 	if err != nil {
 		return err
 	}
-	defer beats.Close()
+	defer pings.Close()
 	fetches, err := connect(ctx, k.Brokers, fetchConfig(k, m.tls))
 	if err != nil {
 		return err
 	}
 	defer fetches.Close()
-	group, err := sarama.NewConsumerGroupFromClient(k.Group, &lanes{Client: client, fetches: fetches})
+	group, err := sarama.NewConsumerGroupFromClient(k.Group, &fetchClient{Client: client, fetches: fetches})
 	if err != nil {
 		return err
 	}
@@ -109,7 +108,7 @@ func (m *member) connected(ctx context.Context) error {
 	go func() {
 		defer close(reported)
 		for err := range group.Errors() {
-			m.trouble.report("consume", err)
+			m.reporter.report("consume", err)
 		}
 	}()
 	defer func() {
@@ -126,14 +125,14 @@ func (m *member) connected(ctx context.Context) error {
 	}()
 	var there time.Time // the last time that the group was
 	for ctx.Err() == nil {
-		err := m.consume(ctx, group, client, beats)
+		err := m.consume(ctx, group, client, pings)
 		switch {
 		case err == nil, ctx.Err() != nil:
 			there = time.Now()
 		case time.Since(there) > comeBack, errors.Is(err, errSessionLost), isAuthentication(err):
 			return err
 		default:
-			m.trouble.report("connect to Kafka", err)
+			m.reporter.report("connect to Kafka", err)
 		}
 		pause(ctx, retryFirst)
 	}
@@ -141,7 +140,7 @@ func (m *member) connected(ctx context.Context) error {
 }
 
 // consume runs one session of the group.
-func (m *member) consume(ctx context.Context, group sarama.ConsumerGroup, client, beats sarama.Client) error {
+func (m *member) consume(ctx context.Context, group sarama.ConsumerGroup, client, pings sarama.Client) error {
 	present, missing, err := m.present(client)
 	if err != nil {
 		return err
@@ -155,9 +154,9 @@ func (m *member) consume(ctx context.Context, group sarama.ConsumerGroup, client
 	if len(missing) > 0 {
 		go m.await(sessionCtx, client, missing, func() { end(errTopics) })
 	}
-	s := &session{member: m, ctx: ctx, end: end, client: client, beats: beats}
+	s := &session{member: m, ctx: ctx, end: end, client: client, pings: pings}
 	err = group.Consume(sessionCtx, present, s)
-	s.over()
+	s.close()
 	switch cause := context.Cause(sessionCtx); {
 	case ctx.Err() != nil, errors.Is(cause, errTopics):
 		return nil
@@ -176,7 +175,7 @@ func (m *member) present(client sarama.Client) (present, missing []string, err e
 		case errors.Is(err, sarama.ErrUnknownTopicOrPartition), errors.Is(err, sarama.ErrLeaderNotAvailable),
 			errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 			missing = append(missing, topic)
-			m.trouble.report("look for topic "+topic, err)
+			m.reporter.report("look for topic "+topic, err)
 		default:
 			return nil, nil, err
 		}

@@ -16,12 +16,12 @@ import (
 // dead-letter topic. Until then no offset beyond them is committed. The rule
 // checks events before, so this is a rare thing.
 type refused struct {
-	some chan struct{} // holds a token while the list is not empty
+	waiting chan struct{} // holds a token while the list is not empty
 
-	mu    sync.Mutex
-	list  []refusedEvent
-	floor int64 // the lowest offset that must not be committed past
-	top   int64 // the highest mark told
+	mu   sync.Mutex
+	list []refusedEvent
+	low  int64 // watermark: the lowest offset that must not be committed past
+	high int64 // the highest mark told
 }
 
 type refusedEvent struct {
@@ -31,7 +31,7 @@ type refusedEvent struct {
 }
 
 func newRefused() *refused {
-	return &refused{some: make(chan struct{}, 1), floor: math.MaxInt64, top: -1}
+	return &refused{waiting: make(chan struct{}, 1), low: math.MaxInt64, high: -1}
 }
 
 // add is told of an event; next is the offset that would be committed next.
@@ -39,9 +39,9 @@ func (r *refused) add(e refusedEvent, next int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, e)
-	r.floor = min(r.floor, next)
+	r.low = min(r.low, next)
 	select {
-	case r.some <- struct{}{}:
+	case r.waiting <- struct{}{}:
 	default:
 	}
 }
@@ -50,11 +50,12 @@ func (r *refused) add(e refusedEvent, next int64) {
 func (r *refused) limit(mark int64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.top = max(r.top, mark)
-	return min(r.top, r.floor-1)
+	r.high = max(r.high, mark)
+	return min(r.high, r.low-1)
 }
 
-func (r *refused) take() []refusedEvent {
+// drain returns what waits, and keeps nothing.
+func (r *refused) drain() []refusedEvent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := r.list
@@ -62,14 +63,14 @@ func (r *refused) take() []refusedEvent {
 	return list
 }
 
-// lift allows everything again, unless more has come.
-func (r *refused) lift() (mark int64) {
+// release allows everything again, unless more has come.
+func (r *refused) release() (mark int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.list) == 0 {
-		r.floor = math.MaxInt64
+		r.low = math.MaxInt64
 	}
-	return min(r.top, r.floor-1)
+	return min(r.high, r.low-1)
 }
 
 // refuse is called by the pipeline and must not block.
@@ -77,15 +78,15 @@ func (c *claim) refuse(e event.Event, mark int64, err error) {
 	c.refused.add(refusedEvent{e, mark, err}, max(c.next.Load(), 0))
 }
 
-// bury puts what was refused where records go that cannot be placed. What is
+// writeRefused puts what was refused where records go that cannot be placed. What is
 // left of such a record is the event.
-func (c *claim) bury(ctx context.Context) error {
-	for _, e := range c.refused.take() {
+func (c *claim) writeRefused(ctx context.Context) error {
+	for _, e := range c.refused.drain() {
 		m := &sarama.ConsumerMessage{Topic: c.topic, Partition: c.partition, Offset: e.mark, Value: e.event.Data}
 		if err := c.unplaced(ctx, m, &bridge.Refusal{Cause: bridge.CauseRefused, Err: e.err}); err != nil {
 			return err
 		}
 	}
-	c.commit(c.refused.lift())
+	c.commit(c.refused.release())
 	return nil
 }

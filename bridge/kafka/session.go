@@ -15,7 +15,7 @@ type session struct {
 	ctx    context.Context // of Run
 	end    context.CancelCauseFunc
 	client sarama.Client
-	beats  sarama.Client
+	pings  sarama.Client // for the heartbeats of the lease
 
 	lease   *lease             // set by Setup, before any claim
 	unwatch context.CancelFunc // ends watch; set with lease
@@ -25,26 +25,27 @@ type session struct {
 // Setup implements sarama.ConsumerGroupHandler.
 func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
 	k := &s.opts.Kafka
-	s.lease = newLease(k.SessionTimeout, max(k.Heartbeat, k.SessionTimeout/leaseBeats), heartbeats(k, s.beats, sess), func() {
-		s.trouble.report("keep the group session", errSessionLost)
+	s.lease = newLease(k.SessionTimeout, max(k.Heartbeat, k.SessionTimeout/leaseBeats), newHeartbeat(k, s.pings, sess), func() {
+		s.reporter.report("keep the group session", errSessionLost)
 		s.end(errSessionLost)
 	})
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.unwatch = cancel
 	go s.watch(ctx)
 	s.metrics.join()
-	s.trouble.over("member", sess.MemberID(), "topics", s.topics)
+	s.reporter.joined("member", sess.MemberID(), "topics", s.topics)
 	return nil
 }
 
 // Cleanup implements sarama.ConsumerGroupHandler. The claims have ended.
 func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
-	s.over()
+	s.close()
 	return nil
 }
 
-// over is called when the session has ended in any way.
-func (s *session) over() {
+// close ends what goes with the session, which has ended in any way. It may be called
+// twice.
+func (s *session) close() {
 	s.once.Do(func() {
 		if s.lease != nil {
 			s.lease.end()
@@ -60,9 +61,9 @@ func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, messages sarama
 	return nil
 }
 
-// mine reports whether a claim that ends may still send what it has begun: the
+// mayFlush reports whether a claim that ends may still send what it has begun: the
 // partition is given back in good order, and no other owner can exist yet.
-func (s *session) mine(sess sarama.ConsumerGroupSession) bool {
+func (s *session) mayFlush(sess sarama.ConsumerGroupSession) bool {
 	if !s.lease.valid() {
 		return false
 	}

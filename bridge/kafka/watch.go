@@ -45,15 +45,15 @@ func (s *session) watch(ctx context.Context) {
 		}
 		for leader, idle := range leaders {
 			for len(idle) > 0 && ctx.Err() == nil {
-				idle = s.look(leader, idle)
+				idle = s.fetchIdle(leader, idle)
 			}
 		}
 	}
 }
 
-// look asks one broker about idle partitions, and returns those where more may
+// fetchIdle asks one broker about idle partitions, and returns those where more may
 // lie behind what was found.
-func (s *session) look(leader *sarama.Broker, idle []*claim) (again []*claim) {
+func (s *session) fetchIdle(leader *sarama.Broker, idle []*claim) (again []*claim) {
 	req := &sarama.FetchRequest{Version: watchVersion, MaxBytes: 16 * fetchBytes, SessionEpoch: -1}
 	if s.opts.Kafka.ReadCommitted {
 		req.Isolation = sarama.ReadCommitted
@@ -86,7 +86,7 @@ func (s *session) look(leader *sarama.Broker, idle []*claim) (again []*claim) {
 // beginAtOldest learns where a partition begins of which nothing is committed and
 // nothing came: it may begin with a transaction that is open, or aborted.
 func (c *claim) beginAtOldest() {
-	if c.from != sarama.OffsetOldest || c.next.Load() >= 0 || c.taken.Load() > 0 {
+	if c.from != sarama.OffsetOldest || c.next.Load() >= 0 || c.seen.Load() > 0 {
 		return
 	}
 	if oldest, err := c.client.GetOffset(c.topic, c.partition, sarama.OffsetOldest); err == nil {
@@ -98,7 +98,7 @@ func (c *claim) beginAtOldest() {
 // the next record will be, or something that is none.
 func (c *claim) idle() bool {
 	next := c.next.Load()
-	return next >= 0 && next >= c.taken.Load() && len(c.messages.Messages()) == 0
+	return next >= 0 && next >= c.seen.Load() && len(c.messages.Messages()) == 0
 }
 
 // passable returns the offset up to which, beginning with from, a block of a

@@ -14,36 +14,36 @@ import (
 	"github.com/IBM/sarama"
 )
 
-func TestTroubleIsToldOncePerCauseUntilItIsOver(t *testing.T) {
+func TestAnErrorIsReportedOncePerCauseUntilAMemberHasJoined(t *testing.T) {
 	var book strings.Builder
 	log := slog.New(slog.NewTextHandler(&book, nil))
 	now := time.Now()
-	tr := newTrouble(log, func() time.Time { return now })
+	r := newErrorReporter(log, func() time.Time { return now })
 	for port := range 50 { // only the local port differs
-		tr.report("connect", sarama.Wrap(sarama.ErrOutOfBrokers, &net.OpError{Op: "dial", Net: "tcp",
+		r.report("connect", sarama.Wrap(sarama.ErrOutOfBrokers, &net.OpError{Op: "dial", Net: "tcp",
 			Source: &net.TCPAddr{Port: 40000 + port}, Err: errors.New("connection refused")}))
 		now = now.Add(time.Second)
 	}
 	if n := strings.Count(book.String(), "trouble"); n != 1 {
 		t.Fatalf("%d lines", n)
 	}
-	tr.report("connect", io.EOF)
+	r.report("connect", io.EOF)
 	if n := strings.Count(book.String(), "trouble"); n != 2 {
 		t.Fatalf("%d lines after a new cause", n)
 	}
-	tr.over()
-	tr.report("connect", io.EOF)
+	r.joined()
+	r.report("connect", io.EOF)
 	if n := strings.Count(book.String(), "trouble"); n != 3 {
 		t.Fatalf("%d lines after it was over", n)
 	}
 	now = now.Add(forgetAfter)
-	tr.report("connect", io.EOF)
+	r.report("connect", io.EOF)
 	if n := strings.Count(book.String(), "trouble"); n != 4 {
 		t.Fatalf("%d lines after it stayed away", n)
 	}
 }
 
-func TestTroubleComesWithAHint(t *testing.T) {
+func TestAnErrorComesWithAHint(t *testing.T) {
 	for want, err := range map[string]error{
 		"kafka.sasl.password":  sarama.Wrap(sarama.ErrOutOfBrokers, sarama.ErrSASLAuthenticationFailed),
 		"kafka.sasl.mechanism": sarama.ErrUnsupportedSASLMechanism,

@@ -11,15 +11,15 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// maxCauses bounds what trouble remembers.
+// maxCauses bounds what a reporter remembers.
 const maxCauses = 256
 
 // forgetAfter is how long a cause must stay away to be news again.
 const forgetAfter = time.Minute
 
-// trouble says once what is wrong with Kafka and once that it is over, however
+// An errorReporter says once what is wrong with Kafka and once that it is over, however
 // many tries fail in between.
-type trouble struct {
+type errorReporter struct {
 	log *slog.Logger
 	now func() time.Time
 
@@ -28,22 +28,22 @@ type trouble struct {
 	ever bool                 // joined at least once
 }
 
-func newTrouble(log *slog.Logger, now func() time.Time) *trouble {
-	return &trouble{log: log, now: now, seen: map[string]time.Time{}}
+func newErrorReporter(log *slog.Logger, now func() time.Time) *errorReporter {
+	return &errorReporter{log: log, now: now, seen: map[string]time.Time{}}
 }
 
 // report logs err unless its cause was met since the last join, and within the
 // last minute: a cause that passes by without a new join must be told again.
-func (t *trouble) report(doing string, err error) {
+func (r *errorReporter) report(doing string, err error) {
 	key := doing + ": " + innermost(err)
-	now := t.now()
-	t.mu.Lock()
-	last, known := t.seen[key]
-	if !known && len(t.seen) >= maxCauses {
-		clear(t.seen)
+	now := r.now()
+	r.mu.Lock()
+	last, known := r.seen[key]
+	if !known && len(r.seen) >= maxCauses {
+		clear(r.seen)
 	}
-	t.seen[key] = now
-	t.mu.Unlock()
+	r.seen[key] = now
+	r.mu.Unlock()
 	if known && now.Sub(last) < forgetAfter {
 		return
 	}
@@ -51,22 +51,22 @@ func (t *trouble) report(doing string, err error) {
 	if hint := hintFor(err); hint != "" {
 		args = append(args, "hint", hint)
 	}
-	t.log.Warn("Kafka is in trouble; trying on", args...)
+	r.log.Warn("Kafka is in trouble; trying on", args...)
 }
 
-// over is called when a member has joined the group.
-func (t *trouble) over(args ...any) {
-	t.mu.Lock()
-	was := len(t.seen) > 0
-	clear(t.seen)
-	first := !t.ever
-	t.ever = true
-	t.mu.Unlock()
+// joined is called when a member has joined the group.
+func (r *errorReporter) joined(args ...any) {
+	r.mu.Lock()
+	was := len(r.seen) > 0
+	clear(r.seen)
+	first := !r.ever
+	r.ever = true
+	r.mu.Unlock()
 	switch {
 	case first || was:
-		t.log.Info("joined the Kafka consumer group", args...)
+		r.log.Info("joined the Kafka consumer group", args...)
 	default:
-		t.log.Debug("joined the Kafka consumer group again", args...)
+		r.log.Debug("joined the Kafka consumer group again", args...)
 	}
 }
 
