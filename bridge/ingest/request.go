@@ -88,18 +88,6 @@ func readQuery(u *url.URL) (query, error) {
 		}
 		q.subjects = append(q.subjects, s)
 	}
-	q.subjects = distinct(q.subjects)
+	q.subjects = subject.Distinct(q.subjects)
 	return q, nil
-}
-
-func distinct(list []string) []string {
-	seen := make(map[string]bool, len(list))
-	out := list[:0]
-	for _, s := range list {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
 }

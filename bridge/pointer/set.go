@@ -20,6 +20,9 @@ var (
 	ErrJSON = errors.New("not valid JSON")
 	// ErrPointer is wrapped by errors about a pointer that is not RFC 6901.
 	ErrPointer = errors.New("bad JSON pointer")
+
+	errSlash = errors.New("does not begin with /")
+	errTilde = errors.New("~ must be followed by 0 or 1")
 )
 
 // A Set is a number of pointers that are looked for together. It is immutable
@@ -59,21 +62,29 @@ func NewSet(pointers ...string) (*Set, error) {
 	return s, nil
 }
 
+// Check says what is wrong with a pointer, in words that follow "is no JSON Pointer: ".
+func Check(p string) error {
+	if p != "" && p[0] != '/' {
+		return errSlash
+	}
+	for i := range len(p) {
+		if p[i] == '~' && (i+1 == len(p) || p[i+1] != '0' && p[i+1] != '1') {
+			return errTilde
+		}
+	}
+	return nil
+}
+
 // Split returns the unescaped reference tokens of a pointer.
 func Split(p string) ([]string, error) {
+	if err := Check(p); err != nil {
+		return nil, fmt.Errorf("%w %q: %w", ErrPointer, p, err)
+	}
 	if p == "" {
 		return nil, nil
 	}
-	if p[0] != '/' {
-		return nil, fmt.Errorf("%w %q: does not begin with /", ErrPointer, p)
-	}
 	tokens := strings.Split(p[1:], "/")
 	for i, t := range tokens {
-		for j := 0; j < len(t); j++ {
-			if t[j] == '~' && (j+1 == len(t) || t[j+1] != '0' && t[j+1] != '1') {
-				return nil, fmt.Errorf("%w %q: ~ must be followed by 0 or 1", ErrPointer, p)
-			}
-		}
 		tokens[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
 	}
 	return tokens, nil

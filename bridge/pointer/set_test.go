@@ -76,6 +76,9 @@ func TestNewSetRefusesBadPointers(t *testing.T) {
 		if _, err := NewSet(p); !errors.Is(err, ErrPointer) {
 			t.Errorf("%q: %v", p, err)
 		}
+		if Check(p) == nil {
+			t.Errorf("%q passes", p)
+		}
 	}
 }
 

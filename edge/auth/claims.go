@@ -6,39 +6,32 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-openapi/jsonpointer"
-
+	"weft/bridge/pointer"
 	"weft/jetstream/subject"
 )
 
-// pointer is a parsed JSON Pointer into claims.
-type pointer []string
+// A claimPath is a parsed JSON Pointer into claims.
+type claimPath []string
 
-func parsePointer(s string) (pointer, error) {
+func parsePointer(s string) (claimPath, error) {
 	if err := checkPointer(s); err != nil {
 		return nil, err
 	}
-	p, err := jsonpointer.New(s)
-	if err != nil {
-		return nil, fmt.Errorf("%q is no JSON Pointer: %w", s, err)
-	}
-	return p.DecodedTokens(), nil
+	return pointer.Split(s)
 }
 
 func checkPointer(s string) error {
 	if !strings.HasPrefix(s, "/") {
 		return fmt.Errorf("%q is no JSON Pointer; write one like /sub", s)
 	}
-	for i := range len(s) {
-		if s[i] == '~' && (i+1 == len(s) || s[i+1] != '0' && s[i+1] != '1') {
-			return fmt.Errorf("%q is no JSON Pointer: ~ must be followed by 0 or 1", s)
-		}
+	if err := pointer.Check(s); err != nil {
+		return fmt.Errorf("%q is no JSON Pointer: %w", s, err)
 	}
 	return nil
 }
 
-// in returns the value that the pointer finds in claims, nil when there is none.
-func (p pointer) in(claims map[string]any) any {
+// in returns the value that the path leads to in claims, nil when there is none.
+func (p claimPath) in(claims map[string]any) any {
 	var v any = claims
 	for _, token := range p {
 		switch node := v.(type) {
@@ -89,7 +82,7 @@ func scalars(v any) []string {
 // identifier returns a claim that names somebody or something: a string or
 // number of 1 to subject.MaxToken bytes. A claim that is missing, null or the
 // empty string gives "".
-func (p pointer) identifier(claims map[string]any) (string, error) {
+func (p claimPath) identifier(claims map[string]any) (string, error) {
 	v := p.in(claims)
 	switch v.(type) {
 	case nil:

@@ -26,7 +26,7 @@ const (
 // grant is a template that makes subjects or patterns out of claims.
 type grant struct {
 	template *subject.Template
-	pointers map[string]pointer
+	pointers map[string]claimPath
 	kind     grantKind
 	// presence: the template is of the event subject that corresponds, and the
 	// results are turned into presence subjects.
@@ -34,7 +34,7 @@ type grant struct {
 }
 
 func parseGrant(s string, kind grantKind) (*grant, error) {
-	g, source := &grant{kind: kind, pointers: map[string]pointer{}}, s
+	g, source := &grant{kind: kind, pointers: map[string]claimPath{}}, s
 	if strings.HasPrefix(s, presencePrefix) {
 		if kind != follow {
 			return nil, fmt.Errorf("%q: presence can only be allowed to users, in allow", s)
@@ -79,7 +79,7 @@ func checkFollow(s string) error {
 
 // expand appends what the grant makes of the values: nothing when one is
 // missing. A value that cannot be a subject token grants nothing.
-func (g *grant) expand(to []string, values func(pointer) []string) []string {
+func (g *grant) expand(to []string, values func(claimPath) []string) []string {
 	list, err := g.template.Expand(func(name string) []string {
 		var fit []string
 		for _, v := range values(g.pointers[name]) {
@@ -107,7 +107,7 @@ func (g *grant) expand(to []string, values func(pointer) []string) []string {
 
 // grants is the compiled part of the configuration that makes identities.
 type grants struct {
-	user, session, claim                  pointer
+	user, session, claim                  claimPath
 	anyOf                                 map[string]bool
 	subscribe, allow, publish, privileged []*grant
 	anonymous                             []string
@@ -127,7 +127,7 @@ func compileGrants(cfg *Config) (*grants, error) {
 		}
 		return out
 	}
-	point := func(s string) pointer {
+	point := func(s string) claimPath {
 		p, err := parsePointer(s)
 		errs = append(errs, err)
 		return p
@@ -166,7 +166,7 @@ func (g *grants) identity(t *parsed, issued, expires time.Time) (*Identity, erro
 		session = t.digest()
 	}
 	id := &Identity{User: user, Session: session, Issued: issued, Expires: expires}
-	g.fill(id, func(p pointer) []string { return scalars(p.in(t.claims)) })
+	g.fill(id, func(p claimPath) []string { return scalars(p.in(t.claims)) })
 	return id, nil
 }
 
@@ -178,18 +178,18 @@ func (g *grants) trusted(user string) (*Identity, error) {
 	claims := map[string]any{}
 	g.user.set(claims, user)
 	id := &Identity{User: user}
-	g.fill(id, func(p pointer) []string { return scalars(p.in(claims)) })
+	g.fill(id, func(p claimPath) []string { return scalars(p.in(claims)) })
 	return id, nil
 }
 
-func (g *grants) fill(id *Identity, values func(pointer) []string) {
+func (g *grants) fill(id *Identity, values func(claimPath) []string) {
 	expand := func(to []string, list []*grant) []string {
 		for _, gr := range list {
 			to = gr.expand(to, values)
 		}
 		return to
 	}
-	id.Subscribe = distinct(expand(nil, g.subscribe))
+	id.Subscribe = subject.Distinct(expand(nil, g.subscribe))
 	id.allow = expand(nil, g.allow)
 	id.publish = expand(nil, g.publish)
 	if g.claim != nil {
@@ -200,15 +200,4 @@ func (g *grants) fill(id *Identity, values func(pointer) []string) {
 			}
 		}
 	}
-}
-
-func distinct(list []string) []string {
-	seen, out := make(map[string]bool, len(list)), list[:0]
-	for _, s := range list {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
 }

@@ -74,9 +74,9 @@ func signingKey(issuers []Issuer) (*Issuer, *key, error) {
 	return nil, nil, ErrNoSigningKey
 }
 
-// set puts a value where the pointer points, making objects on the way. It
+// set puts a value where the path leads, making objects on the way. It
 // reports false when something that is no object is there.
-func (p pointer) set(claims map[string]any, v any) bool {
+func (p claimPath) set(claims map[string]any, v any) bool {
 	for _, token := range p[:len(p)-1] {
 		next, ok := claims[token].(map[string]any)
 		if !ok {

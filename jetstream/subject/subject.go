@@ -198,6 +198,18 @@ func check(s string, wild bool) error {
 	return nil
 }
 
+// Distinct leaves out of a list of subjects what is there already. It changes list.
+func Distinct(list []string) []string {
+	seen, out := make(map[string]bool, len(list)), list[:0]
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // IsPattern reports whether s holds a wildcard.
 func IsPattern(s string) bool { return strings.ContainsAny(s, "*>") }
 

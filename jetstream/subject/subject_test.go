@@ -211,3 +211,10 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+func TestDistinctKeepsTheFirstOfEach(t *testing.T) {
+	list := []string{"user.a", "topic.b", "user.a", "user.c", "topic.b"}
+	if got, want := Distinct(list), []string{"user.a", "topic.b", "user.c"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"weft/bridge/pointer"
 )
 
 // MaxFanOut bounds how many subjects one template may expand to.
@@ -85,10 +87,8 @@ func ParseSubjectTemplate(s string, wild bool, known func(name string) bool) (*T
 
 func checkPlaceholder(name string, known func(string) bool) error {
 	if strings.HasPrefix(name, "/") {
-		for i := 0; i < len(name); i++ {
-			if name[i] == '~' && (i+1 == len(name) || name[i+1] != '0' && name[i+1] != '1') {
-				return fmt.Errorf("{%s} is no JSON Pointer: ~ must be followed by 0 or 1", name)
-			}
+		if err := pointer.Check(name); err != nil {
+			return fmt.Errorf("{%s} is no JSON Pointer: %w", name, err)
 		}
 		return nil
 	}
