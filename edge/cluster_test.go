@@ -242,7 +242,7 @@ func TestANodeThatDoesNotAnswerLeavesAChangeUnknown(t *testing.T) {
 	nodes[1].node.RPC().Handle(questionChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
 	for name, want := range map[string]problem.Code{"n2": problem.UpstreamTimeout, "n9": problem.NotReady} {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		_, err := nodes[0].edge.changeThere(ctx, name, &remoteChange{})
+		_, err := nodes[0].edge.changer.changeThere(ctx, name, &remoteChange{})
 		cancel()
 		if got := problem.Of(err).Code; got != want {
 			t.Errorf("%s: %v, want %s", name, err, want)

@@ -156,6 +156,19 @@ func (c *Config) namedHosts() bool {
 	return len(c.Public.Hosts) > 0 || c.Auth.Mode == auth.ModeNone || config.IsLoopback(c.Public.Listen)
 }
 
+// pages says which pages may use the public listener: by which names, nil for any, and
+// from which origins.
+func (c *Config) pages() (names *access.Host, origins *access.Origins, err error) {
+	cfg := &c.Public
+	if c.namedHosts() {
+		if names, err = access.NewHost(cfg.Listen, append(access.OriginHosts(cfg.CORSOrigins), cfg.Hosts...)); err != nil {
+			return nil, nil, err
+		}
+	}
+	origins, err = access.NewOrigins(cfg.CORSOrigins)
+	return names, origins, err
+}
+
 // CheckFiles reports which files that the configuration names cannot be used,
 // each error a *config.KeyError.
 func (c *Config) CheckFiles() []error {

@@ -2,50 +2,64 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
 	"weft/edge/access"
 	"weft/edge/auth"
 	"weft/edge/httpd"
+	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/transport"
-	"weft/jetstream/api"
 )
 
-// connect serves GET /_weft/v1/events.
-func (e *Edge) connect(w http.ResponseWriter, r *http.Request) {
+// A connector lets clients in that ask for events.
+type connector struct {
+	node       string
+	transports transport.List
+	metrics    *transport.Metrics
+	report     *errorReporter
+	ready      *readiness
+	auth       *access.Authenticator
+	guard      *access.Guard
+	admission  *access.Admission
+	takes      parameter.List
+	// atHome reports whether the node holds all that somebody follows.
+	atHome func(subjects []string) bool
+}
+
+// serve serves GET /_weft/v1/events.
+func (c *connector) serve(w http.ResponseWriter, r *http.Request) {
 	read := httpd.ReceivedAt(w)
-	t := e.transports.For(r)
-	err := e.letIn(w, r, t, read)
+	t := c.transports.For(r)
+	err := c.letIn(w, r, t, read)
 	if err == nil || r.Context().Err() != nil { // let in, or gone meanwhile
 		return
 	}
 	p := problem.Of(err)
 	if p.Code == problem.Internal {
-		e.blame.failed("let a client in", "transport", t.Name(), "err", err)
+		c.report.failed("let a client in", "transport", t.Name(), "err", err)
 	}
-	e.metrics.transports.Refused(t, p.Code)
-	e.blame.refused(onPublic, r, p)
+	c.metrics.Refused(t, p.Code)
+	c.report.refused(onPublic, r, p)
 	t.Refuse(w, r, p)
 }
 
 // letIn finds out who asks for what, and lets them in; the request was read at read.
 // Its errors are problems of clients who were not.
-func (e *Edge) letIn(w http.ResponseWriter, r *http.Request, t transport.Transport, read time.Time) error {
+func (c *connector) letIn(w http.ResponseWriter, r *http.Request, t transport.Transport, read time.Time) error {
 	if err := transport.CheckUpgrade(w, r, t); err != nil {
 		return err
 	}
-	q, err := transport.ParseQuery(r, e.takes.events)
+	q, err := transport.ParseQuery(r, c.takes)
 	if err != nil {
 		return err
 	}
-	if err := e.refuseUnready(); err != nil {
+	if err := c.ready.refuse(); err != nil {
 		return err
 	}
-	id, err := e.auth.Identify(r, q.User)
+	id, err := c.auth.Identify(r, q.User)
 	if err != nil {
 		return err
 	}
@@ -55,13 +69,13 @@ func (e *Edge) letIn(w http.ResponseWriter, r *http.Request, t transport.Transpo
 	if len(id.Subscribe)+len(q.Subjects) == 0 {
 		return problem.New(problem.Forbidden, "there is nothing to follow: the token brings no subject and none is asked for")
 	}
-	address := e.guard.Address(r)
+	address := c.guard.Address(r)
 	from := guestOf(w, r)
-	release, err := e.guard.Enter(from, address, id.User)
+	release, err := c.guard.Enter(from, address, id.User)
 	if err != nil {
 		return err
 	}
-	slot, err := e.admit(r.Context(), t, q, id)
+	slot, err := c.admit(r.Context(), t, q, id)
 	if err != nil {
 		release()
 		return err
@@ -73,7 +87,7 @@ func (e *Edge) letIn(w http.ResponseWriter, r *http.Request, t transport.Transpo
 		shown = address.String()
 	}
 	return t.Serve(w, &transport.ConnectRequest{R: r, Query: q, Identity: id, Release: release, Slot: slot, About: session.About{
-		ID: session.NewID(), Node: e.deps.Node.Name(), Transport: t.Name(),
+		ID: session.NewID(), Node: c.node, Transport: t.Name(),
 		Since: read.UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
 }
@@ -81,31 +95,9 @@ func (e *Edge) letIn(w http.ResponseWriter, r *http.Request, t transport.Transpo
 // admit waits for a slot among those on their way, unless a poll goes on where
 // its client is at home: that asks little of the store, and must not suffer from
 // a storm of others.
-func (e *Edge) admit(ctx context.Context, t transport.Transport, q transport.Query, id *auth.Identity) (*access.Slot, error) {
-	if t.Name() == transport.Poll && q.LastID != "" && e.deps.Hub.Holds(id.Subscribe) && e.deps.Hub.Holds(q.Subjects) {
+func (c *connector) admit(ctx context.Context, t transport.Transport, q transport.Query, id *auth.Identity) (*access.Slot, error) {
+	if t.Name() == transport.Poll && q.LastID != "" && c.atHome(id.Subscribe) && c.atHome(q.Subjects) {
 		return nil, nil
 	}
-	return e.admission.Enter(ctx)
-}
-
-// refuseDraining refuses everybody while the node drains.
-func (e *Edge) refuseDraining() error {
-	if e.draining.Load() {
-		return problem.New(problem.Draining, "the node is about to stop; come back to another").RetrySoon()
-	}
-	return nil
-}
-
-// refuseUnready refuses everybody while the node takes no new connections.
-func (e *Edge) refuseUnready() error {
-	if err := e.refuseDraining(); err != nil {
-		return err
-	}
-	if err := e.Ready(); err != nil {
-		if errors.Is(err, api.ErrIsolated) {
-			return problem.New(problem.NotReady, session.Isolated.Ending().Detail).RetrySoon()
-		}
-		return problem.New(problem.NotReady, "the node is not ready; come back later").RetrySoon()
-	}
-	return nil
+	return c.admission.Enter(ctx)
 }

@@ -20,7 +20,7 @@ const (
 // that are open, spread over public.drain_window. Events are still taken. It
 // returns when all have left or ctx ends; then its error says how many were left.
 func (e *Edge) Drain(ctx context.Context) error {
-	e.draining.Store(true)
+	e.ready.draining.Store(true)
 	delay := e.cfg.Public.DrainDelay
 	if !e.deps.Node.Clustered() {
 		delay = 0 // there is nobody else to send them to

@@ -28,7 +28,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -66,27 +65,25 @@ type Deps struct {
 	Moved func()
 }
 
-// Edge is both listeners and the connections of a node.
+// Edge is both listeners and the connections of a node. It is composition: it makes the
+// parts, hands each what it needs, and opens and closes them.
 type Edge struct {
-	cfg        Config
-	deps       Deps
-	log        *slog.Logger
-	metrics    *metrics
-	blame      *blame
-	names      *access.Host // nil: the public listener may be addressed by any name
-	cors       *access.CORS
-	guard      *access.Guard
-	auth       *access.Authenticator
-	admission  *access.Admission
-	admin      *admin.Admin
-	sessions   *session.Sessions
-	poller     *netpoll.Poller // nil where connections cannot be parked
-	transports transport.List
-	takes      parameters
+	cfg       Config
+	deps      Deps
+	log       *slog.Logger
+	metrics   *metrics
+	report    *errorReporter
+	ready     readiness
+	guard     *access.Guard
+	admission *access.Admission
+	sessions  *session.Sessions
+	changer   *changer
+	public    http.Handler
+	admin     http.Handler
+	poller    *netpoll.Poller // nil where connections cannot be polled
 
-	draining atomic.Bool
-	inner    context.Context
-	cancel   context.CancelFunc
+	serving context.Context // of all requests
+	cancel  context.CancelFunc
 
 	mu      sync.Mutex
 	closed  bool
@@ -103,65 +100,65 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		deps.Moved = func() {}
 	}
 	e := &Edge{
-		cfg: cfg, deps: deps, log: log, metrics: m, blame: newBlame(log, m.blame),
+		cfg: cfg, deps: deps, log: log, metrics: m, report: newErrorReporter(log, m.blame),
+		ready:     readiness{below: deps.Ready, blacklist: deps.Node.Blacklist().Loaded},
 		admission: access.NewAdmission(m.delayed),
 	}
 	if err := showReady(reg, e.Ready); err != nil {
 		return nil, err
 	}
-	if err := e.protect(reg); err != nil {
+	if e.guard, err = access.NewGuard(cfg.Public.access(), reg); err != nil {
 		return nil, err
 	}
-	e.sessions = session.NewSessions(session.Params{
-		Keepalive: cfg.Public.Keepalive, Revoked: e.auth.Revoked, Draining: e.refuseDraining, Opened: e.opened, Closed: e.ended,
-	})
 	if netpoll.Supported && cfg.Tuning.OwnHTTP {
 		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * transport.Linger, RawCalls: cfg.Tuning.RawCalls})
 	}
-	e.takes = declare(deps.Verifier.ModeNone(), cfg.Public.TokenInQuery)
-	e.inner, e.cancel = context.WithCancel(context.Background())
-	e.transports = transport.New(transport.Params{
-		Sessions: e.sessions, Metrics: m.transports, Log: log, Serving: e.inner,
-		Follow: deps.Hub.Follow, Change: e.change, Publish: e.publishEvent,
-		QueueBytes: int(cfg.Public.QueueBytes), Keepalive: cfg.Public.Keepalive, WriteTimeout: cfg.Public.WriteTimeout,
-		Takes: e.takes.events,
-	})
-	e.answerNodes()
-	e.admin, err = admin.New(admin.Config{
-		Token: cfg.Admin.Token, Listen: cfg.Admin.Listen, Hosts: cfg.Admin.Hosts,
-	}, admin.Deps{
-		Node: deps.Node, Sessions: e.sessions.Registry(), Gatherer: deps.Gatherer, Drain: deps.Drain,
-		Version: deps.Version, Ready: e.Ready,
-		Refused: func(r *http.Request, p *problem.Problem) { e.blame.refused(onAdmin, r, p) }, Failed: e.blame.failed,
-		Publish: func(w http.ResponseWriter, r *http.Request) error {
-			return e.accept(w, r, event.Operators, anything)
-		},
-	}, log)
-	return e, err
+	e.serving, e.cancel = context.WithCancel(context.Background())
+	return e, e.compose()
 }
 
-// protect makes the parts that decide about requests to the public listener.
-func (e *Edge) protect(reg prometheus.Registerer) (err error) {
-	cfg := &e.cfg.Public
-	if e.cfg.namedHosts() {
-		if e.names, err = access.NewHost(cfg.Listen, append(access.OriginHosts(cfg.CORSOrigins), cfg.Hosts...)); err != nil {
-			return err
-		}
-	}
-	origins, err := access.NewOrigins(cfg.CORSOrigins)
+// compose makes the handlers of both listeners, and the parts that they stand on.
+func (e *Edge) compose() error {
+	cfg, deps := &e.cfg.Public, &e.deps
+	names, origins, err := e.cfg.pages()
 	if err != nil {
 		return err
 	}
-	e.cors = &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}
-	e.auth = &access.Authenticator{
-		Verifier: e.deps.Verifier, Blacklist: e.deps.Node.Blacklist(), Origins: origins, InQuery: cfg.TokenInQuery,
+	takes := declare(deps.Verifier.ModeNone(), cfg.TokenInQuery)
+	who := &access.Authenticator{
+		Verifier: deps.Verifier, Blacklist: deps.Node.Blacklist(), Origins: origins, InQuery: cfg.TokenInQuery,
 	}
-	e.guard, err = access.NewGuard(cfg.access(), reg)
+	e.sessions = session.NewSessions(session.Params{
+		Keepalive: cfg.Keepalive, Revoked: who.Revoked, Draining: e.ready.refuseDraining, Opened: e.opened, Closed: e.ended,
+	})
+	publish := &publisher{ingest: deps.Ingest, auth: who, report: e.report, takes: takes.publish}
+	e.changer = &changer{sessions: e.sessions, auth: who, nodes: deps.Node.RPC(), log: e.log, takes: takes.change}
+	e.changer.answerNodes()
+	transports := transport.New(transport.Params{
+		Sessions: e.sessions, Metrics: e.metrics.transports, Log: e.log, Serving: e.serving,
+		Follow: deps.Hub.Follow, Change: e.changer.change, Publish: publish.event,
+		QueueBytes: int(cfg.QueueBytes), Keepalive: cfg.Keepalive, WriteTimeout: cfg.WriteTimeout,
+		Takes: takes.events,
+	})
+	connect := &connector{
+		node: deps.Node.Name(), transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
+		auth: who, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
+	}
+	e.public = newMux(mux{
+		connect: connect, publish: publish, change: e.changer, ready: &e.ready, report: e.report, requests: e.metrics.requests,
+	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
+	e.admin, err = admin.New(admin.Config{
+		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,
+	}, admin.Deps{
+		Node: deps.Node, Sessions: e.sessions.Registry(), Gatherer: deps.Gatherer, Drain: deps.Drain,
+		Version: deps.Version, Ready: e.Ready,
+		Refused: func(r *http.Request, p *problem.Problem) { e.report.refused(onAdmin, r, p) }, Failed: e.report.failed,
+		Publish: func(w http.ResponseWriter, r *http.Request) error {
+			return publish.accept(w, r, event.Operators, func(string) bool { return true })
+		},
+	}, e.log)
 	return err
 }
-
-// anything is what an operator may publish to.
-func anything(string) bool { return true }
 
 // Open listens on both addresses. An error names the address and its key.
 func (e *Edge) Open(context.Context) error {
@@ -175,14 +172,14 @@ func (e *Edge) Open(context.Context) error {
 		return errors.Join(err, e.Close())
 	}
 	err = e.listen(httpd.ServerConfig{
-		Name: "public.listen", Addr: e.cfg.Public.Listen, Handler: e.public(),
-		TLS: secure, ErrorLog: e.blame.server(onPublic), Guests: e.guests(),
+		Name: "public.listen", Addr: e.cfg.Public.Listen, Handler: e.public,
+		TLS: secure, ErrorLog: e.report.httpLog(onPublic), Guests: e.guests(),
 	})
 	if err != nil {
 		return err
 	}
 	err = e.listen(httpd.ServerConfig{
-		Name: "admin.listen", Addr: e.cfg.Admin.Listen, Handler: e.admin, ErrorLog: e.blame.server(onAdmin),
+		Name: "admin.listen", Addr: e.cfg.Admin.Listen, Handler: e.admin, ErrorLog: e.report.httpLog(onAdmin),
 	})
 	if err != nil {
 		return errors.Join(err, e.Close())
@@ -235,25 +232,14 @@ func (e *Edge) Run(ctx context.Context) error {
 }
 
 // Ready is nil when the node takes new connections.
-func (e *Edge) Ready() error {
-	if e.draining.Load() {
-		return errors.New("the node is draining")
-	}
-	if err := e.deps.Ready(); err != nil {
-		return err
-	}
-	if !e.deps.Node.Blacklist().Loaded() {
-		return errors.New("the blacklist is not loaded")
-	}
-	return nil
-}
+func (e *Edge) Ready() error { return e.ready.check() }
 
 // Connections is how many are open.
 func (e *Edge) Connections() int { return e.sessions.Registry().Len() }
 
 // Close ends all connections and closes the listeners. It may be called twice.
 func (e *Edge) Close() error {
-	e.draining.Store(true)
+	e.ready.draining.Store(true)
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // listen opens an address; Run serves it.
 func (e *Edge) listen(cfg httpd.ServerConfig) error {
 	cfg.WriteTimeout, cfg.PingEvery = e.cfg.Public.WriteTimeout, e.cfg.Public.Keepalive
-	s, err := httpd.Listen(e.inner, cfg)
+	s, err := httpd.Listen(e.serving, cfg)
 	if err != nil {
 		return err
 	}
@@ -28,10 +28,10 @@ func (e *Edge) listen(cfg httpd.ServerConfig) error {
 // guests is how connections of the public listener are let in.
 func (e *Edge) guests() *httpd.Config {
 	return &httpd.Config{
-		Poller: e.poller, Path: pathEvents, Workers: access.MaxConnecting, Arrive: e.arrive, Draining: e.draining.Load,
+		Poller: e.poller, Path: pathEvents, Workers: access.MaxConnecting, Arrive: e.arrive, Draining: e.ready.draining.Load,
 		Limits: httpd.Limits{Silent: access.SilentTime, Read: access.ReadTime, Drain: session.GraceKeep},
 		Panicked: func(p any, stack []byte) {
-			e.blame.panicked(onPublic, "panic", p, "stack", string(stack))
+			e.report.panicked(onPublic, "panic", p, "stack", string(stack))
 		},
 	}
 }

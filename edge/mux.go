@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weft/edge/access"
 	"weft/edge/problem"
 )
@@ -24,50 +26,83 @@ const (
 // corsMethods are those of all paths below /_weft/ together.
 const corsMethods = "GET, POST, PATCH"
 
-// public is the handler of the public listener.
-func (e *Edge) public() http.Handler {
-	return access.Named(e.cors.Protect(http.HandlerFunc(e.servePublic)), e.names, "public.hosts", func(r *http.Request, p *problem.Problem) {
-		e.blame.refused(onPublic, r, p)
+// A mux dispatches the requests of the public listener, which may come from pages of
+// the origins that the configuration names.
+type mux struct {
+	connect  *connector
+	publish  *publisher
+	change   *changer
+	ready    *readiness
+	report   *errorReporter
+	requests *prometheus.CounterVec
+	weft     http.Handler // all below /_weft/
+	others   http.Handler // all else
+}
+
+// newMux makes the handler of the public listener; names nil lets it be addressed by any.
+func newMux(m mux, cors *access.CORS, names *access.Host) http.Handler {
+	m.weft = cors.Protect(m.closing(m.serveWeft))
+	m.others = cors.Protect(m.closing(func(w http.ResponseWriter, _ *http.Request) { problem.Write(w, nothingHere()) }))
+	return access.Named(&m, names, "public.hosts", func(r *http.Request, p *problem.Problem) {
+		m.report.refused(onPublic, r, p)
 	})
 }
 
-// servePublic dispatches by the path as it was sent. An http.ServeMux would
-// answer an unclean path with a redirect.
-func (e *Edge) servePublic(w http.ResponseWriter, r *http.Request) {
-	if e.draining.Load() {
-		// What follows is for another node to answer. Over HTTP/2 it is told so
-		// by GOAWAY, and what is open stays.
-		w.Header().Set("Connection", "close")
+// ServeHTTP implements http.Handler. It dispatches by the path as it was sent: an
+// http.ServeMux would answer an unclean one with a redirect.
+func (m *mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, pathWeft) {
+		m.weft.ServeHTTP(w, r)
+		return
 	}
+	m.others.ServeHTTP(w, r)
+}
+
+// closing makes the answers of a node that drains the last ones of their connections:
+// what follows is for another node to answer. Over HTTP/2 the client is told so by
+// GOAWAY, and what is open stays.
+func (m *mux) closing(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.ready.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		h(w, r)
+	})
+}
+
+// serveWeft serves Weft's own paths.
+func (m *mux) serveWeft(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	connection, isConnection := strings.CutPrefix(path, pathConnections)
 	switch {
 	case path == pathEvents && r.Method == http.MethodGet:
-		e.connect(w, r)
+		m.connect.serve(w, r)
 	case path == pathEvents && r.Method == http.MethodPost:
-		e.request(w, r, requestPublish, e.publish(w, r))
+		m.plain(w, r, requestPublish, m.publish.serve(w, r))
 	case path == pathEvents:
 		notAllowed(w, "GET, POST")
 	case isConnection && r.Method == http.MethodPatch:
-		e.request(w, r, requestChange, e.patchConnection(w, r, connection))
+		m.plain(w, r, requestChange, m.change.serve(w, r, connection))
 	case isConnection:
 		notAllowed(w, "PATCH")
 	default:
-		problem.Write(w, problem.New(problem.NotFound, "there is nothing here"))
+		problem.Write(w, nothingHere())
 	}
 }
 
-// request finishes a plain request that was served or failed with err.
-func (e *Edge) request(w http.ResponseWriter, r *http.Request, name string, err error) {
+// plain finishes a plain request that was served or failed with err.
+func (m *mux) plain(w http.ResponseWriter, r *http.Request, name string, err error) {
 	if err == nil {
-		e.metrics.requests.WithLabelValues(name, "ok").Inc()
+		m.requests.WithLabelValues(name, "ok").Inc()
 		return
 	}
 	p := problem.Of(err)
-	e.metrics.requests.WithLabelValues(name, string(p.Code)).Inc()
-	e.blame.refused(onPublic, r, p)
+	m.requests.WithLabelValues(name, string(p.Code)).Inc()
+	m.report.refused(onPublic, r, p)
 	problem.Write(w, err)
 }
+
+func nothingHere() error { return problem.New(problem.NotFound, "there is nothing here") }
 
 func notAllowed(w http.ResponseWriter, allow string) {
 	p := problem.New(problem.BadRequest, "the method is not one of "+allow)

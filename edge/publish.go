@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"weft/edge/access"
 	"weft/edge/auth"
+	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/jetstream/event"
 )
@@ -23,15 +25,23 @@ type Ingest interface {
 	AcceptEvent(ctx context.Context, publisher event.Publisher, may func(subject string) bool, subject, typ string, data []byte) (id string, err error)
 }
 
-// publish serves POST /_weft/v1/events on the public listener.
-func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
-	query, err := e.takes.publish.Read(r.URL.RawQuery)
+// A publisher hands events to the ingest.
+type publisher struct {
+	ingest Ingest
+	auth   *access.Authenticator
+	report *errorReporter
+	takes  parameter.List
+}
+
+// serve serves POST /_weft/v1/events on the public listener.
+func (p *publisher) serve(w http.ResponseWriter, r *http.Request) error {
+	query, err := p.takes.Read(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
 	// In auth.mode none the sender is publisher=, because user= is also who an
 	// event is for.
-	id, err := e.auth.Identify(r, cmp.Or(query.Get("publisher"), query.Get("user")))
+	id, err := p.auth.Identify(r, cmp.Or(query.Get("publisher"), query.Get("user")))
 	if err != nil {
 		return err
 	}
@@ -42,15 +52,15 @@ func (e *Edge) publish(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.Forbidden, "the token does not allow to publish")
 	}
 	guestOf(w, r).Welcome()
-	return e.accept(w, r, event.PublicUser(id.User), id.MayPublish)
+	return p.accept(w, r, event.PublicUser(id.User), id.MayPublish)
 }
 
 // accept hands a request's events to the ingest and answers 202.
-func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher event.Publisher, may func(string) bool) error {
-	ids, err := e.deps.Ingest.Accept(r.Context(), r, publisher, may)
+func (p *publisher) accept(w http.ResponseWriter, r *http.Request, publisher event.Publisher, may func(string) bool) error {
+	ids, err := p.ingest.Accept(r.Context(), r, publisher, may)
 	if err != nil {
-		if p := problem.Of(err); p.Code == problem.Internal {
-			e.blame.failed("accept events", "err", err)
+		if problem.Of(err).Code == problem.Internal {
+			p.report.failed("accept events", "err", err)
 		}
 		return err
 	}
@@ -65,11 +75,11 @@ func (e *Edge) accept(w http.ResponseWriter, r *http.Request, publisher event.Pu
 	return nil
 }
 
-// publishEvent stores an event that the client of a connection sends.
-func (e *Edge) publishEvent(ctx context.Context, id *auth.Identity, subject, typ string, data []byte) error {
+// event stores an event that the client of a connection sends.
+func (p *publisher) event(ctx context.Context, id *auth.Identity, subject, typ string, data []byte) error {
 	if id.User == "" {
 		return problem.New(problem.TokenMissing, "publishing needs a token")
 	}
-	_, err := e.deps.Ingest.AcceptEvent(ctx, event.PublicUser(id.User), id.MayPublish, subject, typ, data)
+	_, err := p.ingest.AcceptEvent(ctx, event.PublicUser(id.User), id.MayPublish, subject, typ, data)
 	return err
 }

@@ -74,16 +74,16 @@ func (r *remoteProblem) problem() *problem.Problem {
 }
 
 // answerNodes lets this node answer for its connections when another is asked.
-func (e *Edge) answerNodes() {
-	rpc.HandleJSON(e.deps.Node.RPC(), questionHolds, holdsInFlight, func(_ context.Context, id string) bool { return e.find(id) != nil })
-	rpc.HandleJSON(e.deps.Node.RPC(), questionChange, changeInFlight, func(ctx context.Context, c remoteChange) changed {
-		subjects, err := e.changeHere(ctx, &c)
+func (c *changer) answerNodes() {
+	rpc.HandleJSON(c.nodes, questionHolds, holdsInFlight, func(_ context.Context, id string) bool { return c.find(id) != nil })
+	rpc.HandleJSON(c.nodes, questionChange, changeInFlight, func(ctx context.Context, r remoteChange) changed {
+		subjects, err := c.changeHere(ctx, &r)
 		if err == nil {
 			return changed{Subjects: subjects}
 		}
 		p := problem.Of(err)
 		if p.Code == problem.Internal {
-			e.log.Error("change a connection for another node", "conn", c.Connection, "err", err)
+			c.log.Error("change a connection for another node", "conn", r.Connection, "err", err)
 		}
 		return changed{Problem: &remoteProblem{p.Status, p.Code, p.Detail, p.RetryAfter}}
 	})
@@ -91,35 +91,34 @@ func (e *Edge) answerNodes() {
 
 // changeHere changes a connection of this node. Whoever was asked, all checks are
 // made here.
-func (e *Edge) changeHere(ctx context.Context, c *remoteChange) ([]string, error) {
-	s := e.find(c.Connection)
+func (c *changer) changeHere(ctx context.Context, r *remoteChange) ([]string, error) {
+	s := c.find(r.Connection)
 	if s == nil {
 		return nil, noConnection()
 	}
-	if s.Identity().User != string(c.User) {
+	if s.Identity().User != string(r.User) {
 		return nil, problem.New(problem.UserMismatch, "the connection is of another user")
 	}
 	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime)
 	defer cancel()
-	return e.change(ctx, s, &c.Change)
+	return c.change(ctx, s, &r.Change)
 }
 
 // changeAnywhere changes a connection on whichever node has it. That there is no
 // such connection is said only when every node has said so.
-func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, error) {
-	if e.find(c.Connection) != nil {
-		return e.changeHere(ctx, c)
+func (c *changer) changeAnywhere(ctx context.Context, r *remoteChange) ([]string, error) {
+	if c.find(r.Connection) != nil {
+		return c.changeHere(ctx, r)
 	}
-	if len(c.Connection) > maxConnection {
+	if len(r.Connection) > maxConnection {
 		return nil, noConnection()
 	}
-	node := e.deps.Node
-	said, coverage, err := rpc.CallUntilJSON(ctx, node.RPC(), questionHolds, c.Connection, func(has bool) bool { return has })
+	said, coverage, err := rpc.CallUntilJSON(ctx, c.nodes, questionHolds, r.Connection, func(has bool) bool { return has })
 	switch {
 	case err != nil:
 		return nil, err
 	case len(said) > 0 && said[len(said)-1].Answer:
-		return e.changeThere(ctx, said[len(said)-1].Node, c)
+		return c.changeThere(ctx, said[len(said)-1].Node, r)
 	case coverage.Complete:
 		return nil, noConnection()
 	}
@@ -127,10 +126,10 @@ func (e *Edge) changeAnywhere(ctx context.Context, c *remoteChange) ([]string, e
 }
 
 // changeThere lets another node change its connection.
-func (e *Edge) changeThere(ctx context.Context, name string, c *remoteChange) ([]string, error) {
+func (c *changer) changeThere(ctx context.Context, name string, r *remoteChange) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime+travelTime)
 	defer cancel()
-	out, err := rpc.CallJSON[changed](ctx, e.deps.Node.RPC(), name, questionChange, c)
+	out, err := rpc.CallJSON[changed](ctx, c.nodes, name, questionChange, r)
 	switch {
 	case errors.Is(err, rpc.ErrUnreachable):
 		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now; try again").RetrySoon()

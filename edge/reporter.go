@@ -28,25 +28,25 @@ const (
 	onAdmin  = "admin"
 )
 
-// A blame says what strangers do wrong: each is counted, and of a cause one line a
+// An errorReporter says what strangers do wrong: each is counted, and of a cause one line a
 // minute is written, whoever sends how much.
-type blame struct {
+type errorReporter struct {
 	log   *ratelog.Log
 	total *prometheus.CounterVec
 }
 
-func newBlame(log *slog.Logger, total *prometheus.CounterVec) *blame {
+func newErrorReporter(log *slog.Logger, total *prometheus.CounterVec) *errorReporter {
 	for _, cause := range []string{blameTLS, blameHTTP, blamePanic, blameHost} {
 		for _, listener := range []string{onPublic, onAdmin} {
 			total.WithLabelValues(listener, cause)
 		}
 	}
-	return &blame{ratelog.New(log, time.Now), total}
+	return &errorReporter{ratelog.New(log, time.Now), total}
 }
 
 // refused tells of a request that was refused for what is wrong with it. What passes
 // by waiting is our own business, and has its metrics.
-func (b *blame) refused(listener string, r *http.Request, p *problem.Problem) {
+func (e *errorReporter) refused(listener string, r *http.Request, p *problem.Problem) {
 	switch p.Code {
 	case problem.Limit, problem.NotReady, problem.Draining, problem.DiskFull, problem.StoreUnavailable,
 		problem.Internal, problem.UpstreamUnavailable, problem.UpstreamTimeout, problem.NotFound:
@@ -59,26 +59,28 @@ func (b *blame) refused(listener string, r *http.Request, p *problem.Problem) {
 	case p.Status == http.StatusMethodNotAllowed:
 		return
 	}
-	b.total.WithLabelValues(listener, cause).Inc()
-	b.log.Info(listener+" "+cause, "a request was refused", "listener", listener, "cause", cause, "detail", p.Detail, "method", r.Method, "from", r.RemoteAddr)
+	e.total.WithLabelValues(listener, cause).Inc()
+	e.log.Info(listener+" "+cause, "a request was refused", "listener", listener, "cause", cause, "detail", p.Detail, "method", r.Method, "from", r.RemoteAddr)
 }
 
 // failed tells of an error of ours that a request has met with.
-func (b *blame) failed(doing string, args ...any) { b.log.Error(doing, doing, args...) }
+func (e *errorReporter) failed(doing string, args ...any) { e.log.Error(doing, doing, args...) }
 
 // panicked tells of a panic while a request was served.
-func (b *blame) panicked(listener string, args ...any) {
-	b.total.WithLabelValues(listener, blamePanic).Inc()
-	b.log.Error(listener+" "+blamePanic, "serve a request: panic", args...)
+func (e *errorReporter) panicked(listener string, args ...any) {
+	e.total.WithLabelValues(listener, blamePanic).Inc()
+	e.log.Error(listener+" "+blamePanic, "serve a request: panic", args...)
 }
 
-// server is the ErrorLog of a listener's http.Server, which tells of each connection
+// httpLog is the ErrorLog of a listener's http.Server, which tells of each connection
 // that breaks off in a handshake.
-func (b *blame) server(listener string) *log.Logger { return log.New(&serverLog{b, listener}, "", 0) }
+func (e *errorReporter) httpLog(listener string) *log.Logger {
+	return log.New(&serverLog{e, listener}, "", 0)
+}
 
 // A serverLog takes the lines of an http.Server.
 type serverLog struct {
-	*blame
+	*errorReporter
 	listener string
 }
 
