@@ -10,6 +10,8 @@ SHELL := /bin/bash
 export CGO_ENABLED := 0
 
 rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./internal/... ./jetstream/...
+# Both modules: weft, and what tests the whole of it.
+everything := ./... ./test/...
 binary := bin/weft
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
@@ -40,7 +42,7 @@ lint: cross ## formatting, go vet, staticcheck; vets and links weft for all plat
 	if [ -n "$$unformatted" ]; then \
 		echo "these files are not as gofmt writes them:" >&2; echo "$$unformatted" >&2; exit 1; \
 	fi
-	go tool staticcheck ./...
+	go tool staticcheck $(everything)
 
 # Linked into files, which are left alone the next time when nothing has changed: the
 # first run takes minutes, the next ones seconds.
@@ -48,20 +50,20 @@ cross: ## go vet, and weft linked, for each platform that it is built for
 	@for platform in $(platforms); do \
 		export GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
 		echo "cross: $$platform"; \
-		go vet ./...; \
+		go vet $(everything); \
 		go build -ldflags='-s -w' -o bin/cross/weft-$$GOOS-$$GOARCH ./cmd/weft; \
 	done
 
 # go vet has run already. Many tests wait for elections, side by side.
 unit: ## tests beside the code, with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -vet=off -timeout 8m -p 3 -parallel 6 $(rooms)
+	CGO_ENABLED=1 go test -race -vet=off -timeout 8m -p 3 -parallel 6 $(rooms) ./test/kafka
 
 vulnerabilities: ## govulncheck, when its database can be reached
 	@test/scripts/vulnerabilities.sh
 
 # Two packages at a time: both wait most of the time.
 e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 2 -timeout 15m ./test/...
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 2 -timeout 15m $$(go list ./test/... | grep -v '^weft/test/kafka$$')
 
 # WEFT_FAULT_ONLY="cut in,paused node" does some of the faults only, WEFT_FAULT_STRICT=1
 # holds silences to what an idle machine allows.
