@@ -6,11 +6,11 @@
 // health, metrics, the blacklist and what is connected.
 //
 // On Linux a plain connection waits for its request in a poller (package httpd); one for
-// events is served from there, and while it lasts costs no goroutine (parked.go,
-// poll.go). All other requests, TLS and HTTP/2 are net/http's; with tuning.own_http
+// events is served from there, and while it lasts costs no goroutine (package
+// transport). All other requests, TLS and HTTP/2 are net/http's; with tuning.own_http
 // false all are.
 //
-// A request for events is let in (enter.go) when the node is ready, the limits
+// A request for events is let in (connect.go) when the node is ready, the limits
 // allow it, and its token says whose it is and is not revoked. Its transport
 // then makes a session, which follows subjects, and writes what the session has
 // to say until it ends with a cause. Whatever ends a session, the client is told
