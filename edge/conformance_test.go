@@ -198,7 +198,7 @@ func caseTrimmed(t *testing.T, s *stack, kind string) {
 
 func caseBadCursor(t *testing.T, s *stack, kind string) {
 	s.store("user.ann", "", []byte(`"old"`))
-	for _, id := range []string{"nonsense", strings.Repeat("x", 4000), s.node.CursorAt(1 << 40)} {
+	for _, id := range []string{"nonsense", strings.Repeat("x", 4000), s.node.Store().CursorAt(1 << 40)} {
 		c := s.connect(kind, visitor{token: s.token("ann", nil), query: params("last_event_id", id)})
 		s.oneReset(c, "unknown")
 		c.close()

@@ -166,7 +166,7 @@ func (i *storing) AcceptEvent(ctx context.Context, _ event.Publisher, may func(s
 	case !may(sub):
 		return "", told{403, problem.Forbidden}
 	}
-	ack, err := i.node.Publish(ctx, event.Event{Subject: sub, Type: typ, Data: data})
+	ack, err := i.node.Store().Publish(ctx, event.Event{Subject: sub, Type: typ, Data: data})
 	return ack.Cursor, err
 }
 
@@ -182,7 +182,7 @@ func (e told) Problem() (int, string, string) { return e.status, string(e.code),
 // store publishes to the stream and returns the event's cursor.
 func (s *stack) store(sub, typ string, data []byte) string {
 	s.t.Helper()
-	ack, err := s.node.Publish(s.t.Context(), event.Event{Subject: sub, Type: typ, Data: data})
+	ack, err := s.node.Store().Publish(s.t.Context(), event.Event{Subject: sub, Type: typ, Data: data})
 	s.must(err)
 	return ack.Cursor
 }

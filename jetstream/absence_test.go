@@ -14,7 +14,7 @@ func TestNothingIsStoredBeyondTheEnd(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	waitFor(t, func() bool { return nodes[0].Ready() == nil })
-	ack, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")})
+	ack, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestNothingIsStoredBeyondTheEnd(t *testing.T) {
 		for from, want := range map[uint64]uint64{1: ack.Seq, ack.Seq: ack.Seq, ack.Seq + 1: 0, ack.Seq + 100_000: 0} {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			for {
-				seq, err := n.Next(ctx, "user.ann", from)
+				seq, err := n.Store().Next(ctx, "user.ann", from)
 				if err == nil && seq == want {
 					break
 				}

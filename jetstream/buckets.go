@@ -39,7 +39,7 @@ func (n *Node) makeBuckets(reg prometheus.Registerer) {
 	routes := js.KeyValueConfig{Bucket: kv.Routes, Description: "routes from the front to the back", History: routesHistory,
 		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4}
 	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: routes}}, n.log)
-	n.transfer = kv.NewTransfer(n.control, kv.Guards{Opened: n.opened, DiskFull: n.diskFull},
+	n.transfer = kv.NewTransfer(n.control, kv.Guards{Opened: n.opened, DiskFull: n.disk.Full},
 		map[string]func() (kv.Merger, error){kv.Blacklist: n.blacklist.NewMerger})
 }
 
@@ -56,7 +56,7 @@ func (n *Node) openControl() error {
 // connOf is the connection to the account that a bucket is in.
 func (n *Node) connOf(bucket string) *nats.Conn {
 	if bucket == kv.Nodes {
-		return n.conn
+		return n.client.Conn
 	}
 	return n.control.Conn
 }

@@ -71,15 +71,15 @@ func openCluster(t testing.TB, configs []Config) []*Node {
 func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 1))
-	ack, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("1")})
+	ack, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("1")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range nodes {
-		if n.StreamID() != nodes[0].StreamID() {
+		if n.Store().StreamID() != nodes[0].Store().StreamID() {
 			t.Errorf("%s has another stream", n.Name())
 		}
-		if head, err := n.Head(t.Context(), "user.ann"); err != nil || head != ack.Seq {
+		if head, err := n.Store().Head(t.Context(), "user.ann"); err != nil || head != ack.Seq {
 			t.Errorf("%s: head %d, %v", n.Name(), head, err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 	}
 	nodes[1].Close()
 	waitFor(t, func() bool { return errors.Is(nodes[0].Ready(), api.ErrIsolated) })
-	if _, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrUnavailable) {
+	if _, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("publish in a minority: %v", err)
 	}
 }
@@ -155,7 +155,7 @@ func TestAClusterFormsWithASeedThatNobodyKnows(t *testing.T) {
 		waitFor(t, func() bool { return n.Ready() == nil })
 	}
 	nodes[0].Close()
-	if _, err := nodes[1].Publish(t.Context(), event.Event{Subject: "user.ann", ID: event.Operators.KeyID("1", 0)}); err != nil {
+	if _, err := nodes[1].Store().Publish(t.Context(), event.Event{Subject: "user.ann", ID: event.Operators.KeyID("1", 0)}); err != nil {
 		t.Errorf("with two of three: %v", err)
 	}
 }

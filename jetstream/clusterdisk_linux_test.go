@@ -57,7 +57,7 @@ func fillDisk(t *testing.T, path string) (free func()) {
 // leads reports whether n leads the stream.
 func leads(t *testing.T, n *Node) bool {
 	t.Helper()
-	st, err := n.State(t.Context())
+	st, err := n.Store().State(t.Context())
 	return err == nil && st.Leader == n.Name()
 }
 
@@ -88,7 +88,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 		t.Helper()
 		for until := stored + n; stored < until; {
 			e := event.Event{Subject: fmt.Sprintf("user.u%d", stored), Data: make([]byte, 1000), ID: event.Operators.KeyID("disk", stored)}
-			if _, err := well.Publish(t.Context(), e); err == nil {
+			if _, err := well.Store().Publish(t.Context(), e); err == nil {
 				stored++
 			} else if !errors.Is(err, api.ErrUnavailable) {
 				t.Fatal(err)
@@ -98,24 +98,24 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	store(50)
 	free := fillDisk(t, configs[full].Node.DataDir)
 	waitFor(t, func() bool {
-		_, err := sick.Publish(t.Context(), event.Event{Subject: "user.ann"})
+		_, err := sick.Store().Publish(t.Context(), event.Event{Subject: "user.ann"})
 		return errors.Is(err, api.ErrDiskFull)
 	})
 	// More than its files can take without growing.
 	store(2000)
 	waitFor(t, func() bool { return !sick.srv.HasStore() })
-	if _, err := well.Publish(t.Context(), event.Event{Subject: "user.ann"}); err != nil {
+	if _, err := well.Store().Publish(t.Context(), event.Event{Subject: "user.ann"}); err != nil {
 		t.Error(err)
 	}
 	free()
 	begun := time.Now()
 	waitFor(t, func() bool {
-		_, err := sick.Publish(t.Context(), event.Event{Subject: "user.bob"})
+		_, err := sick.Store().Publish(t.Context(), event.Event{Subject: "user.bob"})
 		return err == nil
 	})
 	waitFor(t, func() bool { return sick.srv.HasStore() && sick.replicasCurrent(t.Context()) == nil })
 	t.Logf("back %v after there was space", time.Since(begun).Round(time.Second))
-	head, err := well.State(t.Context())
+	head, err := well.Store().State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (n *Node) askStepDown(ctx context.Context, group, heir string) error {
 	case GroupMeta:
 		conn, subject = n.system, stepDownMeta
 	case event.StreamName:
-		conn, subject = n.conn, stepDownStream+group
+		conn, subject = n.client.Conn, stepDownStream+group
 	default:
 		conn, subject = n.connOf(group), stepDownStream+"KV_"+group
 	}

@@ -17,7 +17,7 @@ import (
 func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
-	state, err := nodes[0].State(t.Context())
+	state, err := nodes[0].Store().State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 		defer close(failed)
 		for i := 0; publishing.Err() == nil; i++ {
 			e := event.Event{Subject: "user.ann", ID: event.Operators.KeyID("ann", i), Data: []byte("1")}
-			if _, err := other.Publish(t.Context(), e); err != nil {
+			if _, err := other.Store().Publish(t.Context(), e); err != nil {
 				failed <- err
 				return
 			}

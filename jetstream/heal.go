@@ -2,10 +2,7 @@ package jetstream
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
 )
@@ -19,39 +16,6 @@ const (
 	// election more often than it is stuck.
 	stuckAfterClustered = time.Minute
 )
-
-// Tick sends a message of no meaning through the stream, which every node uses
-// to know how far it has read: a delivery copy comes back on out.tick.<node>.
-// With a mark, it goes to a subject of its own and so stays until age or size
-// removes it. By its payload the node knows it again. Tick does not wait. It fails with ErrIsolated on a node that is cut
-// off: if that node leads the stream, each tick would be an entry in its log that
-// nobody agrees to, and that must be taken back one by one when it meets the
-// others again.
-func (n *Node) Tick(mark string, payload []byte) error {
-	if n.cutOff() > 0 {
-		return api.ErrIsolated
-	}
-	s := "tick." + n.Token()
-	if mark != "" {
-		s += "." + mark
-	}
-	n.ticked.CompareAndSwap(0, n.uptime())
-	return n.conn.PublishRequest(s, n.tickReply, payload)
-}
-
-// openTicks receives the acknowledgements of ticks.
-func (n *Node) openTicks() error {
-	n.tickReply = n.conn.NewInbox()
-	_, err := n.conn.Subscribe(n.tickReply, func(m *nats.Msg) {
-		if _, err := api.AckOf(m); err == nil {
-			n.ticked.Store(n.uptime())
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("subscribe for ticks: %w", err)
-	}
-	return nil
-}
 
 // heal restarts the embedded server when the store is stuck, or has ended: after
 // its disk was full it does not take messages again by itself. Everything that
@@ -93,18 +57,11 @@ func (n *Node) sick() string {
 	if n.members.illFor() > stuckAfter {
 		return "this node's copies have stopped"
 	}
-	ticked := n.ticked.Load()
-	silent := time.Duration(n.uptime() - ticked)
+	silent := n.store.Silence()
 	switch {
-	case ticked == 0: // none was sent yet
-		return ""
 	case n.cfg.Cluster == nil && silent > stuckAfter,
 		silent > stuckAfterClustered && n.members.linkedFor() > stuckAfterClustered:
 		return "the store takes no messages"
 	}
 	return ""
 }
-
-// uptime is a clock in nanoseconds, never 0, that does not jump with the wall
-// clock.
-func (n *Node) uptime() int64 { return int64(time.Since(n.made)) + 1 }

@@ -105,7 +105,7 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 			return err
 		}
 		if waited {
-			waited, closed = false, in.node.takesEvents()
+			waited, closed = false, in.node.store.TakesEvents()
 		}
 		e := event.Event{Subject: string(m.Subject[len(in.from.Prefix):]), Data: m.Data}
 		if err = closed; err == nil {
@@ -118,7 +118,7 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 		}
 		id := ""
 		if !e.ID.IsZero() {
-			id = in.node.msgID(&e.ID, e.Subject)
+			id = in.node.store.MessageID(&e.ID, e.Subject)
 		}
 		if err := f.pass(ctx, &e, id, m.Reply); err != nil {
 			return err
@@ -134,17 +134,6 @@ func (in *ingress) refused(subject string, err error) {
 		in.node.metrics.misses.Inc()
 	}
 	in.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.Name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
-}
-
-// takesEvents says why no event can be stored at this moment.
-func (n *Node) takesEvents() error {
-	if err := n.opened(); err != nil {
-		return err
-	}
-	if n.diskFull() {
-		return api.ErrDiskFull
-	}
-	return nil
 }
 
 // check makes an event of a message, or says why it is none.

@@ -14,6 +14,7 @@ import (
 
 	"weft/jetstream/event"
 	"weft/jetstream/server"
+	"weft/jetstream/store"
 )
 
 // withPublishers is a configuration with two publishers and an operator.
@@ -55,7 +56,7 @@ func publisherOf(t testing.TB, nc *nats.Conn) js.JetStream {
 func all(t testing.TB, n *Node, subject string) (list []event.Stored) {
 	t.Helper()
 	for from := uint64(1); ; {
-		b, err := n.Read(t.Context(), subject, from, MaxBatch, 64<<20)
+		b, err := n.Store().Read(t.Context(), subject, from, store.MaxBatch, 64<<20)
 		if err != nil {
 			t.Fatal(err)
 		}

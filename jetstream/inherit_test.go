@@ -4,11 +4,11 @@ import (
 	"errors"
 	"testing"
 	"time"
-	"weft/internal/testlog"
 
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/internal/testlog"
 	"weft/jetstream/kv"
 )
 
@@ -21,7 +21,7 @@ func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []js.KeyValueConfig{n.blacklist.Bucket(), {Bucket: kv.Routes, History: routesHistory, MaxBytes: 1 << 20}} {
-		bucket, err := n.js.CreateKeyValue(t.Context(), c)
+		bucket, err := n.client.JS.CreateKeyValue(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
 		t.Errorf("the route: %v", err)
 	}
 	for _, bucket := range kv.Operated {
-		if _, err := n.js.Stream(t.Context(), "KV_"+bucket); !errors.Is(err, js.ErrStreamNotFound) {
+		if _, err := n.client.JS.Stream(t.Context(), "KV_"+bucket); !errors.Is(err, js.ErrStreamNotFound) {
 			t.Errorf("the earlier bucket %s: %v", bucket, err)
 		}
 	}

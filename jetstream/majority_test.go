@@ -38,7 +38,7 @@ func TestANodeThatIsCutOffRefusesAtOnceAndEndsWhatNeedsAMajority(t *testing.T) {
 	if !errors.Is(context.Cause(brief), api.ErrIsolated) || patient.Err() != nil {
 		t.Errorf("causes %v and %v", context.Cause(brief), context.Cause(patient))
 	}
-	_, err = nodes[0].Publish(ctx, event.Event{Subject: "user.ann", ID: event.Operators.KeyID("1", 0)})
+	_, err = nodes[0].Store().Publish(ctx, event.Event{Subject: "user.ann", ID: event.Operators.KeyID("1", 0)})
 	if !errors.Is(err, api.ErrUnavailable) || !errors.Is(err, api.ErrIsolated) {
 		t.Errorf("publish: %v", err)
 	}

@@ -26,7 +26,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
@@ -38,6 +37,7 @@ import (
 	"weft/jetstream/ratelog"
 	"weft/jetstream/rpc"
 	"weft/jetstream/server"
+	"weft/jetstream/store"
 )
 
 // A Node is one member of Weft. Its methods may be called concurrently after
@@ -50,28 +50,18 @@ type Node struct {
 	srv       *server.Server
 	limited   *ratelog.Log // of what publishers can cause
 	disk      *server.Disk
-	diskFull  func() bool
-	fill      *fill
 	clocks    *clocks
-	conn      *nats.Conn  // requests, publishes, replies
+	client    *api.Client // of the nodes' own account
+	store     *store.Store
 	control   *kv.Account // of operators
 	keeper    *kv.Keeper
 	transfer  *kv.Transfer
 	system    *nats.Conn // of the system account; nil on a standalone node
-	js        js.JetStream
-	replies   *api.Mux
 	rpc       *rpc.RPC
 	presence  *presence.Presence
-	reads     api.Semaphore
-	lookups   *lookups
-	streamID  atomic.Pointer[event.StreamID]
-	secret    atomic.Pointer[string] // of the stream's message ids
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
 	members   membership
-	leader    *api.Leadership
-	tickReply string
 	made      time.Time
-	ticked    atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
 	blacklist *blacklist.Blacklist
 
 	tasks  sync.WaitGroup
@@ -84,20 +74,18 @@ type Node struct {
 // name.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	cfg.Node.Complete()
-	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), reads: make(api.Semaphore, maxReads), lookups: newLookups()}
+	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), client: new(api.Client)}
 	n.limited = ratelog.New(log, time.Now)
-	n.srv, n.leader = server.New(cfg.server(), log), api.NewLeadership()
+	n.srv = server.New(cfg.server(), log)
 	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.Peers, Members: n.known}, reg)
 	n.presence = presence.New(n.srv.Interest, n.rpc)
 	n.disk = server.NewDisk(&cfg.Node, log, n.metrics.diskFree)
-	n.diskFull = n.disk.Full
-	n.fill = &fill{limits: cfg.Events, log: log, metrics: n.metrics}
+	n.store = store.New(store.Params{Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
+		Opened: n.opened, DiskFull: n.disk.Full, CutOff: func() bool { return n.cutOff() > 0 }}, reg)
 	n.clocks = newClocks(cfg.Node.Name, log, reg)
 	n.answerClocks()
 	n.makeBuckets(reg)
 	n.measure(reg)
-	n.streamID.Store(new(event.StreamID))
-	n.secret.Store(new(string))
 	n.members.expelled = make(chan error, 1)
 	n.waitFor("the store is being opened")
 	return n
@@ -124,21 +112,19 @@ func (n *Node) Open(ctx context.Context) (err error) {
 		return err
 	}
 	n.undo = append(n.undo, func() error { n.srv.Stop(); return nil })
-	if n.conn, err = n.Connect("requests"); err != nil {
+	requests, err := n.Connect("requests")
+	if err != nil {
 		return err
 	}
-	n.undo = append(n.undo, func() error { n.conn.Close(); return nil })
+	n.undo = append(n.undo, func() error { requests.Close(); return nil })
+	if err := n.client.Open(requests); err != nil {
+		return err
+	}
 	if n.cfg.Cluster != nil {
 		if err := n.connectSystem(); err != nil {
 			return err
 		}
 		n.undo = append(n.undo, func() error { n.system.Close(); return nil })
-	}
-	if n.js, err = js.New(n.conn); err != nil {
-		return fmt.Errorf("open JetStream: %w", err)
-	}
-	if n.replies, err = api.NewMux(n.conn); err != nil {
-		return err
 	}
 	calls, err := n.Connect("rpc", nats.NoEcho())
 	if err != nil {
@@ -151,18 +137,13 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.openControl(); err != nil {
 		return err
 	}
-	if err := n.openTicks(); err != nil {
+	if err := n.store.Open(); err != nil {
 		return err
 	}
 	if err := n.enter(ctx); err != nil {
 		return err
 	}
-	if n.cfg.Cluster != nil { // alone there is no other leader
-		if err := n.leader.Watch(n.conn, event.StreamName); err != nil {
-			return err
-		}
-	}
-	if err := n.ensureStream(ctx); err != nil {
+	if err := n.store.Ensure(ctx); err != nil {
 		return err
 	}
 	if err := n.keeper.Open(ctx); err != nil {
@@ -206,7 +187,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("load blacklist: %w", context.Cause(ctx))
 	}
-	if err := n.transfer.Inherit(ctx, n.js, n.log); err != nil {
+	if err := n.transfer.Inherit(ctx, n.client.JS, n.log); err != nil {
 		return err
 	}
 	if err := n.blacklist.AwaitFresh(ctx); err != nil {
@@ -239,9 +220,6 @@ func (n *Node) Name() string { return n.cfg.Node.Name }
 // Token returns the node's name as a subject token.
 func (n *Node) Token() string { return n.srv.Token() }
 
-// Limits returns the limits of the stream.
-func (n *Node) Limits() event.Limits { return n.cfg.Events }
-
 // ClientURL returns the URL for NATS clients.
 func (n *Node) ClientURL() string { return n.srv.ClientURL() }
 
@@ -251,8 +229,8 @@ func (n *Node) Transfer() *kv.Transfer { return n.transfer }
 // Blacklist is what cuts tokens before their time.
 func (n *Node) Blacklist() *blacklist.Blacklist { return n.blacklist }
 
-// Leader tells when another node leads the events' stream.
-func (n *Node) Leader() *api.Leadership { return n.leader }
+// Store is the stream of events.
+func (n *Node) Store() *store.Store { return n.store }
 
 // RPC calls the other nodes and answers them.
 func (n *Node) RPC() *rpc.RPC { return n.rpc }
@@ -264,7 +242,7 @@ func (n *Node) Presence() *presence.Presence { return n.presence }
 func (n *Node) Started() time.Time { return n.made }
 
 // DiskFull reports whether events are refused because the disk is nearly full.
-func (n *Node) DiskFull() bool { return n.diskFull() }
+func (n *Node) DiskFull() bool { return n.disk.Full() }
 
 // Ready is nil when the store can be used; else it says what is missing.
 func (n *Node) Ready() error {
@@ -274,7 +252,7 @@ func (n *Node) Ready() error {
 	switch {
 	case !n.srv.Running():
 		return errors.New("the embedded server is not running")
-	case n.conn == nil || !n.conn.IsConnected():
+	case n.client.Conn == nil || !n.client.Conn.IsConnected():
 		return errors.New("the store's connection is being made anew")
 	case !n.blacklist.Loaded():
 		return errors.New("the blacklist is not loaded")
@@ -282,6 +260,19 @@ func (n *Node) Ready() error {
 		return errors.New("the bucket blacklist is gone and is being made anew")
 	case n.cfg.Cluster != nil:
 		return n.members.ready(n.because())
+	}
+	return nil
+}
+
+// opened is ErrUnavailable while the node is being opened, and while it is cut
+// off: no majority will answer, and a publisher that knows that soon can turn to
+// another node.
+func (n *Node) opened() error {
+	if what := n.waiting.Load(); what != nil {
+		return fmt.Errorf("%w: %s", api.ErrUnavailable, *what)
+	}
+	if n.cutOff() > 0 {
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrIsolated)
 	}
 	return nil
 }

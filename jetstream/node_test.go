@@ -53,7 +53,7 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 	for i := range events {
 		events[i] = event.Event{Subject: "user.ann", Type: "t", Data: fmt.Appendf(nil, "%d", i), ID: event.Operators.KeyID("x", i)}
 	}
-	acks, errs := n.PublishAll(t.Context(), events[:90])
+	acks, errs := n.Store().PublishAll(t.Context(), events[:90])
 	for i, err := range errs {
 		if err != nil {
 			t.Fatalf("event %d: %v", i, err)
@@ -62,10 +62,10 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 			t.Fatalf("event %d has sequence %d after %d", i, acks[i].Seq, acks[i-1].Seq)
 		}
 	}
-	if ack, err := n.Publish(t.Context(), events[5]); err != nil || !ack.Duplicate {
+	if ack, err := n.Store().Publish(t.Context(), events[5]); err != nil || !ack.Duplicate {
 		t.Errorf("same id again: %+v, %v; want a duplicate", ack, err)
 	}
-	b, err := n.Read(t.Context(), "user.ann", acks[10].Seq, 20, 1<<20)
+	b, err := n.Store().Read(t.Context(), "user.ann", acks[10].Seq, 20, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,24 +77,24 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 			t.Fatalf("message %d is %s on %s, want %s", i, m.Data, m.Subject, want)
 		}
 	}
-	if head, err := n.Head(t.Context(), "user.ann"); err != nil || head != acks[89].Seq {
+	if head, err := n.Store().Head(t.Context(), "user.ann"); err != nil || head != acks[89].Seq {
 		t.Errorf("head is %d, %v; want %d", head, err, acks[89].Seq)
 	}
-	if head, err := n.Head(t.Context(), "user.bob"); err != nil || head != 0 {
+	if head, err := n.Store().Head(t.Context(), "user.bob"); err != nil || head != 0 {
 		t.Errorf("head of nobody is %d, %v", head, err)
 	}
-	if b, err := n.Read(t.Context(), "user.bob", 1, 20, 1<<20); err != nil || len(b.Messages) != 0 {
+	if b, err := n.Store().Read(t.Context(), "user.bob", 1, 20, 1<<20); err != nil || len(b.Messages) != 0 {
 		t.Errorf("read of nobody: %v, %v", b, err)
 	}
 	for id, want := range map[event.MsgID]bool{events[3].ID: true, event.Operators.KeyID("x", 1000): false} {
-		if got, err := n.HasID(t.Context(), "user.ann", id); err != nil || got != want {
+		if got, err := n.Store().HasID(t.Context(), "user.ann", id); err != nil || got != want {
 			t.Errorf("HasID(%v) = %v, %v", id, got, err)
 		}
 	}
-	if _, err := n.Publish(t.Context(), events[200]); err != nil {
+	if _, err := n.Store().Publish(t.Context(), events[200]); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := n.HasID(t.Context(), "user.ann", events[200].ID); err != nil || !got {
+	if got, err := n.Store().HasID(t.Context(), "user.ann", events[200].ID); err != nil || !got {
 		t.Errorf("an id that was stored after the first look-up is not found: %v", err)
 	}
 }
@@ -102,11 +102,11 @@ func TestPublishedEventsAreReadBackInOrderAndComplete(t *testing.T) {
 func TestAReadIsBoundedInBytesButNeverEmpty(t *testing.T) {
 	n := open(t, testConfig(t))
 	for range 4 {
-		if _, err := n.Publish(t.Context(), event.Event{Subject: "topic.big", Data: bytes.Repeat([]byte("x"), event.MaxBytes)}); err != nil {
+		if _, err := n.Store().Publish(t.Context(), event.Event{Subject: "topic.big", Data: bytes.Repeat([]byte("x"), event.MaxBytes)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b, err := n.Read(t.Context(), "topic.big", 1, 100, 1)
+	b, err := n.Store().Read(t.Context(), "topic.big", 1, 100, 1)
 	if err != nil || len(b.Messages) != 1 || b.Pending != 3 {
 		t.Fatalf("read %d messages, %d pending, %v; want 1, 3", len(b.Messages), b.Pending, err)
 	}
@@ -125,11 +125,11 @@ func TestARefusedEventIsNotStored(t *testing.T) {
 		"newline":  {event.Event{Subject: "user.ann", Type: "a\nb"}, event.ErrType},
 		"size":     {event.Event{Subject: "user.ann", Data: make([]byte, event.MaxBytes+1)}, event.ErrTooLarge},
 	} {
-		if _, err := n.Publish(t.Context(), c.e); !errors.Is(err, c.want) {
+		if _, err := n.Store().Publish(t.Context(), c.e); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", Header: map[string]string{"nats-msg-id": "x"}}); err == nil {
+	if _, err := n.Store().Publish(t.Context(), event.Event{Subject: "user.ann", Header: map[string]string{"nats-msg-id": "x"}}); err == nil {
 		t.Error("a Nats- header was accepted")
 	}
 }
@@ -137,22 +137,22 @@ func TestARefusedEventIsNotStored(t *testing.T) {
 func TestAllIsThereAfterARestart(t *testing.T) {
 	cfg := testConfig(t)
 	n := open(t, cfg)
-	ack, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("kept")})
+	ack, err := n.Store().Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("kept")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Blacklist().Put(t.Context(), "s:1", "", 0); err != nil {
 		t.Fatal(err)
 	}
-	id := n.StreamID()
+	id := n.Store().StreamID()
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
 	n = open(t, cfg)
-	if n.StreamID() != id {
+	if n.Store().StreamID() != id {
 		t.Error("the stream has another identity after a restart")
 	}
-	b, err := n.Read(t.Context(), "user.ann", 1, 10, 1000)
+	b, err := n.Store().Read(t.Context(), "user.ann", 1, 10, 1000)
 	if err != nil || len(b.Messages) != 1 || b.Messages[0].Seq != ack.Seq {
 		t.Errorf("read %+v, %v", b, err)
 	}

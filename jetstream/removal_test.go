@@ -49,7 +49,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
 	const events = 50
 	for i := range events {
-		if _, err := nodes[0].Publish(t.Context(), event.Event{Subject: fmt.Sprintf("user.u%d", i), Data: []byte("x")}); err != nil {
+		if _, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: fmt.Sprintf("user.u%d", i), Data: []byte("x")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	nodes[0].Close()
 	for i := range events {
 		waitFor(t, func() bool {
-			head, err := fourth.Head(t.Context(), fmt.Sprintf("user.u%d", i))
+			head, err := fourth.Store().Head(t.Context(), fmt.Sprintf("user.u%d", i))
 			return err == nil && head > 0
 		})
 	}
@@ -136,7 +136,7 @@ func TestANodeThatLostItsDiskNeedsNoRemoval(t *testing.T) {
 	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
-	if _, err := nodes[0].Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")}); err != nil {
+	if _, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })

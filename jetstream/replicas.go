@@ -89,7 +89,7 @@ func (n *Node) group(ctx context.Context, name string) *Group {
 		}
 		return g
 	}
-	return n.streamGroup(ctx, n.conn, name)
+	return n.streamGroup(ctx, n.client.Conn, name)
 }
 
 func (n *Node) streamGroup(ctx context.Context, conn *nats.Conn, name string) *Group {

@@ -73,7 +73,7 @@ func TestEverythingGoesOnWhenTheServerIsRestarted(t *testing.T) {
 	put := func(i int) {
 		t.Helper()
 		e := event.Event{Subject: "topic.a", Data: fmt.Append(nil, i), ID: event.Operators.KeyID("t", i)}
-		eventually(t, "a publish", func() bool { _, err := n.Publish(t.Context(), e); return err == nil })
+		eventually(t, "a publish", func() bool { _, err := n.Store().Publish(t.Context(), e); return err == nil })
 	}
 	var all []string
 	for i := range 3 {

@@ -31,7 +31,7 @@ type tombstone struct {
 // openTombstones makes the bucket if need be: it remembers which nodes were removed,
 // since the servers forget that after some minutes and would take them back.
 func (n *Node) openTombstones(ctx context.Context) error {
-	return kv.Ensure(ctx, n.js, js.KeyValueConfig{Bucket: kv.Nodes, Description: "nodes that were removed", History: 1,
+	return kv.Ensure(ctx, n.client.JS, js.KeyValueConfig{Bucket: kv.Nodes, Description: "nodes that were removed", History: 1,
 		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketNodesBytes})
 }
 
@@ -42,7 +42,7 @@ func (n *Node) bury(ctx context.Context, peer string, t tombstone) error {
 	if err != nil {
 		return err
 	}
-	return kv.Put(ctx, n.conn, kv.Message(kv.Nodes, peer, data, 0))
+	return kv.Put(ctx, n.client.Conn, kv.Message(kv.Nodes, peer, data, 0))
 }
 
 // buried reports whether a peer was removed.
@@ -54,7 +54,7 @@ func (n *Node) buried(ctx context.Context, peer string) (bool, error) {
 // tombstone asks the bucket's leader, since a copy of the node's own may be old.
 // Without one it is empty.
 func (n *Node) tombstone(ctx context.Context, peer string) (t tombstone, err error) {
-	found, err := api.AskLeader(ctx, n.conn, kv.Stream(kv.Nodes), api.Query{LastFor: kv.Subject(kv.Nodes, peer)})
+	found, err := api.AskLeader(ctx, n.client.Conn, kv.Stream(kv.Nodes), api.Query{LastFor: kv.Subject(kv.Nodes, peer)})
 	switch {
 	case api.IsCode(err, api.CodeNoStream), err == nil && found == nil:
 		return t, nil

@@ -9,15 +9,16 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"weft/jetstream"
+
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 // taken is a store that takes all at once, so that what remains is the ingest.
 type taken struct{}
 
-func (taken) PublishAll(_ context.Context, events []event.Event) ([]jetstream.Ack, []error) {
-	return make([]jetstream.Ack, len(events)), make([]error, len(events))
+func (taken) PublishAll(_ context.Context, events []event.Event) ([]store.Ack, []error) {
+	return make([]store.Ack, len(events)), make([]error, len(events))
 }
 
 // BenchmarkAccept measures what a batch of CloudEvents of 256 bytes costs before

@@ -10,8 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 // held is what the bodies of i are charged with.
@@ -59,10 +59,10 @@ func TestASlowBodyHoldsWhatHasCome(t *testing.T) {
 // busy is a store that waits.
 type busy struct{ asked, proceed chan struct{} }
 
-func (b busy) PublishAll(_ context.Context, events []event.Event) ([]jetstream.Ack, []error) {
+func (b busy) PublishAll(_ context.Context, events []event.Event) ([]store.Ack, []error) {
 	b.asked <- struct{}{}
 	<-b.proceed
-	return make([]jetstream.Ack, len(events)), make([]error, len(events))
+	return make([]store.Ack, len(events)), make([]error, len(events))
 }
 
 func TestAllBodiesTogetherAreBounded(t *testing.T) {

@@ -32,16 +32,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
-	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 // maxEvents bounds the events of one request, copies included.
 const maxEvents = 1000
 
-// Store is what Ingest needs of a jetstream.Node.
+// Store is what Ingest needs of a store.Store.
 type Store interface {
-	PublishAll(ctx context.Context, events []event.Event) ([]jetstream.Ack, []error)
+	PublishAll(ctx context.Context, events []event.Event) ([]store.Ack, []error)
 }
 
 // Ingest takes events. Its methods may be called concurrently.

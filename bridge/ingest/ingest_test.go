@@ -19,26 +19,27 @@ import (
 	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A store is a real one that remembers what it was given.
-type store struct {
-	*jetstream.Node
+// A recorder is a real store that remembers what it was given.
+type recorder struct {
+	*store.Store
 	given []event.Event
 }
 
-func (s *store) PublishAll(ctx context.Context, events []event.Event) ([]jetstream.Ack, []error) {
+func (s *recorder) PublishAll(ctx context.Context, events []event.Event) ([]store.Ack, []error) {
 	s.given = append(s.given, events...)
-	return s.Node.PublishAll(ctx, events)
+	return s.Store.PublishAll(ctx, events)
 }
 
 // pub is who publishes unless a test says otherwise.
 var pub = event.PublicUser("pub")
 
 // open makes an ingest over a real store.
-func open(t *testing.T) (*Ingest, *store) {
+func open(t *testing.T) (*Ingest, *recorder) {
 	t.Helper()
 	cfg := jetstream.Default()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
@@ -51,7 +52,7 @@ func open(t *testing.T) (*Ingest, *store) {
 			t.Error(err)
 		}
 	})
-	s := &store{Node: n}
+	s := &recorder{Store: n.Store()}
 	return New(config, s, prometheus.NewRegistry()), s
 }
 
@@ -68,7 +69,7 @@ func post(query, body string, headers ...string) *http.Request {
 	return r
 }
 
-func read(t *testing.T, n *store, subject string) []event.Stored {
+func read(t *testing.T, n *recorder, subject string) []event.Stored {
 	t.Helper()
 	b, err := n.Read(t.Context(), subject, 1, 1000, 8<<20)
 	if err != nil {
@@ -166,10 +167,10 @@ func TestBatchIsStoredInOrderAndOnlyOnce(t *testing.T) {
 
 type broken struct{ err error }
 
-func (b broken) PublishAll(_ context.Context, events []event.Event) ([]jetstream.Ack, []error) {
+func (b broken) PublishAll(_ context.Context, events []event.Event) ([]store.Ack, []error) {
 	errs := make([]error, len(events))
 	errs[len(errs)-1] = b.err
-	return make([]jetstream.Ack, len(events)), errs
+	return make([]store.Ack, len(events)), errs
 }
 
 func TestProblems(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
-	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 const (
@@ -81,7 +81,7 @@ func (c *claim) run(ctx context.Context) {
 // open makes the pipeline; the store may need time.
 func (c *claim) open(ctx context.Context) bool {
 	for {
-		pipe, err := c.store.NewPipeline(jetstream.PipelineConfig{
+		pipe, err := c.store.NewPipeline(store.PipelineConfig{
 			Window: c.opts.Kafka.Window, Stored: c.stored, Refused: c.refuse})
 		if err == nil {
 			c.pipe = pipe

@@ -4,19 +4,19 @@ import (
 	"context"
 	"time"
 
-	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
-// Store is what the consumer needs of a jetstream.Node; see there for what the
+// Store is what the consumer needs of a node; see store.Store for what the
 // methods promise.
 type Store interface {
-	NewPipeline(jetstream.PipelineConfig) (Pipeline, error)
+	NewPipeline(store.PipelineConfig) (Pipeline, error)
 	HasID(ctx context.Context, subject string, id event.MsgID) (bool, error)
 	Majority(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error)
 }
 
-// Pipeline is a jetstream.Pipeline.
+// Pipeline is a store.Pipeline.
 type Pipeline interface {
 	Put(ctx context.Context, e event.Event, mark int64) error
 	Mark(ctx context.Context, mark int64) error
@@ -25,14 +25,25 @@ type Pipeline interface {
 	Close() error
 }
 
-// StoreOf makes a Store of a node.
-func StoreOf(n *jetstream.Node) Store { return nodeStore{n} }
+// Majority is as jetstream.Node has it.
+type Majority func(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error)
 
-type nodeStore struct{ *jetstream.Node }
+// StoreOf makes a Store of a node's.
+func StoreOf(s *store.Store, majority Majority) Store { return nodeStore{s, majority} }
 
-// NewPipeline returns the node's pipeline as an interface.
-func (s nodeStore) NewPipeline(cfg jetstream.PipelineConfig) (Pipeline, error) {
-	p, err := s.Node.NewPipeline(cfg)
+type nodeStore struct {
+	*store.Store
+	majority Majority
+}
+
+// Majority waits until the node is linked to a majority of its cluster.
+func (s nodeStore) Majority(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error) {
+	return s.majority(ctx, patience)
+}
+
+// NewPipeline returns the store's pipeline as an interface.
+func (s nodeStore) NewPipeline(cfg store.PipelineConfig) (Pipeline, error) {
+	p, err := s.Store.NewPipeline(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -34,8 +34,8 @@ func registry(t *testing.T) *prometheus.Registry {
 	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	node := jetstream.New(c.JetStream(), log, reg)
 	hub := feed.New(node, log, reg)
-	entrance := ingest.New(c.Ingest, node, reg)
-	if _, err := kafka.New(kafka.Options{Kafka: c.Kafka, MaxAge: c.Events.MaxAge}, kafka.StoreOf(node), log, reg); err != nil {
+	entrance := ingest.New(c.Ingest, node.Store(), reg)
+	if _, err := kafka.New(kafka.Options{Kafka: c.Kafka, MaxAge: c.Events.MaxAge}, kafka.StoreOf(node.Store(), node.Majority), log, reg); err != nil {
 		t.Fatal(err)
 	}
 	verifier, err := auth.New(c.Auth, log, reg)

@@ -119,7 +119,7 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 		return fmt.Errorf("open auth: %w", err)
 	}
 	version, _ := build()
-	deps := edge.Deps{Version: version, Node: n.store, Hub: n.hub, Verifier: n.verifier, Ingest: ingest.New(n.cfg.Ingest, n.store, reg),
+	deps := edge.Deps{Version: version, Node: n.store, Hub: n.hub, Verifier: n.verifier, Ingest: ingest.New(n.cfg.Ingest, n.store.Store(), reg),
 		Ready: n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.Tuning.TrimHeap {
 		n.trimmer = &heaptrim.Trimmer{}
@@ -145,7 +145,7 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 func (n *node) openConsumer(ctx context.Context, reg prometheus.Registerer) error {
 	var err error
 	options := kafka.Options{Kafka: n.cfg.Kafka, MaxAge: n.cfg.Events.MaxAge}
-	if n.consumer, err = kafka.New(options, kafka.StoreOf(n.store), n.log.With("room", "kafka"), reg); err != nil {
+	if n.consumer, err = kafka.New(options, kafka.StoreOf(n.store.Store(), n.store.Majority), n.log.With("room", "kafka"), reg); err != nil {
 		return fmt.Errorf("read kafka: %w", err)
 	}
 	if err := n.consumer.Open(ctx); err != nil {

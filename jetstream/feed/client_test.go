@@ -50,7 +50,7 @@ func publish(t testing.TB, h *Hub, subject string, from, n int) {
 	for len(events) > 0 {
 		part := events[:min(len(events), 500)]
 		events = events[len(part):]
-		_, errs := h.node.PublishAll(t.Context(), part)
+		_, errs := h.node.Store().PublishAll(t.Context(), part)
 		for _, err := range errs {
 			if err != nil {
 				t.Fatal(err)
@@ -183,7 +183,7 @@ func want(t testing.TB, what string, got, want []string) {
 // waitWatermark waits until the low watermark is beyond what is stored now.
 func (h *Hub) waitWatermark(t testing.TB) {
 	t.Helper()
-	st, err := h.node.State(t.Context())
+	st, err := h.node.Store().State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

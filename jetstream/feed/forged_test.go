@@ -67,7 +67,7 @@ func (h *Hub) forge(t testing.TB, f forgery) {
 // lastSeq is the newest sequence of the stream.
 func (h *Hub) lastSeq(t testing.TB) uint64 {
 	t.Helper()
-	st, err := h.node.State(t.Context())
+	st, err := h.node.Store().State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,12 +359,12 @@ func TestWhatTheStreamItselfDoesIsNoForgery(t *testing.T) {
 	for n := 1; n <= 40; n += 4 {
 		publish(t, h, "user.bob", n, 4)
 		c.untilEvents(n + 3)
-		b, err := h.node.Read(t.Context(), "user.bob", 1, 10, 1<<20)
+		b, err := h.node.Store().Read(t.Context(), "user.bob", 1, 10, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range b.Messages { // as of two leaders
-			f.copy(newMessage(&b.Messages[i], h.node.StreamID()))
+			f.copy(newMessage(&b.Messages[i], h.node.Store().StreamID()))
 		}
 	}
 	want(t, "events", c.seen(), numbered("user.bob", 1, 40))

@@ -17,6 +17,7 @@ import (
 	"weft/jetstream/event"
 	"weft/jetstream/natsconn"
 	"weft/jetstream/ratelog"
+	"weft/jetstream/store"
 	"weft/jetstream/subject"
 )
 
@@ -44,7 +45,7 @@ type Hub struct {
 
 	stream      atomic.Pointer[event.StreamID] // of which all feeds are
 	ticks       ticks
-	state       query[jetstream.State]
+	state       query[store.State]
 	position    query[uint64]
 	watermarkID atomic.Pointer[watermarkID]
 
@@ -59,7 +60,7 @@ func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub
 	h := &Hub{node: node, log: log, metrics: newMetrics(reg), limited: ratelog.New(log, time.Now),
 		tickOut: subject.Out + "tick." + node.Token()}
 	h.feeds, h.openings, h.claims = newDirectory(h), &openings{hub: h}, &claims{hub: h}
-	h.state.ask, h.position.ask = node.State, node.Position
+	h.state.ask, h.position.ask = node.Store().State, node.Store().Barrier
 	h.ticks.made = time.Now()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	node.Presence().Handle(h.feeds.follows)
@@ -146,7 +147,7 @@ func (h *Hub) take(c *event.Copy) {
 	default:
 		h.ticks.passed(c.Seq)
 		h.ticks.news.Store(c.Seq)
-		f.copy(messageOf(c, f.subject, h.node.StreamID()))
+		f.copy(messageOf(c, f.subject, h.node.Store().StreamID()))
 	}
 }
 
@@ -173,7 +174,7 @@ func (h *Hub) flush(ctx context.Context) error {
 // watermarkIDOf returns the cursor that stands for a low watermark; many connections ask
 // for the same one.
 func (h *Hub) watermarkIDOf(low uint64) string {
-	stream := h.node.StreamID()
+	stream := h.node.Store().StreamID()
 	if f := h.watermarkID.Load(); f != nil && f.low == low && f.stream == stream {
 		return f.id
 	}

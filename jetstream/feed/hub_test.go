@@ -126,7 +126,7 @@ func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
 	if c.lastID() == first {
 		t.Error("an idle cursor did not move")
 	}
-	if _, err := h.node.Publish(t.Context(), event.Event{Subject: "topic.a", Data: []byte("1")}); err != nil {
+	if _, err := h.node.Store().Publish(t.Context(), event.Event{Subject: "topic.a", Data: []byte("1")}); err != nil {
 		t.Fatal(err)
 	}
 	c.untilEvents(1)
@@ -163,7 +163,7 @@ func TestEachSubjectResumesFromItsOwnPlace(t *testing.T) {
 func TestForgedForeignAndFutureCursorsAreResets(t *testing.T) {
 	h := open(t, nil)
 	publish(t, h, "user.ann", 1, 3)
-	here := h.node.StreamID()
+	here := h.node.Store().StreamID()
 	for name, c := range map[string]struct{ id, reason string }{
 		"garbage": {"%%%", ReasonUnknown},
 		"short":   {"AQ", ReasonUnknown},

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"slices"
 
-	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 // A join is a set of subjects on its way into a Reader.
@@ -71,7 +71,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset 
 	if err != nil {
 		return nil, ReasonUnknown, nil
 	}
-	if parsed.Stream != h.node.StreamID() {
+	if parsed.Stream != h.node.Store().StreamID() {
 		return nil, ReasonRecreated, nil
 	}
 	top := parsed.Floor
@@ -82,7 +82,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset 
 		// Newer than what this node knows: from the future, unless the stream has
 		// come that far. A leader that was cut off and has not noticed does not
 		// know, so before it is called that a majority is asked.
-		var st jetstream.State
+		var st store.State
 		var last uint64
 		if err := h.retry(ctx, func() (err error) {
 			if st, err = h.state.fresh(ctx); err == nil && top > st.Last {
@@ -168,7 +168,7 @@ func (s *subscription) aim(ctx context.Context) (target uint64, err error) {
 		return target, nil
 	}
 	err = s.reader.hub.retry(ctx, func() (err error) {
-		target, err = s.reader.hub.node.Head(ctx, s.feed.subject)
+		target, err = s.reader.hub.node.Store().Head(ctx, s.feed.subject)
 		return err
 	})
 	return target, err

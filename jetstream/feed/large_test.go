@@ -13,7 +13,7 @@ func TestAReturningConnectionGetsEventsOfAnySize(t *testing.T) {
 	send := func(n int, fill byte) {
 		for range n {
 			e := event.Event{Subject: "topic.big", Data: bytes.Repeat([]byte{fill}, event.MaxBytes)}
-			if _, err := h.node.Publish(t.Context(), e); err != nil {
+			if _, err := h.node.Store().Publish(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
 		}

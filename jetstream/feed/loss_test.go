@@ -55,7 +55,7 @@ func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
 	c.untilEvents(2)
 	big := event.Event{Subject: "topic.big", Data: make([]byte, 1<<20)}
 	for range 10 { // all that was stored before is removed
-		if _, err := h.node.Publish(t.Context(), big); err != nil {
+		if _, err := h.node.Store().Publish(t.Context(), big); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,9 +3,9 @@ package feed
 import (
 	"time"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 	"weft/jetstream/subject"
 )
 
@@ -18,7 +18,7 @@ const copiesWait = 100 * time.Millisecond
 
 // startResync looks through what was stored since the last safe tick, up to
 // now. Later copies come from a leader that has not changed.
-func (h *Hub) startResync(st jetstream.State) {
+func (h *Hub) startResync(st store.State) {
 	from := h.lowWatermark() + 1
 	if h.lowWatermark() == 0 {
 		from = st.Last + 1 // nobody could follow anything yet
@@ -47,9 +47,9 @@ func (h *Hub) startResync(st jetstream.State) {
 func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 	var key []byte
 	for from <= to && h.ctx.Err() == nil {
-		var b jetstream.Batch
+		var b store.Batch
 		if h.retry(h.ctx, func() (err error) {
-			b, err = h.node.Read(h.ctx, ">", from, jetstream.MaxBatch, readBytes)
+			b, err = h.node.Store().Read(h.ctx, ">", from, store.MaxBatch, readBytes)
 			return err
 		}) != nil {
 			return n, true
@@ -72,7 +72,7 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 		// The replica that answered may lag behind the leader.
 		var next uint64
 		if h.retry(h.ctx, func() (err error) {
-			next, err = h.node.Next(h.ctx, ">", from)
+			next, err = h.node.Store().Next(h.ctx, ">", from)
 			return err
 		}) != nil || next == 0 || next > to {
 			return n, true

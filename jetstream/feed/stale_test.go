@@ -19,7 +19,7 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	members := openCluster(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	st, err := members[0].up().node.State(ctx)
+	st, err := members[0].up().node.Store().State(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
 		for err = errNotAsked; err != nil && ctx.Err() == nil; {
-			seq, err = leader.node.Next(ctx, "user.nobody", 1)
+			seq, err = leader.node.Store().Next(ctx, "user.nobody", 1)
 		}
 		return seq, err
 	}

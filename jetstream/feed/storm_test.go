@@ -71,7 +71,7 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject string, n int) {
 	e := event.Event{Subject: subject, Data: fmt.Append(nil, n), ID: event.Operators.KeyID("t", n)}
 	for {
-		if _, err := at().node.Publish(ctx, e); err == nil {
+		if _, err := at().node.Store().Publish(ctx, e); err == nil {
 			return
 		} else if ctx.Err() != nil {
 			t.Error(err)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
+	"weft/jetstream/store"
 )
 
 // verify holds what was handed on by copies alone against the store, before the
@@ -126,7 +126,7 @@ func (c catchUp) surelyAbsent(ctx context.Context, stored, absent []identity) (b
 	for _, h := range absent[:min(len(absent), maxAsked)] {
 		next := uint64(0)
 		if err := f.hub.retry(ctx, func() (err error) {
-			next, err = f.hub.node.Next(ctx, f.subject, h.seq)
+			next, err = f.hub.node.Store().Next(ctx, f.subject, h.seq)
 			return err
 		}); err != nil {
 			return false, err
@@ -135,7 +135,7 @@ func (c catchUp) surelyAbsent(ctx context.Context, stored, absent []identity) (b
 			return false, nil
 		}
 	}
-	var st jetstream.State
+	var st store.State
 	err := f.hub.retry(ctx, func() (err error) {
 		st, err = f.hub.state.fresh(ctx)
 		return err

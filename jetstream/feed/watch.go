@@ -114,7 +114,7 @@ func (w *watch) run() {
 	timer := time.NewTicker(tickEvery)
 	defer timer.Stop()
 	for h.ctx.Err() == nil {
-		leader := h.node.Leader().Epoch()
+		leader := h.node.Store().Leader().Epoch()
 		w.send()
 		w.settle()
 		if !w.idle() {
@@ -135,12 +135,12 @@ func (w *watch) run() {
 
 // send sends a tick, now and then one that marks the time.
 func (w *watch) send() {
-	every := min(markEvery, w.hub.node.Limits().MaxAge/20)
+	every := min(markEvery, w.hub.node.Store().Limits().MaxAge/20)
 	mark := ""
 	if now := time.Now(); now.Sub(w.marked) >= every {
 		mark, w.marked = strconv.FormatInt(now.UnixMilli()/every.Milliseconds(), 10), now
 	}
-	if err := w.hub.node.Tick(mark, w.hub.ticks.payload()); err != nil {
+	if err := w.hub.node.Store().Tick(mark, w.hub.ticks.payload()); err != nil {
 		w.marked = time.Time{} // it was not sent
 	}
 }

@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"container/list"
@@ -10,24 +10,28 @@ import (
 )
 
 const (
-	// maxLookupIDs bounds the ids that look-ups remember, all together.
-	maxLookupIDs = 1 << 20
-	// lookupBytes bounds one read of a look-up.
-	lookupBytes = 4 << 20
+	// maxIDs bounds the ids that look-ups remember, all together.
+	maxIDs = 1 << 20
+	// dedupBytes bounds one read of a look-up.
+	dedupBytes = 4 << 20
 )
 
-// lookups remember which message ids are stored under which subjects, so that
-// looking up many records of few subjects reads each message once.
-type lookups struct {
-	seed maphash.Seed
+// Deduplication finds what is stored already, beyond the window in which the stream
+// does so itself. It remembers which message ids are stored under which subjects, so
+// that looking up many records of few subjects reads each message once.
+type Deduplication struct {
+	stream *Stream
+	reader *Reader
+	seed   maphash.Seed
 
 	mu       sync.Mutex
 	subjects map[string]*list.Element
-	recent   *list.List // of *lookup, most recently used first
+	recent   *list.List // of *knownIDs, most recently used first
 	ids      int
 }
 
-type lookup struct {
+// knownIDs are those of one subject.
+type knownIDs struct {
 	subject string
 
 	mu   sync.Mutex
@@ -38,8 +42,8 @@ type lookup struct {
 	oldest map[uint64]int64
 }
 
-func newLookups() *lookups {
-	return &lookups{seed: maphash.MakeSeed(), subjects: make(map[string]*list.Element), recent: list.New()}
+func newDeduplication(s *Stream, r *Reader) *Deduplication {
+	return &Deduplication{stream: s, reader: r, seed: maphash.MakeSeed(), subjects: make(map[string]*list.Element), recent: list.New()}
 }
 
 // HasID reports whether a message with this id was stored under subject, however
@@ -50,42 +54,42 @@ func newLookups() *lookups {
 //
 // Ids are compared without the stream's secret, which all that are ours have. So
 // those are known, too, that were stored before the stream had one.
-func (n *Node) HasID(ctx context.Context, subject string, name event.MsgID) (bool, error) {
+func (d *Deduplication) HasID(ctx context.Context, subject string, name event.MsgID) (bool, error) {
 	id := name.Text("", subject)[1:]
-	l := n.lookups.of(subject)
+	l := d.of(subject)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := n.lookups.hash(id)
+	key := d.hash(id)
 	if _, ok := l.ids[key]; ok {
 		return true, nil
 	}
 	for {
-		b, err := n.Read(ctx, subject, l.next, MaxBatch, lookupBytes)
+		b, err := d.reader.Read(ctx, subject, l.next, MaxBatch, dedupBytes)
 		if err != nil {
 			return false, err
 		}
 		before := len(l.ids)
 		for i := range b.Messages {
 			l.next = b.Messages[i].Seq + 1
-			l.note(n.lookups, n.bare(event.FirstValue(b.Messages[i].Header, event.HeaderMsgID)))
+			l.note(d, d.stream.bare(event.FirstValue(b.Messages[i].Header, event.HeaderMsgID)))
 		}
-		n.lookups.grew(len(l.ids) - before)
+		d.grew(len(l.ids) - before)
 		if b.Pending == 0 || len(b.Messages) == 0 {
 			_, ok := l.ids[key]
-			return ok || l.removed(n.lookups, id, n.cfg.Events.MaxPerSubject), nil
+			return ok || l.removed(d, id, d.stream.params.Limits.MaxPerSubject), nil
 		}
 	}
 }
 
 // note remembers the bare id of a stored message, "" for none.
-func (l *lookup) note(s *lookups, id string) {
+func (l *knownIDs) note(d *Deduplication, id string) {
 	l.read++
 	if id == "" {
 		return
 	}
-	l.ids[s.hash(id)] = struct{}{}
+	l.ids[d.hash(id)] = struct{}{}
 	if series, number, ok := event.SplitSeries(id, l.subject); ok {
-		key := s.hash(series)
+		key := d.hash(series)
 		if oldest, known := l.oldest[key]; !known || number < oldest {
 			l.oldest[key] = number
 		}
@@ -94,45 +98,45 @@ func (l *lookup) note(s *lookups, id string) {
 
 // removed reports whether a message that is not there was removed by the limit
 // per subject.
-func (l *lookup) removed(s *lookups, id string, limit int) bool {
+func (l *knownIDs) removed(d *Deduplication, id string, limit int) bool {
 	series, number, ok := event.SplitSeries(id, l.subject)
 	if !ok || l.read < limit {
 		return false
 	}
-	oldest, known := l.oldest[s.hash(series)]
+	oldest, known := l.oldest[d.hash(series)]
 	return known && number < oldest
 }
 
-func (s *lookups) hash(id string) uint64 { return maphash.String(s.seed, id) }
+func (d *Deduplication) hash(id string) uint64 { return maphash.String(d.seed, id) }
 
-func (s *lookups) of(subject string) *lookup {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e, ok := s.subjects[subject]; ok {
-		s.recent.MoveToFront(e)
-		return e.Value.(*lookup)
+func (d *Deduplication) of(subject string) *knownIDs {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e, ok := d.subjects[subject]; ok {
+		d.recent.MoveToFront(e)
+		return e.Value.(*knownIDs)
 	}
-	l := &lookup{subject: subject, next: 1, ids: make(map[uint64]struct{}), oldest: make(map[uint64]int64)}
-	s.subjects[subject] = s.recent.PushFront(l)
-	s.ids++ // an empty one has its cost, too
+	l := &knownIDs{subject: subject, next: 1, ids: make(map[uint64]struct{}), oldest: make(map[uint64]int64)}
+	d.subjects[subject] = d.recent.PushFront(l)
+	d.ids++ // an empty one has its cost, too
 	return l
 }
 
 // grew counts n more ids and forgets the subjects that were not asked for the
 // longest when there are too many.
-func (s *lookups) grew(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ids += n
-	for s.ids > maxLookupIDs && s.recent.Len() > 1 {
-		e := s.recent.Back()
-		l := e.Value.(*lookup)
+func (d *Deduplication) grew(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ids += n
+	for d.ids > maxIDs && d.recent.Len() > 1 {
+		e := d.recent.Back()
+		l := e.Value.(*knownIDs)
 		if !l.mu.TryLock() {
 			break // in use: another call will make room
 		}
-		s.ids -= len(l.ids) + 1
+		d.ids -= len(l.ids) + 1
 		l.mu.Unlock()
-		s.recent.Remove(e)
-		delete(s.subjects, l.subject)
+		d.recent.Remove(e)
+		delete(d.subjects, l.subject)
 	}
 }

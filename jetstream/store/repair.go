@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"context"
@@ -9,20 +9,74 @@ import (
 	"weft/jetstream/api"
 )
 
-// watch notices stalls and repairs the pipeline.
-func (p *Pipeline) watch() {
+// A repair is what happens between two times in which a pipeline flows.
+type repair struct {
+	begun time.Time
+	tries int
+	lost  bool  // the stream may have forgotten the ids of what is in flight
+	err   error // of the last try
+	told  bool
+}
+
+// run takes the pipeline from state to state until it is abandoned.
+func (p *Pipeline) run() {
 	defer close(p.done)
+	epoch := p.stream.leader.Epoch() // in which what is in flight was sent
+	var r repair
+	for p.ctx.Err() == nil {
+		switch p.current() {
+		case flowing:
+			epoch = p.watch(epoch)
+			r = repair{begun: time.Now()}
+		case broken:
+			r.tries++
+			r.lost = r.lost || p.outlasted()
+			p.enterState(searching, r.lost, probing)
+		case searching:
+			r.err = p.settleStored()
+			p.enterState(probing, r.err == nil, waiting)
+		case probing:
+			if r.err = p.storeOldest(); r.err == nil {
+				epoch = p.resume(&r)
+			} else {
+				p.enterState(waiting, true, waiting)
+			}
+		case waiting:
+			p.pause(&r)
+			p.enterState(broken, true, broken)
+		}
+	}
+}
+
+func (p *Pipeline) current() state {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+// enterState goes on to one of two states of a repair.
+func (p *Pipeline) enterState(then state, condition bool, otherwise state) {
+	if !condition {
+		then = otherwise
+	}
+	p.mu.Lock()
+	p.state = then
+	p.mu.Unlock()
+}
+
+// watch returns when the flow has ended, with the epoch of the stream's leader then. It
+// ends it itself when nothing is settled for too long, or when another node leads.
+func (p *Pipeline) watch(epoch context.Context) context.Context {
 	tick := time.NewTicker(stallAfter / 4)
 	defer tick.Stop()
-	term := p.node.leader.Epoch()
 	for {
 		select {
 		case <-p.ctx.Done():
-			return
-		case <-p.broken:
-			term = p.repair()
-		case <-term.Done(): // it may have taken answers with it
-			term = p.node.leader.Epoch()
+			return epoch
+		case <-p.broke:
+			return epoch
+		case <-epoch.Done(): // it may have taken answers with it
+			epoch = p.stream.leader.Epoch()
 			p.mu.Lock()
 			if p.oldest != p.next {
 				p.breakLocked()
@@ -38,44 +92,36 @@ func (p *Pipeline) watch() {
 	}
 }
 
-// repair stores the oldest event, alone, however often it takes, and then sends
-// the rest. After a long silence it looks first what is stored already. It
-// returns the term in which the rest was sent.
-func (p *Pipeline) repair() (term context.Context) {
-	started := time.Now()
-	var logged, long bool
-	for tries := 1; p.ctx.Err() == nil; tries++ {
-		long = long || p.outlasted()
-		err := p.settleStored(long)
-		if err == nil {
-			err = p.storeOldest()
-		}
-		if err == nil {
-			break
-		}
-		if !logged && time.Since(started) > stallAfter {
-			logged = true
-			p.node.log.Warn("store does not take events; waiting", "err", err)
-		}
-		api.Sleep(p.ctx, min(repairPause*time.Duration(tries), time.Second))
+// pause waits, longer for each try: a new leader takes events a moment after it has
+// said that it leads.
+func (p *Pipeline) pause(r *repair) {
+	if !r.told && time.Since(r.begun) > stallAfter {
+		r.told = true
+		p.params.Log.Warn("store does not take events; waiting", "err", r.err)
 	}
-	term = p.node.leader.Epoch()
+	api.Sleep(p.ctx, min(repairPause*time.Duration(r.tries), time.Second))
+}
+
+// resume sends all that is in flight again, in order, and lets the pipeline flow. It
+// returns the epoch of the leader in which it did.
+func (p *Pipeline) resume(r *repair) (epoch context.Context) {
+	epoch = p.stream.leader.Epoch()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx.Err() != nil {
-		return term
+		return epoch
 	}
-	if logged {
-		p.node.log.Info("store takes events again", "after", time.Since(started).Round(time.Millisecond))
+	if r.told {
+		p.params.Log.Info("store takes events again", "after", time.Since(r.begun).Round(time.Millisecond))
 	}
-	p.repairing = false
+	p.state = flowing
 	p.progress = time.Now()
-	for n := p.oldest; n != p.next && !p.repairing; n++ {
+	for n := p.oldest; n != p.next && p.state == flowing; n++ {
 		if s := &p.ring[n%uint64(len(p.ring))]; s.msg != nil {
 			p.sendLocked(n, s)
 		}
 	}
-	return term
+	return epoch
 }
 
 // outlasted reports whether the stream may have forgotten the ids of what is in
@@ -86,12 +132,8 @@ func (p *Pipeline) outlasted() bool {
 	return p.oldest != p.next && time.Since(p.progress) > p.trust
 }
 
-// settleStored settles the events in flight whose ids are stored, when long is
-// set: to send them again would store them twice.
-func (p *Pipeline) settleStored(long bool) error {
-	if !long {
-		return nil
-	}
+// settleStored settles the events in flight whose ids are stored.
+func (p *Pipeline) settleStored() error {
 	p.mu.Lock()
 	from, until := p.oldest, p.next
 	p.mu.Unlock()
@@ -103,7 +145,7 @@ func (p *Pipeline) settleStored(long bool) error {
 		if !pending || id.IsZero() {
 			continue
 		}
-		known, err := p.node.HasID(p.ctx, subject, id)
+		known, err := p.hasID(p.ctx, subject, id)
 		if err != nil {
 			return err
 		}
@@ -117,22 +159,22 @@ func (p *Pipeline) settleStored(long bool) error {
 }
 
 // storeOldest sends the oldest event and waits for its answer. Each try has an
-// epoch of its own.
+// sending of its own.
 func (p *Pipeline) storeOldest() error {
 	p.mu.Lock()
 	if p.oldest == p.next {
 		p.mu.Unlock()
 		return nil
 	}
-	if p.node.diskFull() {
+	if p.params.DiskFull() {
 		p.mu.Unlock()
 		return api.ErrDiskFull
 	}
 	s := &p.ring[p.oldest%uint64(len(p.ring))]
 	answers := make(chan error, 1)
 	s.answers = answers
-	term := p.node.leader.Epoch()
-	p.epoch++
+	epoch := p.stream.leader.Epoch()
+	p.sending++
 	p.sendLocked(p.oldest, s)
 	p.mu.Unlock()
 
@@ -143,7 +185,7 @@ func (p *Pipeline) storeOldest() error {
 	case err = <-answers:
 	case <-timer.C:
 		err = api.ErrUnavailable
-	case <-term.Done():
+	case <-epoch.Done():
 		err = fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrLedByAnother)
 	case <-p.ctx.Done():
 		err = ErrAbandoned

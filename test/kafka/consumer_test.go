@@ -27,7 +27,7 @@ func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
 	r := start(t, options(b, func(k *bridge.KafkaConfig) {
 		k.Sources[0].To = []string{"user.{/user}", "user.{/data/user}"}
 		k.Sources = append(k.Sources, bridge.Source{Topic: "raw", To: []string{"topic.raw.{key}"}, Start: "oldest"})
-	}), kafka.StoreOf(n))
+	}), kafka.StoreOf(n.Store(), n.Majority))
 	p := newProducer(t, b)
 	structured := `{"specversion":"1.0","id":"1","source":"/s","type":"order.made","data":{"user":"ann"} }`
 	header := func(k, v string) kgo.RecordHeader { return kgo.RecordHeader{Key: k, Value: []byte(v)} }
@@ -42,7 +42,7 @@ func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
 		&kgo.Record{Topic: "raw", Key: []byte("a b"), Value: []byte{}},
 	)
 	read := func(subject string) []event.Stored {
-		batch, err := n.Read(t.Context(), subject, 1, 100, 1<<20)
+		batch, err := n.Store().Read(t.Context(), subject, 1, 100, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"weft/bridge/kafka"
-	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 // memory is a store that can be made to fail. It drops no duplicates, so that
@@ -63,7 +63,7 @@ func (m *memory) Majority(ctx context.Context, _ time.Duration) (context.Context
 	return linked, cancel, nil
 }
 
-func (m *memory) NewPipeline(cfg jetstream.PipelineConfig) (kafka.Pipeline, error) {
+func (m *memory) NewPipeline(cfg store.PipelineConfig) (kafka.Pipeline, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open++
@@ -72,7 +72,7 @@ func (m *memory) NewPipeline(cfg jetstream.PipelineConfig) (kafka.Pipeline, erro
 
 type memoryPipeline struct {
 	store     *memory
-	cfg       jetstream.PipelineConfig
+	cfg       store.PipelineConfig
 	once      sync.Once
 	abandoned chan struct{}
 }
@@ -85,7 +85,7 @@ func (p *memoryPipeline) Put(ctx context.Context, e event.Event, mark int64) err
 		case <-p.abandoned:
 			p.store.late++
 			p.store.mu.Unlock()
-			return jetstream.ErrAbandoned
+			return store.ErrAbandoned
 		default:
 		}
 		if !p.store.away {
@@ -97,7 +97,7 @@ func (p *memoryPipeline) Put(ctx context.Context, e event.Event, mark int64) err
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.abandoned:
-			return jetstream.ErrAbandoned
+			return store.ErrAbandoned
 		}
 	}
 	defer p.store.mu.Unlock()

@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"weft/jetstream/api"
 )
 
-// proveAbsence fails with ErrUnavailable unless nothing is stored under subject from
+// readQuorum is a quorum read: it fails with ErrUnavailable unless nothing is stored under subject from
 // a sequence on, as far as a majority of the nodes has agreed. It is asked when a
 // leader knows of nothing: it may have been cut off, and know nothing of what the
 // others have stored since.
@@ -17,20 +17,20 @@ import (
 // message up to the mark of the subject and the mark's together, in order. When
 // the mark comes first, the replica has all that is below it, and nothing of the
 // subject is among that.
-func (n *Node) proveAbsence(ctx context.Context, subject string, from uint64) error {
-	mark, err := n.Position(ctx)
+func (r *Reader) readQuorum(ctx context.Context, subject string, from uint64) error {
+	mark, err := r.barrier(ctx)
 	if err != nil {
 		return err
 	}
 	if mark < from {
 		return nil // the mark is the newest message that the majority has agreed on
 	}
-	release, err := n.reads.Acquire(ctx)
+	release, err := r.reads.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	tick := "tick." + n.Token()
+	tick := tickSubject(r.params)
 	req, err := json.Marshal(struct {
 		Subjects []string `json:"multi_last"`
 		From     uint64   `json:"seq"`
@@ -40,9 +40,9 @@ func (n *Node) proveAbsence(ctx context.Context, subject string, from uint64) er
 	if err != nil {
 		return err
 	}
-	reply, answers, done := n.replies.Expect(2)
+	reply, answers, done := r.params.Client.Mux.Expect(2)
 	defer done()
-	if err := n.conn.PublishRequest(directGet, reply, req); err != nil {
+	if err := r.params.Client.Conn.PublishRequest(directGet, reply, req); err != nil {
 		return fmt.Errorf("%w: read %s: %w", api.ErrUnavailable, subject, err)
 	}
 	b, err := collect(ctx, answers)

@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -36,38 +37,60 @@ type State struct {
 	Messages uint64
 }
 
-// streamConfig is the stream as it must be.
-func (n *Node) streamConfig(id event.StreamID, secret string) js.StreamConfig {
+// A Stream is the stream EVENTS: how it must be, and how it is.
+type Stream struct {
+	params    *Params
+	leader    *api.Leadership
+	evictions *evictions
+	id        atomic.Pointer[event.StreamID]
+	secret    atomic.Pointer[string] // of the stream's message ids
+}
+
+func newStream(p *Params, m *metrics) *Stream {
+	s := &Stream{params: p, leader: api.NewLeadership(), evictions: &evictions{limits: p.Limits, log: p.Log, metrics: m}}
+	s.id.Store(new(event.StreamID))
+	s.secret.Store(new(string))
+	return s
+}
+
+// Leader tells when another node leads the stream.
+func (s *Stream) Leader() *api.Leadership { return s.leader }
+
+// Limits returns the limits of the stream.
+func (s *Stream) Limits() event.Limits { return s.params.Limits }
+
+// config is the stream as it must be.
+func (s *Stream) config(id event.StreamID, secret string) js.StreamConfig {
 	return js.StreamConfig{
 		Name:              event.StreamName,
 		Subjects:          []string{"user.*", "topic.>", "tick.>"},
 		Storage:           js.FileStorage,
-		Replicas:          n.cfg.replicas(),
+		Replicas:          s.params.Replicas,
 		Discard:           js.DiscardOld,
-		MaxAge:            n.cfg.Events.MaxAge,
-		MaxMsgsPerSubject: int64(n.cfg.Events.MaxPerSubject),
-		MaxBytes:          int64(n.cfg.Events.MaxBytes),
-		Duplicates:        min(duplicateWindow, n.cfg.Events.MaxAge),
+		MaxAge:            s.params.Limits.MaxAge,
+		MaxMsgsPerSubject: int64(s.params.Limits.MaxPerSubject),
+		MaxBytes:          int64(s.params.Limits.MaxBytes),
+		Duplicates:        min(duplicateWindow, s.params.Limits.MaxAge),
 		AllowDirect:       true,
 		RePublish:         &js.RePublish{Source: ">", Destination: "out.>"},
 		Metadata:          map[string]string{metaStreamID: hex.EncodeToString(id[:]), metaSecret: secret},
 	}
 }
 
-// ensureStream makes the stream, or brings its limits up to the configuration.
-func (n *Node) ensureStream(ctx context.Context) error {
+// ensure makes the stream, or brings its limits up to the configuration.
+func (s *Stream) ensure(ctx context.Context) error {
 	return api.Start().Do(ctx, func(ctx context.Context) error {
-		stream, err := n.js.Stream(ctx, event.StreamName)
+		stream, err := s.params.Client.JS.Stream(ctx, event.StreamName)
 		if errors.Is(err, js.ErrStreamNotFound) {
 			var id event.StreamID
 			rand.Read(id[:])
-			stream, err = n.js.CreateStream(ctx, n.streamConfig(id, newSecret()))
+			stream, err = s.params.Client.JS.CreateStream(ctx, s.config(id, newSecret()))
 			if errors.Is(err, js.ErrStreamNameAlreadyInUse) {
 				return api.ErrTakenOver
 			} else if err != nil {
 				return fmt.Errorf("create stream %s: %w", event.StreamName, err)
 			}
-			n.log.Info("stream created", "stream", event.StreamName)
+			s.params.Log.Info("stream created", "stream", event.StreamName)
 		} else if err != nil {
 			return fmt.Errorf("look up stream %s: %w", event.StreamName, err)
 		}
@@ -79,16 +102,16 @@ func (n *Node) ensureStream(ctx context.Context) error {
 			rand.Read(id[:])
 		}
 		secret := secretOf(have.Metadata)
-		want := n.streamConfig(id, cmp.Or(secret, *n.secret.Load(), newSecret()))
+		want := s.config(id, cmp.Or(secret, *s.secret.Load(), newSecret()))
 		if err != nil || secret == "" || !sameStream(have, want) {
-			if _, err := n.js.UpdateStream(ctx, want); err != nil {
+			if _, err := s.params.Client.JS.UpdateStream(ctx, want); err != nil {
 				return fmt.Errorf("update stream %s: %w", event.StreamName, err)
 			}
-			n.log.Info("stream updated", "stream", event.StreamName, "max_age", want.MaxAge,
+			s.params.Log.Info("stream updated", "stream", event.StreamName, "max_age", want.MaxAge,
 				"max_per_subject", want.MaxMsgsPerSubject, "max_bytes", want.MaxBytes)
 		}
 		if secret == "" { // another node may have given it one at the same time: the last counts
-			if stream, err = n.js.Stream(ctx, event.StreamName); err != nil {
+			if stream, err = s.params.Client.JS.Stream(ctx, event.StreamName); err != nil {
 				return fmt.Errorf("look up stream %s: %w", event.StreamName, err)
 			}
 			secret = secretOf(stream.CachedInfo().Config.Metadata)
@@ -96,8 +119,8 @@ func (n *Node) ensureStream(ctx context.Context) error {
 		if secret == "" {
 			return api.ErrTakenOver
 		}
-		n.learnSecret(secret)
-		n.streamID.Store(&id)
+		s.learnSecret(secret)
+		s.id.Store(&id)
 		return nil
 	})
 }
@@ -118,18 +141,18 @@ func streamID(meta map[string]string) (id event.StreamID, err error) {
 }
 
 // State asks the leader. It fails with ErrUnavailable when nobody answers.
-func (n *Node) State(ctx context.Context) (State, error) {
-	return api.WhileLed(ctx, n.leader, n.state)
+func (s *Stream) State(ctx context.Context) (State, error) {
+	return api.WhileLed(ctx, s.leader, s.state)
 }
 
-func (n *Node) state(ctx context.Context) (State, error) {
-	stream, err := n.js.Stream(ctx, event.StreamName)
+func (s *Stream) state(ctx context.Context) (State, error) {
+	stream, err := s.params.Client.JS.Stream(ctx, event.StreamName)
 	if errors.Is(err, js.ErrStreamNotFound) {
-		n.log.Error("the stream is gone; making it anew", "stream", event.StreamName)
-		if err := n.ensureStream(ctx); err != nil {
+		s.params.Log.Error("the stream is gone; making it anew", "stream", event.StreamName)
+		if err := s.ensure(ctx); err != nil {
 			return State{}, err
 		}
-		stream, err = n.js.Stream(ctx, event.StreamName)
+		stream, err = s.params.Client.JS.Stream(ctx, event.StreamName)
 	}
 	if err != nil {
 		return State{}, fmt.Errorf("%w: stream info: %w", api.ErrUnavailable, err)
@@ -150,21 +173,21 @@ func (n *Node) state(ctx context.Context) (State, error) {
 			st.LeaderSince = *c.LeaderSince
 		}
 	}
-	n.streamID.Store(&id)
+	s.id.Store(&id)
 	if secret := secretOf(info.Config.Metadata); secret != "" {
-		n.learnSecret(secret)
-	} else if err := n.ensureStream(ctx); err != nil { // somebody has written the metadata anew
+		s.learnSecret(secret)
+	} else if err := s.ensure(ctx); err != nil { // somebody has written the metadata anew
 		return State{}, err
 	}
-	n.fill.see(&st)
+	s.evictions.see(&st)
 	return st, nil
 }
 
 // Count asks the leader how many messages are stored under an exact subject. It
 // fails with ErrUnavailable.
-func (n *Node) Count(ctx context.Context, subject string) (uint64, error) {
-	return api.WhileLed(ctx, n.leader, func(ctx context.Context) (uint64, error) {
-		stream, err := n.js.Stream(ctx, event.StreamName)
+func (s *Stream) Count(ctx context.Context, subject string) (uint64, error) {
+	return api.WhileLed(ctx, s.leader, func(ctx context.Context) (uint64, error) {
+		stream, err := s.params.Client.JS.Stream(ctx, event.StreamName)
 		if err != nil {
 			return 0, fmt.Errorf("%w: stream info: %w", api.ErrUnavailable, err)
 		}
@@ -177,10 +200,10 @@ func (n *Node) Count(ctx context.Context, subject string) (uint64, error) {
 }
 
 // StreamID returns the identity of the stream as last seen.
-func (n *Node) StreamID() event.StreamID { return *n.streamID.Load() }
+func (s *Stream) StreamID() event.StreamID { return *s.id.Load() }
 
 // CursorAt returns the text of the cursor of a client with one subject that
 // has everything up to seq.
-func (n *Node) CursorAt(seq uint64) string {
-	return event.Cursor{Stream: n.StreamID(), Floor: seq}.String()
+func (s *Stream) CursorAt(seq uint64) string {
+	return event.Cursor{Stream: s.StreamID(), Floor: seq}.String()
 }

@@ -1,11 +1,10 @@
-package jetstream
+package store
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,7 +40,7 @@ func (m *marks) config(window int) PipelineConfig {
 		}}
 }
 
-func openPipeline(t *testing.T, n *Node, cfg PipelineConfig) *Pipeline {
+func openPipeline(t *testing.T, n *testStore, cfg PipelineConfig) *Pipeline {
 	t.Helper()
 	p, err := n.NewPipeline(cfg)
 	if err != nil {
@@ -60,7 +59,7 @@ func numberedEvent(subject string, i int) event.Event {
 }
 
 // stored reads all of a subject.
-func stored(t *testing.T, n *Node, subject string) []string {
+func stored(t *testing.T, n *testStore, subject string) []string {
 	t.Helper()
 	var list []string
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -96,8 +95,8 @@ func checkNumbers(t *testing.T, list []string, n int) {
 }
 
 func TestAPipelineStoresInOrderAndTellsTheFrontier(t *testing.T) {
-	cfg := testConfig(t)
-	cfg.Events.MaxPerSubject = 10_000
+	cfg := newConfig(t)
+	cfg.limits.MaxPerSubject = 10_000
 	n := open(t, cfg)
 	var m marks
 	p := openPipeline(t, n, m.config(64))
@@ -123,8 +122,8 @@ func TestAPipelineStoresInOrderAndTellsTheFrontier(t *testing.T) {
 }
 
 func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
-	cfg := testConfig(t)
-	cfg.Events.MaxPerSubject = 100_000
+	cfg := newConfig(t)
+	cfg.limits.MaxPerSubject = 100_000
 	n := open(t, cfg)
 	var m marks
 	p := openPipeline(t, n, m.config(256))
@@ -133,8 +132,8 @@ func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for range restarts {
-			n.srv.Stop()
-			if err := n.srv.Start(t.Context()); err != nil {
+			n.srv.stop()
+			if err := n.srv.start(); err != nil {
 				t.Error(err)
 			}
 		}
@@ -160,19 +159,11 @@ func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
 	checkNumbers(t, stored(t, n, "user.ann"), total)
 }
 
-// fullDisk lets the test say when the disk of a node is full.
-func fullDisk(n *Node) *atomic.Bool {
-	full := new(atomic.Bool)
-	n.diskFull = full.Load
-	return full
-}
-
 func TestAnAbandonedPipelineTellsAndSendsNothingMore(t *testing.T) {
-	n := open(t, testConfig(t))
-	full := fullDisk(n)
+	n := open(t, newConfig(t))
 	var m marks
 	p := openPipeline(t, n, m.config(4))
-	full.Store(true) // nothing is stored, so the window fills
+	n.full.Store(true) // nothing is stored, so the window fills
 	for i := range 4 {
 		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
 			t.Fatal(err)
@@ -184,7 +175,7 @@ func TestAnAbandonedPipelineTellsAndSendsNothingMore(t *testing.T) {
 	if err := <-refused; !errors.Is(err, ErrAbandoned) {
 		t.Errorf("Put after Abandon: %v", err)
 	}
-	full.Store(false)
+	n.full.Store(false)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -194,11 +185,10 @@ func TestAnAbandonedPipelineTellsAndSendsNothingMore(t *testing.T) {
 }
 
 func TestAPipelineWaitsForDiskSpace(t *testing.T) {
-	n := open(t, testConfig(t))
-	full := fullDisk(n)
+	n := open(t, newConfig(t))
 	var m marks
 	p := openPipeline(t, n, m.config(16))
-	full.Store(true)
+	n.full.Store(true)
 	for i := range 10 {
 		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
 			t.Fatal(err)
@@ -207,7 +197,7 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 	if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrDiskFull) {
 		t.Errorf("publish on a full disk: %v", err)
 	}
-	full.Store(false)
+	n.full.Store(false)
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -215,23 +205,22 @@ func TestAPipelineWaitsForDiskSpace(t *testing.T) {
 }
 
 func TestAPipelineRepairsOnceWhenTheLeaderChangesMeanwhile(t *testing.T) {
-	n := open(t, testConfig(t))
-	full := fullDisk(n)
+	n := open(t, newConfig(t))
 	var m marks
 	p := openPipeline(t, n, m.config(512))
-	full.Store(true)
+	n.full.Store(true)
 	for i := range 500 {
 		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	n.leader.Change()
-	full.Store(false)
+	n.Leader().Change()
+	n.full.Store(false)
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var repairs dto.Metric
-	if err := n.metrics.repairs.Write(&repairs); err != nil {
+	if err := n.Publisher.metrics.repairs.Write(&repairs); err != nil {
 		t.Fatal(err)
 	}
 	if times := repairs.Counter.GetValue(); times != 1 {
@@ -243,10 +232,10 @@ func TestAPipelineRepairsOnceWhenTheLeaderChangesMeanwhile(t *testing.T) {
 }
 
 func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {
-	n := open(t, testConfig(t))
-	cfg := n.streamConfig(n.StreamID(), *n.secret.Load())
+	n := open(t, newConfig(t))
+	cfg := n.config(n.StreamID(), *n.secret.Load())
 	cfg.Duplicates = 100 * time.Millisecond
-	if _, err := n.js.UpdateStream(t.Context(), cfg); err != nil {
+	if _, err := n.client.JS.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	var m marks
@@ -259,7 +248,7 @@ func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.mu.Lock()
-		p.epoch++ // the answer is lost
+		p.sending++ // the answer is lost
 		p.mu.Unlock()
 	}
 	if err := p.Flush(t.Context()); err != nil {
@@ -269,7 +258,7 @@ func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {
 }
 
 func BenchmarkPipeline(b *testing.B) {
-	cfg := testConfig(b)
+	cfg := newConfig(b)
 	n := open(b, cfg)
 	p, err := n.NewPipeline(PipelineConfig{})
 	if err != nil {

@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"testing"
@@ -10,8 +10,8 @@ import (
 // which comes again after a crash is not stored a second time; what was never
 // stored is not taken for removed.
 func TestARecordThatWasRemovedByTheLimitIsKnown(t *testing.T) {
-	cfg := testConfig(t)
-	cfg.Events.MaxPerSubject = 5
+	cfg := newConfig(t)
+	cfg.limits.MaxPerSubject = 5
 	n := open(t, cfg)
 	id := func(partition, offset int) event.MsgID {
 		return event.RecordID("kafka", "orders", int32(partition), int64(offset))
@@ -31,14 +31,14 @@ func TestARecordThatWasRemovedByTheLimitIsKnown(t *testing.T) {
 	}
 	store(0, 10)
 	store(0, 12)
-	n.lookups = newLookups() // as after a restart
-	known(0, 9, false)       // nothing can have been removed
+	n.Deduplication = newDeduplication(n.Stream, n.Reader) // as after a restart
+	known(0, 9, false)                                     // nothing can have been removed
 	known(0, 10, true)
 	known(0, 11, false)
 	for offset := 13; offset < 20; offset++ {
 		store(0, offset)
 	}
-	n.lookups = newLookups()
+	n.Deduplication = newDeduplication(n.Stream, n.Reader)
 	known(0, 12, true) // 15 to 19 are left
 	known(0, 14, true)
 	known(0, 15, true)

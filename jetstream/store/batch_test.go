@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"errors"
@@ -24,13 +24,13 @@ type refusingStream struct {
 
 // listen answers until the test ends. What it wrote down may be read after the
 // answer to the last event.
-func (s *refusingStream) listen(t *testing.T, n *Node) {
+func (s *refusingStream) listen(t *testing.T, n *testStore) {
 	t.Helper()
-	if err := n.js.DeleteStream(t.Context(), event.StreamName); err != nil {
+	if err := n.client.JS.DeleteStream(t.Context(), event.StreamName); err != nil {
 		t.Fatal(err)
 	}
 	s.sent = [][]string{nil}
-	sub, err := n.conn.Subscribe("user.>", func(m *nats.Msg) {
+	sub, err := n.client.Conn.Subscribe("user.>", func(m *nats.Msg) {
 		data := string(m.Data)
 		s.sent[len(s.sent)-1] = append(s.sent[len(s.sent)-1], data)
 		answer := `{"stream":"EVENTS","seq":` + strconv.Itoa(len(s.taken)+1) + `}`
@@ -48,7 +48,7 @@ func (s *refusingStream) listen(t *testing.T, n *Node) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sub.Unsubscribe() })
-	if err := n.conn.Flush(); err != nil {
+	if err := n.client.Conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -64,7 +64,7 @@ func numberedEvents(n int) (events []event.Event, data []string) {
 }
 
 func TestABatchStopsAtWhatIsNotTaken(t *testing.T) {
-	n := open(t, testConfig(t))
+	n := open(t, newConfig(t))
 	const at, all = 300, 1000
 	s := refusingStream{refused: fmt.Sprint(at), verdicts: []string{tooManyRequests, tooManyRequests, tooManyRequests}}
 	s.listen(t, n)
@@ -94,7 +94,7 @@ func TestABatchStopsAtWhatIsNotTaken(t *testing.T) {
 }
 
 func TestABatchGoesOnAfterWhatIsRefusedForGood(t *testing.T) {
-	n := open(t, testConfig(t))
+	n := open(t, newConfig(t))
 	s := refusingStream{refused: "3", verdicts: []string{`{"error":{"code":400,"err_code":10054},"stream":"EVENTS","seq":0}`}}
 	s.listen(t, n)
 	events, data := numberedEvents(10)
@@ -110,7 +110,7 @@ func TestABatchGoesOnAfterWhatIsRefusedForGood(t *testing.T) {
 }
 
 func TestWhatWasNotSentIsSentThoughItHasNoID(t *testing.T) {
-	n := open(t, testConfig(t))
+	n := open(t, newConfig(t))
 	s := refusingStream{refused: "0", verdicts: []string{tooManyRequests}}
 	s.listen(t, n)
 	events, data := numberedEvents(publishWindow + 50)
@@ -125,29 +125,5 @@ func TestWhatWasNotSentIsSentThoughItHasNoID(t *testing.T) {
 	}
 	if !slices.Equal(s.taken, data[1:]) {
 		t.Errorf("taken %d, want %d, each once and in order", len(s.taken), len(data)-1)
-	}
-}
-
-// In a cluster an event whose id is on its way to the copies is refused for the
-// moment, on a node alone it is a duplicate at once.
-func TestTheSameIDTwiceInABatchIsStoredOnce(t *testing.T) {
-	for name, n := range map[string]*Node{
-		"one node":      open(t, testConfig(t)),
-		"three of them": openCluster(t, clusterConfigs(t, 3, 1))[0],
-	} {
-		events, data := numberedEvents(90)
-		events[12].ID = events[3].ID
-		acks, errs := n.PublishAll(t.Context(), events)
-		if err := errors.Join(errs...); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if !acks[12].Duplicate || acks[12].Seq != acks[3].Seq || acks[3].Duplicate {
-			t.Errorf("%s: first %+v, again %+v", name, acks[3], acks[12])
-		}
-		want := slices.Delete(data, 12, 13)
-		waitFor(t, func() bool { return len(stored(t, n, "user.ann")) >= len(want) }) // a copy may be behind
-		if got := stored(t, n, "user.ann"); !slices.Equal(got, want) {
-			t.Errorf("%s: stored %q", name, got)
-		}
 	}
 }

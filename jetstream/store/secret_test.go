@@ -1,23 +1,19 @@
-package jetstream
+package store
 
 import (
-	"bytes"
-	"errors"
 	"log/slog"
 	"maps"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/jetstream/api"
+	"weft/internal/testlog"
 	"weft/jetstream/event"
 )
 
 func TestIDsBeginWithASecretThatSurvivesARestart(t *testing.T) {
-	cfg := testConfig(t)
+	cfg := newConfig(t)
 	var secrets []string
 	for range 2 {
 		n := open(t, cfg)
@@ -35,14 +31,12 @@ func TestIDsBeginWithASecretThatSurvivesARestart(t *testing.T) {
 		if known, err := n.HasID(t.Context(), "user.ann", event.RecordID("kafka", "orders", 0, 17)); err != nil || !known {
 			t.Errorf("known %v, %v", known, err)
 		}
-		if err := n.Close(); err != nil {
-			t.Fatal(err)
-		}
+		n.close()
 	}
 	if secrets[0] != secrets[1] || secrets[0] == "" {
 		t.Errorf("secrets %q", secrets)
 	}
-	if other := open(t, testConfig(t)); *other.secret.Load() == secrets[0] {
+	if other := open(t, newConfig(t)); *other.secret.Load() == secrets[0] {
 		t.Error("two streams have the same secret")
 	}
 }
@@ -50,20 +44,18 @@ func TestIDsBeginWithASecretThatSurvivesARestart(t *testing.T) {
 // A stream that was made before there were secrets gets one, and what was stored
 // with the ids of that time is known by them.
 func TestAStreamWithoutASecretGetsOne(t *testing.T) {
-	cfg := testConfig(t)
-	cfg.Events.MaxPerSubject = 3
+	cfg := newConfig(t)
+	cfg.limits.MaxPerSubject = 3
 	n := open(t, cfg)
 	forgetSecret(t, n)
 	for _, offset := range []string{"11", "12", "14"} {
 		m := &nats.Msg{Subject: "user.ann", Header: nats.Header{event.HeaderMsgID: {"k/kafka/orders/0/" + offset + "/user.ann"}}}
-		if _, err := n.conn.RequestMsgWithContext(t.Context(), m); err != nil {
+		if _, err := n.client.Conn.RequestMsgWithContext(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	id := n.StreamID()
-	if err := n.Close(); err != nil {
-		t.Fatal(err)
-	}
+	n.close()
 	n = open(t, cfg)
 	if *n.secret.Load() == "" || n.StreamID() != id {
 		t.Errorf("secret of %d bytes; the stream's identity changed: %v", len(*n.secret.Load()), n.StreamID() != id)
@@ -77,76 +69,43 @@ func TestAStreamWithoutASecretGetsOne(t *testing.T) {
 }
 
 // forgetSecret writes the stream's metadata as a version without secrets would.
-func forgetSecret(t *testing.T, n *Node) {
+func forgetSecret(t *testing.T, n *testStore) {
 	t.Helper()
-	cfg := n.streamConfig(n.StreamID(), "")
+	cfg := n.config(n.StreamID(), "")
 	cfg.Metadata = maps.Clone(cfg.Metadata)
 	delete(cfg.Metadata, metaSecret)
-	if _, err := n.js.UpdateStream(t.Context(), cfg); err != nil {
+	if _, err := n.client.JS.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestASecretThatWasTakenAwayIsPutBack(t *testing.T) {
-	n := open(t, testConfig(t))
+	n := open(t, newConfig(t))
 	before := *n.secret.Load()
 	forgetSecret(t, n)
 	if _, err := n.State(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stream, err := n.js.Stream(t.Context(), event.StreamName)
+	stream, err := n.client.JS.Stream(t.Context(), event.StreamName)
 	if err != nil || secretOf(stream.CachedInfo().Config.Metadata) != before || *n.secret.Load() != before {
 		t.Errorf("another secret, or none: %v", err)
 	}
 }
 
-// All nodes agree on one secret, also when each of them finds at the same moment
-// that there is none.
-func TestAllNodesHaveTheSameSecret(t *testing.T) {
-	nodes := openCluster(t, clusterConfigs(t, 3, 3))
-	agree := func() bool {
-		for _, n := range nodes {
-			if _, err := n.State(t.Context()); err != nil && !errors.Is(err, api.ErrUnavailable) {
-				t.Fatal(err)
-			}
-		}
-		one := *nodes[0].secret.Load()
-		return one != "" && *nodes[1].secret.Load() == one && *nodes[2].secret.Load() == one
-	}
-	waitFor(t, agree)
-	forgetSecret(t, nodes[0])
-	var all sync.WaitGroup
-	for _, n := range nodes {
-		n.secret.Store(new(string)) // as after a restart of all
-		all.Go(func() {
-			if err := n.ensureStream(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	waitFor(t, agree)
-}
-
 func TestTheSecretIsNotLogged(t *testing.T) {
-	var out bytes.Buffer
-	cfg := testConfig(t)
-	log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var out testlog.Record
+	cfg := newConfig(t)
+	cfg.log = slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for range 2 { // made, then found
-		n := New(cfg, log, prometheus.NewRegistry())
-		if err := n.Open(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		n := open(t, cfg)
 		forgetSecret(t, n)
 		if _, err := n.Publish(t.Context(), event.Event{Subject: "user.ann", ID: event.Operators.KeyID("x", 0)}); err != nil {
 			t.Error(err)
 		}
 		secret := *n.secret.Load()
-		if err := n.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if out.Len() == 0 || strings.Contains(out.String(), secret) {
-			t.Errorf("%d bytes were logged, the secret among them: %v", out.Len(), strings.Contains(out.String(), secret))
+		n.close()
+		if text := strings.Join(out.Lines(), "\n"); text == "" || strings.Contains(text, secret) {
+			t.Errorf("%d bytes were logged, the secret among them: %v", len(text), strings.Contains(text, secret))
 		}
 	}
 }

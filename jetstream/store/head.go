@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"context"
@@ -14,30 +14,30 @@ import (
 // has it; 0 means that there is none. With wildcards it is that of all subjects
 // that match: ">" asks for the newest message of the stream. It fails with
 // ErrUnavailable: try again.
-func (n *Node) Head(ctx context.Context, subject string) (uint64, error) {
-	if n.cfg.Cluster == nil {
-		return n.headHere(ctx, api.Query{LastFor: subject})
+func (r *Reader) Head(ctx context.Context, subject string) (uint64, error) {
+	if !r.params.clustered() {
+		return r.headHere(ctx, api.Query{LastFor: subject})
 	}
-	return n.askLeader(ctx, api.Query{LastFor: subject})
+	return r.askLeader(ctx, api.Query{LastFor: subject})
 }
 
 // headHere asks the only copy of a standalone node, which answers direct gets at
 // half the cost (ADR-31 of NATS).
-func (n *Node) headHere(ctx context.Context, q api.Query) (uint64, error) {
-	release, err := n.reads.Acquire(ctx)
+func (r *Reader) headHere(ctx context.Context, q api.Query) (uint64, error) {
+	release, err := r.reads.Acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	m, err := n.requestMessage(ctx, q)
+	m, err := r.requestMessage(ctx, q)
 	if err != nil {
 		return 0, err
 	}
-	return n.headIn(ctx, m, q)
+	return r.headIn(ctx, m, q)
 }
 
 // headIn reads the answer to a direct get.
-func (n *Node) headIn(ctx context.Context, m *nats.Msg, q api.Query) (uint64, error) {
+func (r *Reader) headIn(ctx context.Context, m *nats.Msg, q api.Query) (uint64, error) {
 	switch status := event.FirstValue(m.Header, statusHeader); {
 	case status == statusNotFound:
 		return 0, nil
@@ -46,7 +46,7 @@ func (n *Node) headIn(ctx context.Context, m *nats.Msg, q api.Query) (uint64, er
 	}
 	s, err := event.ParseStored(m)
 	if err != nil { // its headers cannot be read; the leader's answer has the sequence beside them
-		return n.askLeaderOnce(ctx, q)
+		return r.askLeaderOnce(ctx, q)
 	}
 	return s.Seq, nil
 }

@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"log/slog"
@@ -8,12 +8,12 @@ import (
 	"weft/jetstream/event"
 )
 
-// fillEvery is how often it is told that the stream is full.
-const fillEvery = time.Hour
+// evictionsEvery is how often it is told that the stream is full.
+const evictionsEvery = time.Hour
 
-// A fill watches what the stream's limit by bytes does. Events that go for it go
+// evictions watch what the stream's limit by bytes does. Events that go for it go
 // before their time: clients that come back for them are told by a reset.
-type fill struct {
+type evictions struct {
 	limits  event.Limits
 	log     *slog.Logger
 	metrics *metrics
@@ -25,7 +25,7 @@ type fill struct {
 }
 
 // see is handed the state of the stream whenever it is known.
-func (f *fill) see(st *State) {
+func (f *evictions) see(st *State) {
 	f.metrics.stream(st)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -38,7 +38,7 @@ func (f *fill) see(st *State) {
 		return
 	}
 	f.metrics.pushedOut.Add(float64(gone))
-	if time.Since(f.told) > fillEvery {
+	if time.Since(f.told) > evictionsEvery {
 		f.told = time.Now()
 		f.log.Warn("the stream is full: events go before events.max_age because of events.max_bytes",
 			"oldest", time.Since(st.Oldest).Round(time.Second), "max_age", f.limits.MaxAge, "max_bytes", f.limits.MaxBytes)

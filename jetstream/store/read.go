@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"context"
@@ -30,6 +30,15 @@ const (
 	MaxBatch = 256
 )
 
+// A Reader reads the stream. What it is asked at once is bounded.
+type Reader struct {
+	stream *Stream
+	params *Params
+	reads  api.Semaphore
+	// barrier stores a message of no meaning; see Publisher.Barrier.
+	barrier func(context.Context) (uint64, error)
+}
+
 // A Batch is the answer to a Read.
 type Batch struct {
 	Messages []event.Stored
@@ -43,8 +52,8 @@ type Batch struct {
 // cannot be read has neither subject nor data, and TypeOf refuses it. Any replica may answer and
 // may lag behind the leader. It fails with ErrUnavailable when nobody answers or
 // the answer is incomplete: try again.
-func (n *Node) Read(ctx context.Context, subject string, from uint64, limit, maxBytes int) (Batch, error) {
-	release, err := n.reads.Acquire(ctx)
+func (r *Reader) Read(ctx context.Context, subject string, from uint64, limit, maxBytes int) (Batch, error) {
+	release, err := r.reads.Acquire(ctx)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -59,9 +68,9 @@ func (n *Node) Read(ctx context.Context, subject string, from uint64, limit, max
 	if err != nil {
 		return Batch{}, err
 	}
-	reply, answers, done := n.replies.Expect(limit + 1)
+	reply, answers, done := r.params.Client.Mux.Expect(limit + 1)
 	defer done()
-	if err := n.conn.PublishRequest(directGet, reply, req); err != nil {
+	if err := r.params.Client.Conn.PublishRequest(directGet, reply, req); err != nil {
 		return Batch{}, fmt.Errorf("%w: read %s: %w", api.ErrUnavailable, subject, err)
 	}
 	return collect(ctx, answers)
@@ -136,45 +145,35 @@ func (b *Batch) finish(h nats.Header, before uint64, unreadable int) error {
 	}
 }
 
-// Position stores a message of no meaning and returns its sequence: all that any
-// node has acknowledged before the call has a lower one. Head and State are
-// answered also by a leader that is cut off from the others, which have another
-// one meanwhile; Position takes a majority. It fails with ErrUnavailable: try
-// again.
-func (n *Node) Position(ctx context.Context) (uint64, error) {
-	ack, err := n.publishOnce(ctx, nats.NewMsg("tick."+n.Token()), true)
-	return ack.Seq, err
-}
-
 // Next asks the leader for the first sequence from on that is stored under
 // subject, which may have wildcards; 0 means that there is none, which in a
 // cluster takes a majority. It fails with ErrUnavailable: try again.
-func (n *Node) Next(ctx context.Context, subject string, from uint64) (uint64, error) {
-	seq, err := n.askLeader(ctx, api.Query{NextFor: subject, Seq: max(from, 1)})
-	if err == nil && seq == 0 && n.cfg.Cluster != nil {
-		err = n.proveAbsence(ctx, subject, max(from, 1))
+func (r *Reader) Next(ctx context.Context, subject string, from uint64) (uint64, error) {
+	seq, err := r.askLeader(ctx, api.Query{NextFor: subject, Seq: max(from, 1)})
+	if err == nil && seq == 0 && r.params.clustered() {
+		err = r.readQuorum(ctx, subject, max(from, 1))
 	}
 	return seq, err
 }
 
-func (n *Node) askLeader(ctx context.Context, q api.Query) (uint64, error) {
-	release, err := n.reads.Acquire(ctx)
+func (r *Reader) askLeader(ctx context.Context, q api.Query) (uint64, error) {
+	release, err := r.reads.Acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	return api.WhileLed(ctx, n.leader, func(ctx context.Context) (uint64, error) { return n.askLeaderOnce(ctx, q) })
+	return api.WhileLed(ctx, r.stream.leader, func(ctx context.Context) (uint64, error) { return r.askLeaderOnce(ctx, q) })
 }
 
 // requestMessage puts a query to any replica.
-func (n *Node) requestMessage(ctx context.Context, q api.Query) (*nats.Msg, error) {
+func (r *Reader) requestMessage(ctx context.Context, q api.Query) (*nats.Msg, error) {
 	req, err := json.Marshal(q)
 	if err != nil {
 		return nil, err
 	}
 	try, cancel := context.WithTimeout(ctx, readTry)
 	defer cancel()
-	m, err := n.conn.RequestWithContext(try, directGet, req)
+	m, err := r.params.Client.Conn.RequestWithContext(try, directGet, req)
 	switch {
 	case err == nil:
 		return m, nil
@@ -184,10 +183,10 @@ func (n *Node) requestMessage(ctx context.Context, q api.Query) (*nats.Msg, erro
 	return nil, fmt.Errorf("%w: head of %s: %w", api.ErrUnavailable, q.Subject(), err)
 }
 
-func (n *Node) askLeaderOnce(ctx context.Context, q api.Query) (uint64, error) {
+func (r *Reader) askLeaderOnce(ctx context.Context, q api.Query) (uint64, error) {
 	try, cancel := context.WithTimeout(ctx, readTry)
 	defer cancel()
-	m, err := api.AskLeader(try, n.conn, event.StreamName, q)
+	m, err := api.AskLeader(try, r.params.Client.Conn, event.StreamName, q)
 	switch {
 	case err == nil && m == nil:
 		return 0, nil

@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"context"
@@ -24,7 +24,7 @@ var errUnsent = fmt.Errorf("%w: not sent", api.ErrUnavailable)
 
 // A batch is the events of one PublishAll.
 type batch struct {
-	node   *Node
+	*Publisher
 	events []event.Event
 	acks   []Ack
 	errs   []error
@@ -36,13 +36,13 @@ type batch struct {
 // not take one, no more is sent until that one, if it can be sent again, is taken:
 // only what was in flight just then may come before it. An event that is refused
 // for good holds nothing up.
-func (n *Node) PublishAll(ctx context.Context, events []event.Event) (acks []Ack, errs []error) {
-	b := batch{node: n, events: events, acks: make([]Ack, len(events)), errs: make([]error, len(events)), began: make([]time.Time, len(events))}
+func (p *Publisher) PublishAll(ctx context.Context, events []event.Event) (acks []Ack, errs []error) {
+	b := batch{Publisher: p, events: events, acks: make([]Ack, len(events)), errs: make([]error, len(events)), began: make([]time.Time, len(events))}
 	if len(events) == 1 {
-		b.acks[0], b.errs[0] = n.Publish(ctx, events[0])
+		b.acks[0], b.errs[0] = p.Publish(ctx, events[0])
 		return b.acks, b.errs
 	}
-	if err := n.opened(); err != nil {
+	if err := p.params.Opened(); err != nil {
 		for i := range b.errs {
 			b.errs[i] = err
 		}
@@ -71,7 +71,7 @@ func (b *batch) publish(ctx context.Context, todo []int) {
 				again = append(again, i)
 			}
 		}
-		if todo = again; len(todo) == 0 || b.node.cutOff() > 0 {
+		if todo = again; len(todo) == 0 || b.params.CutOff() {
 			return
 		}
 		if !api.Sleep(ctx, api.WritePause) {
@@ -83,7 +83,7 @@ func (b *batch) publish(ctx context.Context, todo []int) {
 // round sends the events of todo once, until the first that is not taken, and
 // gathers the answers. It begins with a window of its own, until one is stored.
 func (b *batch) round(ctx context.Context, todo []int, window int) {
-	full := b.node.diskFull()
+	full := b.params.DiskFull()
 	for _, i := range todo {
 		if b.errs[i] = errUnsent; full {
 			b.errs[i] = api.ErrDiskFull
@@ -92,8 +92,8 @@ func (b *batch) round(ctx context.Context, todo []int, window int) {
 	if full {
 		return
 	}
-	led := b.node.leader.Epoch().Done()
-	reply, answers, done := b.node.replies.Expect(len(todo))
+	led := b.stream.leader.Epoch().Done()
+	reply, answers, done := b.params.Client.Mux.Expect(len(todo))
 	defer done()
 	timer := time.NewTimer(api.WriteTry)
 	defer timer.Stop()
@@ -140,20 +140,20 @@ func (b *batch) round(ctx context.Context, todo []int, window int) {
 
 // send sends one event; the answer to it says which one.
 func (b *batch) send(i int, reply string) error {
-	m := b.node.message(&b.events[i])
+	m := b.message(&b.events[i])
 	m.Reply = reply + "." + strconv.Itoa(i)
 	if b.began[i].IsZero() {
 		b.began[i] = time.Now()
 	}
 	b.errs[i] = fmt.Errorf("%w: no acknowledgement", api.ErrUnavailable)
-	if err := b.node.conn.PublishMsg(m); err != nil {
+	if err := b.params.Client.Conn.PublishMsg(m); err != nil {
 		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
 	return nil
 }
 
 func (b *batch) answered(i int, m *nats.Msg) {
-	if b.acks[i], b.errs[i] = b.node.ackOf(m); b.errs[i] == nil {
-		b.node.metrics.stored(b.began[i])
+	if b.acks[i], b.errs[i] = b.ackOf(m); b.errs[i] == nil {
+		b.metrics.stored(b.began[i])
 	}
 }

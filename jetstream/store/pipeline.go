@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"context"
@@ -42,6 +42,28 @@ type PipelineConfig struct {
 	Refused func(e event.Event, mark int64, err error)
 }
 
+// The states of a pipeline. What is put is sent at once while it flows, else once it
+// flows again:
+//
+//	flowing    an answer is an error or stays away, another node leads, the disk is
+//	           full, the connection fails: broken
+//	broken     the stream may have forgotten the ids of what is in flight: searching;
+//	           else: probing
+//	searching  what is stored already is settled, to send it again would store it
+//	           twice: probing; it cannot be read: waiting
+//	probing    the oldest event is sent alone; it is stored or refused for good, and
+//	           the rest sent again in order: flowing; it is not: waiting
+//	waiting    a pause, longer each time, is over: broken
+type state uint8
+
+const (
+	flowing state = iota
+	broken
+	searching
+	probing
+	waiting
+)
+
 // A Pipeline stores a sequence of events in their order, a window of them in
 // flight. When an answer is an error, or stays away, it stops, sends the oldest
 // event again, alone, until that is stored, then the rest in order: going on
@@ -51,24 +73,24 @@ type PipelineConfig struct {
 // Put, Mark and Flush are called by one goroutine at a time; Abandon and Close
 // by any.
 type Pipeline struct {
-	node   *Node
+	*Publisher
 	cfg    PipelineConfig
 	prefix string
 	sub    *nats.Subscription
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   chan struct{} // the repairing goroutine has ended
+	done   chan struct{} // what keeps it going has ended
 	trust  time.Duration // how long the stream surely remembers an id
 
-	mu        sync.Mutex
-	changed   chan struct{} // closed and replaced when slots get free
-	ring      []pipeSlot
-	oldest    uint64 // number of the oldest unsettled slot
-	next      uint64 // number of the next slot
-	epoch     uint64
-	repairing bool
-	progress  time.Time // of the oldest slot
-	broken    chan struct{}
+	mu       sync.Mutex
+	state    state
+	broke    chan struct{} // gets a token when it flows no more
+	changed  chan struct{} // closed and replaced when slots get free
+	ring     []pipeSlot
+	oldest   uint64    // number of the oldest unsettled slot
+	next     uint64    // number of the next slot
+	sending  uint64    // part of each reply subject: answers to an earlier sending are ignored
+	progress time.Time // of the oldest slot
 }
 
 // pipeSlot is one entry of the ring: an event, or only a mark.
@@ -81,22 +103,22 @@ type pipeSlot struct {
 }
 
 // NewPipeline makes a pipeline. Close must be called.
-func (n *Node) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
+func (p *Publisher) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
 	if cfg.Window <= 0 {
 		cfg.Window = DefaultWindow
 	}
-	p := &Pipeline{node: n, cfg: cfg, prefix: n.conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
-		changed: make(chan struct{}), broken: make(chan struct{}, 1), done: make(chan struct{}),
-		trust: min(duplicateWindow, n.cfg.Events.MaxAge) / 2}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	sub, err := n.conn.Subscribe(p.prefix+">", p.answer)
+	pipe := &Pipeline{Publisher: p, cfg: cfg, prefix: p.params.Client.Conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
+		changed: make(chan struct{}), broke: make(chan struct{}, 1), done: make(chan struct{}),
+		trust: min(duplicateWindow, p.params.Limits.MaxAge) / 2}
+	pipe.ctx, pipe.cancel = context.WithCancel(context.Background())
+	sub, err := p.params.Client.Conn.Subscribe(pipe.prefix+">", pipe.answer)
 	if err != nil {
-		p.cancel()
+		pipe.cancel()
 		return nil, fmt.Errorf("open pipeline: %w", err)
 	}
-	p.sub = sub
-	go p.watch()
-	return p, nil
+	pipe.sub = sub
+	go pipe.run()
+	return pipe, nil
 }
 
 // Put sends e after all that was put before. It blocks while the window is
@@ -107,7 +129,7 @@ func (p *Pipeline) Put(ctx context.Context, e event.Event, mark int64) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	return p.enter(ctx, pipeSlot{event: e, msg: p.node.message(&e), mark: mark, began: time.Now()})
+	return p.enter(ctx, pipeSlot{event: e, msg: p.message(&e), mark: mark, began: time.Now()})
 }
 
 // Mark enters a record that makes no event, at its place in the order.
@@ -135,8 +157,8 @@ func (p *Pipeline) enter(ctx context.Context, s pipeSlot) error {
 	switch {
 	case s.msg == nil:
 		p.settleLocked()
-	case p.repairing: // it will be sent in its turn
-	case p.node.diskFull():
+	case p.state != flowing: // it will be sent in its turn
+	case p.params.DiskFull():
 		p.breakLocked()
 	default:
 		p.sendLocked(n, &s)
@@ -176,31 +198,30 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 
 func (p *Pipeline) sendLocked(n uint64, s *pipeSlot) {
 	m := *s.msg
-	m.Reply = p.prefix + strconv.FormatUint(p.epoch, 36) + "." + strconv.FormatUint(n, 36)
-	if err := p.node.conn.PublishMsg(&m); err != nil {
+	m.Reply = p.prefix + strconv.FormatUint(p.sending, 36) + "." + strconv.FormatUint(n, 36)
+	if err := p.params.Client.Conn.PublishMsg(&m); err != nil {
 		p.breakLocked()
 	}
 }
 
-// breakLocked starts a repair unless one runs. Answers of before are ignored
-// from now on.
+// breakLocked ends the flow. Answers of before are ignored from now on.
 func (p *Pipeline) breakLocked() {
-	if p.repairing {
+	if p.state != flowing {
 		return
 	}
-	p.repairing = true
-	p.epoch++
-	p.node.metrics.repairs.Inc()
+	p.state = broken
+	p.sending++
+	p.metrics.repairs.Inc()
 	select {
-	case p.broken <- struct{}{}:
+	case p.broke <- struct{}{}:
 	default:
 	}
 }
 
 // answer receives the stream's answers, one at a time.
 func (p *Pipeline) answer(m *nats.Msg) {
-	epoch, slot, _ := strings.Cut(m.Subject[len(p.prefix):], ".")
-	e, err1 := strconv.ParseUint(epoch, 36, 64)
+	sending, slot, _ := strings.Cut(m.Subject[len(p.prefix):], ".")
+	e, err1 := strconv.ParseUint(sending, 36, 64)
 	n, err2 := strconv.ParseUint(slot, 36, 64)
 	if err1 != nil || err2 != nil {
 		return
@@ -208,7 +229,7 @@ func (p *Pipeline) answer(m *nats.Msg) {
 	_, err := api.AckOf(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e != p.epoch || n < p.oldest || n >= p.next || p.ctx.Err() != nil {
+	if e != p.sending || n < p.oldest || n >= p.next || p.ctx.Err() != nil {
 		return
 	}
 	s := &p.ring[n%uint64(len(p.ring))]
@@ -231,7 +252,7 @@ func (p *Pipeline) answer(m *nats.Msg) {
 
 func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
 	if err == nil {
-		p.node.metrics.stored(s.began)
+		p.metrics.stored(s.began)
 	} else if p.cfg.Refused != nil {
 		p.cfg.Refused(s.event, s.mark, err)
 	}

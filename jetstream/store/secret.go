@@ -1,4 +1,4 @@
-package jetstream
+package store
 
 import (
 	"crypto/rand"
@@ -34,21 +34,21 @@ func secretOf(meta map[string]string) string {
 }
 
 // learnSecret keeps the secret of the stream, whichever node has made it.
-func (n *Node) learnSecret(secret string) {
-	if secret != *n.secret.Load() {
-		n.secret.Store(&secret)
+func (s *Stream) learnSecret(secret string) {
+	if secret != *s.secret.Load() {
+		s.secret.Store(&secret)
 	}
 }
 
-// msgID is the text of an id for the stream.
-func (n *Node) msgID(id *event.MsgID, subject string) string {
-	return id.Text(*n.secret.Load(), subject)
+// MessageID is the text of an id for the stream.
+func (s *Stream) MessageID(id *event.MsgID, subject string) string {
+	return id.Text(*s.secret.Load(), subject)
 }
 
 // bare takes the secret off a stored id. One that has none is returned as it is:
 // it was stored before the stream had a secret.
-func (n *Node) bare(id string) string {
-	secret := *n.secret.Load()
+func (s *Stream) bare(id string) string {
+	secret := *s.secret.Load()
 	if rest, ok := strings.CutPrefix(id, secret); ok && strings.HasPrefix(rest, "/") {
 		return rest[1:]
 	}
