@@ -190,6 +190,46 @@ func awaitOnline(t *testing.T, admin, user string, connections int) {
 	})
 }
 
+// What docs/browser.md has for each transport runs in a real browser: it shows what
+// comes, once and in order.
+func TestTheSnippetsOfTheDocsRunInABrowser(t *testing.T) {
+	b := chromium(t)
+	token := func(session string) string { return stage.Token(t, "ann", stage.Claims{"jti": session}) }
+	for _, c := range []struct{ heading, begin, shown string }{
+		{"## EventSource", "new EventSource", "({total: x.total}) "},
+		{"## WebSocket", "new WebSocket", "x.data && ({total: x.data.total})"},
+		{"## Long poll", "await fetch", "x.data && ({total: x.data.total})"},
+	} {
+		t.Run(c.heading, func(t *testing.T) {
+			node := pageNode(t, b, func(s stage.Config) { s.With("auth.allow", []string{"topic.hotel.*"}) })
+			tab := b.NewTab(t)
+			snippet := blockWith(t, codeBlocks(t, "../docs/browser.md", c.heading), c.begin)
+			// The page is of another origin than the node, and its functions are its own.
+			snippet = strings.NewReplacer(
+				`new EventSource("/_weft/v1/events?subject=topic.hotel.42")`, `new EventSource("`+node.URL()+`/_weft/v1/events?subject=topic.hotel.42", {withCredentials: true})`,
+				"wss://app.example.com", strings.Replace(node.URL(), "http", "ws", 1),
+				`fetch("/_weft`, `fetch("`+node.URL()+`/_weft`).Replace(snippet)
+			tab.Run(fmt.Sprintf(`(() => {
+				document.cookie = "weft_token=%[1]s"
+				window.seen = []; window.opened = ""
+				const show = x => seen.push(JSON.stringify(%[2]s)), loadEverything = () => seen.push("reset")
+				const sleep = ms => new Promise(r => setTimeout(r, ms)), token = %[1]q
+				let last = "", back, connection;
+				(async () => { %[3]s })().catch(e => seen.push(String(e)))
+			})()`, token("s1"), c.shown, snippet))
+			awaitOnline(t, node.AdminURL(), "ann", 1)
+			for n := 1; n <= 3; n++ {
+				publish(t, node, "ann", "order.paid", fmt.Appendf(nil, `{"total":%d}`, n))
+				want := fmt.Sprintf(`{"total":%d}`, n)
+				eventually(t, 20*time.Second, "to see "+want, func() bool { return strings.Contains(tab.Run("seen.join()"), want) })
+			}
+			if got := tab.Run("seen.join()"); got != `{"total":1},{"total":2},{"total":3}` {
+				t.Errorf("the page has seen %s", got)
+			}
+		})
+	}
+}
+
 // The three nodes of docs/cluster.md form a cluster that is well and takes an event.
 func TestTheThreeNodesOfTheDocs(t *testing.T) {
 	binary, err := stage.Binary()

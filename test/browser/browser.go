@@ -196,3 +196,9 @@ func (tab *Tab) Text(id string) string {
 	tab.t.Helper()
 	return eval[string](tab, fmt.Sprintf("document.getElementById(%q).textContent", id))
 }
+
+// Run runs JavaScript in the page and returns its value as text.
+func (tab *Tab) Run(script string) string {
+	tab.t.Helper()
+	return eval[string](tab, "String("+script+")")
+}
