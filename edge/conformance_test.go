@@ -22,17 +22,22 @@ type path struct {
 	set   func(t *testing.T, s *stack)
 }
 
-// paths are all of them.
-var paths = []path{
-	{"parked", []string{transport.SSE, transport.WebSocket, transport.Poll}, func(*testing.T, *stack) {}},
-	{"noraw", []string{transport.SSE, transport.WebSocket, transport.Poll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }},
-	{"nethttp", []string{transport.SSE, transport.WebSocket, transport.Poll}, func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }},
+var (
+	all = []string{transport.SSE, transport.WebSocket, transport.Poll}
+
+	onPoller  = path{"poller", all, func(*testing.T, *stack) {}}
+	onNoRaw   = path{"noraw", all, func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }}
+	onNetHTTP = path{"nethttp", all, func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }}
 	// SSE comes over HTTP/2 then, WebSocket over HTTP/1.1.
-	{"tls", []string{transport.SSE, transport.WebSocket}, func(t *testing.T, s *stack) {
+	onTLS = path{"tls", []string{transport.SSE, transport.WebSocket}, func(t *testing.T, s *stack) {
 		files, pool := certificate(t)
 		s.cfg.Public.TLS, s.trust = files, &tls.Config{RootCAs: pool}
-	}},
-}
+	}}
+
+	// paths are all of them, plainPaths those that differ in what reads a request.
+	paths      = []path{onPoller, onNoRaw, onNetHTTP, onTLS}
+	plainPaths = []path{onPoller, onNetHTTP}
+)
 
 // TestEveryTransport runs each case over each transport and path, on a node of
 // its own.

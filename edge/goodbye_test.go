@@ -30,7 +30,7 @@ func TestFramesBehindTheHandshakeAreHeard(t *testing.T) {
 // The answer to a close stands behind all that was queued. Who does not take that
 // must not stay for it: a token that is revoked meanwhile could not cut it.
 func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
-	for _, p := range paths[:2] {
+	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) {

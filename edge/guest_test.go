@@ -190,7 +190,7 @@ func (s *stack) dialStranger(st stranger) (net.Conn, error) {
 // TestWhoWasLetInMayRest between two requests: a client that polls, or a back end
 // that publishes.
 func TestWhoWasLetInMayRest(t *testing.T) {
-	sideBySide(t, paths[:2], nil, func(t *testing.T, s *stack) {
+	sideBySide(t, plainPaths, nil, func(t *testing.T, s *stack) {
 		fields := " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + s.token("ann", nil) + "\r\n"
 		var resting sync.WaitGroup
 		defer resting.Wait()
@@ -279,7 +279,7 @@ func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
 	change := func(c *Config, _ *jetstream.Config) {
 		c.Public.Limits, c.Public.TrustedProxies = access.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
 	}
-	sideBySide(t, paths[:2], change, func(t *testing.T, s *stack) {
+	sideBySide(t, plainPaths, change, func(t *testing.T, s *stack) {
 		var resting sync.WaitGroup
 		for range 50 {
 			resting.Go(func() {

@@ -21,7 +21,7 @@ func TestAPageThatReboundItsNameReachesNothing(t *testing.T) {
 		"a public node without tokens":   func(c *Config) { c.Auth.Mode, c.Public.Listen = "none", ":0" },
 		"a public node with names":       func(c *Config) { c.Public.Hosts, c.Public.Listen = []string{"events.example.com"}, ":0" },
 	} {
-		for _, p := range paths[:2] {
+		for _, p := range plainPaths {
 			t.Run(name+", "+p.name, func(t *testing.T) {
 				s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) {
 					c.Public.Hosts, c.Public.CORSOrigins = nil, []string{"https://app.example.com:8443"}

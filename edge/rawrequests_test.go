@@ -113,7 +113,7 @@ func TestRawRequests(t *testing.T) {
 		{"a WebSocket with a short key", field(strings.Replace(socket, "AAAA", "", 1) + "A: b"), []int{400, 404}},
 		{"a WebSocket with a body", field(socket+"Content-Length: 3") + "abc", []int{400, 404}},
 	}
-	for _, p := range paths[:2] {
+	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStackOn(t, p, nil)

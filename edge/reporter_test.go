@@ -37,7 +37,7 @@ func TestStrangersCannotFillTheLog(t *testing.T) {
 	s := prepareStack(t, "n1", nil)
 	s.cfg.Admin.Token = "the token of the operators"
 	s.log = slog.New(slog.NewTextHandler(book, nil))
-	paths[2].set(t, s)
+	onTLS.set(t, s)
 	s.must(s.start(t.Context()))
 	for range often {
 		s.do("GET", pathEvents, "bad", "")

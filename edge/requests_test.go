@@ -37,7 +37,7 @@ func (s *stack) raw(parts ...string) (net.Conn, *bufio.Reader) {
 // TestRequestsInEveryForm sends requests that only the own reader, only net/http, or
 // one after the other answers: it makes no difference to the client.
 func TestRequestsInEveryForm(t *testing.T) {
-	for _, p := range paths[:2] {
+	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) { requestsInEveryForm(t, newStackOn(t, p, nil)) })
 	}
 }

@@ -94,7 +94,7 @@ func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
 }
 
 func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *testing.T) {
-	for _, p := range paths[:2] {
+	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Keepalive = 500 * time.Millisecond })
 			lively, lying := s.dialRaw(transport.WebSocket, s.token("ann", nil), pathEvents), s.dialRaw(transport.WebSocket, s.token("bob", nil), pathEvents)
@@ -133,7 +133,7 @@ func (c *deafConn) Read(p []byte) (int, error) {
 }
 
 func TestAClientOfHTTP2ThatStopsReadingIsCut(t *testing.T) {
-	s := newStackOn(t, paths[2], func(c *Config, js *jetstream.Config) {
+	s := newStackOn(t, onTLS, func(c *Config, js *jetstream.Config) {
 		c.Public.WriteTimeout = time.Second
 		js.Events.MaxPerSubject = 1000
 	})

@@ -51,7 +51,7 @@ type stack struct {
 // newStack starts one; change may alter the configuration.
 func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack {
 	t.Helper()
-	return newStackOn(t, paths[0], change)
+	return newStackOn(t, onPoller, change)
 }
 
 // newStackOn starts one whose connections are served on the path p.

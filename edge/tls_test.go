@@ -108,7 +108,7 @@ func TestTLSServesHTTP2AndWebSocket(t *testing.T) {
 }
 
 func TestAQuietStreamOverHTTP2Stays(t *testing.T) {
-	s := newStackOn(t, paths[2], func(c *Config, _ *jetstream.Config) {
+	s := newStackOn(t, onTLS, func(c *Config, _ *jetstream.Config) {
 		c.Public.Keepalive, c.Public.WriteTimeout = time.Minute, 100*time.Millisecond
 	})
 	quiet := s.connect(transport.SSE, visitor{token: s.token("ann", nil)})

@@ -10,7 +10,7 @@ import (
 // TestAHandshakeWithoutUpgradeSaysSo on each path: a proxy has taken the field.
 func TestAHandshakeWithoutUpgradeSaysSo(t *testing.T) {
 	const key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-	for _, p := range paths[:2] {
+	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, nil)
 			for name, fields := range map[string]string{
@@ -34,7 +34,7 @@ func TestAHandshakeWithoutUpgradeSaysSo(t *testing.T) {
 }
 
 func TestAHandshakeThatBecameARequestOfHTTP2SaysSo(t *testing.T) {
-	s := newStackOn(t, paths[2], nil)
+	s := newStackOn(t, onTLS, nil)
 	resp, body := s.do("GET", pathEvents, s.token("ann", nil), "", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
 	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusUpgradeRequired || !strings.Contains(body, "drops the Upgrade header") {
 		t.Errorf("%s: %d %s", resp.Proto, resp.StatusCode, body)
