@@ -6,8 +6,6 @@ import (
 
 type metrics struct {
 	restarts prometheus.Counter
-	misses   prometheus.Counter
-	refusals *prometheus.CounterVec
 	diskFree prometheus.Gauge
 	leader   *prometheus.GaugeVec
 	lagging  *prometheus.GaugeVec
@@ -29,18 +27,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reg.MustRegister(g)
 		return g
 	}
-	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_jetstream_publishes_refused_total",
-		Help: "Messages of NATS publishers that were not stored, by cause."}, []string{"cause"})
-	reg.MustRegister(refusals)
-	for _, cause := range refusedCauses {
-		refusals.WithLabelValues(cause)
-	}
 	m := &metrics{
-		refusals: refusals,
 		leader:   vector("leader", "1 while this node leads the group: the cluster (meta), the stream or a bucket. A standalone node leads all.", "group"),
 		lagging:  vector("lagging_copies", "Copies on other nodes that are away or not current, of a group that this node leads; else 0.", "group"),
 		restarts: counter("server_restarts_total", "Restarts of the embedded server because its store was stuck."),
-		misses:   counter("misaddressed_total", "Messages of NATS publishers whose subject cannot be stored."),
 		diskFree: gauge("disk_free_bytes", "Free space of the data folder."),
 	}
 	for _, name := range groupNames {

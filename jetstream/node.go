@@ -31,10 +31,10 @@ import (
 	"weft/jetstream/api"
 	"weft/jetstream/blacklist"
 	"weft/jetstream/event"
+	"weft/jetstream/ingress"
 	"weft/jetstream/kv"
 	"weft/jetstream/natsconn"
 	"weft/jetstream/presence"
-	"weft/jetstream/ratelog"
 	"weft/jetstream/rpc"
 	"weft/jetstream/server"
 	"weft/jetstream/store"
@@ -48,7 +48,7 @@ type Node struct {
 	metrics *metrics
 
 	srv       *server.Server
-	limited   *ratelog.Log // of what publishers can cause
+	ingress   *ingress.Ingress
 	disk      *server.Disk
 	clocks    *clocks
 	client    *api.Client // of the nodes' own account
@@ -75,7 +75,6 @@ type Node struct {
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	cfg.Node.Complete()
 	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), client: new(api.Client)}
-	n.limited = ratelog.New(log, time.Now)
 	n.srv = server.New(cfg.server(), log)
 	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.Peers, Members: n.known}, reg)
 	n.presence = presence.New(n.srv.Interest, n.rpc)
@@ -85,6 +84,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.clocks = newClocks(cfg.Node.Name, log, reg)
 	n.answerClocks()
 	n.makeBuckets(reg)
+	n.ingress = ingress.New(ingress.Params{Dial: n.srv.Dial, Closed: n.store.TakesEvents, ID: n.store.MessageID, Log: log}, reg)
 	n.measure(reg)
 	n.members.expelled = make(chan error, 1)
 	n.waitFor("the store is being opened")
@@ -180,7 +180,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	publishers := n.srv.Publishers()
 	heard := make(chan struct{}, len(publishers))
 	for _, p := range publishers {
-		n.tasks.Go(func() { n.runIngress(run, p, sync.OnceFunc(func() { heard <- struct{}{} })) })
+		n.tasks.Go(func() { n.ingress.Run(run, p, sync.OnceFunc(func() { heard <- struct{}{} })) })
 	}
 	select {
 	case <-loaded:

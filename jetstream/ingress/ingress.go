@@ -1,98 +1,120 @@
-package jetstream
+package ingress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 	"weft/jetstream/ratelog"
 	"weft/jetstream/server"
-	"weft/jetstream/subject"
 )
 
 const (
-	// ingressRetry is the time between two tries to connect.
-	ingressRetry = 50 * time.Millisecond
+	// dialPause is the time between two tries to connect.
+	dialPause = 50 * time.Millisecond
 	// maxLoggedSubject bounds what is logged of a subject, in bytes.
 	maxLoggedSubject = 100
-	// ingressGrace is how long a node that stops waits for what it has not passed on.
-	ingressGrace = time.Second
+	// drainTimeout is how long a node that stops waits for what it has not passed on.
+	drainTimeout = time.Second
 )
 
-// An ingress stores, as the node, what a NATS publisher sends from its account:
-// user.<user> and topic.<topic>, within the limits of an event. Of the headers
-// those of the stream itself are taken away; a message id counts among the ids of
-// the same publisher. What it asks of the stream it asks under a reply of its own
-// and passes the acknowledgement on, so nothing of the publisher's choice but event
-// and payload comes into the nodes' account.
-//
-// It keeps the order of what it reads, and has a bounded number of messages on
-// their way; while that is exhausted it reads no more, which slows the publisher
-// down. It tries nothing twice: a publisher that is told nothing must send again.
-type ingress struct {
-	node      *Node
-	from      server.Publisher
-	listening func()
-	limited   *ratelog.Log // of what publishers can cause
+// Params are what an ingress needs of its node. Functions may be called concurrently.
+type Params struct {
+	// Dial connects as one of the node's users, under a name.
+	Dial func(user, name string) (*natsconn.Conn, error)
+	// Closed says why no event can be stored at this moment; nil when it can.
+	Closed func() error
+	// ID is the text of an event's id for the stream.
+	ID  func(id *event.MsgID, subject string) string
+	Log *slog.Logger
 }
 
-// runIngress serves a publisher until ctx ends. It calls listening when the
-// publisher is heard, once more after each interruption.
-func (n *Node) runIngress(ctx context.Context, from server.Publisher, listening func()) {
-	in := &ingress{node: n, from: from, listening: listening, limited: n.limited}
+// An Ingress takes what NATS publishers send. Its methods may be called concurrently.
+type Ingress struct {
+	p       Params
+	limited *ratelog.Log
+	refused *prometheus.CounterVec // by cause
+	misses  prometheus.Counter
+}
+
+// New makes an ingress, which does nothing until Run.
+func New(p Params, reg prometheus.Registerer) *Ingress {
+	in := &Ingress{p: p, limited: ratelog.New(p.Log, time.Now),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_jetstream_publishes_refused_total",
+			Help: "Messages of NATS publishers that were not stored, by cause."}, []string{"cause"}),
+		misses: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_misaddressed_total",
+			Help: "Messages of NATS publishers whose subject cannot be stored."})}
+	reg.MustRegister(in.refused, in.misses)
+	for _, cause := range refusedCauses {
+		in.refused.WithLabelValues(cause)
+	}
+	return in
+}
+
+// Run serves a publisher until ctx ends. It calls listening when the publisher is heard,
+// once more after each interruption.
+func (in *Ingress) Run(ctx context.Context, from server.Publisher, listening func()) {
+	r := &reader{Ingress: in, from: from, listening: listening}
 	for ctx.Err() == nil {
-		if err := in.serve(ctx); err != nil && ctx.Err() == nil {
-			n.log.Debug("read what a publisher sends", "publisher", from.Name, "err", err)
+		if err := r.serve(ctx); err != nil && ctx.Err() == nil {
+			in.p.Log.Debug("read what a publisher sends", "publisher", from.Name, "err", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(ingressRetry):
+		case <-time.After(dialPause):
 		}
 	}
+}
+
+// A reader serves one publisher.
+type reader struct {
+	*Ingress
+	from      server.Publisher
+	listening func()
 }
 
 // serve passes messages on until a connection fails, because the server has been
 // stopped, or ctx ends.
-func (in *ingress) serve(ctx context.Context) error {
-	client, err := in.node.srv.Dial(in.from.Reader, "ingress of "+in.from.Name)
+func (r *reader) serve(ctx context.Context) error {
+	client, err := r.p.Dial(r.from.Reader, "ingress of "+r.from.Name)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	store, err := in.node.srv.Dial(server.NodeUser, "store for "+in.from.Name)
+	store, err := r.p.Dial(server.NodeUser, "store for "+r.from.Name)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	replies := nats.NewInbox()
 	f := newForwarding(client, store, server.NodeInbox+strings.TrimPrefix(replies, "_INBOX")+".")
-	client.Pong = in.listening
-	if err := f.open(in.from.Prefix); err != nil {
+	client.Pong = r.listening
+	if err := f.open(r.from.Prefix); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, client.Interrupt)()
 	answered := make(chan error, 1)
 	go func() {
-		answered <- errors.Join(f.passAnswers(func(err error) { in.refused("", err) }), client.Flush())
+		answered <- errors.Join(f.forwardAnswers(func(err error) { r.refuse("", err) }), client.Flush())
 		client.Close()
 	}()
-	if err = in.read(ctx, f); ctx.Err() != nil {
-		f.drain(ingressGrace)
+	if err = r.read(ctx, f); ctx.Err() != nil {
+		f.drain(drainTimeout)
 	}
 	store.Close()
 	return errors.Join(err, <-answered)
 }
 
 // read passes on what the publisher sends.
-func (in *ingress) read(ctx context.Context, f *forwarding) error {
+func (r *reader) read(ctx context.Context, f *forwarding) error {
 	var closed error
 	waited := true
 	f.client.BeforeRead = func() {
@@ -105,41 +127,41 @@ func (in *ingress) read(ctx context.Context, f *forwarding) error {
 			return err
 		}
 		if waited {
-			waited, closed = false, in.node.store.TakesEvents()
+			waited, closed = false, r.p.Closed()
 		}
-		e := event.Event{Subject: string(m.Subject[len(in.from.Prefix):]), Data: m.Data}
+		e := event.Event{Subject: string(m.Subject[len(r.from.Prefix):]), Data: m.Data}
 		if err = closed; err == nil {
-			err = in.check(&e, m.Header)
+			err = r.check(&e, m.Header)
 		}
 		if err != nil {
-			in.refused(e.Subject, err)
+			r.refuse(e.Subject, err)
 			f.refuse(m.Reply, err)
 			continue
 		}
 		id := ""
 		if !e.ID.IsZero() {
-			id = in.node.store.MessageID(&e.ID, e.Subject)
+			id = r.p.ID(&e.ID, e.Subject)
 		}
-		if err := f.pass(ctx, &e, id, m.Reply); err != nil {
+		if err := f.forward(ctx, &e, id, m.Reply); err != nil {
 			return err
 		}
 	}
 }
 
-// refused counts a publish that is not stored, and tells the log now and then.
-func (in *ingress) refused(subject string, err error) {
+// refuse counts a publish that is not stored, and tells the log now and then.
+func (r *reader) refuse(subject string, err error) {
 	cause := refusalCause(err)
-	in.node.metrics.refusals.WithLabelValues(cause).Inc()
+	r.refused.WithLabelValues(cause).Inc()
 	if cause == refusedSubject {
-		in.node.metrics.misses.Inc()
+		r.misses.Inc()
 	}
-	in.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", in.from.Name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
+	r.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", r.from.Name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
 }
 
 // check makes an event of a message, or says why it is none.
-func (in *ingress) check(e *event.Event, header []byte) error {
+func (r *reader) check(e *event.Event, header []byte) error {
 	if header != nil {
-		if err := in.readHeader(e, header); err != nil {
+		if err := r.readHeader(e, header); err != nil {
 			return err
 		}
 	}
@@ -152,7 +174,7 @@ var errHeader = errors.New("bad header")
 // readHeader takes the headers that an event may have. Those of the stream begin
 // with Nats-: with some it tells where a message is from, which may stand in one
 // that is sent on; with the others a publisher asks for what it would not get.
-func (in *ingress) readHeader(e *event.Event, raw []byte) error {
+func (r *reader) readHeader(e *event.Event, raw []byte) error {
 	header, err := nats.DecodeHeadersMsg(raw)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHeader, err)
@@ -161,7 +183,7 @@ func (in *ingress) readHeader(e *event.Event, raw []byte) error {
 		switch {
 		case len(values) == 0, isStamp(name):
 		case strings.EqualFold(name, event.HeaderMsgID):
-			e.ID = event.NATSID(in.from.User, values[0])
+			e.ID = event.NATSID(r.from.User, values[0])
 		case strings.EqualFold(name, "Nats-Expected-Stream") && values[0] == event.StreamName:
 		case len(name) >= 5 && strings.EqualFold(name[:5], "nats-"):
 			return fmt.Errorf("%w: %.80s is not for publishers", errHeader, name)
@@ -187,91 +209,4 @@ func isStamp(name string) bool {
 		}
 	}
 	return false
-}
-
-// Causes of a refusal, as a metric label has them.
-const (
-	refusedSubject     = "subject"
-	refusedType        = "type"
-	refusedSize        = "too_large"
-	refusedJSON        = "not_json"
-	refusedHeader      = "header"
-	refusedDisk        = "disk_full"
-	refusedUnavailable = "store_unavailable"
-)
-
-var refusedCauses = []string{refusedSubject, refusedType, refusedSize, refusedJSON, refusedHeader, refusedDisk, refusedUnavailable}
-
-func refusalCause(err error) string {
-	switch {
-	case errors.Is(err, subject.ErrSubject):
-		return refusedSubject
-	case errors.Is(err, event.ErrType):
-		return refusedType
-	case errors.Is(err, event.ErrTooLarge):
-		return refusedSize
-	case errors.Is(err, event.ErrJSON):
-		return refusedJSON
-	case errors.Is(err, api.ErrDiskFull):
-		return refusedDisk
-	case errors.Is(err, api.ErrUnavailable), errors.Is(err, api.ErrRefused):
-		return refusedUnavailable
-	}
-	return refusedHeader
-}
-
-// refusalText is the answer to a publish that is not stored, as a stream gives it
-// (JetStream API, PubAck with an error).
-func refusalText(err error) []byte {
-	e := api.Error{Code: 400, ErrCode: 10000, Description: err.Error()}
-	switch {
-	case errors.Is(err, api.ErrDiskFull):
-		e.Code, e.ErrCode = 503, api.CodeStorage
-	case errors.Is(err, api.ErrUnavailable):
-		e.Code, e.ErrCode = 503, api.CodeUnavailable
-	case errors.Is(err, event.ErrTooLarge):
-		e.ErrCode = api.CodeTooLarge
-	}
-	text, err := json.Marshal(struct {
-		Error  api.Error `json:"error"`
-		Stream string    `json:"stream"`
-		Seq    int       `json:"seq"`
-	}{Error: e, Stream: event.StreamName})
-	if err != nil {
-		return nil // a text cannot fail
-	}
-	return text
-}
-
-// appendEvent appends the publication of an event, with the text of its id.
-func appendEvent(b []byte, e *event.Event, id string, prefix []byte, epoch, place uint64) []byte {
-	headed := id != "" || len(e.Header) > 0
-	if headed {
-		b = append(b, 'H')
-	}
-	b = append(append(append(b, "PUB "...), e.Subject...), ' ')
-	b = append(strconv.AppendUint(append(b, prefix...), epoch, 36), '.')
-	b = append(strconv.AppendUint(b, place, 36), ' ')
-	if headed {
-		header := appendHeader(nil, e, id)
-		b = append(strconv.AppendInt(b, int64(len(header)), 10), ' ')
-		b = append(strconv.AppendInt(b, int64(len(header)+len(e.Data)), 10), "\r\n"...)
-		b = append(b, header...)
-	} else {
-		b = append(strconv.AppendInt(b, int64(len(e.Data)), 10), "\r\n"...)
-	}
-	return append(append(b, e.Data...), "\r\n"...)
-}
-
-// appendHeader appends the headers of an event in their form on the wire (NATS
-// ADR-4).
-func appendHeader(b []byte, e *event.Event, id string) []byte {
-	b = append(b, "NATS/1.0\r\n"...)
-	for name, value := range e.Header {
-		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
-	}
-	if id != "" {
-		b = append(append(append(b, event.HeaderMsgID+": "...), id...), "\r\n"...)
-	}
-	return append(b, "\r\n"...)
 }

@@ -1,4 +1,4 @@
-package jetstream
+package ingress
 
 import (
 	"bytes"
@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// forwardWindow is how many messages an ingress has on their way. The server
+	// window is how many messages an ingress has on their way. The server
 	// remembers where so many subjects lead (maxResultCacheSize), so that it need
 	// not look up each reply.
-	forwardWindow = 448
-	// forwardPatience is how long it waits for an acknowledgement. It is shorter than
+	window = 448
+	// ackTimeout is how long it waits for an acknowledgement. It is shorter than
 	// the time after which the server ends a connection that reads nothing.
-	forwardPatience = 4 * time.Second
+	ackTimeout = 4 * time.Second
 )
 
 // errNoLeader is the answer to a publish while nobody leads the stream.
@@ -54,7 +54,7 @@ type forwarded struct {
 }
 
 func newForwarding(client, store *natsconn.Conn, prefix string) *forwarding {
-	return &forwarding{client: client, store: store, prefix: []byte(prefix), ring: make([]forwarded, forwardWindow),
+	return &forwarding{client: client, store: store, prefix: []byte(prefix), ring: make([]forwarded, window),
 		free: make(chan struct{}, 1)}
 }
 
@@ -71,9 +71,9 @@ func (f *forwarding) open(prefix string) error {
 	return errors.Join(err, f.client.Ping(), f.client.Flush())
 }
 
-// pass sends an event to the store, with the text of its id; reply is whom to tell. It
+// forward sends an event to the store, with the text of its id; reply is whom to tell. It
 // blocks while too many are on their way. What it is given is not kept.
-func (f *forwarding) pass(ctx context.Context, e *event.Event, id string, reply []byte) error {
+func (f *forwarding) forward(ctx context.Context, e *event.Event, id string, reply []byte) error {
 	place, epoch, err := f.enter(ctx, reply)
 	if err != nil {
 		return err
@@ -86,17 +86,17 @@ func (f *forwarding) pass(ctx context.Context, e *event.Event, id string, reply 
 func (f *forwarding) enter(ctx context.Context, reply []byte) (place, epoch uint64, err error) {
 	for {
 		f.mu.Lock()
-		if f.next-f.oldest < forwardWindow {
-			place, epoch = f.next%forwardWindow, f.epoch
+		if f.next-f.oldest < window {
+			place, epoch = f.next%window, f.epoch
 			f.next++
 			s := &f.ring[place]
 			s.open, s.epoch, s.sent, s.reply = true, epoch, time.Now(), append(s.reply[:0], reply...)
 			f.mu.Unlock()
 			return place, epoch, nil
 		}
-		wait := forwardPatience - time.Since(f.ring[f.oldest%forwardWindow].sent)
+		wait := ackTimeout - time.Since(f.ring[f.oldest%window].sent)
 		if wait <= 0 {
-			f.ring[f.oldest%forwardWindow].open = false
+			f.ring[f.oldest%window].open = false
 			f.epoch++
 			f.settleLocked()
 			f.mu.Unlock()
@@ -117,7 +117,7 @@ func (f *forwarding) enter(ctx context.Context, reply []byte) (place, epoch uint
 
 // settleLocked moves the end of the ring to the oldest message that is on its way.
 func (f *forwarding) settleLocked() {
-	for f.oldest < f.next && !f.ring[f.oldest%forwardWindow].open {
+	for f.oldest < f.next && !f.ring[f.oldest%window].open {
 		f.oldest++
 	}
 	select {
@@ -126,9 +126,9 @@ func (f *forwarding) settleLocked() {
 	}
 }
 
-// passAnswers passes acknowledgements on until the store's connection fails. It tells
+// forwardAnswers passes acknowledgements on until the store's connection fails. It tells
 // refused what was not stored.
-func (f *forwarding) passAnswers(refused func(error)) error {
+func (f *forwarding) forwardAnswers(refused func(error)) error {
 	f.store.BeforeRead = func() { _ = f.client.Flush() } // next fails as well then
 	var reply []byte
 	for {
@@ -142,7 +142,7 @@ func (f *forwarding) passAnswers(refused func(error)) error {
 		epoch, place, _ := bytes.Cut(m.Subject[len(f.prefix):], []byte("."))
 		e, err := strconv.ParseUint(string(epoch), 36, 64)
 		p, err2 := strconv.ParseUint(string(place), 36, 64)
-		if err != nil || err2 != nil || p >= forwardWindow {
+		if err != nil || err2 != nil || p >= window {
 			continue
 		}
 		var ok bool
@@ -170,7 +170,7 @@ func (f *forwarding) settle(place, epoch uint64, b []byte) (whom []byte, ok bool
 		return b, false
 	}
 	s.open = false
-	if place == f.oldest%forwardWindow {
+	if place == f.oldest%window {
 		f.settleLocked()
 	}
 	return append(b, s.reply...), true
@@ -214,4 +214,37 @@ func (f *forwarding) drain(most time.Duration) {
 			return
 		}
 	}
+}
+
+// appendEvent appends the publication of an event, with the text of its id.
+func appendEvent(b []byte, e *event.Event, id string, prefix []byte, epoch, place uint64) []byte {
+	headed := id != "" || len(e.Header) > 0
+	if headed {
+		b = append(b, 'H')
+	}
+	b = append(append(append(b, "PUB "...), e.Subject...), ' ')
+	b = append(strconv.AppendUint(append(b, prefix...), epoch, 36), '.')
+	b = append(strconv.AppendUint(b, place, 36), ' ')
+	if headed {
+		header := appendHeader(nil, e, id)
+		b = append(strconv.AppendInt(b, int64(len(header)), 10), ' ')
+		b = append(strconv.AppendInt(b, int64(len(header)+len(e.Data)), 10), "\r\n"...)
+		b = append(b, header...)
+	} else {
+		b = append(strconv.AppendInt(b, int64(len(e.Data)), 10), "\r\n"...)
+	}
+	return append(append(b, e.Data...), "\r\n"...)
+}
+
+// appendHeader appends the headers of an event in their form on the wire (NATS
+// ADR-4).
+func appendHeader(b []byte, e *event.Event, id string) []byte {
+	b = append(b, "NATS/1.0\r\n"...)
+	for name, value := range e.Header {
+		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
+	}
+	if id != "" {
+		b = append(append(append(b, event.HeaderMsgID+": "...), id...), "\r\n"...)
+	}
+	return append(b, "\r\n"...)
 }
