@@ -82,9 +82,9 @@ bench-edge: build ## what connections and deliveries cost, beside plain servers 
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE)) $(if $(SET),-set '$(SET)')
 
-docs: ## write the tables of all keys and all metrics into docs/
+docs: ## write the tables of all keys, metrics and packages into docs/
 	go test ./cmd/weft/settings -run TestTheDocsHoldTheReferenceOfAllKeys -update
-	go test ./cmd/weft -run TestTheDocsHoldTheTableOfAllMetrics -update
+	go test ./cmd/weft -run TestTheDocsHoldTheTable -update
 
 clean: ## remove what was built
 	rm -rf bin
