@@ -15,8 +15,19 @@ import (
 	"weft/jetstream/event"
 )
 
+// A testHub is a hub with the node that it is on.
+type testHub struct {
+	*Hub
+	node *jetstream.Node
+}
+
+func newHub(node *jetstream.Node, log *slog.Logger) *testHub {
+	return &testHub{New(From{Store: node.Store(), Presence: node.Presence(), Live: node.OpenLive, Relinked: node.Relinked,
+		Clustered: node.Clustered(), Token: node.Token()}, log, prometheus.NewRegistry()), node}
+}
+
 // open starts a node and its hub for one test.
-func open(t testing.TB, change func(*jetstream.Config)) *Hub {
+func open(t testing.TB, change func(*jetstream.Config)) *testHub {
 	t.Helper()
 	cfg := jetstream.Default()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
@@ -29,7 +40,7 @@ func open(t testing.TB, change func(*jetstream.Config)) *Hub {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { node.Close() })
-	h := New(node, log, prometheus.NewRegistry())
+	h := newHub(node, log)
 	if err := h.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +49,10 @@ func open(t testing.TB, change func(*jetstream.Config)) *Hub {
 }
 
 // feedOf is the feed of a key, nil when there is none.
-func (h *Hub) feedOf(key string) *feed { return h.feeds.lookup([]byte(key)) }
+func (h *testHub) feedOf(key string) *feed { return h.feeds.lookup([]byte(key)) }
 
 // publish stores n numbered events on a subject.
-func publish(t testing.TB, h *Hub, subject string, from, n int) {
+func publish(t testing.TB, h *testHub, subject string, from, n int) {
 	t.Helper()
 	events := make([]event.Event, n)
 	for i := range events {
@@ -154,7 +165,7 @@ func (c *client) seen() []string {
 	return slices.Clone(c.events)
 }
 
-func follow(t testing.TB, h *Hub, lastID string, subjects ...string) (*client, *Reader) {
+func follow(t testing.TB, h *testHub, lastID string, subjects ...string) (*client, *Reader) {
 	t.Helper()
 	c := newClient(t)
 	r, err := h.Follow(t.Context(), subjects, lastID, c)
@@ -181,7 +192,7 @@ func want(t testing.TB, what string, got, want []string) {
 }
 
 // waitWatermark waits until the low watermark is beyond what is stored now.
-func (h *Hub) waitWatermark(t testing.TB) {
+func (h *testHub) waitWatermark(t testing.TB) {
 	t.Helper()
 	st, err := h.node.Store().State(t.Context())
 	if err != nil {

@@ -24,7 +24,7 @@ type member struct {
 	log *slog.Logger
 
 	mu  sync.RWMutex
-	hub *Hub // nil while it is down
+	hub *testHub // nil while it is down
 }
 
 func (m *member) start(ctx context.Context) error {
@@ -32,7 +32,7 @@ func (m *member) start(ctx context.Context) error {
 	if err := node.Open(ctx); err != nil {
 		return err
 	}
-	h := New(node, m.log, prometheus.NewRegistry())
+	h := newHub(node, m.log)
 	if err := h.Open(ctx); err != nil {
 		node.Close()
 		return err
@@ -54,7 +54,7 @@ func (m *member) stop() {
 	}
 }
 
-func (m *member) up() *Hub {
+func (m *member) up() *testHub {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.hub
@@ -101,7 +101,7 @@ func TestNothingIsLostWhenNodesStop(t *testing.T) {
 	members := openCluster(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
 	defer cancel()
-	any := func() *Hub {
+	any := func() *testHub {
 		for ctx.Err() == nil {
 			if h := members[rand.IntN(len(members))].up(); h != nil {
 				return h

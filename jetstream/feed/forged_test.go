@@ -28,7 +28,7 @@ type forgery struct {
 
 // forge sends a copy by a connection of the node's own, and waits until the hub has
 // read it.
-func (h *Hub) forge(t testing.TB, f forgery) {
+func (h *testHub) forge(t testing.TB, f forgery) {
 	t.Helper()
 	s := f.subject
 	if s == "" {
@@ -65,7 +65,7 @@ func (h *Hub) forge(t testing.TB, f forgery) {
 }
 
 // lastSeq is the newest sequence of the stream.
-func (h *Hub) lastSeq(t testing.TB) uint64 {
+func (h *testHub) lastSeq(t testing.TB) uint64 {
 	t.Helper()
 	st, err := h.node.Store().State(t.Context())
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *client) wantWhole(subject string, n int) {
 	}
 }
 
-func (h *Hub) counted(t testing.TB) int {
+func (h *testHub) counted(t testing.TB) int {
 	t.Helper()
 	var m dto.Metric
 	if err := h.metrics.forged.Write(&m); err != nil {
@@ -110,7 +110,7 @@ func (h *Hub) counted(t testing.TB) int {
 }
 
 // until waits for a condition on the hub.
-func (h *Hub) until(t testing.TB, what string, ok func() bool) {
+func (h *testHub) until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); api.Sleep(t.Context(), time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -182,10 +182,10 @@ func TestAForgedCopyNeverSilencesAFeed(t *testing.T) {
 			return forgery{seq: last + 3, header: map[string][]string{"Nats-Sequence": {"1", "2", "x"}, "Nats-Subject": {"user.ann"}}}
 		},
 	} {
-		for when, settle := range map[string]func(h *Hub, c *client, n int){
-			"at once":           func(*Hub, *client, int) {},
-			"when all is there": func(_ *Hub, c *client, n int) { c.wantWhole("user.bob", n) },
-			"after a tick":      func(h *Hub, _ *client, _ int) { h.waitWatermark(t) },
+		for when, settle := range map[string]func(h *testHub, c *client, n int){
+			"at once":           func(*testHub, *client, int) {},
+			"when all is there": func(_ *testHub, c *client, n int) { c.wantWhole("user.bob", n) },
+			"after a tick":      func(h *testHub, _ *client, _ int) { h.waitWatermark(t) },
 		} {
 			t.Run(name+"/"+when, func(t *testing.T) {
 				t.Parallel()

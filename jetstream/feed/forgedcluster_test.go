@@ -15,7 +15,7 @@ func TestForgedCopiesWhileTheLeaderChanges(t *testing.T) {
 	t.Parallel()
 	const events = 120
 	members := openCluster(t, 3)
-	hubs := make([]*Hub, len(members))
+	hubs := make([]*testHub, len(members))
 	clients := make([]*client, len(members))
 	for i, m := range members {
 		hubs[i] = m.up()
@@ -28,7 +28,7 @@ func TestForgedCopiesWhileTheLeaderChanges(t *testing.T) {
 			last := h.ticks.high.Load()
 			hubs[n/3%3].forge(t, forgery{seq: last + aheads[n/3%len(aheads)], previous: last * uint64(n%2)})
 		}
-		mustPublish(t, t.Context(), func() *Hub { return h }, "user.bob", n)
+		mustPublish(t, t.Context(), func() *testHub { return h }, "user.bob", n)
 		if n%40 == 20 {
 			h.stepDown(t)
 		}
@@ -57,7 +57,7 @@ func (c *client) wantOrder(subject string) {
 }
 
 // stepDown makes another node lead the stream.
-func (h *Hub) stepDown(t testing.TB) {
+func (h *testHub) stepDown(t testing.TB) {
 	t.Helper()
 	c, err := h.node.Connect("test")
 	if err != nil {

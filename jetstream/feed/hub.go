@@ -12,10 +12,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/natsconn"
+	"weft/jetstream/presence"
 	"weft/jetstream/ratelog"
 	"weft/jetstream/store"
 	"weft/jetstream/subject"
@@ -28,10 +28,22 @@ const (
 
 var errClosed = errors.New("the node is closing")
 
+// From is the node that a Hub is on: its parts, and what it knows of itself.
+type From struct {
+	Store    *store.Store
+	Presence *presence.Presence
+	// Live connects to hear delivery copies; see natsconn.OpenLive.
+	Live func(take func(*event.Copy), upset func(why string)) (*natsconn.Live, error)
+	// Relinked is when the newest link to another node was made; zero: never.
+	Relinked  func() time.Time
+	Clustered bool
+	Token     string // the node's name as a subject token
+}
+
 // Hub holds the feeds of a node. Its methods may be called concurrently after
 // Open.
 type Hub struct {
-	node    *jetstream.Node
+	from    From
 	log     *slog.Logger
 	metrics *metrics
 
@@ -56,14 +68,14 @@ type Hub struct {
 }
 
 // New makes a hub on an opened node.
-func New(node *jetstream.Node, log *slog.Logger, reg prometheus.Registerer) *Hub {
-	h := &Hub{node: node, log: log, metrics: newMetrics(reg), limited: ratelog.New(log, time.Now),
-		tickOut: subject.Out + "tick." + node.Token()}
+func New(from From, log *slog.Logger, reg prometheus.Registerer) *Hub {
+	h := &Hub{from: from, log: log, metrics: newMetrics(reg), limited: ratelog.New(log, time.Now),
+		tickOut: subject.Out + "tick." + from.Token}
 	h.feeds, h.openings, h.claims = newDirectory(h), &openings{hub: h}, &claims{hub: h}
-	h.state.ask, h.position.ask = node.Store().State, node.Store().Barrier
+	h.state.ask, h.position.ask = from.Store.State, from.Store.Barrier
 	h.ticks.made = time.Now()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	node.Presence().Handle(h.feeds.follows)
+	from.Presence.Handle(h.feeds.follows)
 	return h
 }
 
@@ -75,7 +87,7 @@ func (h *Hub) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.live, err = h.node.OpenLive(h.take, func(why string) {
+	h.live, err = h.from.Live(h.take, func(why string) {
 		h.ticks.disturb()
 		h.metrics.breaks.Inc()
 		h.log.Debug("live connection disturbed", "why", why)
@@ -147,7 +159,7 @@ func (h *Hub) take(c *event.Copy) {
 	default:
 		h.ticks.passed(c.Seq)
 		h.ticks.news.Store(c.Seq)
-		f.copy(messageOf(c, f.subject, h.node.Store().StreamID()))
+		f.copy(messageOf(c, f.subject, h.from.Store.StreamID()))
 	}
 }
 
@@ -174,7 +186,7 @@ func (h *Hub) flush(ctx context.Context) error {
 // watermarkIDOf returns the cursor that stands for a low watermark; many connections ask
 // for the same one.
 func (h *Hub) watermarkIDOf(low uint64) string {
-	stream := h.node.Store().StreamID()
+	stream := h.from.Store.StreamID()
 	if f := h.watermarkID.Load(); f != nil && f.low == low && f.stream == stream {
 		return f.id
 	}

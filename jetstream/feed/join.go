@@ -71,7 +71,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset 
 	if err != nil {
 		return nil, ReasonUnknown, nil
 	}
-	if parsed.Stream != h.node.Store().StreamID() {
+	if parsed.Stream != h.from.Store.StreamID() {
 		return nil, ReasonRecreated, nil
 	}
 	top := parsed.Floor
@@ -168,7 +168,7 @@ func (s *subscription) aim(ctx context.Context) (target uint64, err error) {
 		return target, nil
 	}
 	err = s.reader.hub.retry(ctx, func() (err error) {
-		target, err = s.reader.hub.node.Store().Head(ctx, s.feed.subject)
+		target, err = s.reader.hub.from.Store.Head(ctx, s.feed.subject)
 		return err
 	})
 	return target, err

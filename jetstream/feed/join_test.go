@@ -11,7 +11,7 @@ import (
 
 // unreachable makes a subject with one event after the cursor that is returned,
 // and a store that does not answer.
-func unreachable(t *testing.T) (h *Hub, cursor string) {
+func unreachable(t *testing.T) (h *testHub, cursor string) {
 	h = open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
@@ -26,7 +26,7 @@ func unreachable(t *testing.T) (h *Hub, cursor string) {
 	return h, cursor
 }
 
-func (h *Hub) untilTwoFollow(t *testing.T, ctx context.Context) {
+func (h *testHub) untilTwoFollow(t *testing.T, ctx context.Context) {
 	t.Helper()
 	for h.feedOf("out.user.ann").count() < 2 {
 		if api.Sleep(ctx, time.Millisecond); ctx.Err() != nil {

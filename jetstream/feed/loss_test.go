@@ -14,7 +14,7 @@ import (
 )
 
 // deaf loses the delivery copies of what f publishes on a subject.
-func (h *Hub) deaf(t testing.TB, subject string, f func()) {
+func (h *testHub) deaf(t testing.TB, subject string, f func()) {
 	t.Helper()
 	fd := h.feedOf("out." + subject)
 	h.live.Unsubscribe(fd.subscription())
@@ -105,7 +105,7 @@ func (t *tap) InProcessConn() (conn net.Conn, err error) {
 
 // sendRaw publishes as a node, with whatever header, as what was stored before
 // publishers were checked may have.
-func (h *Hub) sendRaw(t testing.TB, subject, header, data string) {
+func (h *testHub) sendRaw(t testing.TB, subject, header, data string) {
 	t.Helper()
 	var raw tap
 	c, err := h.node.Connect("raw", func(o *nats.Options) error {

@@ -88,7 +88,7 @@ func (o *opening) run(h *Hub) {
 			return err
 		}
 		low = h.lowWatermark()
-		head, err = h.node.Store().Head(h.ctx, ">")
+		head, err = h.from.Store.Head(h.ctx, ">")
 		return err
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ func (g *gated) Room(ctx context.Context) error {
 	}
 }
 
-func followGated(t testing.TB, h *Hub, lastID string, subjects ...string) (*gated, *Reader) {
+func followGated(t testing.TB, h *testHub, lastID string, subjects ...string) (*gated, *Reader) {
 	t.Helper()
 	// What is still on its way to a feed that lingers would come live, not as
 	// history.
@@ -40,7 +40,7 @@ func followGated(t testing.TB, h *Hub, lastID string, subjects ...string) (*gate
 }
 
 // waitReached waits until a wildcard is beyond what is stored now.
-func (h *Hub) waitReached(t testing.TB, pattern string) {
+func (h *testHub) waitReached(t testing.TB, pattern string) {
 	t.Helper()
 	h.waitWatermark(t)
 	low := h.lowWatermark()

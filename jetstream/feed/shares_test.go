@@ -16,7 +16,7 @@ func wildcards(of string, n int) []string {
 }
 
 // followAs follows subjects as a connection of an owner.
-func followAs(t testing.TB, h *Hub, owner string, subjects ...string) (*client, *Reader, error) {
+func followAs(t testing.TB, h *testHub, owner string, subjects ...string) (*client, *Reader, error) {
 	t.Helper()
 	c := newClient(t)
 	c.owner = owner

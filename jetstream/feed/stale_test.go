@@ -23,7 +23,7 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var leader *Hub
+	var leader *testHub
 	for _, m := range members {
 		if m.cfg.Node.Name == st.Leader {
 			leader = m.up()

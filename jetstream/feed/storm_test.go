@@ -35,7 +35,7 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	here := func() *Hub { return h }
+	here := func() *testHub { return h }
 	var publishing atomic.Bool
 	publishing.Store(true)
 	var started, all sync.WaitGroup
@@ -68,7 +68,7 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 	all.Wait()
 }
 
-func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject string, n int) {
+func mustPublish(t *testing.T, ctx context.Context, at func() *testHub, subject string, n int) {
 	e := event.Event{Subject: subject, Data: fmt.Append(nil, n), ID: event.Operators.KeyID("t", n)}
 	for {
 		if _, err := at().node.Store().Publish(ctx, e); err == nil {
@@ -81,7 +81,7 @@ func mustPublish(t *testing.T, ctx context.Context, at func() *Hub, subject stri
 }
 
 // trouble loses delivery copies and cuts the live connection.
-func (h *Hub) trouble(ctx context.Context) {
+func (h *testHub) trouble(ctx context.Context) {
 	for ctx.Err() == nil {
 		api.Sleep(ctx, time.Duration(rand.IntN(50))*time.Millisecond)
 		feeds := h.feeds.all()
@@ -107,7 +107,7 @@ func (h *Hub) trouble(ctx context.Context) {
 	}
 }
 
-func runClient(t *testing.T, ctx context.Context, at func() *Hub, subjects []string, last int, started *sync.WaitGroup, publishing *atomic.Bool) {
+func runClient(t *testing.T, ctx context.Context, at func() *testHub, subjects []string, last int, started *sync.WaitGroup, publishing *atomic.Bool) {
 	seen := map[string]int{}
 	id, once := "", false
 	for ctx.Err() == nil {
