@@ -80,8 +80,9 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 		cfg: cfg, deps: deps, log: log, host: host, token: sha256.Sum256([]byte(cfg.Token)),
 		metrics: promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}),
 	}
-	a.routes = a.table()
-	a.answerNodes()
+	who := &connections{sessions: deps.Sessions, nodes: deps.Node.RPC(), online: deps.Node.Presence().Online, log: log}
+	a.routes = a.table(who, &blacklistEntries{deps.Node.Blacklist(), log})
+	a.answerNodes(who)
 	return a, nil
 }
 
@@ -117,17 +118,17 @@ func (rt *route) match(path string) (name string, ok bool) {
 }
 
 // table lists the routes; of several that match, the first one counts.
-func (a *Admin) table() []route {
+func (a *Admin) table(c *connections, b *blacklistEntries) []route {
 	pages := parameter.Once("after", "limit")
 	return []route{
-		{method: "GET", head: "blacklist", takes: pages, serve: a.listBlacklist},
-		{method: "GET", head: "blacklist/", slot: true, serve: a.getBlacklist},
-		{method: "PUT", head: "blacklist/", slot: true, takes: parameter.Once("ttl"), serve: a.putBlacklist},
-		{method: "DELETE", head: "blacklist/", slot: true, serve: a.deleteBlacklist},
-		{method: "GET", head: "users", takes: pages, serve: a.listUsers},
-		{method: "DELETE", head: "users/", tail: "/connections", slot: true, takes: parameter.Once("reconnect"), serve: a.disconnectUser},
-		{method: "GET", head: "users/", slot: true, serve: a.getUser},
-		{method: "GET", head: "topics/", slot: true, takes: pages, serve: a.getTopic},
+		{method: "GET", head: "blacklist", takes: pages, serve: b.getAll},
+		{method: "GET", head: "blacklist/", slot: true, serve: b.get},
+		{method: "PUT", head: "blacklist/", slot: true, takes: parameter.Once("ttl"), serve: b.put},
+		{method: "DELETE", head: "blacklist/", slot: true, serve: b.delete},
+		{method: "GET", head: "users", takes: pages, serve: c.listUsers},
+		{method: "DELETE", head: "users/", tail: "/connections", slot: true, takes: parameter.Once("reconnect"), serve: c.disconnectUser},
+		{method: "GET", head: "users/", slot: true, serve: c.getUser},
+		{method: "GET", head: "topics/", slot: true, takes: pages, serve: c.getTopic},
 		{method: "GET", head: "nodes", serve: a.listNodes},
 		{method: "DELETE", head: "nodes/", slot: true, serve: a.removeNode},
 		{method: "GET", head: "export", serve: a.exportBuckets},

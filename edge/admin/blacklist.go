@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -17,6 +18,12 @@ const (
 	maxEntry  = 4 << 10 // bytes of its body
 	entryTime = 10 * time.Second
 )
+
+// blacklistEntries lets operators read and change the blacklist.
+type blacklistEntries struct {
+	list *blacklist.Blacklist
+	log  *slog.Logger
+}
 
 // blacklistEntry is an entry as operators see it.
 type blacklistEntry struct {
@@ -47,36 +54,36 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
-func (a *Admin) listBlacklist(w http.ResponseWriter, r *request) error {
+func (b *blacklistEntries) getAll(w http.ResponseWriter, r *request) error {
 	after, limit, err := pageQuery(r.query)
 	if err != nil {
 		return err
 	}
 	var items []blacklistEntry
-	for _, e := range a.deps.Node.Blacklist().List(after, limit+1) {
+	for _, e := range b.list.List(after, limit+1) {
 		items = append(items, describeEntry(e))
 	}
 	return answer(w, http.StatusOK, pageOf(items, limit, blacklistEntry.key))
 }
 
-func (a *Admin) getBlacklist(w http.ResponseWriter, r *request) error {
-	e, ok := a.deps.Node.Blacklist().Get(r.name)
+func (b *blacklistEntries) get(w http.ResponseWriter, r *request) error {
+	e, ok := b.list.Get(r.name)
 	if !ok {
 		return problem.New(problem.NotFound, "there is no such entry")
 	}
 	return answer(w, http.StatusOK, describeEntry(e))
 }
 
-// putBlacklist answers after the entry is stored. The body, and in it all, may
+// put answers after the entry is stored. The body, and in it all, may
 // be missing; ttl may also stand in the query.
-func (a *Admin) putBlacklist(w http.ResponseWriter, r *request) error {
+func (b *blacklistEntries) put(w http.ResponseWriter, r *request) error {
 	var body struct {
 		Value string `json:"value"`
 		TTL   string `json:"ttl"`
 	}
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(entryTime)); err != nil {
-		a.log.Debug("set read deadline", "err", err)
+		b.log.Debug("set read deadline", "err", err)
 	}
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxEntry))
 	dec.DisallowUnknownFields()
@@ -93,28 +100,28 @@ func (a *Admin) putBlacklist(w http.ResponseWriter, r *request) error {
 			return problem.New(problem.BadRequest, "ttl is not a duration above zero, such as 90m")
 		}
 	}
-	if err := a.deps.Node.Blacklist().Put(r.Context(), r.name, body.Value, ttl); err != nil {
-		return a.storeProblem(err)
+	if err := b.list.Put(r.Context(), r.name, body.Value, ttl); err != nil {
+		return b.problemOf(err)
 	}
-	a.log.Info("blacklist entry put by an operator")
+	b.log.Info("blacklist entry put by an operator")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// deleteBlacklist takes an entry away; one that is not there is fine.
-func (a *Admin) deleteBlacklist(w http.ResponseWriter, r *request) error {
-	if err := a.deps.Node.Blacklist().Delete(r.Context(), r.name); err != nil {
-		return a.storeProblem(err)
+// delete takes an entry away; one that is not there is fine.
+func (b *blacklistEntries) delete(w http.ResponseWriter, r *request) error {
+	if err := b.list.Delete(r.Context(), r.name); err != nil {
+		return b.problemOf(err)
 	}
-	a.log.Info("blacklist entry deleted by an operator")
+	b.log.Info("blacklist entry deleted by an operator")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (a *Admin) storeProblem(err error) error {
+func (b *blacklistEntries) problemOf(err error) error {
 	if errors.Is(err, subject.ErrToken) {
 		return problem.New(problem.BadRequest, "the name is a session id, or user.<user>, of 1 to 200 bytes")
 	}
-	a.log.Warn("write blacklist", "err", err)
+	b.log.Warn("write blacklist", "err", err)
 	return problem.New(problem.StoreUnavailable, "the store does not answer; it is unknown whether the entry was stored: try again").Retry(time.Second)
 }

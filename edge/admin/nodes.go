@@ -29,13 +29,12 @@ const (
 )
 
 // answerNodes lets this node say what it knows when any node is asked.
-func (a *Admin) answerNodes() {
-	n := a.deps.Node
-	rpc.HandleJSON(n.RPC(), questionUsers, inFlight, a.usersHere)
-	rpc.HandleJSON(n.RPC(), questionConnections, inFlight, a.connectionsHere)
-	rpc.HandleJSON(n.RPC(), questionDisconnect, inFlight, a.disconnectHere)
-	rpc.HandleJSON(n.RPC(), questionTopic, topicInFlight, a.topicHere)
-	rpc.HandleJSON(n.RPC(), questionNode, inFlight, a.nodeHere)
+func (a *Admin) answerNodes(c *connections) {
+	rpc.HandleJSON(c.nodes, questionUsers, inFlight, c.usersHere)
+	rpc.HandleJSON(c.nodes, questionConnections, inFlight, c.connectionsHere)
+	rpc.HandleJSON(c.nodes, questionDisconnect, inFlight, c.disconnectHere)
+	rpc.HandleJSON(c.nodes, questionTopic, topicInFlight, c.topicHere)
+	rpc.HandleJSON(c.nodes, questionNode, inFlight, a.nodeHere)
 }
 
 // node is one node as operators see it.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"weft/jetstream"
 	"weft/jetstream/rpc"
 )
 
@@ -79,8 +78,8 @@ func merge(parts []userPart, limit int) page[userEntry] {
 }
 
 // askAgain asks one node for more of what it has begun to tell.
-func askAgain[A any](ctx context.Context, n *jetstream.Node, name, question string, q any) (A, error) {
+func askAgain[A any](ctx context.Context, nodes *rpc.RPC, name, question string, q any) (A, error) {
 	ctx, cancel := context.WithTimeout(ctx, againTime)
 	defer cancel()
-	return rpc.CallJSON[A](ctx, n.RPC(), name, question, q)
+	return rpc.CallJSON[A](ctx, nodes, name, question, q)
 }

@@ -19,10 +19,10 @@ type followers struct {
 
 // topicHere counts who follows a topic, by name or by a wildcard. Anonymous
 // followers have no name.
-func (a *Admin) topicHere(_ context.Context, q userQuery) (f followers) {
+func (c *connections) topicHere(_ context.Context, q userQuery) (f followers) {
 	limit, after := partLimit(q.Limit), string(q.After)
 	users := map[string]int{}
-	for _, s := range a.deps.Sessions.All() {
+	for _, s := range c.sessions.All() {
 		if s.Follows(q.Topic) {
 			f.Connections++
 			if user := s.Identity().User; user > after {
@@ -40,7 +40,7 @@ func (a *Admin) topicHere(_ context.Context, q userQuery) (f followers) {
 }
 
 // getTopic lists the users that follow a topic on any node.
-func (a *Admin) getTopic(w http.ResponseWriter, r *request) error {
+func (c *connections) getTopic(w http.ResponseWriter, r *request) error {
 	after, limit, err := pageQuery(r.query)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (a *Admin) getTopic(w http.ResponseWriter, r *request) error {
 	if err := subject.Check(q.Topic); err != nil {
 		return problem.New(problem.BadSubject, "a topic is <token>.<token>…, other bytes than letters, digits, - and _ written =XX")
 	}
-	said, coverage, err := rpc.CallAllJSON[followers](r.Context(), a.deps.Node.RPC(), questionTopic, q)
+	said, coverage, err := rpc.CallAllJSON[followers](r.Context(), c.nodes, questionTopic, q)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +12,16 @@ import (
 	"weft/jetstream/rpc"
 	"weft/jetstream/subject"
 )
+
+// connections tells who is connected, on any node, and ends connections.
+type connections struct {
+	sessions *session.Registry // of this node
+	nodes    *rpc.RPC
+	// online reports whether somebody's subscription to an inbox lasts, on any node, and
+	// whether that is sure.
+	online func(ctx context.Context, inbox string) (online, sure bool)
+	log    *slog.Logger
+}
 
 // userEntry is an element of a list of users.
 type userEntry struct {
@@ -25,21 +36,21 @@ type userQuery struct {
 	Limit int    `json:"limit"`
 }
 
-func (a *Admin) usersHere(_ context.Context, q userQuery) userPart {
+func (c *connections) usersHere(_ context.Context, q userQuery) userPart {
 	limit := partLimit(q.Limit)
 	var items []userEntry
-	for _, u := range a.deps.Sessions.Users(string(q.After), limit+1) {
-		items = append(items, userEntry{u, len(a.deps.Sessions.OfUser(u))})
+	for _, u := range c.sessions.Users(string(q.After), limit+1) {
+		items = append(items, userEntry{u, len(c.sessions.OfUser(u))})
 	}
 	return partOf(items, limit)
 }
 
-func (a *Admin) listUsers(w http.ResponseWriter, r *request) error {
+func (c *connections) listUsers(w http.ResponseWriter, r *request) error {
 	after, limit, err := pageQuery(r.query)
 	if err != nil {
 		return err
 	}
-	said, coverage, err := rpc.CallAllJSON[userPart](r.Context(), a.deps.Node.RPC(), questionUsers, userQuery{After: []byte(after), Limit: limit})
+	said, coverage, err := rpc.CallAllJSON[userPart](r.Context(), c.nodes, questionUsers, userQuery{After: []byte(after), Limit: limit})
 	if err != nil {
 		return err
 	}
@@ -75,8 +86,8 @@ type connectionPart struct {
 // at once.
 const connectionsPage = 200
 
-func (a *Admin) connectionsHere(_ context.Context, q connectionQuery) (p connectionPart) {
-	list := a.deps.Sessions.OfUser(string(q.User))
+func (c *connections) connectionsHere(_ context.Context, q connectionQuery) (p connectionPart) {
+	list := c.sessions.OfUser(string(q.User))
 	slices.SortFunc(list, func(x, y *session.Session) int { return strings.Compare(x.About().ID, y.About().ID) })
 	for _, s := range list {
 		if s.About().ID <= q.After {
@@ -92,9 +103,9 @@ func (a *Admin) connectionsHere(_ context.Context, q connectionQuery) (p connect
 }
 
 // connectionsOf gathers a user's connections from all nodes, the oldest first.
-func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, rpc.Coverage, error) {
+func (c *connections) connectionsOf(ctx context.Context, user string) ([]connection, rpc.Coverage, error) {
 	q := connectionQuery{User: []byte(user)}
-	said, coverage, err := rpc.CallAllJSON[connectionPart](ctx, a.deps.Node.RPC(), questionConnections, q)
+	said, coverage, err := rpc.CallAllJSON[connectionPart](ctx, c.nodes, questionConnections, q)
 	if err != nil {
 		return nil, coverage, err
 	}
@@ -104,7 +115,7 @@ func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, r
 		list = append(list, part.Items...)
 		for part.More && len(part.Items) > 0 {
 			q.After = part.Items[len(part.Items)-1].ID
-			if part, err = askAgain[connectionPart](ctx, a.deps.Node, s.Node, questionConnections, q); err != nil {
+			if part, err = askAgain[connectionPart](ctx, c.nodes, s.Node, questionConnections, q); err != nil {
 				coverage.Miss(1)
 				break
 			}
@@ -112,8 +123,8 @@ func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, r
 		}
 	}
 	slices.SortFunc(list, func(x, y connection) int {
-		if c := x.Since.Compare(y.Since); c != 0 {
-			return c
+		if order := x.Since.Compare(y.Since); order != 0 {
+			return order
 		}
 		return strings.Compare(x.ID, y.ID)
 	})
@@ -122,15 +133,15 @@ func (a *Admin) connectionsOf(ctx context.Context, user string) ([]connection, r
 
 // getUser tells of a user's connections. Online is who has one, and for a moment
 // longer whose subscription lasts, so that a page reload does not show.
-func (a *Admin) getUser(w http.ResponseWriter, r *request) error {
-	list, coverage, err := a.connectionsOf(r.Context(), r.name)
+func (c *connections) getUser(w http.ResponseWriter, r *request) error {
+	list, coverage, err := c.connectionsOf(r.Context(), r.name)
 	if err != nil {
 		return err
 	}
 	online := len(list) > 0
 	if inbox, err := subject.OfUser(r.name); err == nil && !online {
 		var sure bool
-		online, sure = a.deps.Node.Presence().Online(r.Context(), inbox)
+		online, sure = c.online(r.Context(), inbox)
 		coverage.Complete = coverage.Complete && sure
 	}
 	return answer(w, http.StatusOK, struct {
@@ -152,25 +163,25 @@ type disconnected struct {
 	Disconnected int `json:"disconnected"`
 }
 
-func (a *Admin) disconnectHere(_ context.Context, d disconnection) (done disconnected) {
+func (c *connections) disconnectHere(_ context.Context, d disconnection) (done disconnected) {
 	cause := session.Disconnected
 	if d.Reconnect {
 		cause = session.Dismissed
 	}
-	for _, s := range a.deps.Sessions.OfUser(string(d.User)) {
+	for _, s := range c.sessions.OfUser(string(d.User)) {
 		if s.End(cause) {
 			done.Disconnected++
 		}
 	}
 	if done.Disconnected > 0 {
-		a.log.Info("connections of a user ended by an operator", "user", string(d.User), "connections", done.Disconnected)
+		c.log.Info("connections of a user ended by an operator", "user", string(d.User), "connections", done.Disconnected)
 	}
 	return done
 }
 
 // disconnectUser ends a user's connections on all nodes. With reconnect=true
 // their clients are told to come back.
-func (a *Admin) disconnectUser(w http.ResponseWriter, r *request) error {
+func (c *connections) disconnectUser(w http.ResponseWriter, r *request) error {
 	d := disconnection{User: []byte(r.name)}
 	switch r.query.Get("reconnect") {
 	case "", "false":
@@ -179,7 +190,7 @@ func (a *Admin) disconnectUser(w http.ResponseWriter, r *request) error {
 	default:
 		return problem.New(problem.BadRequest, "reconnect is neither true nor false")
 	}
-	said, coverage, err := rpc.CallAllJSON[disconnected](r.Context(), a.deps.Node.RPC(), questionDisconnect, d)
+	said, coverage, err := rpc.CallAllJSON[disconnected](r.Context(), c.nodes, questionDisconnect, d)
 	if err != nil {
 		return err
 	}

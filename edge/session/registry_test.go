@@ -83,7 +83,11 @@ func TestOnlyTheFirstCauseCounts(t *testing.T) {
 	if !s.End(Draining) || s.End(Revoked) || s.Cause() != Draining || len(s.out.ends) != 1 {
 		t.Errorf("ended with %v, told %v", s.Cause(), s.out.ends)
 	}
-	<-s.Done()
+	told := 0
+	defer s.AtEnd(func() { told++ })()
+	if told != 1 {
+		t.Error("who asks when it has ended is not told")
+	}
 }
 
 func code(err error) problem.Code {

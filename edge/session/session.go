@@ -11,15 +11,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"weft/edge/auth"
-	"weft/edge/wire"
 	"weft/jetstream/feed"
+	"weft/jetstream/subject"
 )
 
 // A Reader is what a session follows; *feed.Reader is one.
@@ -67,9 +66,7 @@ type About struct {
 // maxAgent bounds what is kept of a User-Agent.
 const maxAgent = 200
 
-// A Session is one open connection. It implements feed.Receiver. Its methods
-// may be called concurrently, but for those of feed.Receiver, which a Reader
-// calls one at a time.
+// A Session is one open connection. Its methods may be called concurrently.
 type Session struct {
 	about     About
 	filter    Filter
@@ -88,8 +85,7 @@ type Session struct {
 	waiting  []chan struct{} // for that
 	ended    bool
 	cause    Cause
-	told     bool          // the outbox was
-	done     chan struct{} // nil until somebody waits
+	told     bool // the outbox was
 	atEnd    []*func()
 
 	entry entry    // of the Wheel
@@ -248,9 +244,6 @@ func (s *Session) End(c Cause) bool {
 	s.out.End(c)
 	s.mu.Lock()
 	s.told = true
-	if s.done != nil {
-		close(s.done)
-	}
 	atEnd := s.atEnd
 	s.atEnd = nil
 	s.mu.Unlock()
@@ -296,33 +289,11 @@ func (s *Session) Ended() bool {
 	return s.ended
 }
 
-// Done is closed when the session has ended and its Outbox was told.
-func (s *Session) Done() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.done == nil {
-		s.done = make(chan struct{})
-		if s.told {
-			close(s.done)
-		}
-	}
-	return s.done
-}
-
 // Cause is why the session ended; Left while it has not.
 func (s *Session) Cause() Cause {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
-}
-
-// Opened implements feed.Receiver.
-func (s *Session) Opened(o feed.Opened) { s.out.Opened(s, o) }
-
-// Reset implements feed.Receiver.
-func (s *Session) Reset(r feed.Reset, id string) {
-	data, _ := json.Marshal(r)
-	s.Control(wire.TypeReset, id, data)
 }
 
 // Control tells the client a frame of Weft's own, of which weft.open must have been the
@@ -334,41 +305,10 @@ func (s *Session) Control(typ, id string, data []byte) {
 	}
 }
 
-// Event implements feed.Receiver.
-func (s *Session) Event(m *feed.Message, id string) {
-	if !s.filter.Wants(m.Type) {
-		s.out.Skipped(m, id)
-		return
-	}
-	if !s.out.Event(m, id) {
-		s.End(Slow)
-		return
-	}
-	s.delivered()
-}
-
-// Keepalive implements feed.Receiver.
-func (s *Session) Keepalive(id string) { s.out.Keepalive(id) }
-
-// CaughtUp implements feed.Receiver.
-func (s *Session) CaughtUp() { s.out.CaughtUp() }
-
-// Room implements feed.Receiver.
-func (s *Session) Room(ctx context.Context) error { return s.out.Room(ctx) }
-
-// Owner implements feed.Receiver. Visitors without a user have one share together.
-func (s *Session) Owner() string { return s.Identity().User }
-
 // union is a and what b adds to it.
 func union(a, b []string) []string {
 	if len(b) == 0 {
 		return a
 	}
-	out := slices.Clone(a)
-	for _, s := range b {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
+	return subject.Distinct(slices.Concat(a, b))
 }
