@@ -176,7 +176,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 		n.tasks.Go(func() { n.watchTombstones(run) })
 	}
 	n.tasks.Go(func() { n.watchGroups(run) })
-	n.tasks.Go(func() { n.heal(run) })
+	n.tasks.Go(func() { n.newWatchdog().run(run) })
 	publishers := n.srv.Publishers()
 	heard := make(chan struct{}, len(publishers))
 	for _, p := range publishers {
@@ -201,6 +201,12 @@ func (n *Node) startTasks(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (n *Node) newWatchdog() *watchdog {
+	return &watchdog{log: n.log, restarts: n.metrics.restarts, stop: n.srv.Stop, start: n.srv.Start, diskFull: n.disk.Full,
+		silence: n.store.Silence, illFor: n.members.illFor, linkedFor: n.members.linkedFor, renew: n.members.renew,
+		clustered: n.cfg.Cluster != nil}
 }
 
 // Close stops everything in the reverse order. It may be called again.

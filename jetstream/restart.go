@@ -2,26 +2,45 @@ package jetstream
 
 import (
 	"context"
+	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
 )
 
 const (
 	// stuckAfter is how long ticks may go without an acknowledgement before the
-	// server is restarted, healPause the least time between two restarts.
-	stuckAfter = 8 * time.Second
-	healPause  = 30 * time.Second
+	// server is restarted, restartPause the least time between two restarts.
+	stuckAfter   = 8 * time.Second
+	restartPause = 30 * time.Second
 	// In a cluster a store that answers nobody waits for a majority or for an
 	// election more often than it is stuck.
 	stuckAfterClustered = time.Minute
 )
 
-// heal restarts the embedded server when the store is stuck, or has ended: after
+// A watchdog restarts the embedded server when the store is stuck, or has ended: after
 // its disk was full it does not take messages again by itself. Everything that
 // was acknowledged is on disk, or with the other nodes, and is found again;
 // connections within the process reconnect.
-func (n *Node) heal(ctx context.Context) {
+type watchdog struct {
+	log      *slog.Logger
+	restarts prometheus.Counter
+	stop     func()
+	start    func(ctx context.Context) error
+	diskFull func() bool
+	// silence is for how long the store has acknowledged no tick, illFor for how long
+	// copies that were current have not been so, linkedFor for how long there have been
+	// links to a majority; 0: it does, they are, there are none.
+	silence, illFor, linkedFor func() time.Duration
+	// renew makes the copies count as not current until they have caught up.
+	renew     func()
+	clustered bool
+}
+
+// run watches until ctx ends.
+func (w *watchdog) run(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	var restarted time.Time
@@ -31,36 +50,40 @@ func (n *Node) heal(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		why := n.sick()
-		if why == "" || n.disk.Full() || time.Since(restarted) < healPause {
+		why := w.sick()
+		if why == "" || w.diskFull() || time.Since(restarted) < restartPause {
 			continue
 		}
-		n.log.Error("restarting the embedded server", "reason", why)
-		n.metrics.restarts.Inc()
-		n.members.renew()
-		n.srv.Stop()
-		logged := false
-		_ = api.Start().Do(ctx, func(ctx context.Context) error { // it ends with the node
-			err := n.srv.Start(ctx)
-			if err != nil && !logged {
-				logged = true
-				n.log.Error("restart embedded server; trying again", "err", err)
-			}
-			return err
-		})
+		w.log.Error("restarting the embedded server", "reason", why)
+		w.restart(ctx)
 		restarted = time.Now()
 	}
 }
 
+// restart tries until the server runs, or ctx ends.
+func (w *watchdog) restart(ctx context.Context) {
+	w.restarts.Inc()
+	w.renew()
+	w.stop()
+	logged := false
+	_ = api.Start().Do(ctx, func(ctx context.Context) error { // it ends with the node
+		err := w.start(ctx)
+		if err != nil && !logged {
+			logged = true
+			w.log.Error("restart embedded server; trying again", "err", err)
+		}
+		return err
+	})
+}
+
 // sick says why the server has to be restarted, "" when it has not.
-func (n *Node) sick() string {
-	if n.members.illFor() > stuckAfter {
-		return "this node's copies have stopped"
-	}
-	silent := n.store.Silence()
+func (w *watchdog) sick() string {
+	silence := w.silence()
 	switch {
-	case n.cfg.Cluster == nil && silent > stuckAfter,
-		silent > stuckAfterClustered && n.members.linkedFor() > stuckAfterClustered:
+	case w.illFor() > stuckAfter:
+		return "this node's copies have stopped"
+	case !w.clustered && silence > stuckAfter,
+		silence > stuckAfterClustered && w.linkedFor() > stuckAfterClustered:
 		return "the store takes no messages"
 	}
 	return ""

@@ -1,0 +1,72 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/internal/testlog"
+)
+
+func TestAServerIsRestartedWhenItsStoreIsStuck(t *testing.T) {
+	for name, c := range map[string]struct {
+		silence, ill, linked time.Duration
+		clustered, want      bool
+	}{
+		"well":                               {silence: 8 * time.Second},
+		"stuck":                              {silence: 9 * time.Second, want: true},
+		"it may wait for a majority":         {silence: 9 * time.Second, clustered: true},
+		"it waits for one":                   {silence: 61 * time.Second, linked: time.Second, clustered: true},
+		"stuck although there is a majority": {silence: 61 * time.Second, linked: 61 * time.Second, clustered: true, want: true},
+		"its copies have stopped":            {ill: 9 * time.Second, clustered: true, want: true},
+	} {
+		is := func(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+		w := watchdog{silence: is(c.silence), illFor: is(c.ill), linkedFor: is(c.linked), clustered: c.clustered}
+		if why := w.sick(); why != "" != c.want {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}
+
+func TestAStuckServerIsRestartedOnceInAWhileAndNotOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var starts int
+		var full atomic.Bool
+		full.Store(true)
+		none := func() time.Duration { return 0 }
+		w := watchdog{log: testlog.To(t), restarts: prometheus.NewCounter(prometheus.CounterOpts{}), stop: func() {}, renew: func() {},
+			silence: func() time.Duration { return time.Minute }, illFor: none, linkedFor: none, diskFull: full.Load,
+			start: func(context.Context) error {
+				if starts++; starts == 1 {
+					return errors.New("the port is taken")
+				}
+				return nil
+			}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); w.run(ctx) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if starts != 0 {
+			t.Errorf("%d starts on a full disk", starts)
+		}
+		full.Store(false)
+		time.Sleep(restartPause - time.Second)
+		synctest.Wait()
+		if starts != 2 {
+			t.Errorf("%d starts, want one that fails and one more", starts)
+		}
+		time.Sleep(restartPause)
+		synctest.Wait()
+		if starts != 3 {
+			t.Errorf("%d starts, want another one after the pause", starts)
+		}
+		cancel()
+		<-done
+	})
+}
