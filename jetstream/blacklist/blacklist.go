@@ -127,7 +127,7 @@ func (f folder) Fold(_ Entry, c *kv.Change) (now Entry, keep bool) {
 func (f folder) Restore(e Entry) *nats.Msg { return f.messageOf(&e, time.Now()) }
 
 // Revoked reports whether a token is cut; issued is zero when it has no iat. It
-// is a look-up in memory. Before the mirror is loaded everything is revoked.
+// is a look-up in memory. Before the bucket is loaded everything is revoked.
 func (b *Blacklist) Revoked(session, user string, issued time.Time) bool {
 	if !b.Loaded() {
 		return true

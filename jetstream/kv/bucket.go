@@ -40,23 +40,8 @@ func Stream(bucket string) string { return "KV_" + bucket }
 // Subject is the subject of a bucket's key.
 func Subject(bucket, key string) string { return "$KV." + bucket + "." + key }
 
-// An Account is an account with buckets, and the node's connection to it.
-type Account struct {
-	Conn *nats.Conn
-	JS   js.JetStream
-	mux  *api.Mux
-}
-
-// Open opens the account through a connection, which stays the caller's. Nothing may
-// be asked of the account before.
-func (a *Account) Open(conn *nats.Conn) (err error) {
-	a.Conn = conn
-	if a.JS, err = js.New(conn); err != nil {
-		return fmt.Errorf("open JetStream: %w", err)
-	}
-	a.mux, err = api.NewMux(conn)
-	return err
-}
+// An Account is the way to an account with buckets.
+type Account struct{ api.Client }
 
 // Ensure makes a bucket, or brings it up to the configuration.
 func Ensure(ctx context.Context, store js.JetStream, cfg js.KeyValueConfig) error {
@@ -107,7 +92,7 @@ func (a *Account) PutAll(ctx context.Context, messages []*nats.Msg) error {
 
 // putRound sends messages once and returns those that were not acknowledged.
 func (a *Account) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.Msg, err error) {
-	reply, answers, done := a.mux.Expect(len(todo))
+	reply, answers, done := a.Mux.Expect(len(todo))
 	defer done()
 	open := make(map[string]*nats.Msg, len(todo))
 	for i, m := range todo {
