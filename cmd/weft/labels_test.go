@@ -26,7 +26,7 @@ func TestEachValueOfALabelThatTheSourceNamesBeginsAtZero(t *testing.T) {
 	for _, c := range []struct{ files, pattern, series string }{
 		{"../../bridge/ingest/*.go", `problem\(http\.\w+, "(\w+)"`, "weft_ingest_events_total outcome "},
 		{"../../bridge/record.go", `Cause = "(\w+)"`, "weft_kafka_unplaced_total cause "},
-		{"../../jetstream/ingress.go", `refused\w+ += "(\w+)"`, "weft_jetstream_publishes_refused_total cause "},
+		{"../../jetstream/ingress/*.go", `refused\w+ += "(\w+)"`, "weft_jetstream_publishes_refused_total cause "},
 		{"../../edge/access/limits.go", `l\.refuse\("(\w+)"`, "weft_admit_refusals_total limit "},
 		{"../../edge/auth/*.go", `verified\.WithLabelValues\("(\w+)"`, "weft_auth_verifications_total result "},
 		{"../../edge/problem/problem.go", `Code = "(\w+)"`, "weft_edge_refusals_total code "},
