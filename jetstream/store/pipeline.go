@@ -73,7 +73,7 @@ const (
 // Put, Mark and Flush are called by one goroutine at a time; Abandon and Close
 // by any.
 type Pipeline struct {
-	*Publisher
+	to     *Publisher
 	cfg    PipelineConfig
 	prefix string
 	sub    *nats.Subscription
@@ -107,7 +107,7 @@ func (p *Publisher) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
 	if cfg.Window <= 0 {
 		cfg.Window = DefaultWindow
 	}
-	pipe := &Pipeline{Publisher: p, cfg: cfg, prefix: p.params.Client.Conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
+	pipe := &Pipeline{to: p, cfg: cfg, prefix: p.params.Client.Conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
 		changed: make(chan struct{}), broke: make(chan struct{}, 1), done: make(chan struct{}),
 		trust: min(duplicateWindow, p.params.Limits.MaxAge) / 2}
 	pipe.ctx, pipe.cancel = context.WithCancel(context.Background())
@@ -129,7 +129,7 @@ func (p *Pipeline) Put(ctx context.Context, e event.Event, mark int64) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	return p.enter(ctx, pipeSlot{event: e, msg: p.message(&e), mark: mark, began: time.Now()})
+	return p.enter(ctx, pipeSlot{event: e, msg: p.to.message(&e), mark: mark, began: time.Now()})
 }
 
 // Mark enters a record that makes no event, at its place in the order.
@@ -158,7 +158,7 @@ func (p *Pipeline) enter(ctx context.Context, s pipeSlot) error {
 	case s.msg == nil:
 		p.settleLocked()
 	case p.state != flowing: // it will be sent in its turn
-	case p.params.DiskFull():
+	case p.to.params.DiskFull():
 		p.breakLocked()
 	default:
 		p.sendLocked(n, &s)
@@ -199,7 +199,7 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 func (p *Pipeline) sendLocked(n uint64, s *pipeSlot) {
 	m := *s.msg
 	m.Reply = p.prefix + strconv.FormatUint(p.sending, 36) + "." + strconv.FormatUint(n, 36)
-	if err := p.params.Client.Conn.PublishMsg(&m); err != nil {
+	if err := p.to.params.Client.Conn.PublishMsg(&m); err != nil {
 		p.breakLocked()
 	}
 }
@@ -211,7 +211,7 @@ func (p *Pipeline) breakLocked() {
 	}
 	p.state = broken
 	p.sending++
-	p.metrics.repairs.Inc()
+	p.to.metrics.repairs.Inc()
 	select {
 	case p.broke <- struct{}{}:
 	default:
@@ -252,7 +252,7 @@ func (p *Pipeline) answer(m *nats.Msg) {
 
 func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
 	if err == nil {
-		p.metrics.stored(s.began)
+		p.to.metrics.stored(s.began)
 	} else if p.cfg.Refused != nil {
 		p.cfg.Refused(s.event, s.mark, err)
 	}

@@ -21,7 +21,7 @@ type repair struct {
 // run takes the pipeline from state to state until it is abandoned.
 func (p *Pipeline) run() {
 	defer close(p.done)
-	epoch := p.stream.leader.Epoch() // in which what is in flight was sent
+	epoch := p.to.stream.leader.Epoch() // in which what is in flight was sent
 	var r repair
 	for p.ctx.Err() == nil {
 		switch p.current() {
@@ -76,7 +76,7 @@ func (p *Pipeline) watch(epoch context.Context) context.Context {
 		case <-p.broke:
 			return epoch
 		case <-epoch.Done(): // it may have taken answers with it
-			epoch = p.stream.leader.Epoch()
+			epoch = p.to.stream.leader.Epoch()
 			p.mu.Lock()
 			if p.oldest != p.next {
 				p.breakLocked()
@@ -97,7 +97,7 @@ func (p *Pipeline) watch(epoch context.Context) context.Context {
 func (p *Pipeline) pause(r *repair) {
 	if !r.told && time.Since(r.begun) > stallAfter {
 		r.told = true
-		p.params.Log.Warn("store does not take events; waiting", "err", r.err)
+		p.to.params.Log.Warn("store does not take events; waiting", "err", r.err)
 	}
 	api.Sleep(p.ctx, min(repairPause*time.Duration(r.tries), time.Second))
 }
@@ -105,14 +105,14 @@ func (p *Pipeline) pause(r *repair) {
 // resume sends all that is in flight again, in order, and lets the pipeline flow. It
 // returns the epoch of the leader in which it did.
 func (p *Pipeline) resume(r *repair) (epoch context.Context) {
-	epoch = p.stream.leader.Epoch()
+	epoch = p.to.stream.leader.Epoch()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx.Err() != nil {
 		return epoch
 	}
 	if r.told {
-		p.params.Log.Info("store takes events again", "after", time.Since(r.begun).Round(time.Millisecond))
+		p.to.params.Log.Info("store takes events again", "after", time.Since(r.begun).Round(time.Millisecond))
 	}
 	p.state = flowing
 	p.progress = time.Now()
@@ -145,7 +145,7 @@ func (p *Pipeline) settleStored() error {
 		if !pending || id.IsZero() {
 			continue
 		}
-		known, err := p.hasID(p.ctx, subject, id)
+		known, err := p.to.hasID(p.ctx, subject, id)
 		if err != nil {
 			return err
 		}
@@ -166,14 +166,14 @@ func (p *Pipeline) storeOldest() error {
 		p.mu.Unlock()
 		return nil
 	}
-	if p.params.DiskFull() {
+	if p.to.params.DiskFull() {
 		p.mu.Unlock()
 		return api.ErrDiskFull
 	}
 	s := &p.ring[p.oldest%uint64(len(p.ring))]
 	answers := make(chan error, 1)
 	s.answers = answers
-	epoch := p.stream.leader.Epoch()
+	epoch := p.to.stream.leader.Epoch()
 	p.sending++
 	p.sendLocked(p.oldest, s)
 	p.mu.Unlock()
