@@ -91,7 +91,7 @@ func (n *node) open(ctx context.Context, stop func()) error {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	n.store = jetstream.New(n.cfg.JetStream(), n.log.With("room", "jetstream"), reg)
-	n.hub = feed.New(feed.From{Store: n.store.Store(), Presence: n.store.Presence(), Live: n.store.OpenLive, Relinked: n.store.Relinked,
+	n.hub = feed.New(feed.Params{Store: n.store.Store(), Presence: n.store.Presence(), OpenCopies: feed.Live(n.store.OpenLive), Relinked: n.store.Relinked,
 		Clustered: n.store.Clustered(), Token: n.store.Token()}, n.log.With("room", "feed"), reg)
 	if err := n.openEdge(ctx, reg, stop); err != nil {
 		return err

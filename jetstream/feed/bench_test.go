@@ -3,8 +3,12 @@ package feed
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream"
 	"weft/jetstream/event"
 )
 
@@ -23,7 +27,20 @@ func (*none) Owner() string              { return "" }
 // NATS to the connections of a user, of which there are 1000.
 func BenchmarkACopyOnItsWay(b *testing.B) {
 	const users = 1000
-	h := open(b, nil)
+	cfg := jetstream.Default()
+	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", b.TempDir(), "127.0.0.1:0"
+	log := slog.New(slog.DiscardHandler)
+	node := jetstream.New(cfg, log, prometheus.NewRegistry())
+	if err := node.Open(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { node.Close() })
+	h := New(Params{Store: node.Store(), Presence: node.Presence(), OpenCopies: Live(node.OpenLive), Relinked: node.Relinked,
+		Clustered: node.Clustered(), Token: node.Token()}, log, prometheus.NewRegistry())
+	if err := h.Open(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { h.Close() })
 	feeds := make([]*feed, users)
 	previous := make([]uint64, users)
 	for i := range feeds {
@@ -32,7 +49,7 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Cleanup(r.Close)
-		feeds[i] = h.feedOf(fmt.Sprint("out.user.u", i))
+		feeds[i] = h.feedOf(fmt.Sprint("user.u", i))
 	}
 	seq := feeds[0].position() + 1000
 	h.cancel() // no ticks of the node's own

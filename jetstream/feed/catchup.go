@@ -85,7 +85,7 @@ func (c catchUp) closeGap(ctx context.Context) {
 	}
 	var next uint64
 	if f.hub.retry(ctx, func() (err error) {
-		next, err = f.hub.from.Store.Next(ctx, f.subject, from+1)
+		next, err = f.hub.store.Next(ctx, f.subject, from+1)
 		return err
 	}) != nil {
 		return

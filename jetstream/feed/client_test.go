@@ -1,7 +1,8 @@
-package feed
+package feed_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,46 +14,59 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/feed"
 )
 
-// A testHub is a hub with the node that it is on.
-type testHub struct {
-	*Hub
-	node *jetstream.Node
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+// A site is a node with its hub.
+type site struct {
+	*feed.Hub
+	node   *jetstream.Node
+	copies *copies
+	store  *slowStore
+	reg    *prometheus.Registry // of the hub
 }
 
-func newHub(node *jetstream.Node, log *slog.Logger) *testHub {
-	return &testHub{New(From{Store: node.Store(), Presence: node.Presence(), Live: node.OpenLive, Relinked: node.Relinked,
-		Clustered: node.Clustered(), Token: node.Token()}, log, prometheus.NewRegistry()), node}
+// openSite starts a node and its hub.
+func openSite(ctx context.Context, cfg jetstream.Config, log *slog.Logger) (*site, error) {
+	s := &site{node: jetstream.New(cfg, log, prometheus.NewRegistry()), reg: prometheus.NewRegistry()}
+	if err := s.node.Open(ctx); err != nil {
+		return nil, err
+	}
+	var p feed.Params
+	p, s.copies, s.store = paramsOf(s.node)
+	s.Hub = feed.New(p, log, s.reg)
+	if err := s.Hub.Open(ctx); err != nil {
+		return nil, errors.Join(err, s.node.Close())
+	}
+	return s, nil
+}
+
+func (s *site) close() {
+	s.Hub.Close()
+	s.node.Close()
 }
 
 // open starts a node and its hub for one test.
-func open(t testing.TB, change func(*jetstream.Config)) *testHub {
+func open(t testing.TB, change func(*jetstream.Config)) *site {
 	t.Helper()
 	cfg := jetstream.Default()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
 	if change != nil {
 		change(&cfg)
 	}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	node := jetstream.New(cfg, log, prometheus.NewRegistry())
-	if err := node.Open(t.Context()); err != nil {
+	s, err := openSite(t.Context(), cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { node.Close() })
-	h := newHub(node, log)
-	if err := h.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	return h
+	t.Cleanup(s.close)
+	return s
 }
 
-// feedOf is the feed of a key, nil when there is none.
-func (h *testHub) feedOf(key string) *feed { return h.feeds.lookup([]byte(key)) }
-
 // publish stores n numbered events on a subject.
-func publish(t testing.TB, h *testHub, subject string, from, n int) {
+func publish(t testing.TB, h *site, subject string, from, n int) {
 	t.Helper()
 	events := make([]event.Event, n)
 	for i := range events {
@@ -74,10 +88,10 @@ func publish(t testing.TB, h *testHub, subject string, from, n int) {
 type client struct {
 	t       testing.TB
 	mu      sync.Mutex
-	opened  Opened
+	opened  feed.Opened
 	events  []string // "subject data"
 	id      string
-	resets  []Reset
+	resets  []feed.Reset
 	alive   int
 	caught  int
 	changed chan struct{}
@@ -97,8 +111,8 @@ func (c *client) note(f func()) {
 	}
 }
 
-func (c *client) Opened(o Opened) { c.note(func() { c.opened, c.id = o, o.ID }) }
-func (c *client) Reset(r Reset, id string) {
+func (c *client) Opened(o feed.Opened) { c.note(func() { c.opened, c.id = o, o.ID }) }
+func (c *client) Reset(r feed.Reset, id string) {
 	c.note(func() { c.resets, c.id = append(c.resets, r), id })
 }
 func (c *client) CaughtUp() { c.note(func() { c.caught++ }) }
@@ -110,7 +124,7 @@ func (c *client) Keepalive(id string) {
 		}
 	})
 }
-func (c *client) Event(m *Message, id string) {
+func (c *client) Event(m *feed.Message, id string) {
 	if id == "" {
 		id = m.ID()
 	}
@@ -165,7 +179,7 @@ func (c *client) seen() []string {
 	return slices.Clone(c.events)
 }
 
-func follow(t testing.TB, h *testHub, lastID string, subjects ...string) (*client, *Reader) {
+func follow(t testing.TB, h *site, lastID string, subjects ...string) (*client, *feed.Reader) {
 	t.Helper()
 	c := newClient(t)
 	r, err := h.Follow(t.Context(), subjects, lastID, c)
@@ -192,15 +206,14 @@ func want(t testing.TB, what string, got, want []string) {
 }
 
 // waitWatermark waits until the low watermark is beyond what is stored now.
-func (h *testHub) waitWatermark(t testing.TB) {
+func (h *site) waitWatermark(t testing.TB) {
 	t.Helper()
 	st, err := h.node.Store().State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.ticks.news.Store(st.Last) // as if all of it had been followed: the low watermark rises at once
 	deadline := time.Now().Add(10 * time.Second)
-	for h.lowWatermark() < st.Last {
+	for h.Watermark() < st.Last {
 		if time.Now().After(deadline) {
 			t.Fatal("the safe floor does not move")
 		}

@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/internal/freeport"
 	"weft/jetstream"
@@ -23,41 +21,35 @@ type member struct {
 	cfg jetstream.Config
 	log *slog.Logger
 
-	mu  sync.RWMutex
-	hub *testHub // nil while it is down
+	mu   sync.RWMutex
+	site *site // nil while it is down
 }
 
 func (m *member) start(ctx context.Context) error {
-	node := jetstream.New(m.cfg, m.log, prometheus.NewRegistry())
-	if err := node.Open(ctx); err != nil {
-		return err
-	}
-	h := newHub(node, m.log)
-	if err := h.Open(ctx); err != nil {
-		node.Close()
+	s, err := openSite(ctx, m.cfg, m.log)
+	if err != nil {
 		return err
 	}
 	m.mu.Lock()
-	m.hub = h
+	m.site = s
 	m.mu.Unlock()
 	return nil
 }
 
 func (m *member) stop() {
 	m.mu.Lock()
-	h := m.hub
-	m.hub = nil
+	s := m.site
+	m.site = nil
 	m.mu.Unlock()
-	if h != nil {
-		h.Close()
-		h.node.Close()
+	if s != nil {
+		s.close()
 	}
 }
 
-func (m *member) up() *testHub {
+func (m *member) up() *site {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.hub
+	return m.site
 }
 
 func openCluster(t *testing.T, n int) []*member {
@@ -101,7 +93,7 @@ func TestNothingIsLostWhenNodesStop(t *testing.T) {
 	members := openCluster(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
 	defer cancel()
-	any := func() *testHub {
+	any := func() *site {
 		for ctx.Err() == nil {
 			if h := members[rand.IntN(len(members))].up(); h != nil {
 				return h

@@ -81,9 +81,9 @@ func (c *consumer) consume(ctx context.Context) error {
 	from := f.cursor + 1
 	f.renew = cancel
 	f.mu.Unlock()
-	limit := uint64(f.hub.from.Store.Limits().MaxPerSubject)
+	limit := uint64(f.hub.store.Limits().MaxPerSubject)
 	tick := f.hub.tickOut[len(subject.Out):]
-	messages, err := f.hub.from.Store.Consume(ctx, js.ConsumerConfig{
+	messages, err := f.hub.store.Consume(ctx, js.ConsumerConfig{
 		FilterSubjects: []string{f.subject, tick, tick + ".*"},
 		DeliverPolicy:  js.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
@@ -122,15 +122,15 @@ var errBehind = errors.New("the consumer is behind")
 func (c *consumer) overtaken(ctx context.Context, s string, after uint64) (lost bool) {
 	f := c.f
 	_ = f.hub.retry(ctx, func() error { // when it fails nobody is left to be told
-		oldest, err := f.hub.from.Store.Next(ctx, s, 1)
+		oldest, err := f.hub.store.Next(ctx, s, 1)
 		if err != nil {
 			return err
 		}
 		n := uint64(0)
 		if oldest > after {
-			n, err = f.hub.from.Store.Count(ctx, s)
+			n, err = f.hub.store.Count(ctx, s)
 		}
-		lost = n >= uint64(f.hub.from.Store.Limits().MaxPerSubject)
+		lost = n >= uint64(f.hub.store.Limits().MaxPerSubject)
 		return err
 	})
 	return lost
@@ -139,7 +139,7 @@ func (c *consumer) overtaken(ctx context.Context, s string, after uint64) (lost 
 // take takes what a consumption brought that has not been ended.
 func (c *consumer) take(ctx context.Context, s *event.Stored, tick bool) {
 	f := c.f
-	m := newMessage(s, f.hub.from.Store.StreamID())
+	m := newMessage(s, f.hub.store.StreamID())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {

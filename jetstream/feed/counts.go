@@ -27,7 +27,7 @@ func (c *counts) extend(ctx context.Context, h *Hub, pattern string, after, limi
 	}
 	c.until = max(c.until, after)
 	for !c.full {
-		b, err := h.from.Store.Read(ctx, pattern, c.until+1, store.MaxBatch, readBytes)
+		b, err := h.store.Read(ctx, pattern, c.until+1, store.MaxBatch, readBytes)
 		if err != nil {
 			return false, err
 		}

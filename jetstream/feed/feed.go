@@ -347,5 +347,5 @@ func (f *feed) detach(s *subscription) {
 // end lets go of what the feed holds. Nobody can find it any more.
 func (f *feed) end() {
 	f.lifetime.end()
-	f.hub.live.Unsubscribe(f.subscription())
+	f.hub.copies.Unsubscribe(f.subscription())
 }

@@ -91,7 +91,7 @@ func (c *claims) judge() {
 // fails only when ctx ends or the hub is closed.
 func (h *Hub) end(ctx context.Context) (end uint64, err error) {
 	err = h.retry(ctx, func() (err error) {
-		end, err = h.position.fresh(ctx)
+		end, err = h.barrier.fresh(ctx)
 		return err
 	})
 	return end, err

@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"errors"
@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	dto "github.com/prometheus/client_model/go"
 
 	"weft/jetstream"
 	"weft/jetstream/api"
@@ -28,7 +27,7 @@ type forgery struct {
 
 // forge sends a copy by a connection of the node's own, and waits until the hub has
 // read it.
-func (h *testHub) forge(t testing.TB, f forgery) {
+func (h *site) forge(t testing.TB, f forgery) {
 	t.Helper()
 	s := f.subject
 	if s == "" {
@@ -59,13 +58,14 @@ func (h *testHub) forge(t testing.TB, f forgery) {
 	}
 	defer c.Close()
 	// When the server has it, it is before the answer on the live connection.
-	if err := errors.Join(c.PublishMsg(m), c.Flush(), h.flush(t.Context())); err != nil {
+	if err := errors.Join(c.PublishMsg(m), c.Flush()); err != nil {
 		t.Fatal(err)
 	}
+	h.copies.flush(t)
 }
 
 // lastSeq is the newest sequence of the stream.
-func (h *testHub) lastSeq(t testing.TB) uint64 {
+func (h *site) lastSeq(t testing.TB) uint64 {
 	t.Helper()
 	st, err := h.node.Store().State(t.Context())
 	if err != nil {
@@ -100,17 +100,24 @@ func (c *client) wantWhole(subject string, n int) {
 	}
 }
 
-func (h *testHub) counted(t testing.TB) int {
+// counted is how many forged copies were found.
+func (h *site) counted(t testing.TB) int {
 	t.Helper()
-	var m dto.Metric
-	if err := h.metrics.forged.Write(&m); err != nil {
+	families, err := h.reg.Gather()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return int(m.GetCounter().GetValue())
+	for _, f := range families {
+		if f.GetName() == "weft_feed_forged_total" {
+			return int(f.Metric[0].GetCounter().GetValue())
+		}
+	}
+	t.Fatal("forged copies are not counted")
+	return 0
 }
 
 // until waits for a condition on the hub.
-func (h *testHub) until(t testing.TB, what string, ok func() bool) {
+func (h *site) until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); api.Sleep(t.Context(), time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -182,10 +189,10 @@ func TestAForgedCopyNeverSilencesAFeed(t *testing.T) {
 			return forgery{seq: last + 3, header: map[string][]string{"Nats-Sequence": {"1", "2", "x"}, "Nats-Subject": {"user.ann"}}}
 		},
 	} {
-		for when, settle := range map[string]func(h *testHub, c *client, n int){
-			"at once":           func(*testHub, *client, int) {},
-			"when all is there": func(_ *testHub, c *client, n int) { c.wantWhole("user.bob", n) },
-			"after a tick":      func(h *testHub, _ *client, _ int) { h.waitWatermark(t) },
+		for when, settle := range map[string]func(h *site, c *client, n int){
+			"at once":           func(*site, *client, int) {},
+			"when all is there": func(_ *site, c *client, n int) { c.wantWhole("user.bob", n) },
+			"after a tick":      func(h *site, _ *client, _ int) { h.waitWatermark(t) },
 		} {
 			t.Run(name+"/"+when, func(t *testing.T) {
 				t.Parallel()
@@ -228,11 +235,11 @@ func TestAForgedCopyDoesNotHideALostOne(t *testing.T) {
 			publish(t, h, "user.bob", 1, 2)
 			c.untilEvents(2)
 			last := h.lastSeq(t)
-			h.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 3, 2) })
+			h.copies.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 3, 2) })
 			h.forge(t, forgery{seq: last + ahead})
-			h.ticks.disturb() // as a new leader would
+			h.copies.interrupted("test") // as a new leader would
 			c.wantWhole("user.bob", 4)
-			h.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 5, 1) })
+			h.copies.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 5, 1) })
 			h.forge(t, forgery{seq: h.lastSeq(t) + ahead})
 			publish(t, h, "user.bob", 6, 1)
 			c.wantWhole("user.bob", 6)
@@ -255,18 +262,17 @@ func TestAForgedCopyWaitsForAFeedThatCatchesUp(t *testing.T) {
 			c, _ := follow(t, h, "", "user.bob")
 			publish(t, h, "user.bob", 1, 1)
 			c.untilEvents(1)
-			f := h.feedOf("out.user.bob")
-			f.state.Store(uint32(feedCatchingUp)) // as while it catches up
-			publish(t, h, "user.bob", 2, 1)
+			h.waitWatermark(t)
+			held := h.store.hold("user.bob") // what it reads does not have what comes meanwhile
+			h.copies.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 2, 1) })
+			h.copies.interrupted("test")
+			held.reached(t)
 			publish(t, h, "user.eve", 1, 2)
 			h.forge(t, of(h.lastSeq(t)))
 			publish(t, h, "user.bob", 3, 1)
-			h.until(t, "copies that wait", func() bool {
-				f.mu.Lock()
-				defer f.mu.Unlock()
-				return len(f.waiting.messages) > 1
-			})
-			f.work(catchUp{f}.run)
+			h.forge(t, of(h.lastSeq(t)))
+			h.copies.flush(t) // they wait
+			held.release()
 			c.wantWhole("user.bob", 3)
 			h.waitWatermark(t)
 			publish(t, h, "user.bob", 4, 2)
@@ -339,14 +345,15 @@ func TestAForgedTickIsNoTick(t *testing.T) {
 	h := open(t, nil)
 	h.waitWatermark(t)
 	last := h.lastSeq(t)
-	for _, s := range []string{h.tickOut[len("out."):], h.tickOut[len("out."):] + ".77"} {
+	tick := "tick." + h.node.Token()
+	for _, s := range []string{tick, tick + ".77"} {
 		h.forge(t, forgery{subject: s, seq: last + 7000})
 	}
 	h.waitWatermark(t)
-	if got := h.ticks.last.Load(); got >= last+7000 {
+	if got := h.Tick(); got >= last+7000 {
 		t.Errorf("the last tick read is %d, forged", got)
 	}
-	if got := h.ticks.high.Load(); got >= last+7000 {
+	if got := h.Highest(); got >= last+7000 {
 		t.Errorf("the node takes itself to be at %d, forged", got)
 	}
 }
@@ -355,17 +362,9 @@ func TestAForgedTickIsNoTick(t *testing.T) {
 func TestWhatTheStreamItselfDoesIsNoForgery(t *testing.T) {
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 3 })
 	c, _ := follow(t, h, "", "user.bob")
-	f := h.feedOf("out.user.bob")
 	for n := 1; n <= 40; n += 4 {
-		publish(t, h, "user.bob", n, 4)
+		h.copies.twice(t, "user.bob", func() { publish(t, h, "user.bob", n, 4) }) // as of two leaders
 		c.untilEvents(n + 3)
-		b, err := h.node.Store().Read(t.Context(), "user.bob", 1, 10, 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range b.Messages { // as of two leaders
-			f.copy(newMessage(&b.Messages[i], h.node.Store().StreamID()))
-		}
 	}
 	want(t, "events", c.seen(), numbered("user.bob", 1, 40))
 	if len(c.resets) > 0 || h.counted(t) > 0 {

@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ func TestForgedCopiesWhileTheLeaderChanges(t *testing.T) {
 	t.Parallel()
 	const events = 120
 	members := openCluster(t, 3)
-	hubs := make([]*testHub, len(members))
+	hubs := make([]*site, len(members))
 	clients := make([]*client, len(members))
 	for i, m := range members {
 		hubs[i] = m.up()
@@ -25,10 +25,10 @@ func TestForgedCopiesWhileTheLeaderChanges(t *testing.T) {
 	for n := 1; n <= events; n++ {
 		h := hubs[n%3]
 		if n%3 == 0 {
-			last := h.ticks.high.Load()
+			last := h.Highest()
 			hubs[n/3%3].forge(t, forgery{seq: last + aheads[n/3%len(aheads)], previous: last * uint64(n%2)})
 		}
-		mustPublish(t, t.Context(), func() *testHub { return h }, "user.bob", n)
+		mustPublish(t, t.Context(), func() *site { return h }, "user.bob", n)
 		if n%40 == 20 {
 			h.stepDown(t)
 		}
@@ -57,7 +57,7 @@ func (c *client) wantOrder(subject string) {
 }
 
 // stepDown makes another node lead the stream.
-func (h *testHub) stepDown(t testing.TB) {
+func (h *site) stepDown(t testing.TB) {
 	t.Helper()
 	c, err := h.node.Connect("test")
 	if err != nil {

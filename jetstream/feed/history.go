@@ -38,21 +38,21 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 	if wild {
 		from++
 	}
-	b, err := h.from.Store.Read(ctx, s, from, store.MaxBatch, readBytes)
+	b, err := h.store.Read(ctx, s, from, store.MaxBatch, readBytes)
 	if err != nil {
 		return history{}, err
 	}
 	if len(b.Messages) > 0 && b.Messages[0].Seq == after {
 		if b.Messages = b.Messages[1:]; len(b.Messages) == 0 && b.Pending > 0 {
 			// It alone was as much as one read returns.
-			if b, err = h.from.Store.Read(ctx, s, after+1, store.MaxBatch, readBytes); err != nil {
+			if b, err = h.store.Read(ctx, s, after+1, store.MaxBatch, readBytes); err != nil {
 				return history{}, err
 			}
 		}
 		return h.part(b), nil
 	}
 	past := h.part(b)
-	limit := uint64(h.from.Store.Limits().MaxPerSubject)
+	limit := uint64(h.store.Limits().MaxPerSubject)
 	below := uint64(len(past.messages))+past.pending < limit
 	if !below && wild {
 		if below, err = c.extend(ctx, h, s, after, limit); err != nil {
@@ -69,7 +69,7 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 	}
 	past = history{gone: true, head: st.Last}
 	if !wild {
-		past.head, err = h.from.Store.Head(ctx, s)
+		past.head, err = h.store.Head(ctx, s)
 	}
 	return past, err
 }
@@ -77,7 +77,7 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 // part makes messages of what was read.
 func (h *Hub) part(b store.Batch) history {
 	past := history{pending: b.Pending}
-	stream := h.from.Store.StreamID()
+	stream := h.store.StreamID()
 	for i := range b.Messages {
 		past.messages = append(past.messages, newMessage(&b.Messages[i], stream))
 	}

@@ -14,8 +14,6 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
-	"weft/jetstream/natsconn"
-	"weft/jetstream/presence"
 	"weft/jetstream/ratelog"
 	"weft/jetstream/store"
 	"weft/jetstream/subject"
@@ -28,26 +26,15 @@ const (
 
 var errClosed = errors.New("the node is closing")
 
-// From is the node that a Hub is on: its parts, and what it knows of itself.
-type From struct {
-	Store    *store.Store
-	Presence *presence.Presence
-	// Live connects to hear delivery copies; see natsconn.OpenLive.
-	Live func(take func(*event.Copy), upset func(why string)) (*natsconn.Live, error)
-	// Relinked is when the newest link to another node was made; zero: never.
-	Relinked  func() time.Time
-	Clustered bool
-	Token     string // the node's name as a subject token
-}
-
 // Hub holds the feeds of a node. Its methods may be called concurrently after
 // Open.
 type Hub struct {
-	from    From
+	p       Params
+	store   Store
 	log     *slog.Logger
 	metrics *metrics
 
-	live    *natsconn.Live
+	copies  Copies // nil until Open
 	tickOut string // subject of this node's ticks
 
 	feeds    *directory
@@ -58,7 +45,7 @@ type Hub struct {
 	stream      atomic.Pointer[event.StreamID] // of which all feeds are
 	ticks       ticks
 	state       query[store.State]
-	position    query[uint64]
+	barrier     query[uint64]
 	watermarkID atomic.Pointer[watermarkID]
 
 	ctx    context.Context // ends with Close
@@ -67,15 +54,15 @@ type Hub struct {
 	once   sync.Once
 }
 
-// New makes a hub on an opened node.
-func New(from From, log *slog.Logger, reg prometheus.Registerer) *Hub {
-	h := &Hub{from: from, log: log, metrics: newMetrics(reg), limited: ratelog.New(log, time.Now),
-		tickOut: subject.Out + "tick." + from.Token}
+// New makes a hub; Open needs the node to be open.
+func New(p Params, log *slog.Logger, reg prometheus.Registerer) *Hub {
+	h := &Hub{p: p, store: p.Store, log: log, metrics: newMetrics(reg), limited: ratelog.New(log, time.Now),
+		tickOut: subject.Out + "tick." + p.Token}
 	h.feeds, h.openings, h.claims = newDirectory(h), &openings{hub: h}, &claims{hub: h}
-	h.state.ask, h.position.ask = from.Store.State, from.Store.Barrier
+	h.state.ask, h.barrier.ask = h.store.State, h.store.Barrier
 	h.ticks.made = time.Now()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	from.Presence.Handle(h.feeds.follows)
+	p.Presence.Handle(h.feeds.follows)
 	return h
 }
 
@@ -87,7 +74,7 @@ func (h *Hub) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.live, err = h.from.Live(h.take, func(why string) {
+	h.copies, err = h.p.OpenCopies(h.take, func(why string) {
 		h.ticks.disturb()
 		h.metrics.breaks.Inc()
 		h.log.Debug("live connection disturbed", "why", why)
@@ -95,8 +82,8 @@ func (h *Hub) Open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	h.live.Subscribe(h.tickOut)
-	h.live.Subscribe(h.tickOut + ".*")
+	h.copies.Subscribe(h.tickOut)
+	h.copies.Subscribe(h.tickOut + ".*")
 	if err := h.flush(ctx); err != nil {
 		return fmt.Errorf("subscribe to ticks: %w", err)
 	}
@@ -122,8 +109,8 @@ func (h *Hub) Close() error {
 	h.once.Do(func() {
 		h.feeds.close()
 		h.cancel()
-		if h.live != nil {
-			h.live.Close()
+		if h.copies != nil {
+			h.copies.Close()
 		}
 		h.tasks.Wait()
 	})
@@ -159,7 +146,7 @@ func (h *Hub) take(c *event.Copy) {
 	default:
 		h.ticks.passed(c.Seq)
 		h.ticks.news.Store(c.Seq)
-		f.copy(messageOf(c, f.subject, h.from.Store.StreamID()))
+		f.copy(messageOf(c, f.subject, h.store.StreamID()))
 	}
 }
 
@@ -180,13 +167,13 @@ func (h *Hub) ticked(seq uint64) {
 func (h *Hub) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stateTry)
 	defer cancel()
-	return h.live.Flush(ctx)
+	return h.copies.Flush(ctx)
 }
 
 // watermarkIDOf returns the cursor that stands for a low watermark; many connections ask
 // for the same one.
 func (h *Hub) watermarkIDOf(low uint64) string {
-	stream := h.from.Store.StreamID()
+	stream := h.store.StreamID()
 	if f := h.watermarkID.Load(); f != nil && f.low == low && f.stream == stream {
 		return f.id
 	}

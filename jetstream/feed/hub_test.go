@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"weft/jetstream"
 	"weft/jetstream/event"
+	"weft/jetstream/feed"
 )
 
 // A server that is stopped while it makes the store of a copy leaves two goroutines
@@ -23,7 +24,7 @@ func TestANewConnectionGetsWhatComesAfterIt(t *testing.T) {
 	h := open(t, nil)
 	publish(t, h, "user.ann", 1, 3)
 	c, _ := follow(t, h, "", "user.ann")
-	if c.opened.Resume != ResumeNew || c.opened.ID == "" {
+	if c.opened.Resume != feed.ResumeNew || c.opened.ID == "" {
 		t.Errorf("opened %+v", c.opened)
 	}
 	publish(t, h, "user.bob", 1, 3)
@@ -40,7 +41,7 @@ func TestAReturningConnectionGetsExactlyWhatItMissed(t *testing.T) {
 	r.Close()
 	publish(t, h, "user.ann", 6, 70)
 	c2, r2 := follow(t, h, c.lastID(), "user.ann")
-	if c2.opened.Resume != ResumeExact || c2.opened.ID != c.lastID() {
+	if c2.opened.Resume != feed.ResumeExact || c2.opened.ID != c.lastID() {
 		t.Errorf("opened %+v", c2.opened)
 	}
 	publish(t, h, "user.ann", 76, 5)
@@ -74,13 +75,13 @@ func TestHistoryThatIsGoneGivesOneReset(t *testing.T) {
 	publish(t, h, "user.ann", 2, 150)
 	h.waitWatermark(t) // else the feed, which lingers, might bring them live
 	c2, r2 := follow(t, h, c.lastID(), "user.ann")
-	if c2.opened.Resume != ResumeReset || c2.opened.ID == c.lastID() {
+	if c2.opened.Resume != feed.ResumeReset || c2.opened.ID == c.lastID() {
 		t.Errorf("opened %+v", c2.opened)
 	}
 	publish(t, h, "user.ann", 152, 2)
 	c2.untilEvents(2)
 	want(t, "after the reset", c2.seen(), numbered("user.ann", 152, 153))
-	if len(c2.resets) != 1 || c2.resets[0].Reason != ReasonTrimmed || c2.resets[0].Subjects[0] != "user.ann" {
+	if len(c2.resets) != 1 || c2.resets[0].Reason != feed.ReasonTrimmed || c2.resets[0].Subjects[0] != "user.ann" {
 		t.Errorf("resets %v", c2.resets)
 	}
 	r2.Close()
@@ -103,7 +104,7 @@ func TestAQuietUserIsNotResetByTheOthers(t *testing.T) {
 	publish(t, h, "user.busy", 1, 3000)
 	for _, id := range []string{moved, c.lastID()} {
 		c2, r2 := follow(t, h, id, "user.quiet")
-		if c2.opened.Resume != ResumeExact {
+		if c2.opened.Resume != feed.ResumeExact {
 			t.Errorf("opened %+v", c2.opened)
 		}
 		r2.Close()
@@ -165,16 +166,16 @@ func TestForgedForeignAndFutureCursorsAreResets(t *testing.T) {
 	publish(t, h, "user.ann", 1, 3)
 	here := h.node.Store().StreamID()
 	for name, c := range map[string]struct{ id, reason string }{
-		"garbage": {"%%%", ReasonUnknown},
-		"short":   {"AQ", ReasonUnknown},
-		"foreign": {event.Cursor{Floor: 2}.String(), ReasonRecreated},
-		"future":  {event.Cursor{Stream: here, Floor: 1 << 40}.String(), ReasonUnknown},
+		"garbage": {"%%%", feed.ReasonUnknown},
+		"short":   {"AQ", feed.ReasonUnknown},
+		"foreign": {event.Cursor{Floor: 2}.String(), feed.ReasonRecreated},
+		"future":  {event.Cursor{Stream: here, Floor: 1 << 40}.String(), feed.ReasonUnknown},
 		"future entry": {event.Cursor{Stream: here, Floor: 1,
-			Above: map[event.SubjectHash]uint64{event.HashSubject("user.ann"): 1 << 50}}.String(), ReasonUnknown},
+			Above: map[event.SubjectHash]uint64{event.HashSubject("user.ann"): 1 << 50}}.String(), feed.ReasonUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl, r := follow(t, h, c.id, "user.ann")
-			if len(cl.resets) != 1 || cl.resets[0].Reason != c.reason || cl.opened.Resume != ResumeReset {
+			if len(cl.resets) != 1 || cl.resets[0].Reason != c.reason || cl.opened.Resume != feed.ResumeReset {
 				t.Fatalf("opened %+v, resets %v", cl.opened, cl.resets)
 			}
 			publish(t, h, "user.ann", 4, 1)
@@ -191,7 +192,7 @@ func TestLostCopiesAreFoundByTheNextEventAndByTheNextTick(t *testing.T) {
 	c.untilEvents(1)
 	h.waitWatermark(t)
 	lose := func(n int) {
-		h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", len(c.seen())+1, n) })
+		h.copies.deaf(t, "user.ann", func() { publish(t, h, "user.ann", len(c.seen())+1, n) })
 	}
 	lose(5)
 	publish(t, h, "user.ann", 7, 1)
@@ -199,7 +200,7 @@ func TestLostCopiesAreFoundByTheNextEventAndByTheNextTick(t *testing.T) {
 	want(t, "after a gap", c.seen(), numbered("user.ann", 1, 7))
 
 	lose(3)
-	h.ticks.disturb() // as a reconnect would
+	h.copies.interrupted("test") // as a reconnect would
 	c.untilEvents(10)
 	want(t, "after a disturbance", c.seen(), numbered("user.ann", 1, 10))
 	if len(c.resets) > 0 {
@@ -212,7 +213,7 @@ func TestLostCopiesThatWereTrimmedAreToldToLiveConnections(t *testing.T) {
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
-	h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 20) })
+	h.copies.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 20) })
 	publish(t, h, "user.ann", 22, 1)
 	c.until("a reset", func() bool { return len(c.resets) > 0 })
 	publish(t, h, "user.ann", 23, 1)
@@ -293,7 +294,7 @@ func TestAStreamMadeAnewIsTold(t *testing.T) {
 	c.until("a reset", func() bool { return len(c.resets) > 0 })
 	publish(t, h, "user.ann", 6, 1)
 	c.untilEvents(6)
-	if len(c.resets) != 1 || c.resets[0].Reason != ReasonRecreated {
+	if len(c.resets) != 1 || c.resets[0].Reason != feed.ReasonRecreated {
 		t.Errorf("resets %v", c.resets)
 	}
 	r.Close()

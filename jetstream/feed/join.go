@@ -71,7 +71,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset 
 	if err != nil {
 		return nil, ReasonUnknown, nil
 	}
-	if parsed.Stream != h.from.Store.StreamID() {
+	if parsed.Stream != h.store.StreamID() {
 		return nil, ReasonRecreated, nil
 	}
 	top := parsed.Floor
@@ -86,7 +86,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset 
 		var last uint64
 		if err := h.retry(ctx, func() (err error) {
 			if st, err = h.state.fresh(ctx); err == nil && top > st.Last {
-				last, err = h.position.fresh(ctx)
+				last, err = h.barrier.fresh(ctx)
 			}
 			return err
 		}); err != nil {
@@ -168,7 +168,7 @@ func (s *subscription) aim(ctx context.Context) (target uint64, err error) {
 		return target, nil
 	}
 	err = s.reader.hub.retry(ctx, func() (err error) {
-		target, err = s.reader.hub.from.Store.Head(ctx, s.feed.subject)
+		target, err = s.reader.hub.store.Head(ctx, s.feed.subject)
 		return err
 	})
 	return target, err

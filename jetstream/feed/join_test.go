@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"context"
@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"weft/jetstream/api"
+	"weft/jetstream/feed"
 )
 
 // unreachable makes a subject with one event after the cursor that is returned,
 // and a store that does not answer.
-func unreachable(t *testing.T) (h *testHub, cursor string) {
+func unreachable(t *testing.T) (h *site, cursor string) {
 	h = open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
@@ -26,19 +27,13 @@ func unreachable(t *testing.T) (h *testHub, cursor string) {
 	return h, cursor
 }
 
-func (h *testHub) untilTwoFollow(t *testing.T, ctx context.Context) {
+func (h *site) untilTwoFollow(t *testing.T, ctx context.Context) {
 	t.Helper()
-	for h.feedOf("out.user.ann").count() < 2 {
+	for h.Connections("user.ann") < 2 {
 		if api.Sleep(ctx, time.Millisecond); ctx.Err() != nil {
 			t.Fatal("the second connection does not wait for its history")
 		}
 	}
-}
-
-func (f *feed) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.subs)
 }
 
 func TestAConnectionThatWaitedInVainForItsHistoryLetsGo(t *testing.T) {
@@ -50,7 +45,7 @@ func TestAConnectionThatWaitedInVainForItsHistoryLetsGo(t *testing.T) {
 	if r != nil || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("without an answer: %v, %v; want %v", r, err, context.DeadlineExceeded)
 	}
-	if n := h.feedOf("out.user.ann").count(); n != 1 {
+	if n := h.Connections("user.ann"); n != 1 {
 		t.Errorf("%d connections follow the subject; want the first alone", n)
 	}
 }
@@ -69,7 +64,7 @@ func TestClosingTheHubEndsTheWaitForAHistory(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; !errors.Is(err, errClosed) {
-		t.Fatalf("the wait ended with %v; want %v", err, errClosed)
+	if err := <-ended; !errors.Is(err, feed.ErrClosed) {
+		t.Fatalf("the wait ended with %v; want %v", err, feed.ErrClosed)
 	}
 }

@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"fmt"
@@ -9,40 +9,23 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream"
-	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/feed"
 )
 
-// deaf loses the delivery copies of what f publishes on a subject.
-func (h *testHub) deaf(t testing.TB, subject string, f func()) {
-	t.Helper()
-	fd := h.feedOf("out." + subject)
-	h.live.Unsubscribe(fd.subscription())
-	if err := h.flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	f()
-	fd.mu.Lock()
-	fd.sub = h.live.Subscribe("out." + subject)
-	fd.mu.Unlock()
-	if err := h.flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestARereadTellsOfLostCopiesThatWereTrimmed(t *testing.T) {
+func TestAResyncTellsOfLostCopiesThatWereTrimmed(t *testing.T) {
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
 	c, _ := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
-	h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 20) })
-	h.ticks.disturb()
+	h.copies.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 20) })
+	h.copies.interrupted("test")
 	c.until("the last event or a reset", func() bool {
 		return len(c.resets) > 0 || c.events[len(c.events)-1] == "user.ann 21"
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.resets) != 1 || c.resets[0].Reason != ReasonTrimmed {
+	if len(c.resets) != 1 || c.resets[0].Reason != feed.ReasonTrimmed {
 		t.Errorf("events %q, resets %v; want one reset", c.events, c.resets)
 	}
 }
@@ -60,11 +43,11 @@ func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
 		}
 	}
 	h.waitWatermark(t)
-	h.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 2) })
+	h.copies.deaf(t, "user.ann", func() { publish(t, h, "user.ann", 2, 2) })
 	publish(t, h, "user.ann", 4, 1) // reveals a gap
 	c.untilEvents(5)
-	h.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 2, 2) })
-	h.ticks.disturb()
+	h.copies.deaf(t, "user.bob", func() { publish(t, h, "user.bob", 2, 2) })
+	h.copies.interrupted("test")
 	c.untilEvents(7)
 	want(t, "events", c.seen(), append(append(numbered("user.ann", 1, 1), numbered("user.bob", 1, 1)...),
 		append(numbered("user.ann", 2, 4), numbered("user.bob", 2, 3)...)...))
@@ -79,14 +62,13 @@ func TestWhatWaitsForAReaderThatStandsStillIsNotLost(t *testing.T) {
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	follow(t, h, "", "topic.noise")
-	noise := h.feedOf("out.topic.noise")
 	for i := range 3 {
 		h.waitWatermark(t)
-		noise.mu.Lock() // the reader stands still
+		h.copies.mu.Lock() // the reader stands still
 		publish(t, h, "topic.noise", 1, 50)
 		publish(t, h, "user.ann", i+1, 1)
-		h.live.Reconnect()
-		noise.mu.Unlock()
+		h.copies.Reconnect()
+		h.copies.mu.Unlock()
 		c.untilEvents(i + 1)
 	}
 	want(t, "events", c.seen(), numbered("user.ann", 1, 3))
@@ -105,7 +87,7 @@ func (t *tap) InProcessConn() (conn net.Conn, err error) {
 
 // sendRaw publishes as a node, with whatever header, as what was stored before
 // publishers were checked may have.
-func (h *testHub) sendRaw(t testing.TB, subject, header, data string) {
+func (h *site) sendRaw(t testing.TB, subject, header, data string) {
 	t.Helper()
 	var raw tap
 	c, err := h.node.Connect("raw", func(o *nats.Options) error {
@@ -143,7 +125,7 @@ func TestHeadersThatCannotBeReadHarmOnlyTheirMessage(t *testing.T) {
 	publish(t, h, "user.ann", 3, 1)
 	c2.untilEvents(2)
 	bad()
-	h.ticks.disturb()
+	h.copies.interrupted("test")
 	h.waitWatermark(t)
 	bad()
 	publish(t, h, "user.ann", 4, 1)
@@ -205,7 +187,7 @@ func TestAReplayOfAStreamThatIsMadeAnewIsTold(t *testing.T) {
 	close(g.let)
 	publish(t, h, "user.ann", 21, 1)
 	g.until("the event of the new stream", func() bool { return g.events[len(g.events)-1] == "user.ann 21" })
-	if len(g.resets) != 1 || g.resets[0].Reason != ReasonRecreated {
+	if len(g.resets) != 1 || g.resets[0].Reason != feed.ReasonRecreated {
 		t.Errorf("resets %v", g.resets)
 	}
 }
@@ -213,20 +195,18 @@ func TestAReplayOfAStreamThatIsMadeAnewIsTold(t *testing.T) {
 func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
 	h := open(t, nil)
 	_, r := follow(t, h, "", "user.ann")
-	f := h.feedOf("out.user.ann")
+	f := h.Feed("user.ann")
 	r.Close()
 	c, r := follow(t, h, "", "user.ann")
-	if h.feedOf("out.user.ann") != f || !h.node.Presence().Interest("user.ann") {
+	if h.Feed("user.ann") != f || !h.node.Presence().Interest("user.ann") {
 		t.Error("the feed did not wait for its reader")
 	}
 	publish(t, h, "user.ann", 1, 1)
 	c.untilEvents(1)
 	r.Close()
-	h.feeds.mu.Lock()
-	f.leaving.Reset(0) // the time is over
-	h.feeds.mu.Unlock()
+	h.LingerNoMore("user.ann")
 	deadline := time.Now().Add(10 * time.Second)
-	for h.feedOf("out.user.ann") != nil || h.node.Presence().Interest("user.ann") {
+	for h.Feed("user.ann") != nil || h.node.Presence().Interest("user.ann") {
 		if time.Now().After(deadline) {
 			t.Fatal("a feed without readers does not end")
 		}
@@ -238,31 +218,4 @@ func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
 	publish(t, h, "user.ann", 4, 1)
 	c2.untilEvents(3)
 	want(t, "events", c2.seen(), numbered("user.ann", 2, 4))
-}
-
-func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
-	h := open(t, nil)
-	c, _ := follow(t, h, "", "user.ann")
-	publish(t, h, "user.ann", 1, 1)
-	c.untilEvents(1)
-	f := h.feedOf("out.user.ann")
-	f.state.Store(uint32(feedCatchingUp)) // as while it catches up
-	publish(t, h, "user.ann", 2, 1)
-	waiting := func() int {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return len(f.waiting.messages)
-	}
-	for waiting() == 0 {
-		api.Sleep(t.Context(), time.Millisecond)
-	}
-	catchUp{f}.closeGap(t.Context())
-	if !f.settle() {
-		t.Error("the feed is not live with all that there is")
-	}
-	c.untilEvents(2)
-	want(t, "events", c.seen(), numbered("user.ann", 1, 2))
-	if len(c.resets) > 0 {
-		t.Errorf("resets %v", c.resets)
-	}
 }

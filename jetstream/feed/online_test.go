@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"context"
@@ -50,13 +50,13 @@ func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
 	}
 	for i := range events {
 		if i%(events/breaks) == 0 {
-			h.live.Reconnect()
+			h.copies.Reconnect()
 		}
 		publish(t, members[1+i%2].up(), "user.ann", i, 1)
 	}
 	c.untilEvents(events)
 	// However long the connection takes to come back, the answer is the same.
-	h.live.Unsubscribe(h.feedOf("out.user.ann").subscription())
+	h.copies.leave("user.ann")
 	for _, n := range others {
 		eventually("the interest is gone for "+n.Name(), func() bool { return !n.Presence().Interest("user.ann") })
 		if online, sure := n.Presence().Online(ctx, "user.ann"); !online || !sure {

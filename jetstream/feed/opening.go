@@ -88,7 +88,7 @@ func (o *opening) run(h *Hub) {
 			return err
 		}
 		low = h.lowWatermark()
-		head, err = h.from.Store.Head(h.ctx, ">")
+		head, err = h.store.Head(h.ctx, ">")
 		return err
 	})
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *feed) subscribe() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sub == 0 && !f.dropped() {
-		f.sub = f.hub.live.Subscribe(f.key)
+		f.sub = f.hub.copies.Subscribe(f.key)
 	}
 }
 

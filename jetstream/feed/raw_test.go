@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 )
 
 // publishRaw publishes as a client with its own idea of headers would.
-func (h *testHub) publishRaw(t testing.TB, subject string, headers map[string]string, data string) {
+func (h *site) publishRaw(t testing.TB, subject string, headers map[string]string, data string) {
 	t.Helper()
 	m := nats.NewMsg(subject)
 	for k, v := range headers {
@@ -25,7 +25,7 @@ func (h *testHub) publishRaw(t testing.TB, subject string, headers map[string]st
 	}
 }
 
-func (h *testHub) deleteStream(t testing.TB) {
+func (h *site) deleteStream(t testing.TB) {
 	t.Helper()
 	c, err := h.node.Connect("test")
 	if err != nil {

@@ -266,7 +266,7 @@ func (r *Reader) advanceLocked() bool {
 
 // cursorLocked encodes the connection's cursor.
 func (r *Reader) cursorLocked() string {
-	c := event.Cursor{Stream: r.hub.from.Store.StreamID(), Floor: r.low}
+	c := event.Cursor{Stream: r.hub.store.StreamID(), Floor: r.low}
 	if len(r.subs) == 1 {
 		c.Floor = max(c.Floor, r.subs[0].pos)
 		return c.String()

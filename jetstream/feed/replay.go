@@ -133,7 +133,7 @@ func (s *subscription) finish(ctx context.Context) (bool, error) {
 		}
 		var next uint64
 		if r.hub.retry(ctx, func() (err error) {
-			next, err = r.hub.from.Store.Next(ctx, s.feed.subject, pos+1)
+			next, err = r.hub.store.Next(ctx, s.feed.subject, pos+1)
 			return err
 		}) != nil {
 			return true, errGone

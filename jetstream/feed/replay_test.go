@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weft/jetstream"
+	"weft/jetstream/feed"
 )
 
 // A gated client takes history only as it is let.
@@ -25,7 +26,7 @@ func (g *gated) Room(ctx context.Context) error {
 	}
 }
 
-func followGated(t testing.TB, h *testHub, lastID string, subjects ...string) (*gated, *Reader) {
+func followGated(t testing.TB, h *site, lastID string, subjects ...string) (*gated, *feed.Reader) {
 	t.Helper()
 	// What is still on its way to a feed that lingers would come live, not as
 	// history.
@@ -40,12 +41,12 @@ func followGated(t testing.TB, h *testHub, lastID string, subjects ...string) (*
 }
 
 // waitReached waits until a wildcard is beyond what is stored now.
-func (h *testHub) waitReached(t testing.TB, pattern string) {
+func (h *site) waitReached(t testing.TB, pattern string) {
 	t.Helper()
 	h.waitWatermark(t)
-	low := h.lowWatermark()
+	low := h.Watermark()
 	deadline := time.Now().Add(10 * time.Second)
-	for f := h.feedOf(pattern); f.reached.Load() < low; time.Sleep(5 * time.Millisecond) {
+	for ; h.Reached(pattern) < low; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the consumer of %s does not move", pattern)
 		}
@@ -131,10 +132,10 @@ func TestWhatDoesNotFitIntoAQueueDuringAReplayIsRead(t *testing.T) {
 	r.Close()
 	publish(t, h, "user.ann", 1, 3)
 	g, _ := followGated(t, h, c.lastID(), "user.ann")
-	publish(t, h, "user.ann", 4, 3*keepCount)
+	publish(t, h, "user.ann", 4, 3*feed.KeepCount)
 	h.waitWatermark(t) // the copies have come, and did not fit
 	close(g.let)
-	last := 3 + 3*keepCount
+	last := 3 + 3*feed.KeepCount
 	g.untilEvents(last)
 	publish(t, h, "user.ann", last+1, 1)
 	g.untilEvents(last + 1)
@@ -155,7 +156,7 @@ func TestAReplayThatIsOvertakenByTheLimitIsToldOnce(t *testing.T) {
 	g.until("the end of history", func() bool { return g.caught > 0 })
 	publish(t, h, "user.ann", 504, 1)
 	g.until("the last event", func() bool { return g.events[len(g.events)-1] == "user.ann 504" })
-	if len(g.resets) != 1 || g.resets[0].Reason != ReasonTrimmed {
+	if len(g.resets) != 1 || g.resets[0].Reason != feed.ReasonTrimmed {
 		t.Errorf("resets %v", g.resets)
 	}
 }
@@ -170,13 +171,13 @@ func TestAWildcardIsResetOnlyWhenOneOfItsSubjectsWasTrimmed(t *testing.T) {
 	}
 	c2, r2 := follow(t, h, c.lastID(), "topic.>")
 	c2.untilEvents(30 * 49)
-	if len(c2.resets) > 0 || c2.opened.Resume != ResumeExact {
+	if len(c2.resets) > 0 || c2.opened.Resume != feed.ResumeExact {
 		t.Errorf("nothing was trimmed: opened %+v, resets %v", c2.opened, c2.resets)
 	}
 	r2.Close()
 	publish(t, h, "topic.0", 50, 60)
 	c3, _ := follow(t, h, c.lastID(), "topic.>")
-	if len(c3.resets) != 1 || c3.resets[0].Reason != ReasonTrimmed || c3.opened.Resume != ResumeReset {
+	if len(c3.resets) != 1 || c3.resets[0].Reason != feed.ReasonTrimmed || c3.opened.Resume != feed.ResumeReset {
 		t.Errorf("one was trimmed: opened %+v, resets %v", c3.opened, c3.resets)
 	}
 	publish(t, h, "topic.1", 50, 1)

@@ -49,7 +49,7 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 	for from <= to && h.ctx.Err() == nil {
 		var b store.Batch
 		if h.retry(h.ctx, func() (err error) {
-			b, err = h.from.Store.Read(h.ctx, ">", from, store.MaxBatch, readBytes)
+			b, err = h.store.Read(h.ctx, ">", from, store.MaxBatch, readBytes)
 			return err
 		}) != nil {
 			return n, true
@@ -72,7 +72,7 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 		// The replica that answered may lag behind the leader.
 		var next uint64
 		if h.retry(h.ctx, func() (err error) {
-			next, err = h.from.Store.Next(h.ctx, ">", from)
+			next, err = h.store.Next(h.ctx, ">", from)
 			return err
 		}) != nil || next == 0 || next > to {
 			return n, true

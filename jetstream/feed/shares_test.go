@@ -1,9 +1,11 @@
-package feed
+package feed_test
 
 import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"weft/jetstream/feed"
 )
 
 // wildcards are n distinct ones.
@@ -16,7 +18,7 @@ func wildcards(of string, n int) []string {
 }
 
 // followAs follows subjects as a connection of an owner.
-func followAs(t testing.TB, h *testHub, owner string, subjects ...string) (*client, *Reader, error) {
+func followAs(t testing.TB, h *site, owner string, subjects ...string) (*client, *feed.Reader, error) {
 	t.Helper()
 	c := newClient(t)
 	c.owner = owner
@@ -29,19 +31,19 @@ func followAs(t testing.TB, h *testHub, owner string, subjects ...string) (*clie
 
 func TestOneOwnerLeavesWildcardsToTheOthers(t *testing.T) {
 	h := open(t, nil)
-	_, first, err := followAs(t, h, "ann", wildcards("a", maxShare/2)...)
+	_, first, err := followAs(t, h, "ann", wildcards("a", feed.MaxShare/2)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, second, err := followAs(t, h, "ann", wildcards("b", maxShare/2)...)
+	_, second, err := followAs(t, h, "ann", wildcards("b", feed.MaxShare/2)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := followAs(t, h, "ann", "user.ann", "topic.more.*"); !errors.Is(err, ErrShare) {
-		t.Errorf("one more for ann: %v, want %v", err, ErrShare)
+	if _, _, err := followAs(t, h, "ann", "user.ann", "topic.more.*"); !errors.Is(err, feed.ErrShare) {
+		t.Errorf("one more for ann: %v, want %v", err, feed.ErrShare)
 	}
-	if err := second.Subscribe(t.Context(), []string{"topic.more.*"}, ""); !errors.Is(err, ErrShare) {
-		t.Errorf("one more for ann, later: %v, want %v", err, ErrShare)
+	if err := second.Subscribe(t.Context(), []string{"topic.more.*"}, ""); !errors.Is(err, feed.ErrShare) {
+		t.Errorf("one more for ann, later: %v, want %v", err, feed.ErrShare)
 	}
 	if _, _, err := followAs(t, h, "ann", append(wildcards("a", 3), "topic.exact")...); err != nil {
 		t.Errorf("those that ann follows already: %v", err)
@@ -52,49 +54,45 @@ func TestOneOwnerLeavesWildcardsToTheOthers(t *testing.T) {
 	}
 	publish(t, h, "topic.more.x", 1, 1)
 	c.untilEvents(1)
-	if _, _, err := followAs(t, h, "ann", "topic.more.*"); !errors.Is(err, ErrShare) {
-		t.Errorf("one of bob's for ann: %v, want %v", err, ErrShare)
+	if _, _, err := followAs(t, h, "ann", "topic.more.*"); !errors.Is(err, feed.ErrShare) {
+		t.Errorf("one of bob's for ann: %v, want %v", err, feed.ErrShare)
 	}
 	first.Unsubscribe(wildcards("a", 1)) // her other connection has gone on with it
 	first.Close()
-	if _, _, err := followAs(t, h, "ann", wildcards("c", maxShare/2-3)...); err != nil {
+	if _, _, err := followAs(t, h, "ann", wildcards("c", feed.MaxShare/2-3)...); err != nil {
 		t.Errorf("what a connection has let go is not free: %v", err)
 	}
-	h.feeds.mu.Lock()
-	defer h.feeds.mu.Unlock()
-	if n := len(h.feeds.shares["ann"]); n > maxShare {
+	if _, _, n := h.Wildcards("ann"); n > feed.MaxShare {
 		t.Errorf("ann follows %d", n)
 	}
 }
 
 func TestTheWildcardsOfANodeAreBounded(t *testing.T) {
 	h := open(t, nil)
-	var readers []*Reader
-	for i := range maxPatterns / maxShare {
-		_, r, err := followAs(t, h, fmt.Sprint(i), wildcards(fmt.Sprint("u", i, "x"), maxShare)...)
+	var readers []*feed.Reader
+	for i := range feed.MaxPatterns / feed.MaxShare {
+		_, r, err := followAs(t, h, fmt.Sprint(i), wildcards(fmt.Sprint("u", i, "x"), feed.MaxShare)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		readers = append(readers, r)
 	}
 	_, _, err := followAs(t, h, "ann", "topic.more.*")
-	if !errors.Is(err, ErrPatterns) || errors.Is(err, ErrShare) {
-		t.Fatalf("one too many: %v, want %v", err, ErrPatterns)
+	if !errors.Is(err, feed.ErrPatterns) || errors.Is(err, feed.ErrShare) {
+		t.Fatalf("one too many: %v, want %v", err, feed.ErrPatterns)
 	}
 	if _, _, err := followAs(t, h, "ann", "topic.u0x0.*"); err != nil {
 		t.Errorf("one that is there: %v", err)
 	}
 	readers[1].Close() // its wildcards linger, but stand in nobody's way
 	for i := range 3 {
-		_, r, err := followAs(t, h, "ann", wildcards(fmt.Sprint("m", i, "x"), maxShare-1)...)
+		_, r, err := followAs(t, h, "ann", wildcards(fmt.Sprint("m", i, "x"), feed.MaxShare-1)...)
 		if err != nil {
 			t.Fatalf("round %d: %v", i, err)
 		}
 		r.Close()
 	}
-	h.feeds.mu.Lock()
-	defer h.feeds.mu.Unlock()
-	if len(h.feeds.patterns) > maxPatterns || len(h.feeds.shares) > 2 {
-		t.Errorf("%d wildcards, shares of %d owners", len(h.feeds.patterns), len(h.feeds.shares))
+	if all, owners, _ := h.Wildcards(""); all > feed.MaxPatterns || owners > 2 {
+		t.Errorf("%d wildcards, shares of %d owners", all, owners)
 	}
 }

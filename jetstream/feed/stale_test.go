@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/jetstream/event"
+	"weft/jetstream/feed"
 )
 
 var errNotAsked = errors.New("not asked")
@@ -23,7 +24,7 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var leader *testHub
+	var leader *site
 	for _, m := range members {
 		if m.cfg.Node.Name == st.Leader {
 			leader = m.up()
@@ -36,11 +37,16 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	join := func(limit time.Duration) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		_, reset, err := leader.parse(ctx, ahead)
-		return reset, err
+		c := newClient(t)
+		r, err := leader.Follow(ctx, []string{"user.ann"}, ahead, c)
+		if err != nil {
+			return "", err
+		}
+		r.Close()
+		return c.resets[0].Reason, nil
 	}
-	if reset, err := join(20 * time.Second); reset != ReasonUnknown || err != nil {
-		t.Fatalf("with a majority: reset %q, %v; want %q", reset, err, ReasonUnknown)
+	if reset, err := join(20 * time.Second); reset != feed.ReasonUnknown || err != nil {
+		t.Fatalf("with a majority: reset %q, %v; want %q", reset, err, feed.ReasonUnknown)
 	}
 	next := func() (seq uint64, err error) {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)

@@ -1,4 +1,4 @@
-package feed
+package feed_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/feed"
 )
 
 // TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies runs clients
@@ -35,7 +36,7 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	here := func() *testHub { return h }
+	here := func() *site { return h }
 	var publishing atomic.Bool
 	publishing.Store(true)
 	var started, all sync.WaitGroup
@@ -59,16 +60,20 @@ func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) 
 	}
 	trouble, calm := context.WithCancel(ctx)
 	var troublemaker sync.WaitGroup
-	troublemaker.Go(func() { h.trouble(trouble) })
+	everything := []string{"topic.all"}
+	for u := range users {
+		everything = append(everything, fmt.Sprintf("user.u%d", u))
+	}
+	troublemaker.Go(func() { h.trouble(trouble, everything) })
 	publishers.Wait()
 	calm()
 	troublemaker.Wait()
-	h.ticks.disturb()
+	h.copies.interrupted("test")
 	publishing.Store(false)
 	all.Wait()
 }
 
-func mustPublish(t *testing.T, ctx context.Context, at func() *testHub, subject string, n int) {
+func mustPublish(t *testing.T, ctx context.Context, at func() *site, subject string, n int) {
 	e := event.Event{Subject: subject, Data: fmt.Append(nil, n), ID: event.Operators.KeyID("t", n)}
 	for {
 		if _, err := at().node.Store().Publish(ctx, e); err == nil {
@@ -80,40 +85,29 @@ func mustPublish(t *testing.T, ctx context.Context, at func() *testHub, subject 
 	}
 }
 
-// trouble loses delivery copies and cuts the live connection.
-func (h *testHub) trouble(ctx context.Context) {
+// trouble loses delivery copies of subjects and cuts the live connection.
+func (h *site) trouble(ctx context.Context, subjects []string) {
 	for ctx.Err() == nil {
 		api.Sleep(ctx, time.Duration(rand.IntN(50))*time.Millisecond)
-		feeds := h.feeds.all()
-		if rand.IntN(4) == 0 || len(feeds) == 0 {
-			h.live.Reconnect()
+		if rand.IntN(4) == 0 {
+			h.copies.Reconnect()
 			continue
 		}
-		f := feeds[rand.IntN(len(feeds))]
-		f.mu.Lock()
-		if f.sub == 0 || f.dropped() {
-			f.mu.Unlock()
-			continue
-		}
-		h.live.Unsubscribe(f.sub)
-		f.mu.Unlock()
+		s := subjects[rand.IntN(len(subjects))]
+		h.copies.lose(s, true)
 		api.Sleep(ctx, time.Duration(rand.IntN(10))*time.Millisecond)
-		f.mu.Lock()
-		if !f.dropped() {
-			f.sub = h.live.Subscribe(f.key)
-		}
-		f.mu.Unlock()
-		h.ticks.disturb()
+		h.copies.lose(s, false)
+		h.copies.interrupted("test")
 	}
 }
 
-func runClient(t *testing.T, ctx context.Context, at func() *testHub, subjects []string, last int, started *sync.WaitGroup, publishing *atomic.Bool) {
+func runClient(t *testing.T, ctx context.Context, at func() *site, subjects []string, last int, started *sync.WaitGroup, publishing *atomic.Bool) {
 	seen := map[string]int{}
 	id, once := "", false
 	for ctx.Err() == nil {
 		c := newClient(t)
 		r, err := at().Follow(ctx, subjects, id, c)
-		if errors.Is(err, errClosed) {
+		if errors.Is(err, feed.ErrClosed) {
 			continue // that node stops: try another
 		}
 		if err != nil {

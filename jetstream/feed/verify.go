@@ -126,7 +126,7 @@ func (c catchUp) surelyAbsent(ctx context.Context, stored, absent []identity) (b
 	for _, h := range absent[:min(len(absent), maxAsked)] {
 		next := uint64(0)
 		if err := f.hub.retry(ctx, func() (err error) {
-			next, err = f.hub.from.Store.Next(ctx, f.subject, h.seq)
+			next, err = f.hub.store.Next(ctx, f.subject, h.seq)
 			return err
 		}); err != nil {
 			return false, err

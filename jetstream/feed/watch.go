@@ -114,7 +114,7 @@ func (w *watch) run() {
 	timer := time.NewTicker(tickEvery)
 	defer timer.Stop()
 	for h.ctx.Err() == nil {
-		leader := h.from.Store.Leader().Epoch()
+		leader := h.store.Leader().Epoch()
 		w.send()
 		w.settle()
 		if !w.idle() {
@@ -135,19 +135,19 @@ func (w *watch) run() {
 
 // send sends a tick, now and then one that marks the time.
 func (w *watch) send() {
-	every := min(markEvery, w.hub.from.Store.Limits().MaxAge/20)
+	every := min(markEvery, w.hub.store.Limits().MaxAge/20)
 	mark := ""
 	if now := time.Now(); now.Sub(w.marked) >= every {
 		mark, w.marked = strconv.FormatInt(now.UnixMilli()/every.Milliseconds(), 10), now
 	}
-	if err := w.hub.from.Store.Tick(mark, w.hub.ticks.payload()); err != nil {
+	if err := w.hub.store.Tick(mark, w.hub.ticks.payload()); err != nil {
 		w.marked = time.Time{} // it was not sent
 	}
 }
 
 // settle waits until the links between nodes are old enough for the leader's word to count.
 func (w *watch) settle() {
-	settled := time.Since(w.hub.from.Relinked()) > relinkSettle
+	settled := time.Since(w.hub.p.Relinked()) > relinkSettle
 	if settled && w.settling {
 		w.hub.ticks.disturb() // what feeds were told when they were opened may be old
 	}
@@ -159,7 +159,7 @@ func (w *watch) settle() {
 // handed on nobody waits for it to rise.
 func (w *watch) idle() bool {
 	h := w.hub
-	return w.known && !h.from.Clustered && h.ticks.epoch.Load() == w.before.epoch &&
+	return w.known && !h.p.Clustered && h.ticks.epoch.Load() == w.before.epoch &&
 		h.lowWatermark() > h.ticks.news.Load() && time.Since(w.asked) < idleEvery
 }
 
