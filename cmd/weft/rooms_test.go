@@ -21,7 +21,7 @@ type roomRules struct {
 // rooms are all folders of the module that hold packages. Leaves are in no order:
 // they stand before all else.
 var rooms = map[string]roomRules{
-	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "ingress", "store", "kv", "blacklist", "presence", "cluster", "", "feed"}},
+	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "ingress", "store", "kv", "blacklist", "presence", "feed", "cluster", ""}},
 	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "ingest", "kafka"}},
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "access", "wire",
 		"session", "transport", "admin", ""}},
