@@ -49,8 +49,19 @@ func thisBuild() built {
 	return b
 }
 
+// Of a release, set by the linker; see deploy/release.sh.
+var version, revision string
+
 // build is the version and the revision.
-func build() (version, revision string) {
+func build() (string, string) {
+	if version != "" {
+		return version, revision
+	}
+	return recorded()
+}
+
+// recorded is what the Go command wrote into a binary that is no release.
+func recorded() (version, revision string) {
 	version, revision = "unknown", "unknown"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
