@@ -1,5 +1,5 @@
-# Weft. Everything works in a fresh clone with Go and network; what the tests
-# need beyond that is installed by test/scripts/prepare.sh.
+# Weft. Everything works in a fresh clone with Go and network; what make test needs
+# beyond that is installed by test/scripts/prepare.sh.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,7 +16,7 @@ binary := bin/weft
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help build run cluster test check lint cross unit vulnerabilities e2e fault bench bench-edge docs clean prepare
+.PHONY: help build run cluster test check lint cross unit race fuzz vulnerabilities e2e fault bench bench-edge release docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,9 +33,9 @@ cluster: build ## the playground with three nodes behind HAProxy: kill one while
 	@go build -o bin/playground ./test/playground
 	@bin/playground -weft $(binary) -nodes 3
 
-test: prepare lint unit e2e ## all checks and all tests; installs what they need
+test: prepare lint race e2e ## all checks and all tests; installs what they need
 
-check: lint unit vulnerabilities ## before a commit: lint, unit and vulnerabilities
+check: lint unit vulnerabilities ## before a commit: lint with all platforms, unit, vulnerabilities
 
 lint: cross ## formatting, go vet, staticcheck; vets and links weft for all platforms
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
@@ -54,9 +54,18 @@ cross: ## go vet, and weft linked, for each platform that it is built for
 		go build -ldflags='-s -w' -o bin/cross/weft-$$GOOS-$$GOARCH ./cmd/weft; \
 	done
 
-# go vet has run already. Many tests wait for elections, side by side.
-unit: ## tests beside the code, with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -vet=off -timeout 8m -p 3 -parallel 6 $(rooms) ./test/kafka
+# go vet has run already. Many tests wait, side by side.
+raced := CGO_ENABLED=1 go test -race -vet=off -timeout 8m -p 3 -parallel 6
+
+unit: ## tests beside the code that do not wait, with the race detector (needs a C compiler)
+	$(raced) -short $(rooms) ./test/kafka
+
+race: ## all tests beside the code, those that wait for elections too
+	$(raced) $(rooms) ./test/kafka
+
+# FUZZTIME=10s for less, ONLY=Cursor for the targets that match.
+fuzz: ## each fuzz target for a minute (FUZZTIME)
+	@test/scripts/fuzz.sh $(or $(FUZZTIME),1m) $(if $(ONLY),'$(ONLY)')
 
 vulnerabilities: ## govulncheck, when its database can be reached
 	@test/scripts/vulnerabilities.sh
@@ -71,7 +80,7 @@ fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and 
 	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_FAULT=$${WEFT_FAULT:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/fault
 
 bench: build ## benchmarks, those of the whole road of an event included
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/kafka ./test/bench/...
 
 # The load command runs two plain servers in turn with Weft and prints ratios.
 # QUICK=1: two minutes instead of 70; ONLY=regexp: some scenarios; SETTLE=135s:
@@ -82,12 +91,15 @@ bench-edge: build ## what connections and deliveries cost, beside plain servers 
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE)) $(if $(SET),-set '$(SET)')
 
+release: ## binaries for all platforms, their SBOMs and checksums in dist/ (VERSION=v0.1.0)
+	@deploy/release.sh "$(VERSION)" $(platforms)
+
 docs: ## write the tables of all keys, metrics and packages into docs/
 	go test ./cmd/weft/settings -run TestTheDocsHoldTheReferenceOfAllKeys -update
 	go test ./cmd/weft -run TestTheDocsHoldTheTable -update
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
 	go clean -testcache
 
 prepare:

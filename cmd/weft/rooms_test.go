@@ -27,9 +27,9 @@ var rooms = map[string]roomRules{
 		"session", "transport", "admin", ""}},
 	"weft/config":   {nil, nil},
 	"weft/cmd/weft": {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
-	"weft/internal": {nil, []string{"freeport", "testlog"}}, // for tests
+	"weft/internal": {nil, []string{"freeport", "slow", "testlog"}}, // for tests
 	"weft/test": {[]string{"weft/internal"}, []string{"client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
-		"load/baseline", "load", "natsclients", "bench", "deploy", "playground/child", "playground", "kafka", ""}},
+		"load/baseline", "load", "natsclients", "bench", "deploy", "playground/child", "playground", "kafka", "release", ""}},
 }
 
 // leaves are values and pure functions: they import nothing of ours but leaves, and

@@ -1,0 +1,13 @@
+// Package slow marks tests that wait: for an election, for a timeout, for seconds of
+// load. With -short, as in make unit, they are left out; make test runs them all.
+package slow
+
+import "testing"
+
+// Test leaves a test or a benchmark out with -short. It says what the test waits for.
+func Test(t testing.TB, waitsFor string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("not with -short: it waits for %s", waitsFor)
+	}
+}
