@@ -153,7 +153,7 @@ func (r *Rule) subjects(v *view) ([]string, error) {
 		case subjects == nil:
 			subjects = list
 		default:
-			subjects = union(subjects, list)
+			subjects = subject.Distinct(append(subjects, list...))
 		}
 	}
 	if len(subjects) == 0 {
@@ -182,20 +182,6 @@ func (r *Rule) makeType(v *view) (string, error) {
 		return "", nil
 	}
 	return kind, nil
-}
-
-func union(list, more []string) []string {
-	seen := make(map[string]struct{}, len(list)+len(more))
-	for _, s := range list {
-		seen[s] = struct{}{}
-	}
-	for _, s := range more {
-		if _, ok := seen[s]; !ok {
-			seen[s] = struct{}{}
-			list = append(list, s)
-		}
-	}
-	return list
 }
 
 func causeOf(err error) Cause {

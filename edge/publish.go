@@ -14,8 +14,8 @@ import (
 )
 
 // Ingest takes events that come by HTTP or WebSocket and returns after they
-// are stored. An error that has a method Problem() (status int, code, detail
-// string) is shown by it; every other one is "internal" without its text.
+// are stored. Of an error that wraps a *problem.Problem that is shown; every other one
+// is "internal" without its text.
 // Implementations are safe for concurrent use.
 type Ingest interface {
 	// Accept reads the events of a request. publisher is the token's user, or

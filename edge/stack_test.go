@@ -163,22 +163,13 @@ func (i *storing) Accept(ctx context.Context, r *http.Request, publisher event.P
 func (i *storing) AcceptEvent(ctx context.Context, _ event.Publisher, may func(string) bool, sub, typ string, data []byte) (string, error) {
 	switch {
 	case subject.Check(sub) != nil:
-		return "", told{422, problem.BadEvent}
+		return "", problem.New(problem.BadEvent, "as it is")
 	case !may(sub):
-		return "", told{403, problem.Forbidden}
+		return "", problem.New(problem.Forbidden, "as it is")
 	}
 	ack, err := i.node.Store().Publish(ctx, event.Event{Subject: sub, Type: typ, Data: data})
 	return ack.Cursor, err
 }
-
-// told is an error that may be shown.
-type told struct {
-	status int
-	code   problem.Code
-}
-
-func (e told) Error() string                  { return "secret inner text" }
-func (e told) Problem() (int, string, string) { return e.status, string(e.code), "as it is" }
 
 // store publishes to the stream and returns the event's cursor.
 func (s *stack) store(sub, typ string, data []byte) string {

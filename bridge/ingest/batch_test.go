@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/edge/problem"
 	"weft/jetstream/event"
 )
 
@@ -108,8 +109,8 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		_, err := i.Accept(t.Context(), post("", c.body, "Content-Type", batchType), pub,
 			func(s string) bool { return s != "user.bob" })
 		expect(t, name, err, c.status, c.code)
-		if p, ok := errors.AsType[*Problem](err); ok && !strings.HasPrefix(p.detail, c.detail) {
-			t.Errorf("%s: %q does not begin with %q", name, p.detail, c.detail)
+		if p, ok := errors.AsType[*problem.Problem](err); ok && !strings.HasPrefix(p.Detail, c.detail) {
+			t.Errorf("%s: %q does not begin with %q", name, p.Detail, c.detail)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+
+	"weft/edge/problem"
 )
 
 // A budget is how many more bytes of request bodies may be held.
@@ -47,7 +49,7 @@ func (b *body) release() {
 
 // read reads the body of r, of at most limit bytes.
 func (b *body) read(r *http.Request, limit int64) ([]byte, error) {
-	tooLarge := problem(http.StatusRequestEntityTooLarge, "too_large", "the body is over "+strconv.FormatInt(limit, 10)+" bytes")
+	tooLarge := problem.New(problem.TooLarge, "the body is over "+strconv.FormatInt(limit, 10)+" bytes")
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
@@ -61,9 +63,9 @@ func (b *body) read(r *http.Request, limit int64) ([]byte, error) {
 	case errors.As(err, &over), err == nil && int64(len(data)) > limit:
 		return nil, tooLarge
 	case errors.Is(err, errBudget):
-		return nil, problem(http.StatusTooManyRequests, "limit", "the node holds as many requests as it can; come back later")
+		return nil, problem.New(problem.Limit, "the node holds as many requests as it can; come back later").Retry(comeBack)
 	case err != nil:
-		return nil, problem(http.StatusBadRequest, "bad_request", "the body could not be read to its end")
+		return nil, problem.New(problem.BadRequest, "the body could not be read to its end")
 	}
 	return data, nil
 }

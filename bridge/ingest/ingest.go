@@ -27,11 +27,13 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
+	"weft/edge/problem"
 	"weft/jetstream/event"
 	"weft/jetstream/store"
 )
@@ -72,7 +74,8 @@ func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Inges
 
 // Accept stores the events of r and returns their ids in order, after all are
 // stored. publisher is the token's user or the operators; may is asked for each subject
-// before anything is stored. Every error is a *Problem, but for ctx's.
+// before anything is stored. Every error is or wraps a *problem.Problem, but
+// for ctx's.
 func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher event.Publisher, may func(subject string) bool) ([]string, error) {
 	b := body{budget: &i.budget}
 	defer b.release()
@@ -103,11 +106,11 @@ func (i *Ingest) publish(ctx context.Context, events []event.Event) ([]string, e
 	acks, errs := i.store.PublishAll(ctx, events)
 	ids := make([]string, len(events))
 	var fresh, duplicates int
-	var worst *Problem
+	var worst *failure
 	for n := range events {
 		switch {
 		case errs[n] != nil:
-			if p := stored(errs[n]); worst == nil || p.status > worst.status {
+			if p := stored(errs[n]); worst == nil || p.shown.Status > worst.shown.Status {
 				worst = p
 			}
 			continue
@@ -127,8 +130,8 @@ func (i *Ingest) publish(ctx context.Context, events []event.Event) ([]string, e
 }
 
 func (i *Ingest) failed(err error) error {
-	if p, ok := err.(*Problem); ok {
-		i.events.WithLabelValues(p.code).Inc()
+	if p, ok := errors.AsType[*problem.Problem](err); ok {
+		i.events.WithLabelValues(string(p.Code)).Inc()
 	}
 	return err
 }

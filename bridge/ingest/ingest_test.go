@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"weft/bridge"
+	"weft/edge/problem"
 	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
@@ -220,13 +221,8 @@ func TestProblems(t *testing.T) {
 
 func expect(t *testing.T, name string, err error, status int, code string) {
 	t.Helper()
-	var p interface{ Problem() (int, string, string) }
-	if !errors.As(err, &p) {
-		t.Errorf("%s: %v", name, err)
-		return
-	}
-	if s, c, detail := p.Problem(); s != status || c != code || detail == "" {
-		t.Errorf("%s: %d %s %q, want %d %s", name, s, c, detail, status, code)
+	if p := problem.Of(err); p.Status != status || string(p.Code) != code || p.Detail == "" {
+		t.Errorf("%s: %d %s %q, want %d %s", name, p.Status, p.Code, p.Detail, status, code)
 	}
 }
 
@@ -251,7 +247,7 @@ func TestStoreErrorsAreTranslated(t *testing.T) {
 	i := New(config, broken{errors.New("secret internals")}, prometheus.NewRegistry())
 	_, err := i.Accept(t.Context(), post("?user=a", "x"), pub, all)
 	expect(t, "unknown", err, 503, "store_unavailable")
-	if _, _, detail := err.(*Problem).Problem(); strings.Contains(detail, "secret") {
+	if strings.Contains(problem.Of(err).Detail, "secret") {
 		t.Error("internals are shown")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"weft/bridge"
 	"weft/bridge/cloudevent"
 	"weft/bridge/pointer"
+	"weft/edge/problem"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
@@ -46,7 +47,7 @@ func (m *message) batch(body []byte) error {
 	case err != nil:
 		return badEvent(err)
 	case len(docs) == 0:
-		return problem(http.StatusUnprocessableEntity, "bad_event", "the batch is empty")
+		return problem.New(problem.BadEvent, "the batch is empty")
 	}
 	m.header[event.HeaderContentType] = cloudevent.TypeStructured
 	m.events = make([]event.Event, 0, len(docs))
@@ -81,18 +82,18 @@ func (m *message) binary(headers http.Header, body []byte) error {
 	return m.add(event.Event{Type: a.Type, Data: body}, a)
 }
 
-func badEvent(err error) *Problem {
-	return problem(http.StatusUnprocessableEntity, "bad_event", err.Error())
+func badEvent(err error) *problem.Problem {
+	return problem.New(problem.BadEvent, err.Error())
 }
 
-func tooMany() *Problem {
-	return problem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("more than %d events in one request", maxEvents))
+func tooMany() *problem.Problem {
+	return problem.New(problem.TooLarge, fmt.Sprintf("more than %d events in one request", maxEvents))
 }
 
 // at says which event of a batch err is about.
 func at(n int, err error) error {
-	if p, ok := err.(*Problem); ok {
-		p.detail = "event " + strconv.Itoa(n) + ": " + p.detail
+	if p, ok := err.(*problem.Problem); ok {
+		p.Detail = "event " + strconv.Itoa(n) + ": " + p.Detail
 	}
 	return err
 }
@@ -118,7 +119,7 @@ func (m *message) add(e event.Event, a cloudevent.Attributes) error {
 		subjects = m.subjects
 	}
 	if len(subjects) == 0 {
-		return problem(http.StatusUnprocessableEntity, "bad_event",
+		return problem.New(problem.BadEvent,
 			"nobody is named whom the event is for: give ?user= or ?subject=, or a CloudEvent the attribute user or topic")
 	}
 	if len(m.events)+len(subjects) > maxEvents {
@@ -133,7 +134,7 @@ func (m *message) add(e event.Event, a cloudevent.Attributes) error {
 			return refused(err)
 		}
 		if !m.may(s) {
-			return problem(http.StatusForbidden, "forbidden", "the token does not allow to publish there")
+			return problem.New(problem.Forbidden, "the token does not allow to publish there")
 		}
 		m.events = append(m.events, e)
 	}

@@ -2,62 +2,50 @@ package ingest
 
 import (
 	"errors"
-	"net/http"
+	"time"
 
+	"weft/edge/problem"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
-// A Problem is an error that concerns the publisher. What it says is safe to
-// show.
-type Problem struct {
-	status       int
-	code, detail string
-	err          error
+// comeBack is after how long a client should try again what may pass then.
+const comeBack = time.Second
+
+// A failure is a problem and what the store said, which no client is shown.
+type failure struct {
+	shown *problem.Problem
+	cause error
 }
 
-func problem(status int, code, detail string) *Problem {
-	return &Problem{status: status, code: code, detail: detail}
-}
+func (f *failure) Error() string { return string(f.shown.Code) + ": " + f.cause.Error() }
 
-// Problem returns the HTTP status, the code of the public interface and a
-// sentence.
-func (p *Problem) Problem() (status int, code, detail string) { return p.status, p.code, p.detail }
-
-func (p *Problem) Error() string {
-	if p.err != nil {
-		return p.code + ": " + p.err.Error()
-	}
-	return p.code + ": " + p.detail
-}
-
-// Unwrap returns what the store said, if it was the store.
-func (p *Problem) Unwrap() error { return p.err }
+// Unwrap returns both.
+func (f *failure) Unwrap() []error { return []error{f.shown, f.cause} }
 
 // refused says what is wrong with an event that can never be stored.
-func refused(err error) *Problem {
+func refused(err error) *problem.Problem {
 	switch {
 	case errors.Is(err, subject.ErrSubject), errors.Is(err, subject.ErrToken):
-		return problem(http.StatusBadRequest, "bad_subject", err.Error())
+		return problem.New(problem.BadSubject, err.Error())
 	case errors.Is(err, event.ErrTooLarge):
-		return problem(http.StatusRequestEntityTooLarge, "too_large", err.Error())
+		return problem.New(problem.TooLarge, err.Error())
 	}
-	return problem(http.StatusUnprocessableEntity, "bad_event", err.Error())
+	return problem.New(problem.BadEvent, err.Error())
 }
 
 // stored says what went wrong in the store.
-func stored(err error) *Problem {
-	p := problem(http.StatusServiceUnavailable, "store_unavailable",
-		"it is unknown whether the event was stored; send it again with the same id or Idempotency-Key")
+func stored(err error) *failure {
+	p := problem.New(problem.StoreUnavailable,
+		"it is unknown whether the event was stored; send it again with the same id or Idempotency-Key").Retry(comeBack)
 	switch {
 	case errors.Is(err, api.ErrDiskFull):
-		p = problem(http.StatusServiceUnavailable, "disk_full", "the disk is full; nothing is taken until there is room")
+		p = problem.New(problem.DiskFull, "the disk is full; nothing is taken until there is room").Retry(comeBack)
 	case errors.Is(err, subject.ErrSubject), errors.Is(err, event.ErrType), errors.Is(err, event.ErrTooLarge), errors.Is(err, event.ErrJSON):
 		p = refused(err)
 	case errors.Is(err, api.ErrRefused):
-		p = problem(http.StatusUnprocessableEntity, "bad_event", "the store refuses this event")
+		p = problem.New(problem.BadEvent, "the store refuses this event")
 	}
-	p.err = err
-	return p
+	return &failure{p, err}
 }

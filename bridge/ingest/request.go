@@ -7,6 +7,7 @@ import (
 
 	"weft/bridge"
 	"weft/bridge/cloudevent"
+	"weft/edge/problem"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
@@ -28,10 +29,10 @@ func (i *Ingest) read(r *http.Request, b *body, publisher event.Publisher, may f
 	}
 	keys := r.Header.Values("Idempotency-Key")
 	if len(keys) > 1 || len(keys) == 1 && (keys[0] == "" || len(keys[0]) > maxKey) {
-		return nil, problem(http.StatusBadRequest, "bad_request", fmt.Sprintf("Idempotency-Key: want one of 1 to %d bytes", maxKey))
+		return nil, problem.New(problem.BadRequest, fmt.Sprintf("Idempotency-Key: want one of 1 to %d bytes", maxKey))
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type", "the body must not be compressed")
+		return nil, problem.New(problem.UnsupportedType, "the body must not be compressed")
 	}
 	data, err := b.read(r, int64(i.cfg.BodyLimit))
 	if err != nil {
@@ -53,7 +54,7 @@ func (i *Ingest) read(r *http.Request, b *body, publisher event.Publisher, may f
 		bridge.CarryOn(header, event.HeaderContentType, contentType)
 		err = m.raw(data)
 	case cloudevent.Unknown:
-		return nil, problem(http.StatusUnsupportedMediaType, "unsupported_type",
+		return nil, problem.New(problem.UnsupportedType,
 			"of the formats of CloudEvents only JSON is known: "+cloudevent.TypeStructured+" and "+cloudevent.TypeBatch)
 	}
 	if err != nil {
@@ -66,25 +67,25 @@ func (i *Ingest) read(r *http.Request, b *body, publisher event.Publisher, may f
 func readQuery(u *url.URL) (query, error) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return query{}, problem(http.StatusBadRequest, "bad_request", "the query is not well encoded")
+		return query{}, problem.New(problem.BadRequest, "the query is not well encoded")
 	}
 	q := query{kind: values.Get("type")}
 	if len(values["type"]) > 1 {
-		return query{}, problem(http.StatusBadRequest, "bad_request", "type= is there more than once")
+		return query{}, problem.New(problem.BadRequest, "type= is there more than once")
 	}
 	if len(values["user"])+len(values["subject"]) > maxEvents {
-		return query{}, problem(http.StatusBadRequest, "bad_request", fmt.Sprintf("more than %d addressees", maxEvents))
+		return query{}, problem.New(problem.BadRequest, fmt.Sprintf("more than %d addressees", maxEvents))
 	}
 	for _, user := range values["user"] {
 		s, err := subject.OfUser(user)
 		if err != nil {
-			return query{}, problem(http.StatusBadRequest, "bad_subject", "user=: "+err.Error())
+			return query{}, problem.New(problem.BadSubject, "user=: "+err.Error())
 		}
 		q.subjects = append(q.subjects, s)
 	}
 	for _, s := range values["subject"] {
 		if err := subject.Check(s); err != nil {
-			return query{}, problem(http.StatusBadRequest, "bad_subject", err.Error())
+			return query{}, problem.New(problem.BadSubject, err.Error())
 		}
 		q.subjects = append(q.subjects, s)
 	}

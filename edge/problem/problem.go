@@ -108,28 +108,10 @@ func (p *Problem) Retry(d time.Duration) *Problem {
 	return &q
 }
 
-// Of translates an error into what a client may see: a *Problem is taken as it
-// is, an error with a method Problem() (status int, code, detail string) by its
-// answer when the code is known. Everything else is internal, without its text.
+// Of translates an error into what a client may see: a *Problem is taken as it is,
+// everything else is internal, without its text.
 func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
-		return p
-	}
-	var told interface {
-		Problem() (status int, code, detail string)
-	}
-	if errors.As(err, &told) {
-		status, code, detail := told.Problem()
-		p := New(Code(code), detail)
-		if p.Code != Code(code) {
-			return New(Internal, "something went wrong")
-		}
-		if status >= 400 && status <= 599 {
-			p.Status = status
-		}
-		if p.Status == http.StatusServiceUnavailable || p.Code == Limit {
-			p.RetryAfter = time.Second
-		}
 		return p
 	}
 	return New(Internal, "something went wrong")

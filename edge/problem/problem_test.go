@@ -9,14 +9,6 @@ import (
 	"time"
 )
 
-type told struct {
-	status int
-	code   string
-}
-
-func (told) Error() string                    { return "inner" }
-func (e told) Problem() (int, string, string) { return e.status, e.code, "shown" }
-
 func TestWhatAClientSees(t *testing.T) {
 	for _, c := range []struct {
 		err    error
@@ -26,10 +18,8 @@ func TestWhatAClientSees(t *testing.T) {
 	}{
 		{New(Limit, "slow down").Retry(1500 * time.Millisecond), 429, `{"title":"Too Many Requests","status":429,"detail":"slow down","code":"limit"}`, "2"},
 		{fmt.Errorf("wrapped: %w", New(TokenMissing, "a token is needed")), 401, `"code":"token_missing"`, ""},
-		{told{422, "bad_event"}, 422, `"detail":"shown","code":"bad_event"`, ""},
-		{told{0, "store_unavailable"}, 503, `"code":"store_unavailable"`, "1"},
-		{told{429, "limit"}, 429, `"code":"limit"`, "1"},
-		{told{200, "made_up"}, 500, `"code":"internal"`, ""},
+		{errors.Join(errors.New("inner"), New(BadEvent, "shown")), 422, `"detail":"shown","code":"bad_event"`, ""},
+		{New(StoreUnavailable, "later").Retry(time.Second), 503, `"code":"store_unavailable"`, "1"},
 		{errors.New("inner"), 500, `"code":"internal"`, ""},
 		{New("made_up", "x"), 500, `"code":"internal"`, ""},
 	} {

@@ -200,6 +200,9 @@ func check(s string, wild bool) error {
 
 // Distinct leaves out of a list of subjects what is there already. It changes list.
 func Distinct(list []string) []string {
+	if len(list) < 2 {
+		return list
+	}
 	seen, out := make(map[string]bool, len(list)), list[:0]
 	for _, s := range list {
 		if !seen[s] {

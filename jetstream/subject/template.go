@@ -157,7 +157,7 @@ func (t *Template) Expand(lookup Lookup) ([]string, error) {
 		}
 		out = next
 	}
-	return unique(out), nil
+	return Distinct(out), nil
 }
 
 // Text fills the template without escaping; each placeholder must have exactly
@@ -179,19 +179,4 @@ func (t *Template) Text(lookup Lookup) (string, error) {
 		b.WriteString(values[0])
 	}
 	return b.String(), nil
-}
-
-func unique(list []string) []string {
-	if len(list) < 2 {
-		return list
-	}
-	seen := make(map[string]struct{}, len(list))
-	out := list[:0]
-	for _, s := range list {
-		if _, ok := seen[s]; !ok {
-			seen[s] = struct{}{}
-			out = append(out, s)
-		}
-	}
-	return out
 }
