@@ -279,6 +279,32 @@ func TestTheThreeNodesOfTheDocs(t *testing.T) {
 	r.done(in + publish)
 }
 
+// The weft lines of docs/operating.md are done by a node with the file that they name.
+func TestEachWeftLineOfOperatingIsDone(t *testing.T) {
+	binary, err := stage.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	settings := stage.Settings(filepath.Join(folder, "data"))
+	node := stage.StartNode(t, settings)
+	settings.Write(t, filepath.Join(folder, "weft.yaml"))
+	r := &reader{t: t, other: strings.NewReplacer(), env: append(stage.Environment(), "HOME="+t.TempDir(),
+		"WEFT_ADMIN_LISTEN="+strings.TrimPrefix(node.AdminURL(), "http://"), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))}
+	found := 0
+	for _, m := range regexp.MustCompile(`(?m)^    (weft .*)$`).FindAllStringSubmatch(string(text), -1) {
+		found++
+		r.done("cd " + folder + "\n" + m[1])
+	}
+	if found < 3 {
+		t.Fatalf("found %d lines", found)
+	}
+}
+
 // Each curl line of README and docs/ is answered with success by a node that has the
 // default addresses.
 func TestEachCurlLineOfTheDocsIsAnsweredWithSuccess(t *testing.T) {
