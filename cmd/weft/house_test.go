@@ -25,9 +25,7 @@ const (
 // notYet names what is still beyond the measures: packages, types, files and imports
 // as the complaints name them.
 var notYet = map[string]bool{
-	"weft/jetstream.Node": true,
-	"weft/edge":           true, "weft/edge.Edge": true, "weft/edge/admin.Admin": true, "weft/edge/session.Session": true,
-	"weft/edge/netpoll.Conn": true, "edge/netpoll/poller_linux_test.go": true,
+	"weft/jetstream.Node": true, "weft/edge/netpoll.Conn": true,
 }
 
 // folders of the module that hold Go files, each relative to the root.
