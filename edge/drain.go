@@ -50,7 +50,7 @@ func (e *Edge) watchIsolation(ctx context.Context) {
 	t := time.NewTicker(isolationEvery)
 	defer t.Stop()
 	cutOff := func() bool {
-		_, tooLong := e.deps.Node.Isolated()
+		_, tooLong := e.deps.Node.Cluster().Links().Isolated()
 		return tooLong
 	}
 	for {

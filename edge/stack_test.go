@@ -99,7 +99,7 @@ func (s *stack) start(ctx context.Context) error {
 		return err
 	}
 	closed(s.node.Close)
-	hub := feed.New(feed.Params{Store: s.node.Store(), Presence: s.node.Presence(), OpenCopies: feed.Live(s.node.OpenLive), Relinked: s.node.Relinked,
+	hub := feed.New(feed.Params{Store: s.node.Store(), Presence: s.node.Presence(), OpenCopies: feed.Live(s.node.OpenLive), Relinked: s.node.Cluster().Links().Relinked,
 		Clustered: s.node.Clustered(), Token: s.node.Token()}, log, s.reg)
 	if err := hub.Open(ctx); err != nil {
 		return err

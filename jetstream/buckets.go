@@ -3,7 +3,6 @@ package jetstream
 import (
 	"time"
 
-	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -35,7 +34,7 @@ func (n *Node) makeBuckets(reg prometheus.Registerer) {
 	}
 	n.blacklist = blacklist.New(blacklist.Config{Life: n.cfg.MaxTokenLife, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 2,
 		Watch: kv.WatchConfig{Account: n.control, Log: n.log, Prove: prove,
-			CutOff: func() bool { return n.cfg.Cluster != nil && n.members.linkedFor() == 0 }}}, reg)
+			CutOff: func() bool { return n.cfg.Cluster != nil && n.cluster.Links().LinkedFor() == 0 }}}, reg)
 	routes := js.KeyValueConfig{Bucket: kv.Routes, Description: "routes from the front to the back", History: routesHistory,
 		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4}
 	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: routes}}, n.log)
@@ -51,12 +50,4 @@ func (n *Node) openControl() error {
 	}
 	n.undo = append(n.undo, func() error { conn.Close(); return nil })
 	return n.control.Open(conn)
-}
-
-// connOf is the connection to the account that a bucket is in.
-func (n *Node) connOf(bucket string) *nats.Conn {
-	if bucket == kv.Nodes {
-		return n.client.Conn
-	}
-	return n.control.Conn
 }

@@ -53,7 +53,7 @@ func openCluster(t testing.TB, configs []Config) []*Node {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	for i, cfg := range configs {
-		nodes[i] = New(cfg, testlog.To(t), prometheus.NewRegistry())
+		nodes[i] = newNode(t, cfg)
 		opening.Go(func() {
 			if err := nodes[i].Open(ctx); err != nil {
 				t.Errorf("open %s: %v", cfg.Node.Name, err)
@@ -93,7 +93,7 @@ func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 		waitFor(t, func() bool { return n.Ready() == nil })
 	}
 	nodes[2].Close()
-	waitFor(t, func() bool { return nodes[0].members.linkedNow() == 2 })
+	waitFor(t, func() bool { up, _ := nodes[0].Cluster().Links().Count(); return up == 1 })
 	if err := nodes[0].Ready(); err != nil {
 		t.Errorf("two of three: %v", err)
 	}
@@ -102,12 +102,6 @@ func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 	if _, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("publish in a minority: %v", err)
 	}
-}
-
-func (m *membership) linkedNow() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.linked
 }
 
 func TestANodeAloneWaitsForTheOthers(t *testing.T) {

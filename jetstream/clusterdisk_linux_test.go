@@ -14,6 +14,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/server"
 )
 
 // smallDisk mounts a file system of the size in bytes until the test ends.
@@ -113,7 +114,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 		_, err := sick.Store().Publish(t.Context(), event.Event{Subject: "user.bob"})
 		return err == nil
 	})
-	waitFor(t, func() bool { return sick.srv.HasStore() && sick.replicasCurrent(t.Context()) == nil })
+	waitFor(t, func() bool { return sick.srv.HasStore() && sick.Cluster().Current(t.Context()) == nil })
 	t.Logf("back %v after there was space", time.Since(begun).Round(time.Second))
 	head, err := well.Store().State(t.Context())
 	if err != nil {
@@ -126,7 +127,12 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 // localState is that of a node's own copy of the stream.
 func localState(t *testing.T, n *Node) (st natsserver.StreamState) {
 	t.Helper()
-	m, err := n.system.Request("$SYS.REQ.SERVER."+n.srv.ID()+".JSZ", []byte(`{"streams":true}`), 5*time.Second)
+	system, err := n.srv.Connect(server.SystemUser, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer system.Close()
+	m, err := system.Request("$SYS.REQ.SERVER."+n.srv.ID()+".JSZ", []byte(`{"streams":true}`), 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/internal/testlog"
+	"weft/jetstream/cluster"
 	"weft/jetstream/event"
 )
 
@@ -23,7 +24,7 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 	}
 	at := slices.IndexFunc(nodes, func(n *Node) bool { return n.Name() == state.Leader })
 	leader, other := nodes[at], nodes[(at+1)%len(nodes)]
-	waitFor(t, func() bool { return needed(leader.Groups(t.Context()), leader.Name()) == "" })
+	waitFor(t, func() bool { return cluster.Needed(leader.Cluster().Groups(t.Context()), leader.Name()) == "" })
 
 	publishing, stop := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
@@ -37,10 +38,10 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 			}
 		}
 	}()
-	if err := leader.HandOver(t.Context()); err != nil {
+	if err := leader.Cluster().HandOver(t.Context()); err != nil {
 		t.Error(err)
 	}
-	for _, g := range other.Groups(t.Context()) {
+	for _, g := range other.Cluster().Groups(t.Context()) {
 		if g.Leader == leader.Name() || g.Leader == "" {
 			t.Errorf("%s is led by %q", g.Name, g.Leader)
 		}
@@ -49,7 +50,7 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 	if err := <-failed; err != nil {
 		t.Errorf("publish: %v", err)
 	}
-	if err := leader.HandOver(t.Context()); err != nil {
+	if err := leader.Cluster().HandOver(t.Context()); err != nil {
 		t.Errorf("with nothing to give: %v", err)
 	}
 }
@@ -58,16 +59,16 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 func TestANodeThatStopsWaitsForOneThatIsAway(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
-	waitFor(t, func() bool { return needed(nodes[0].Groups(t.Context()), "n1") == "" })
+	waitFor(t, func() bool { return cluster.Needed(nodes[0].Cluster().Groups(t.Context()), "n1") == "" })
 	if err := nodes[2].Close(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return needed(nodes[0].Groups(t.Context()), "n1") != "" })
+	waitFor(t, func() bool { return cluster.Needed(nodes[0].Cluster().Groups(t.Context()), "n1") != "" })
 	const patience = 700 * time.Millisecond
 	impatient, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	begun := time.Now()
-	_ = nodes[0].HandOver(impatient) // what it leads it may still lead: the time was over
+	_ = nodes[0].Cluster().HandOver(impatient) // what it leads it may still lead: the time was over
 	if d := time.Since(begun); d < patience {
 		t.Errorf("it went after %v", d)
 	}
@@ -77,36 +78,10 @@ func TestANodeThatStopsWaitsForOneThatIsAway(t *testing.T) {
 	}
 	defer back.Close()
 	begun = time.Now()
-	if err := nodes[0].HandOver(t.Context()); err != nil {
+	if err := nodes[0].Cluster().HandOver(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if needed(nodes[1].Groups(t.Context()), "n1") != "" && time.Since(begun) < PatienceToStop {
+	if cluster.Needed(nodes[1].Cluster().Groups(t.Context()), "n1") != "" && time.Since(begun) < cluster.HandOverTimeout {
 		t.Error("it went although it was needed")
-	}
-}
-
-func TestWhoIsNeededAndWhoIsToLead(t *testing.T) {
-	current := func(node string) Replica { return Replica{Node: node, Current: true} }
-	tests := map[string]struct {
-		replicas []Replica
-		needed   bool
-		heir     string
-	}{
-		"all current":       {[]Replica{current("n1"), current("n2"), {Node: "n3", Lag: 2}}, false, "n2"},
-		"one far behind":    {[]Replica{current("n1"), {Node: "n2", Lag: nearly + 1}, current("n3")}, true, "n3"},
-		"one away":          {[]Replica{current("n1"), {Node: "n2", Current: true, Offline: true}, current("n3")}, true, "n3"},
-		"two away":          {[]Replica{current("n1"), {Node: "n2", Offline: true}, {Node: "n3", Offline: true}}, true, ""},
-		"one of five away":  {[]Replica{current("n1"), {Node: "n2", Offline: true}, current("n3"), current("n4"), current("n5")}, false, "n3"},
-		"nobody leads":      {nil, true, ""},
-		"the nearest leads": {[]Replica{current("n1"), {Node: "n2", Lag: 9}, {Node: "n3", Lag: 3}}, false, "n3"},
-	}
-	for name, tt := range tests {
-		groups := []Group{{Name: "g", Leader: "n1", Replicas: tt.replicas}}
-		if got := needed(groups, "n1") == "g"; got != tt.needed {
-			t.Errorf("%s: needed %v, want %v", name, got, tt.needed)
-		}
-		if got := groups[0].heir("n1"); got != tt.heir {
-			t.Errorf("%s: heir %q, want %q", name, got, tt.heir)
-		}
 	}
 }

@@ -93,7 +93,7 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 			t.Errorf("%s cuts tokens that were issued after the entry was made", n.Name())
 		}
 	}
-	for _, g := range nodes[0].Groups(t.Context()) {
+	for _, g := range nodes[0].Cluster().Groups(t.Context()) {
 		if len(g.Replicas) != 3 {
 			t.Errorf("%s has %d replicas", g.Name, len(g.Replicas))
 		}

@@ -30,6 +30,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/blacklist"
+	"weft/jetstream/cluster"
 	"weft/jetstream/event"
 	"weft/jetstream/ingress"
 	"weft/jetstream/kv"
@@ -43,24 +44,22 @@ import (
 // A Node is one member of Weft. Its methods may be called concurrently after
 // Open has returned.
 type Node struct {
-	cfg     Config
-	log     *slog.Logger
-	metrics *metrics
+	cfg Config
+	log *slog.Logger
 
 	srv       *server.Server
 	ingress   *ingress.Ingress
 	disk      *server.Disk
-	clocks    *clocks
 	client    *api.Client // of the nodes' own account
 	store     *store.Store
 	control   *kv.Account // of operators
 	keeper    *kv.Keeper
 	transfer  *kv.Transfer
-	system    *nats.Conn // of the system account; nil on a standalone node
 	rpc       *rpc.RPC
 	presence  *presence.Presence
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
-	members   membership
+	cluster   *cluster.Cluster
+	restarts  prometheus.Counter
 	made      time.Time
 	blacklist *blacklist.Blacklist
 
@@ -74,19 +73,21 @@ type Node struct {
 // name.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	cfg.Node.Complete()
-	n := &Node{made: time.Now(), cfg: cfg, log: log, metrics: newMetrics(reg), client: new(api.Client)}
+	n := &Node{made: time.Now(), cfg: cfg, log: log, client: new(api.Client)}
 	n.srv = server.New(cfg.server(), log)
-	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.Peers, Members: n.known}, reg)
+	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.srv.Peers, Members: func() int { return n.cluster.Links().Known() }}, reg)
 	n.presence = presence.New(n.srv.Interest, n.rpc)
-	n.disk = server.NewDisk(&cfg.Node, log, n.metrics.diskFree)
+	n.disk = server.NewDisk(&cfg.Node, log, reg)
 	n.store = store.New(store.Params{Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
-		Opened: n.opened, DiskFull: n.disk.Full, CutOff: func() bool { return n.cutOff() > 0 }}, reg)
-	n.clocks = newClocks(cfg.Node.Name, log, reg)
-	n.answerClocks()
+		Opened: n.opened, DiskFull: n.disk.Full, CutOff: n.cutOff}, reg)
 	n.makeBuckets(reg)
+	n.cluster = cluster.New(cluster.Params{Name: cfg.Node.Name, DataDir: cfg.Node.DataDir, Cluster: cfg.Cluster, Replicas: cfg.replicas(), Log: log,
+		Server: n.srv, Disk: n.disk, Client: n.client, Operators: n.control, RPC: n.rpc,
+		Opened: n.opened, Report: n.waitFor, Staleness: n.blacklist.Staleness}, reg)
 	n.ingress = ingress.New(ingress.Params{Dial: n.srv.Dial, Closed: n.store.TakesEvents, ID: n.store.MessageID, Log: log}, reg)
-	n.measure(reg)
-	n.members.expelled = make(chan error, 1)
+	n.restarts = prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_server_restarts_total",
+		Help: "Restarts of the embedded server because its store was stuck."})
+	reg.MustRegister(n.restarts)
 	n.waitFor("the store is being opened")
 	return n
 }
@@ -120,12 +121,10 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.client.Open(requests); err != nil {
 		return err
 	}
-	if n.cfg.Cluster != nil {
-		if err := n.connectSystem(); err != nil {
-			return err
-		}
-		n.undo = append(n.undo, func() error { n.system.Close(); return nil })
+	if err := n.cluster.Open(); err != nil {
+		return err
 	}
+	n.undo = append(n.undo, func() error { n.cluster.Close(); return nil })
 	calls, err := n.Connect("rpc", nats.NoEcho())
 	if err != nil {
 		return err
@@ -140,7 +139,7 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.store.Open(); err != nil {
 		return err
 	}
-	if err := n.enter(ctx); err != nil {
+	if err := n.cluster.Enter(ctx); err != nil {
 		return err
 	}
 	if err := n.store.Ensure(ctx); err != nil {
@@ -170,12 +169,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	})
 	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed()) })
 	n.tasks.Go(func() { n.disk.Run(run) })
-	if n.cfg.Cluster != nil {
-		n.tasks.Go(func() { n.watchMembers(run) })
-		n.tasks.Go(func() { n.compareClocks(run) })
-		n.tasks.Go(func() { n.watchTombstones(run) })
-	}
-	n.tasks.Go(func() { n.watchGroups(run) })
+	n.tasks.Go(func() { n.cluster.Run(run) })
 	n.tasks.Go(func() { n.newWatchdog().run(run) })
 	publishers := n.srv.Publishers()
 	heard := make(chan struct{}, len(publishers))
@@ -204,8 +198,9 @@ func (n *Node) startTasks(ctx context.Context) error {
 }
 
 func (n *Node) newWatchdog() *watchdog {
-	return &watchdog{log: n.log, restarts: n.metrics.restarts, stop: n.srv.Stop, start: n.srv.Start, diskFull: n.disk.Full,
-		silence: n.store.Silence, illFor: n.members.illFor, linkedFor: n.members.linkedFor, renew: n.members.renew,
+	links := n.cluster.Links()
+	return &watchdog{log: n.log, restarts: n.restarts, stop: n.srv.Stop, start: n.srv.Start, diskFull: n.disk.Full,
+		silence: n.store.Silence, illFor: links.StaleFor, linkedFor: links.LinkedFor, renew: links.Restarting,
 		clustered: n.cfg.Cluster != nil}
 }
 
@@ -244,6 +239,12 @@ func (n *Node) RPC() *rpc.RPC { return n.rpc }
 // Presence says whether anybody follows a subject.
 func (n *Node) Presence() *presence.Presence { return n.presence }
 
+// Cluster is what the node knows of its cluster.
+func (n *Node) Cluster() *cluster.Cluster { return n.cluster }
+
+// Clustered reports whether the node is one of several.
+func (n *Node) Clustered() bool { return n.cfg.Cluster != nil }
+
 // Started is when the node was made.
 func (n *Node) Started() time.Time { return n.made }
 
@@ -264,11 +265,15 @@ func (n *Node) Ready() error {
 		return errors.New("the blacklist is not loaded")
 	case n.blacklist.Remaking():
 		return errors.New("the bucket blacklist is gone and is being made anew")
-	case n.cfg.Cluster != nil:
-		return n.members.ready(n.because())
 	}
-	return nil
+	return n.cluster.Ready()
 }
+
+// waitFor says what the opening waits for.
+func (n *Node) waitFor(what string) { n.waiting.Store(&what) }
+
+// cutOff reports whether the node is cut off from the majority of its cluster.
+func (n *Node) cutOff() bool { return n.cluster.Links().CutOff() }
 
 // opened is ErrUnavailable while the node is being opened, and while it is cut
 // off: no majority will answer, and a publisher that knows that soon can turn to
@@ -277,7 +282,7 @@ func (n *Node) opened() error {
 	if what := n.waiting.Load(); what != nil {
 		return fmt.Errorf("%w: %s", api.ErrUnavailable, *what)
 	}
-	if n.cutOff() > 0 {
+	if n.cutOff() {
 		return fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrIsolated)
 	}
 	return nil
@@ -293,12 +298,12 @@ func (n *Node) OpenLive(take func(*event.Copy), upset func(why string)) (*natsco
 	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return n.srv.Dial(server.NodeUser, n.Name()+" live") }, take, upset)
 }
 
-// Run blocks until ctx ends, or fails with ErrRemoved.
+// Run blocks until ctx ends, or fails with server.ErrRemoved.
 func (n *Node) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-n.members.expelled:
+	case err := <-n.cluster.Removed():
 		return err
 	}
 }

@@ -11,14 +11,16 @@ import (
 
 	"weft/internal/testlog"
 	"weft/jetstream/api"
+	"weft/jetstream/cluster"
 	"weft/jetstream/event"
+	"weft/jetstream/kv"
 	"weft/jetstream/server"
 )
 
 // healthy reports whether every group has a leader and three current copies, on
 // the nodes named.
 func healthy(n *Node, names ...string) bool {
-	groups := n.Groups(context.Background())
+	groups := n.Cluster().Groups(context.Background())
 	for _, g := range groups {
 		if g.Leader == "" || len(g.Replicas) != len(names) {
 			return false
@@ -53,11 +55,11 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := nodes[0].Remove(t.Context(), "n9"); !errors.Is(err, ErrNoMember) {
+	if err := nodes[0].Cluster().Remove(t.Context(), "n9"); !errors.Is(err, cluster.ErrNoMember) {
 		t.Errorf("remove an unknown node: %v", err)
 	}
 	for _, name := range []string{"n1", "n2", "n3"} {
-		if err := nodes[0].Remove(t.Context(), name); !errors.Is(err, ErrAlive) {
+		if err := nodes[0].Cluster().Remove(t.Context(), name); !errors.Is(err, cluster.ErrAlive) {
 			t.Errorf("remove %s, which is alive: %v", name, err)
 		}
 	}
@@ -65,19 +67,19 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	nodes[2].Close()
 	unknown := false // whether a try that nobody answered removed it
 	waitFor(t, func() bool {
-		err := nodes[0].Remove(t.Context(), "n3")
+		err := nodes[0].Cluster().Remove(t.Context(), "n3")
 		switch {
 		case errors.Is(err, api.ErrUnavailable):
 			unknown = true
-		case unknown && errors.Is(err, ErrNoMember):
+		case unknown && errors.Is(err, cluster.ErrNoMember):
 			return true
-		case err != nil && !errors.Is(err, ErrAlive):
+		case err != nil && !errors.Is(err, cluster.ErrAlive):
 			t.Fatal(err)
 		}
 		return err == nil
 	})
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2") })
-	if err := nodes[1].Remove(t.Context(), "n3"); !errors.Is(err, ErrNoMember) {
+	if err := nodes[1].Cluster().Remove(t.Context(), "n3"); !errors.Is(err, cluster.ErrNoMember) {
 		t.Errorf("remove a node again: %v", err)
 	}
 
@@ -109,15 +111,18 @@ func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
-	if err := nodes[0].bury(t.Context(), server.PeerID("n3"), tombstone{Node: "n3", Removed: true}); err != nil {
+	removed := kv.Message(kv.Nodes, server.PeerID("n3"), []byte(`{"node":"n3","removed":true}`), 0)
+	if err := kv.Put(t.Context(), nodes[0].client.Conn, removed); err != nil {
 		t.Fatal(err)
 	}
 	running := make(chan error, 1)
 	go func() { running <- nodes[2].Run(t.Context()) }()
-	// As if it had been cut off and met the others again.
-	nodes[2].members.mu.Lock()
-	nodes[2].members.entered = false
-	nodes[2].members.mu.Unlock()
+	// It is cut off and meets the others again.
+	nodes[2].srv.Stop()
+	waitFor(t, nodes[2].cutOff)
+	if err := nodes[2].srv.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	select {
 	case err := <-running:
 		if !errors.Is(err, server.ErrRemoved) {
@@ -153,16 +158,16 @@ func TestNobodyIsRemovedWithoutAMajority(t *testing.T) {
 	nodes[1].Close()
 	nodes[2].Close()
 	waitFor(t, func() bool {
-		err := nodes[0].Remove(t.Context(), "n3")
+		err := nodes[0].Cluster().Remove(t.Context(), "n3")
 		if err == nil {
 			t.Fatal("it was removed")
 		}
-		return errors.Is(err, ErrNoMajority) || errors.Is(err, api.ErrUnavailable)
+		return errors.Is(err, cluster.ErrNoMajority) || errors.Is(err, api.ErrUnavailable)
 	})
 }
 
 func TestAStandaloneNodeRemovesNobody(t *testing.T) {
-	if err := open(t, testConfig(t)).Remove(t.Context(), "n1"); !errors.Is(err, ErrNoMember) {
+	if err := open(t, testConfig(t)).Cluster().Remove(t.Context(), "n1"); !errors.Is(err, cluster.ErrNoMember) {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,18 +2,19 @@ package jetstream
 
 import (
 	"testing"
+	"weft/jetstream/cluster"
 )
 
 func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
-	find := func(name string) Group {
-		for _, g := range nodes[0].Groups(t.Context()) {
+	find := func(name string) cluster.Group {
+		for _, g := range nodes[0].Cluster().Groups(t.Context()) {
 			if g.Name == name {
 				return g
 			}
 		}
-		return Group{}
+		return cluster.Group{}
 	}
 	for _, name := range []string{"meta", "EVENTS", "blacklist", "routes"} {
 		waitFor(t, func() bool {
@@ -25,7 +26,7 @@ func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 			return healthy
 		})
 	}
-	if g := nodes[0].group(t.Context(), "OTHER"); g != nil {
+	if g := nodes[0].Cluster().Group(t.Context(), "OTHER"); g != nil {
 		t.Errorf("a stream that is not there: %+v", g)
 	}
 	nodes[2].Close()
@@ -48,7 +49,7 @@ func TestAMemberThatNobodyHasMetSinceTheStartHasItsName(t *testing.T) {
 	nodes = openCluster(t, configs[:2])
 	for _, name := range []string{"meta", "EVENTS"} {
 		waitFor(t, func() bool {
-			for _, g := range nodes[0].Groups(t.Context()) {
+			for _, g := range nodes[0].Cluster().Groups(t.Context()) {
 				if g.Name == name && len(g.Replicas) == 3 {
 					return g.Replicas[2].Node == "n3" && g.Replicas[2].Offline
 				}
@@ -59,7 +60,7 @@ func TestAMemberThatNobodyHasMetSinceTheStartHasItsName(t *testing.T) {
 }
 
 func TestAStandaloneNodeHasNoGroups(t *testing.T) {
-	if groups := open(t, testConfig(t)).Groups(t.Context()); groups != nil {
+	if groups := open(t, testConfig(t)).Cluster().Groups(t.Context()); groups != nil {
 		t.Errorf("%+v", groups)
 	}
 }

@@ -57,7 +57,7 @@ func TestEverythingGoesOnWhenTheServerIsRestarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	h := feed.New(feed.Params{Store: n.Store(), Presence: n.Presence(), OpenCopies: feed.Live(n.OpenLive), Relinked: n.Relinked,
+	h := feed.New(feed.Params{Store: n.Store(), Presence: n.Presence(), OpenCopies: feed.Live(n.OpenLive), Relinked: n.Cluster().Links().Relinked,
 		Clustered: n.Clustered(), Token: n.Token()}, log, prometheus.NewRegistry())
 	if err := h.Open(t.Context()); err != nil {
 		t.Fatal(err)

@@ -3,8 +3,6 @@ package jetstream
 import (
 	"slices"
 	"testing"
-
-	"weft/jetstream/server"
 )
 
 func TestMembersAreKnownByNameWhileTheyAreAway(t *testing.T) {
@@ -13,25 +11,22 @@ func TestMembersAreKnownByNameWhileTheyAreAway(t *testing.T) {
 	nodes := openCluster(t, configs)
 	all := []string{"n1", "n2", "n3"}
 	for _, n := range nodes {
-		waitFor(t, func() bool { return slices.Equal(n.Members(), all) })
+		waitFor(t, func() bool { return slices.Equal(n.Cluster().Members(), all) })
 	}
 
 	nodes[2].Close()
 	nodes[1].Close()
-	if have := nodes[0].Members(); !slices.Equal(have, all) {
+	if have := nodes[0].Cluster().Members(); !slices.Equal(have, all) {
 		t.Errorf("alone: %v", have)
 	}
 
-	// One that starts has never met n3, and learns its name from its tombstone.
+	// One that starts has never met n3, and learns its name from its record.
 	nodes[1] = open(t, configs[1])
-	waitFor(t, func() bool { return slices.Equal(nodes[1].Members(), all) })
-	if name := nodes[1].members.roster.of(server.PeerID("n3")); name != "n3" {
-		t.Errorf("the roster says %q", name)
-	}
+	waitFor(t, func() bool { return slices.Equal(nodes[1].Cluster().Members(), all) })
 }
 
 func TestANodeAloneHasNoMembers(t *testing.T) {
-	if have := open(t, testConfig(t)).Members(); have != nil {
+	if have := open(t, testConfig(t)).Cluster().Members(); have != nil {
 		t.Errorf("%v", have)
 	}
 }

@@ -99,7 +99,7 @@ func TestAnAnswerThatDoesNotComeIsToldFromANodeThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	nodes[1].RPC().Handle("never", 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
-	waitFor(t, func() bool { return len(nodes[0].Peers()) == 2 })
+	waitFor(t, func() bool { return len(nodes[0].Cluster().Peers()) == 2 })
 	try, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := nodes[0].RPC().Call(try, "n2", "never", nil); !errors.Is(err, rpc.ErrNoAnswer) {

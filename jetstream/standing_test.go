@@ -4,19 +4,29 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
+	"weft/jetstream/cluster"
 	"weft/jetstream/event"
 	"weft/jetstream/kv"
 )
 
-func gauge(t *testing.T, v *prometheus.GaugeVec, label string) float64 {
+// groupMetric is the value of a metric that a node has of a group.
+func groupMetric(t *testing.T, n *Node, name, group string) float64 {
 	t.Helper()
-	var m dto.Metric
-	if err := v.WithLabelValues(label).Write(&m); err != nil {
+	reg, _ := registries.Load(n)
+	families, err := reg.(*prometheus.Registry).Gather()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return m.Gauge.GetValue()
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "weft_jetstream_"+name && m.GetLabel()[0].GetValue() == group {
+				return m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("there is no %s of %s", name, group)
+	return 0
 }
 
 func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testing.T) {
@@ -29,18 +39,18 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 		return n
 	}
 	led := func(group string) bool {
-		return sum(func(n *Node) float64 { return gauge(t, n.metrics.leader, group) }) == 1
+		return sum(func(n *Node) float64 { return groupMetric(t, n, "leader", group) }) == 1
 	}
 	lagging := func(group string) float64 {
-		return sum(func(n *Node) float64 { return gauge(t, n.metrics.lagging, group) })
+		return sum(func(n *Node) float64 { return groupMetric(t, n, "lagging_copies", group) })
 	}
-	waitFor(t, func() bool { return led(GroupMeta) && led(event.StreamName) && led(kv.Blacklist) })
-	waitFor(t, func() bool { return lagging(GroupMeta)+lagging(event.StreamName)+lagging(kv.Blacklist) == 0 })
-	waitFor(t, func() bool { up, all := nodes[0].links(); return up == 2 && all == 2 })
+	waitFor(t, func() bool { return led(cluster.GroupMeta) && led(event.StreamName) && led(kv.Blacklist) })
+	waitFor(t, func() bool { return lagging(cluster.GroupMeta)+lagging(event.StreamName)+lagging(kv.Blacklist) == 0 })
+	waitFor(t, func() bool { up, all := nodes[0].Cluster().Links().Count(); return up == 2 && all == 2 })
 
 	var gone *Node
 	for i, n := range nodes { // one that leads neither
-		if gauge(t, n.metrics.leader, event.StreamName) == 0 && gauge(t, n.metrics.leader, GroupMeta) == 0 {
+		if groupMetric(t, n, "leader", event.StreamName) == 0 && groupMetric(t, n, "leader", cluster.GroupMeta) == 0 {
 			gone = n
 			nodes = append(nodes[:i:i], nodes[i+1:]...)
 			break
@@ -49,17 +59,17 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { up, all := nodes[0].links(); return up == 1 && all == 2 })
+	waitFor(t, func() bool { up, all := nodes[0].Cluster().Links().Count(); return up == 1 && all == 2 })
 	waitFor(t, func() bool {
-		return led(GroupMeta) && led(event.StreamName) && lagging(GroupMeta) == 1 && lagging(event.StreamName) == 1
+		return led(cluster.GroupMeta) && led(event.StreamName) && lagging(cluster.GroupMeta) == 1 && lagging(event.StreamName) == 1
 	})
 }
 
 func TestAStandaloneNodeLeadsWhatItHas(t *testing.T) {
 	t.Parallel()
 	n := open(t, testConfig(t))
-	waitFor(t, func() bool { return gauge(t, n.metrics.leader, event.StreamName) == 1 })
-	if up, all := n.links(); up != 0 || all != 0 {
+	waitFor(t, func() bool { return groupMetric(t, n, "leader", event.StreamName) == 1 })
+	if up, all := n.Cluster().Links().Count(); up != 0 || all != 0 {
 		t.Errorf("%d links, %d expected", up, all)
 	}
 }

@@ -25,7 +25,7 @@ const (
 // notYet names what is still beyond the measures: packages, types, files and imports
 // as the complaints name them.
 var notYet = map[string]bool{
-	"weft/jetstream.Node": true, "weft/edge/netpoll.Conn": true,
+	"weft/edge/netpoll.Conn": true,
 }
 
 // folders of the module that hold Go files, each relative to the root.

@@ -33,10 +33,10 @@ func registry(t *testing.T) *prometheus.Registry {
 	c.Kafka.Sources = []bridge.Source{{Topic: "orders", To: []string{"user.{key}"}, DeadLetter: "orders.dead"}}
 	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	node := jetstream.New(c.JetStream(), log, reg)
-	hub := feed.New(feed.Params{Store: node.Store(), Presence: node.Presence(), OpenCopies: feed.Live(node.OpenLive), Relinked: node.Relinked,
+	hub := feed.New(feed.Params{Store: node.Store(), Presence: node.Presence(), OpenCopies: feed.Live(node.OpenLive), Relinked: node.Cluster().Links().Relinked,
 		Clustered: node.Clustered(), Token: node.Token()}, log, reg)
 	entrance := ingest.New(c.Ingest, node.Store(), reg)
-	if _, err := kafka.New(kafka.Options{Kafka: c.Kafka, MaxAge: c.Events.MaxAge}, kafka.StoreOf(node.Store(), node.Majority), log, reg); err != nil {
+	if _, err := kafka.New(kafka.Options{Kafka: c.Kafka, MaxAge: c.Events.MaxAge}, kafka.StoreOf(node.Store(), node.Cluster().Links().Majority), log, reg); err != nil {
 		t.Fatal(err)
 	}
 	verifier, err := auth.New(c.Auth, log, reg)

@@ -18,6 +18,7 @@ import (
 	"weft/edge"
 	"weft/edge/auth"
 	"weft/jetstream"
+	"weft/jetstream/cluster"
 	"weft/jetstream/feed"
 )
 
@@ -67,7 +68,7 @@ const openLimit = 5 * time.Minute
 // to go.
 const drainGrace = 5 * time.Second
 
-// handOverGrace is added to jetstream.PatienceToStop for the elections.
+// handOverGrace is added to cluster.HandOverTimeout for the elections.
 const handOverGrace = 5 * time.Second
 
 // openNode opens everything; stop ends the process as a signal would. What
@@ -91,7 +92,7 @@ func (n *node) open(ctx context.Context, stop func()) error {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	n.store = jetstream.New(n.cfg.JetStream(), n.log.With("room", "jetstream"), reg)
-	n.hub = feed.New(feed.Params{Store: n.store.Store(), Presence: n.store.Presence(), OpenCopies: feed.Live(n.store.OpenLive), Relinked: n.store.Relinked,
+	n.hub = feed.New(feed.Params{Store: n.store.Store(), Presence: n.store.Presence(), OpenCopies: feed.Live(n.store.OpenLive), Relinked: n.store.Cluster().Links().Relinked,
 		Clustered: n.store.Clustered(), Token: n.store.Token()}, n.log.With("room", "feed"), reg)
 	if err := n.openEdge(ctx, reg, stop); err != nil {
 		return err
@@ -146,7 +147,7 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 func (n *node) openConsumer(ctx context.Context, reg prometheus.Registerer) error {
 	var err error
 	options := kafka.Options{Kafka: n.cfg.Kafka, MaxAge: n.cfg.Events.MaxAge}
-	if n.consumer, err = kafka.New(options, kafka.StoreOf(n.store.Store(), n.store.Majority), n.log.With("room", "kafka"), reg); err != nil {
+	if n.consumer, err = kafka.New(options, kafka.StoreOf(n.store.Store(), n.store.Cluster().Links().Majority), n.log.With("room", "kafka"), reg); err != nil {
 		return fmt.Errorf("read kafka: %w", err)
 	}
 	if err := n.consumer.Open(ctx); err != nil {
@@ -215,9 +216,9 @@ func (n *node) sayGoodbye() {
 	if err := n.edge.Drain(leaving); err != nil {
 		n.log.Warn("not all clients left by themselves", "err", err)
 	}
-	handing, cancel := context.WithTimeout(context.Background(), jetstream.PatienceToStop+handOverGrace)
+	handing, cancel := context.WithTimeout(context.Background(), cluster.HandOverTimeout+handOverGrace)
 	defer cancel()
-	if err := n.store.HandOver(handing); err != nil {
+	if err := n.store.Cluster().HandOver(handing); err != nil {
 		n.log.Warn("not all leadership was handed over", "err", err)
 	}
 }

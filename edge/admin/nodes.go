@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"weft/edge/problem"
-	"weft/jetstream"
+	"weft/jetstream/cluster"
 	"weft/jetstream/rpc"
 )
 
@@ -55,7 +55,7 @@ type node struct {
 func (a *Admin) nodeHere(context.Context, struct{}) node {
 	n := node{
 		Name: a.deps.Node.Name(), Ready: true, Version: a.deps.Version, Started: a.deps.Node.Started().UTC().Truncate(time.Second),
-		Connections: a.deps.Sessions.Len(), Linked: a.deps.Node.Peers(),
+		Connections: a.deps.Sessions.Len(), Linked: a.deps.Node.Cluster().Peers(),
 	}
 	if age, ok := a.deps.Node.Blacklist().Staleness(); ok {
 		seconds := age.Round(time.Millisecond).Seconds()
@@ -73,7 +73,7 @@ type nodeList struct {
 	rpc.Coverage
 	// Groups is who leads the stream, the buckets and the members ("meta"), and
 	// who has a copy. A standalone node has none.
-	Groups []jetstream.Group `json:"groups,omitempty"`
+	Groups []cluster.Group `json:"groups,omitempty"`
 	// Missing names the members that did not answer.
 	Missing []string `json:"missing,omitempty"`
 }
@@ -83,7 +83,7 @@ type nodeList struct {
 // node hears of a removal up to a second later, and of nobody while its store is down.
 func (l *nodeList) findMissing(members []string) {
 	for _, g := range l.Groups {
-		if g.Name == jetstream.GroupMeta && g.Leader != "" {
+		if g.Name == cluster.GroupMeta && g.Leader != "" {
 			members = nil
 			for _, r := range g.Replicas {
 				members = append(members, r.Node)
@@ -102,8 +102,8 @@ const leadersTime = 400 * time.Millisecond
 func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 	asking, stop := context.WithCancel(r.Context())
 	defer stop()
-	groups := make(chan []jetstream.Group, 1)
-	go func() { groups <- a.deps.Node.Groups(asking) }()
+	groups := make(chan []cluster.Group, 1)
+	go func() { groups <- a.deps.Node.Cluster().Groups(asking) }()
 	said, coverage, err := rpc.CallAllJSON[node](r.Context(), a.deps.Node.RPC(), questionNode, struct{}{})
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 		list.Items = append(list.Items, s.Answer)
 	}
 	slices.SortFunc(list.Items, func(x, y node) int { return strings.Compare(x.Name, y.Name) })
-	members := a.deps.Node.Members()
+	members := a.deps.Node.Cluster().Members()
 	list.findMissing(members)
 	if len(list.Missing) > 0 {
 		defer time.AfterFunc(leadersTime, stop).Stop()

@@ -4,20 +4,20 @@ import (
 	"slices"
 	"testing"
 
-	"weft/jetstream"
+	"weft/jetstream/cluster"
 )
 
 func TestMissingIsWhoIsAMemberAndDoesNotAnswer(t *testing.T) {
-	meta := func(leader string, names ...string) []jetstream.Group {
-		g := jetstream.Group{Name: jetstream.GroupMeta, Leader: leader}
+	meta := func(leader string, names ...string) []cluster.Group {
+		g := cluster.Group{Name: cluster.GroupMeta, Leader: leader}
 		for _, name := range names {
-			g.Replicas = append(g.Replicas, jetstream.Replica{Node: name})
+			g.Replicas = append(g.Replicas, cluster.Replica{Node: name})
 		}
-		return []jetstream.Group{{Name: "EVENTS", Leader: "n1"}, g}
+		return []cluster.Group{{Name: "EVENTS", Leader: "n1"}, g}
 	}
 	for name, c := range map[string]struct {
 		answered, members []string
-		groups            []jetstream.Group
+		groups            []cluster.Group
 		want              []string
 	}{
 		"all are there":            {[]string{"n1", "n2"}, []string{"n1", "n2"}, meta("n1", "n1", "n2"), nil},

@@ -35,7 +35,7 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { node.Close() })
-	h := New(Params{Store: node.Store(), Presence: node.Presence(), OpenCopies: Live(node.OpenLive), Relinked: node.Relinked,
+	h := New(Params{Store: node.Store(), Presence: node.Presence(), OpenCopies: Live(node.OpenLive), Relinked: node.Cluster().Links().Relinked,
 		Clustered: node.Clustered(), Token: node.Token()}, log, prometheus.NewRegistry())
 	if err := h.Open(b.Context()); err != nil {
 		b.Fatal(err)

@@ -36,7 +36,7 @@ type copies struct {
 func paramsOf(node *jetstream.Node) (feed.Params, *copies, *slowStore) {
 	s := &slowStore{Store: node.Store(), held: map[string]*held{}}
 	c := &copies{lost: map[string]bool{}, ids: map[string]natsconn.Subscription{}}
-	p := feed.Params{Store: s, Presence: node.Presence(), Relinked: node.Relinked, Clustered: true, Token: node.Token()}
+	p := feed.Params{Store: s, Presence: node.Presence(), Relinked: node.Cluster().Links().Relinked, Clustered: true, Token: node.Token()}
 	p.OpenCopies = func(deliver func(*event.Copy), interrupted func(why string)) (_ feed.Copies, err error) {
 		c.deliver, c.interrupted = deliver, interrupted
 		if c.Live, err = node.OpenLive(c.take, interrupted); err != nil {

@@ -23,9 +23,15 @@ type Disk struct {
 	was   atomic.Bool // low since mended was called
 }
 
-// NewDisk watches the data folder of a node; free shows its free space, in bytes.
-func NewDisk(cfg *NodeConfig, log *slog.Logger, free prometheus.Gauge) *Disk {
-	return &Disk{path: cfg.DataDir, floor: uint64(cfg.MinFree), log: log, free: free}
+// NewDisk watches the data folder of a node, once it is told to.
+func NewDisk(cfg *NodeConfig, log *slog.Logger, reg prometheus.Registerer) *Disk {
+	d := &Disk{path: cfg.DataDir, floor: uint64(cfg.MinFree), log: log,
+		free: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_jetstream_disk_free_bytes", Help: "Free space of the data folder."})}
+	floor := prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_jetstream_disk_floor_bytes",
+		Help: "Free space of the data folder below which events are refused (node.min_free)."})
+	floor.Set(float64(d.floor))
+	reg.MustRegister(d.free, floor)
+	return d
 }
 
 // Full reports whether there is less free space than node.min_free.

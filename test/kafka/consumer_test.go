@@ -27,7 +27,7 @@ func TestEveryFormOfRecordReachesTheStore(t *testing.T) {
 	r := start(t, options(b, func(k *bridge.KafkaConfig) {
 		k.Sources[0].To = []string{"user.{/user}", "user.{/data/user}"}
 		k.Sources = append(k.Sources, bridge.Source{Topic: "raw", To: []string{"topic.raw.{key}"}, Start: "oldest"})
-	}), kafka.StoreOf(n.Store(), n.Majority))
+	}), kafka.StoreOf(n.Store(), n.Cluster().Links().Majority))
 	p := newProducer(t, b)
 	structured := `{"specversion":"1.0","id":"1","source":"/s","type":"order.made","data":{"user":"ann"} }`
 	header := func(k, v string) kgo.RecordHeader { return kgo.RecordHeader{Key: k, Value: []byte(v)} }

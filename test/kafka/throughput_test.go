@@ -91,7 +91,7 @@ func BenchmarkStored(b *testing.B) {
 	r := start(b, options(nil, func(k *bridge.KafkaConfig) {
 		k.Brokers = []string{strings.TrimSpace(addr)}
 		k.Sources[0].To, k.Sources[0].Type = []string{"user.{/customer/id}"}, "order.{/state}"
-	}), kafka.StoreOf(node.Store(), node.Majority))
+	}), kafka.StoreOf(node.Store(), node.Cluster().Links().Majority))
 	for r.metric(b, "weft_kafka_records_total", "outcome", "placed") < float64(records) {
 		if r.metric(b, "weft_kafka_records_total", "outcome", "unplaced") > 0 {
 			b.Fatal("a record cannot be placed")

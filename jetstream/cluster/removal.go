@@ -1,4 +1,4 @@
-package jetstream
+package cluster
 
 import (
 	"context"
@@ -36,18 +36,18 @@ const (
 // the node's, or its peer id. It returns after a majority has agreed. Its errors
 // are ErrNoMember, ErrAlive, ErrNoMajority and ErrUnavailable, with which it is
 // unknown whether the node was removed: say it again.
-func (n *Node) Remove(ctx context.Context, name string) error {
-	if n.cfg.Cluster == nil {
-		return fmt.Errorf("%w: %s runs alone", ErrNoMember, n.Name())
+func (c *Cluster) Remove(ctx context.Context, name string) error {
+	if c.p.Cluster == nil {
+		return fmt.Errorf("%w: %s runs alone", ErrNoMember, c.p.Name)
 	}
-	if err := n.opened(); err != nil {
+	if err := c.p.Opened(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeWait)
 	defer cancel()
-	meta, err := n.meta(ctx)
+	meta, err := c.groups.meta(ctx)
 	for err != nil && ctx.Err() == nil { // the dead one may have been the leader
-		meta, err = n.meta(ctx)
+		meta, err = c.groups.meta(ctx)
 	}
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	answered, linked := n.census(ctx)
+	answered, linked := ping(ctx, c.system, len(c.p.Server.Peers())+1)
 	if by, ok := linked[dead]; ok {
 		return fmt.Errorf("%w: %s is linked to %s", ErrAlive, name, by)
 	}
@@ -72,14 +72,14 @@ func (n *Node) Remove(ctx context.Context, name string) error {
 	if members := len(meta.Replicas) + 1; alive <= members/2 {
 		return fmt.Errorf("%w: %d of %d", ErrNoMajority, alive, members)
 	}
-	// First the tombstone: a node that comes back at this moment must find it.
-	if err := n.bury(ctx, dead, tombstone{Node: name, Removed: true}); err != nil {
+	// First the record: a node that comes back at this moment must find it.
+	if err := c.records.put(ctx, dead, record{Node: name, Removed: true}); err != nil {
 		return err
 	}
-	if err := n.expel(ctx, dead); err != nil {
+	if err := expel(ctx, c.system, dead); err != nil {
 		return err
 	}
-	n.log.Info("a node was removed from the cluster", "removed", name, "members", len(meta.Replicas))
+	c.p.Log.Info("a node was removed from the cluster", "removed", name, "members", len(meta.Replicas))
 	return nil
 }
 
@@ -97,22 +97,21 @@ func memberOf(meta *natsserver.MetaClusterInfo, name string) (string, error) {
 	return "", fmt.Errorf("%w: %s", ErrNoMember, name)
 }
 
-// census asks all nodes whom they are linked to. answered holds the peer ids of
+// ping asks all nodes whom they are linked to. answered holds the peer ids of
 // those that say so, linked also of those that they name, and by whom. It does
-// not wait long for a node that says nothing.
+// not wait long for a node that says nothing; expected is how many are there.
 //
 // The servers' own view of who is offline lags by half a minute behind a crash.
-func (n *Node) census(ctx context.Context) (answered map[string]bool, linked map[string]string) {
+func ping(ctx context.Context, system *nats.Conn, expected int) (answered map[string]bool, linked map[string]string) {
 	answered, linked = map[string]bool{}, map[string]string{}
-	expected := len(n.srv.Peers()) + 1
-	inbox := n.system.NewInbox()
+	inbox := system.NewInbox()
 	answers := make(chan *nats.Msg, 64)
-	sub, err := n.system.ChanSubscribe(inbox, answers)
+	sub, err := system.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return answered, linked
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := n.system.PublishRequest("$SYS.REQ.SERVER.PING.ROUTEZ", inbox, nil); err != nil {
+	if err := system.PublishRequest("$SYS.REQ.SERVER.PING.ROUTEZ", inbox, nil); err != nil {
 		return answered, linked
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTry)
@@ -140,13 +139,13 @@ func (n *Node) census(ctx context.Context) (answered map[string]bool, linked map
 }
 
 // expel makes the meta group forget a peer. One that it does not know is fine.
-func (n *Node) expel(ctx context.Context, peer string) error {
+func expel(ctx context.Context, system *nats.Conn, peer string) error {
 	err := api.Retry{Try: removeTry, Pause: api.StartPause}.Do(ctx, func(ctx context.Context) error {
 		var resp struct {
 			api.Response
 			Success bool `json:"success"`
 		}
-		err := api.Request(ctx, n.system, natsserver.JSApiRemoveServer, natsserver.JSApiMetaServerRemoveRequest{Peer: peer}, &resp)
+		err := api.Request(ctx, system, natsserver.JSApiRemoveServer, natsserver.JSApiMetaServerRemoveRequest{Peer: peer}, &resp)
 		switch {
 		case api.IsCode(err, api.CodeNoMember):
 			return nil

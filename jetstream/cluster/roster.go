@@ -1,4 +1,4 @@
-package jetstream
+package cluster
 
 import (
 	"context"
@@ -19,9 +19,6 @@ type roster struct {
 func (r *roster) learn(peer, name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.names == nil {
-		r.names = map[string]string{}
-	}
 	r.names[peer] = name
 }
 
@@ -32,18 +29,28 @@ func (r *roster) of(peer string) string {
 	return r.names[peer]
 }
 
+// nameOf is the name of a peer, which the server may have said; "" when neither it
+// nor anybody before knew.
+func (r *roster) nameOf(peer, said string) string {
+	if server.PeerID(said) == peer {
+		r.learn(peer, said)
+		return said
+	}
+	return r.of(peer)
+}
+
 // Members returns the names of the members of the cluster, this node included, in
 // order, as this node knows them: also of those that are away, and without asking
 // anybody. A member whose name it has yet to learn has its peer id instead. A
 // standalone node has none, and neither has one whose store does not run.
-func (n *Node) Members() []string {
-	peers := n.srv.MemberPeers()
+func (c *Cluster) Members() []string {
+	peers := c.p.Server.MemberPeers()
 	if peers == nil {
 		return nil
 	}
-	names := []string{n.Name()}
+	names := []string{c.p.Name}
 	for peer, name := range peers {
-		if name = n.nameOf(peer, name); name == "" {
+		if name = c.roster.nameOf(peer, name); name == "" {
 			name = peer
 		}
 		names = append(names, name)
@@ -52,30 +59,20 @@ func (n *Node) Members() []string {
 	return slices.Compact(names)
 }
 
-// nameOf is the name of a peer, which the server may have said; "" when neither it
-// nor the roster knows.
-func (n *Node) nameOf(peer, said string) string {
-	if server.PeerID(said) == peer {
-		n.members.roster.learn(peer, said)
-		return said
-	}
-	return n.members.roster.of(peer)
-}
-
-// learnNames looks up the tombstones of the members whose names are not known yet.
-func (n *Node) learnNames(ctx context.Context) {
-	for peer, said := range n.srv.MemberPeers() {
-		if n.nameOf(peer, said) != "" {
+// ask looks up the records of the peers whose names are not known yet.
+func (r *roster) ask(ctx context.Context, peers map[string]string, records *records) {
+	for peer, said := range peers {
+		if r.nameOf(peer, said) != "" {
 			continue
 		}
 		try, cancel := context.WithTimeout(ctx, removeTry)
-		t, err := n.tombstone(try, peer)
+		t, err := records.get(try, peer)
 		cancel()
 		if err != nil {
 			return // nobody leads the bucket; it is asked again
 		}
 		if t.Node != "" {
-			n.members.roster.learn(peer, t.Node)
+			r.learn(peer, t.Node)
 		}
 	}
 }

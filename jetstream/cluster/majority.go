@@ -1,4 +1,4 @@
-package jetstream
+package cluster
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 // returns a context that ends with ctx and also when the node has been cut off
 // from the others for longer than patience. A standalone node is a majority by
 // itself. cancel must be called. The error is the cause of the end of ctx.
-func (n *Node) Majority(ctx context.Context, patience time.Duration) (linked context.Context, cancel context.CancelFunc, err error) {
+func (l *Links) Majority(ctx context.Context, patience time.Duration) (linked context.Context, cancel context.CancelFunc, err error) {
 	linked, end := context.WithCancelCause(ctx)
-	if n.cfg.Cluster == nil {
+	if l.cluster == nil {
 		return linked, func() { end(nil) }, nil
 	}
-	t := time.NewTicker(memberEvery)
-	for n.cutOff() > 0 {
+	t := time.NewTicker(linksEvery)
+	for l.CutOff() {
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -35,18 +35,11 @@ func (n *Node) Majority(ctx context.Context, patience time.Duration) (linked con
 				return
 			case <-t.C:
 			}
-			if n.cutOff() > patience {
+			if cut, _ := l.Isolated(); cut > patience {
 				end(api.ErrIsolated)
 				return
 			}
 		}
 	}()
 	return linked, func() { end(nil) }, nil
-}
-
-// cutOff is for how long the node has been cut off from the majority of its
-// cluster, 0 when it is not.
-func (n *Node) cutOff() time.Duration {
-	d, _ := n.Isolated()
-	return d
 }

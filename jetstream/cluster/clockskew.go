@@ -1,4 +1,4 @@
-package jetstream
+package cluster
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"weft/jetstream/rpc"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -23,14 +24,15 @@ const (
 	clockTry = 500 * time.Millisecond
 )
 
-// clocks compares this node's clock with those of the nodes it is linked to.
+// Clocks compares this node's clock with those of the nodes it is linked to.
 //
 // Nothing that is promised hangs on it: sequences order events, and the links
 // and the waits of a node are measured by its own uptime. But the stream's
 // leader gives each message its time, so that its age, and the end of entries
 // of the blacklist, jump by the difference when another node leads; and tokens
 // expire by the clock of the node that is asked.
-type clocks struct {
+type Clocks struct {
+	rpc  *rpc.RPC
 	log  *slog.Logger
 	skew *prometheus.GaugeVec
 
@@ -40,8 +42,8 @@ type clocks struct {
 
 // newClocks begins with the node itself, which is no different from itself: so
 // there is a series on a standalone node, too.
-func newClocks(self string, log *slog.Logger, reg prometheus.Registerer) *clocks {
-	c := &clocks{log: log, far: make(map[string]bool), skew: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+func newClocks(self string, calls *rpc.RPC, log *slog.Logger, reg prometheus.Registerer) *Clocks {
+	c := &Clocks{rpc: calls, log: log, far: make(map[string]bool), skew: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "weft_jetstream_clock_skew_seconds",
 		Help: "How far the clock of another node is ahead of this node's; negative when it is behind. The node itself is at 0."}, []string{"node"})}
 	reg.MustRegister(c.skew)
@@ -49,25 +51,25 @@ func newClocks(self string, log *slog.Logger, reg prometheus.Registerer) *clocks
 	return c
 }
 
-// answerClocks tells other nodes this node's time.
-func (n *Node) answerClocks() {
-	n.rpc.Handle(methodClock, 16, func(context.Context, []byte) []byte {
+// answer tells other nodes this node's time.
+func (c *Clocks) answer() {
+	c.rpc.Handle(methodClock, 16, func(context.Context, []byte) []byte {
 		return binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 	})
 }
 
-// compareClocks runs until ctx ends.
-func (n *Node) compareClocks(ctx context.Context) {
+// run compares the clock with those of the peers until ctx ends.
+func (c *Clocks) run(ctx context.Context, peersNow func() []string) {
 	t := time.NewTicker(clockEvery)
 	defer t.Stop()
 	for {
-		peers := n.srv.Peers()
+		peers := peersNow()
 		for _, peer := range peers {
-			if skew, ok := n.clockSkew(ctx, peer); ok {
-				n.clocks.note(peer, skew)
+			if skew, ok := c.Skew(ctx, peer); ok {
+				c.note(peer, skew)
 			}
 		}
-		n.clocks.keep(peers)
+		c.keep(peers)
 		select {
 		case <-ctx.Done():
 			return
@@ -76,13 +78,14 @@ func (n *Node) compareClocks(ctx context.Context) {
 	}
 }
 
-// clockSkew asks a node for its time, which it is taken to have read in the
-// middle between question and answer.
-func (n *Node) clockSkew(ctx context.Context, peer string) (skew time.Duration, ok bool) {
+// Skew asks a node for its time and returns how far that is ahead; not ok when it does
+// not answer. The node is taken to have read its clock in the middle between
+// question and answer.
+func (c *Clocks) Skew(ctx context.Context, peer string) (skew time.Duration, ok bool) {
 	try, cancel := context.WithTimeout(ctx, clockTry)
 	defer cancel()
 	asked := time.Now()
-	data, err := n.rpc.Call(try, peer, methodClock, nil)
+	data, err := c.rpc.Call(try, peer, methodClock, nil)
 	if err != nil || len(data) != 8 {
 		return 0, false // one that is starting, or has just gone
 	}
@@ -92,7 +95,7 @@ func (n *Node) clockSkew(ctx context.Context, peer string) (skew time.Duration, 
 
 // note records a difference, and tells when it becomes too great or is well
 // again.
-func (c *clocks) note(peer string, skew time.Duration) {
+func (c *Clocks) note(peer string, skew time.Duration) {
 	c.skew.WithLabelValues(peer).Set(skew.Seconds())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,7 +112,7 @@ func (c *clocks) note(peer string, skew time.Duration) {
 }
 
 // keep forgets all nodes but the given ones.
-func (c *clocks) keep(peers []string) {
+func (c *Clocks) keep(peers []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p := range c.far {

@@ -1,20 +1,20 @@
-package jetstream
+package cluster
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
-	"weft/jetstream/event"
 )
 
 const (
-	// PatienceToStop bounds how long HandOver waits for other nodes.
-	PatienceToStop = 10 * time.Second
+	// HandOverTimeout bounds how long HandOver waits for other nodes.
+	HandOverTimeout = 10 * time.Second
 	// handOverTry bounds giving one group away; an election takes a fraction of
 	// it when the one who is to lead has all there is.
 	handOverTry  = 2 * time.Second
@@ -24,7 +24,7 @@ const (
 	handOverAsk = 100 * time.Millisecond
 	lookStep    = 200 * time.Millisecond
 	// nearly is how many changes a copy may be behind and count as current: on
-	// a busy cluster some are always on their way.
+	// a busy cluster some are always on tsuccessor way.
 	nearly = 64
 
 	stepDownStream = "$JS.API.STREAM.LEADER.STEPDOWN."
@@ -36,22 +36,22 @@ var errNobodyElse = errors.New("no other node has a current copy")
 
 // HandOver prepares the others for the end of this node. It waits until they can
 // do without it (a majority of each group's copies is current without this
-// node's), for PatienceToStop at the longest, and then gives what it leads to
+// node's), for HandOverTimeout at the longest, and then gives what it leads to
 // nodes that have all of it, so that there is no election after it has gone.
 // The node goes on working as a follower. It returns what it still leads as an
 // error; a node that is standalone or cut off has nothing to give.
-func (n *Node) HandOver(ctx context.Context) error {
-	if n.cfg.Cluster == nil || n.opened() != nil || n.members.linkedFor() == 0 {
+func (c *Cluster) HandOver(ctx context.Context) error {
+	if c.p.Cluster == nil || c.p.Opened() != nil || c.links.LinkedFor() == 0 {
 		return nil
 	}
-	groups := n.awaitOthers(ctx)
+	groups := c.awaitOthers(ctx)
 	var errs []error
 	for i := len(groups) - 1; i >= 0; i-- { // the meta group, which is the first, last
 		g := &groups[i]
-		if g.Leader != n.Name() {
+		if g.Leader != c.p.Name {
 			continue
 		}
-		if err := n.stepDown(ctx, g); err != nil {
+		if err := c.groups.stepDown(ctx, g, c.p.Name, c.p.Log); err != nil {
 			errs = append(errs, fmt.Errorf("hand over %s: %w", g.Name, err))
 		}
 	}
@@ -59,25 +59,25 @@ func (n *Node) HandOver(ctx context.Context) error {
 }
 
 // awaitOthers returns the groups as they were seen last.
-func (n *Node) awaitOthers(ctx context.Context) []Group {
+func (c *Cluster) awaitOthers(ctx context.Context) []Group {
 	begun := time.Now()
 	said := false
 	for {
-		groups := n.Groups(ctx)
-		behind := needed(groups, n.Name())
+		groups := c.Groups(ctx)
+		behind := Needed(groups, c.p.Name)
 		switch {
 		case behind == "":
 			if said {
-				n.log.Info("the other nodes can do without this one", "after", time.Since(begun).Round(time.Millisecond))
+				c.p.Log.Info("the other nodes can do without this one", "after", time.Since(begun).Round(time.Millisecond))
 			}
 			return groups
-		case ctx.Err() != nil || time.Since(begun) > PatienceToStop:
-			n.log.Warn("stopping although the other nodes need this one", "group", behind)
+		case ctx.Err() != nil || time.Since(begun) > HandOverTimeout:
+			c.p.Log.Warn("stopping although the other nodes need this one", "group", behind)
 			return groups
 		case !said:
 			said = true
-			n.log.Warn("another node is away or behind; waiting for it before this one stops",
-				"group", behind, "at_most", PatienceToStop)
+			c.p.Log.Warn("another node is away or behind; waiting for it before this one stops",
+				"group", behind, "at_most", HandOverTimeout)
 		}
 		select {
 		case <-ctx.Done():
@@ -86,9 +86,9 @@ func (n *Node) awaitOthers(ctx context.Context) []Group {
 	}
 }
 
-// needed returns a group that has no majority of current copies without those
+// Needed returns a group that has no majority of current copies without those
 // of a node, or that nobody leads; "" when there is none.
-func needed(groups []Group, node string) string {
+func Needed(groups []Group, node string) string {
 	for i := range groups {
 		g := &groups[i]
 		current := 0
@@ -106,8 +106,8 @@ func needed(groups []Group, node string) string {
 
 func (r *Replica) near() bool { return !r.Offline && (r.Current || r.Lag <= nearly) }
 
-// heir is the node that has most of a group, but for one; "" when none is near.
-func (g *Group) heir(not string) string {
+// successor is the node that has most of a group, but for one; "" when none is near.
+func (g *Group) successor(not string) string {
 	best, lag := "", uint64(0)
 	for _, r := range g.Replicas {
 		if r.Node != not && r.near() && (best == "" || r.Lag < lag) {
@@ -117,29 +117,30 @@ func (g *Group) heir(not string) string {
 	return best
 }
 
-// stepDown makes another node lead a group and returns when it does.
-func (n *Node) stepDown(ctx context.Context, g *Group) error {
+// stepDown makes another node lead a group that this one, self, leads, and returns when
+// it does.
+func (q *groups) stepDown(ctx context.Context, g *Group, self string, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, handOverTry)
 	defer cancel()
-	heir := g.heir(n.Name())
-	if heir == "" {
+	successor := g.successor(self)
+	if successor == "" {
 		return errNobodyElse
 	}
 	begun := time.Now()
-	if err := n.askStepDown(ctx, g.Name, heir); err != nil {
+	if err := q.askStepDown(ctx, g.Name, successor); err != nil {
 		return err
 	}
 	for {
 		ask, cancel := context.WithTimeout(ctx, handOverAsk)
-		now := n.group(ask, g.Name)
+		now := q.group(ask, g.Name)
 		cancel()
-		if now == nil || now.Leader != "" && now.Leader != n.Name() {
-			n.log.Info("handed leadership over", "group", g.Name, "to", heir, "took", time.Since(begun).Round(time.Millisecond))
+		if now == nil || now.Leader != "" && now.Leader != self {
+			log.Info("handed leadership over", "group", g.Name, "to", successor, "took", time.Since(begun).Round(time.Millisecond))
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s to lead: %w", heir, ctx.Err())
+			return fmt.Errorf("wait for %s to lead: %w", successor, ctx.Err())
 		case <-time.After(handOverStep):
 		}
 	}
@@ -147,23 +148,22 @@ func (n *Node) stepDown(ctx context.Context, g *Group) error {
 
 // askStepDown asks the leader of a group, which is this node, to let another
 // one lead.
-func (n *Node) askStepDown(ctx context.Context, group, heir string) error {
+func (q *groups) askStepDown(ctx context.Context, group, successor string) error {
 	var conn *nats.Conn
 	var subject string
-	switch group {
-	case GroupMeta:
-		conn, subject = n.system, stepDownMeta
-	case event.StreamName:
-		conn, subject = n.client.Conn, stepDownStream+group
-	default:
-		conn, subject = n.connOf(group), stepDownStream+"KV_"+group
+	if group == GroupMeta {
+		conn, subject = q.system, stepDownMeta
+	} else {
+		var stream string
+		conn, stream = q.connOf(group)
+		subject = stepDownStream + stream
 	}
 	var req struct {
 		Placement struct {
 			Preferred string `json:"preferred"`
 		} `json:"placement"`
 	}
-	req.Placement.Preferred = heir
+	req.Placement.Preferred = successor
 	if err := api.Request(ctx, conn, subject, req, new(api.Response)); err != nil {
 		return fmt.Errorf("ask to step down: %w", err)
 	}

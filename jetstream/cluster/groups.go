@@ -1,4 +1,4 @@
-package jetstream
+package cluster
 
 import (
 	"cmp"
@@ -49,19 +49,35 @@ type Replica struct {
 	Lag uint64 `json:"lag"`
 }
 
-// Groups asks the leaders for the replicas of the meta group, the stream and
-// the buckets. A group that nobody leads has no leader and no replicas. A
-// standalone node has no groups. It does not fail; it answers within two seconds.
-func (n *Node) Groups(ctx context.Context) []Group {
-	if n.cfg.Cluster == nil || n.opened() != nil {
-		return nil
+// groups asks for the groups.
+type groups struct {
+	client    *api.Client
+	operators *kv.Account
+	system    *nats.Conn // from Open on
+	records   *records
+	roster    *roster
+}
+
+// connOf is the connection to the account that a stream or bucket is in, and the name
+// of the stream.
+func (q *groups) connOf(name string) (*nats.Conn, string) {
+	switch {
+	case name == kv.Nodes:
+		return q.client.Conn, kv.Stream(name)
+	case slices.Contains(kv.Operated, name):
+		return q.operators.Conn, kv.Stream(name)
 	}
+	return q.client.Conn, name
+}
+
+// all are the groups that there are.
+func (q *groups) all(ctx context.Context) []Group {
 	ctx, cancel := context.WithTimeout(ctx, askTry)
 	defer cancel()
 	groups := make([]*Group, len(groupNames))
 	var asking sync.WaitGroup
 	for i, name := range groupNames {
-		asking.Go(func() { groups[i] = n.group(ctx, name) })
+		asking.Go(func() { groups[i] = q.group(ctx, name) })
 	}
 	asking.Wait()
 	var list []Group
@@ -74,52 +90,42 @@ func (n *Node) Groups(ctx context.Context) []Group {
 }
 
 // group is nil when there is no such stream or bucket.
-func (n *Node) group(ctx context.Context, name string) *Group {
-	switch name {
-	case GroupMeta:
-		meta, err := n.meta(ctx)
+func (q *groups) group(ctx context.Context, name string) *Group {
+	if name == GroupMeta {
+		meta, err := q.meta(ctx)
 		if err != nil {
 			return &Group{Name: name}
 		}
-		return n.newGroup(ctx, name, meta.Leader, meta.Replicas)
-	case kv.Blacklist, kv.Routes, kv.Nodes:
-		g := n.streamGroup(ctx, n.connOf(name), "KV_"+name)
-		if g != nil {
-			g.Name = name
-		}
-		return g
+		return q.newGroup(ctx, name, meta.Leader, meta.Replicas)
 	}
-	return n.streamGroup(ctx, n.client.Conn, name)
-}
-
-func (n *Node) streamGroup(ctx context.Context, conn *nats.Conn, name string) *Group {
+	conn, stream := q.connOf(name)
 	var resp struct {
 		api.Response
 		Cluster *natsserver.ClusterInfo `json:"cluster"`
 	}
-	switch err := api.Request(ctx, conn, "$JS.API.STREAM.INFO."+name, nil, &resp); {
+	switch err := api.Request(ctx, conn, "$JS.API.STREAM.INFO."+stream, nil, &resp); {
 	case api.IsCode(err, api.CodeNoStream):
 		return nil
 	case err != nil || resp.Cluster == nil:
 		return &Group{Name: name}
 	}
-	return n.newGroup(ctx, name, resp.Cluster.Leader, resp.Cluster.Replicas)
+	return q.newGroup(ctx, name, resp.Cluster.Leader, resp.Cluster.Replicas)
 }
 
 // newGroup makes a group of its leader and the others. Of a peer that nobody has
-// met since the others started the server knows no name; the roster or its tombstone
+// met since the others started the server knows no name; the roster or its record
 // has it.
-func (n *Node) newGroup(ctx context.Context, name, leader string, others []*natsserver.PeerInfo) *Group {
+func (q *groups) newGroup(ctx context.Context, name, leader string, others []*natsserver.PeerInfo) *Group {
 	g := &Group{Name: name, Leader: leader}
 	if leader == "" {
 		return g
 	}
 	g.Replicas = []Replica{{Node: leader, Current: true}}
 	for _, p := range others {
-		r := Replica{Node: n.nameOf(p.Peer, p.Name), Current: p.Current && !p.Offline, Offline: p.Offline, Lag: p.Lag}
+		r := Replica{Node: q.roster.nameOf(p.Peer, p.Name), Current: p.Current && !p.Offline, Offline: p.Offline, Lag: p.Lag}
 		if r.Node == "" {
 			r.Node = p.Peer
-			if t, err := n.tombstone(ctx, p.Peer); err == nil && t.Node != "" {
+			if t, err := q.records.get(ctx, p.Peer); err == nil && t.Node != "" {
 				r.Node = t.Node
 			}
 		}
@@ -131,10 +137,10 @@ func (n *Node) newGroup(ctx context.Context, name, leader string, others []*nats
 
 // meta asks the leader of the meta group for its members; nobody else answers.
 // It fails with ErrUnavailable when nobody leads.
-func (n *Node) meta(ctx context.Context) (*natsserver.MetaClusterInfo, error) {
+func (q *groups) meta(ctx context.Context) (*natsserver.MetaClusterInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTry)
 	defer cancel()
-	m, err := n.system.RequestWithContext(ctx, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"leader_only":true}`))
+	m, err := q.system.RequestWithContext(ctx, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"leader_only":true}`))
 	if err != nil {
 		return nil, fmt.Errorf("%w: ask for the members: %w", api.ErrUnavailable, err)
 	}
