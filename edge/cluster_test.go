@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/transport"
@@ -34,7 +35,7 @@ func newCluster(t *testing.T) []*stack {
 	nodes := make([]*stack, size)
 	var starting sync.WaitGroup
 	for i := range nodes {
-		nodes[i] = prepareStack(t, fmt.Sprintf("n%d", i+1), func(_ *Config, js *jetstream.Config) {
+		nodes[i] = prepareStack(t, fmt.Sprintf("n%d", i+1), func(_ *edge.Config, js *jetstream.Config) {
 			c := server.ClusterConfig{}
 			c.Listen, c.Seeds, c.Secret = seeds[i], seeds, "s3cret"
 			c.Complete()
@@ -239,10 +240,10 @@ func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
 
 func TestANodeThatDoesNotAnswerLeavesAChangeUnknown(t *testing.T) {
 	nodes := newCluster(t)
-	nodes[1].node.RPC().Handle(questionChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
+	nodes[1].node.RPC().Handle(edge.QuestionChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
 	for name, want := range map[string]problem.Code{"n2": problem.UpstreamTimeout, "n9": problem.NotReady} {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		_, err := nodes[0].edge.changer.changeThere(ctx, name, &remoteChange{})
+		err := nodes[0].edge.ChangeThere(ctx, name)
 		cancel()
 		if got := problem.Of(err).Code; got != want {
 			t.Errorf("%s: %v, want %s", name, err, want)

@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"crypto/tls"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/edge"
 	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
@@ -44,14 +45,14 @@ var (
 func TestEveryTransport(t *testing.T) {
 	cases := []struct {
 		name   string
-		change func(c *Config, js *jetstream.Config)
+		change func(c *edge.Config, js *jetstream.Config)
 		run    func(t *testing.T, s *stack, kind string)
 	}{
 		{"an event arrives with its id and type", nil, caseEvent},
 		{"a connect is timed once", nil, caseConnectTime},
 		{"who comes back gets exactly what was missed", nil, caseResume},
 		{"several subjects share one cursor", nil, caseComposite},
-		{"history that is gone is one reset", func(_ *Config, js *jetstream.Config) { js.Events.MaxPerSubject = 5 }, caseTrimmed},
+		{"history that is gone is one reset", func(_ *edge.Config, js *jetstream.Config) { js.Events.MaxPerSubject = 5 }, caseTrimmed},
 		{"an unreadable or future id is one reset", nil, caseBadCursor},
 		{"payloads arrive as published", nil, casePayloads},
 		{"a type filter hides events and still moves the cursor", nil, caseFilter},
@@ -62,12 +63,12 @@ func TestEveryTransport(t *testing.T) {
 		{"too many at once are asked to come back", nil, caseStorm},
 		{"draining says goodbye and lets nobody in", nil, caseDrain},
 		{"a node that is not ready lets nobody in", nil, caseNotReady},
-		{"a limit is told", func(c *Config, _ *jetstream.Config) { c.Public.Limits.PerUser = 1 }, caseLimit},
+		{"a limit is told", func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits.PerUser = 1 }, caseLimit},
 		{"one user's wildcards are bounded", anyTopic, caseWildcards},
 		{"a node's wildcards are bounded", anyTopic, caseAllWildcards},
 		{"what cannot be mended by waiting is a 4xx", nil, caseRefused},
 		{"a visitor without a token gets what is allowed to all", nil, caseAnonymous},
-		{"in mode none the user is in the query", func(c *Config, _ *jetstream.Config) { c.Auth.Mode = "none" }, caseModeNone},
+		{"in mode none the user is in the query", func(c *edge.Config, _ *jetstream.Config) { c.Auth.Mode = "none" }, caseModeNone},
 	}
 	for _, c := range cases {
 		for _, p := range paths {

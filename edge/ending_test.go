@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"encoding/json"
@@ -106,7 +106,7 @@ func caseRevokedUser(t *testing.T, s *stack, kind string) {
 func caseDisconnect(t *testing.T, s *stack, kind string) {
 	c := s.connect(kind, visitor{token: s.token("ann", nil)})
 	c.opened()
-	s.eventually("connected", func() bool { return len(s.edge.sessions.Registry().OfUser("ann")) == 1 })
+	s.eventually("connected", func() bool { return len(s.edge.Sessions().Registry().OfUser("ann")) == 1 })
 	resp, body := s.do("DELETE", "admin:/_weft/v1/users/ann/connections", "", "")
 	if resp.StatusCode != 200 || !strings.Contains(body, `"disconnected":1`) {
 		t.Fatalf("disconnect answers %d %s", resp.StatusCode, body)
@@ -170,14 +170,14 @@ func caseStorm(t *testing.T, s *stack, kind string) {
 		s.atHome(token, first.id)
 	}
 	s.connect(kind, visitor{token: token}).opened()
-	s.eventually("their places are free", func() bool { return s.edge.admission.Connecting() == access.MaxConnecting-1 })
+	s.eventually("their places are free", func() bool { return s.edge.Admission().Connecting() == access.MaxConnecting-1 })
 }
 
 // fillAdmission takes all slots.
 func (s *stack) fillAdmission() (slots []*access.Slot) {
 	s.t.Helper()
 	for range access.MaxConnecting {
-		slot, err := s.edge.admission.Enter(s.t.Context())
+		slot, err := s.edge.Admission().Enter(s.t.Context())
 		s.must(err)
 		slots = append(slots, slot)
 	}
@@ -187,8 +187,8 @@ func (s *stack) fillAdmission() (slots []*access.Slot) {
 // atHome polls on from where it is while all places are taken.
 func (s *stack) atHome(token, id string) {
 	s.t.Helper()
-	s.eventually("the place is free", func() bool { return s.edge.admission.Connecting() < access.MaxConnecting })
-	slot, err := s.edge.admission.Enter(s.t.Context())
+	s.eventually("the place is free", func() bool { return s.edge.Admission().Connecting() < access.MaxConnecting })
+	slot, err := s.edge.Admission().Enter(s.t.Context())
 	s.must(err)
 	defer slot.Release()
 	begun := time.Now()
@@ -267,7 +267,7 @@ func TestWhoIsSentAwayStaysWhenTheReasonIsGone(t *testing.T) {
 		s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).opened()
 	}
 	asked := 0
-	s.edge.sessions.Dismiss(t.Context(), session.Isolated, 0, func() bool { asked++; return asked <= 3 })
+	s.edge.Sessions().Dismiss(t.Context(), session.Isolated, 0, func() bool { asked++; return asked <= 3 })
 	s.eventually("three have left", func() bool { return s.edge.Connections() == 1 })
 	if asked != 4 {
 		t.Errorf("the reason was looked at %d times, want before each of the four", asked)

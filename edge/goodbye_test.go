@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge"
 	"weft/edge/frames"
 	"weft/edge/transport"
 	"weft/jetstream"
@@ -33,7 +34,7 @@ func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) {
+			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) {
 				c.Public.Keepalive = time.Minute                                 // who reads nothing answers no ping
 				c.Public.QueueBytes, c.Public.WriteTimeout = 64<<20, time.Minute // half of it is for replays
 			})

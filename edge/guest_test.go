@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bufio"
@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"weft/edge"
 	"weft/edge/access"
 	"weft/edge/transport"
 	"weft/jetstream"
@@ -97,7 +98,7 @@ const stillThere = access.StrangerTime + 15*time.Second
 
 // sideBySide runs a test on a node for each of the paths at the same time: what it
 // waits for takes long.
-func sideBySide(t *testing.T, list []path, change func(c *Config, js *jetstream.Config), run func(t *testing.T, s *stack)) {
+func sideBySide(t *testing.T, list []path, change func(c *edge.Config, js *jetstream.Config), run func(t *testing.T, s *stack)) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, p := range list {
@@ -243,7 +244,7 @@ func rests(conn net.Conn) error {
 func TestStrangersCountByAddress(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 5} })
+			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 5} })
 			for i := range 5 {
 				s.connect(transport.SSE, visitor{token: s.token(fmt.Sprint("u", i), nil)}).opened()
 			}
@@ -276,7 +277,7 @@ func TestStrangersCountByAddress(t *testing.T) {
 
 // A trusted proxy's address stands for many.
 func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
-	change := func(c *Config, _ *jetstream.Config) {
+	change := func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.Limits, c.Public.TrustedProxies = access.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
 	}
 	sideBySide(t, plainPaths, change, func(t *testing.T, s *stack) {
@@ -305,7 +306,7 @@ func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
 func TestTheRoomOfAnAddressComesBack(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 3} })
+			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 3} })
 			token := s.token("ann", nil)
 			for range 20 {
 				for _, kind := range p.kinds {

@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bufio"
@@ -9,21 +9,22 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge"
 	"weft/jetstream"
 )
 
 // TestAPageThatReboundItsNameReachesNothing whatever it asks for and on whichever
 // path: the browser names the page's own host, which is not the listener's.
 func TestAPageThatReboundItsNameReachesNothing(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"a loopback node with tokens":    func(*Config) {},
-		"a loopback node without tokens": func(c *Config) { c.Auth.Mode = "none" },
-		"a public node without tokens":   func(c *Config) { c.Auth.Mode, c.Public.Listen = "none", ":0" },
-		"a public node with names":       func(c *Config) { c.Public.Hosts, c.Public.Listen = []string{"events.example.com"}, ":0" },
+	for name, change := range map[string]func(*edge.Config){
+		"a loopback node with tokens":    func(*edge.Config) {},
+		"a loopback node without tokens": func(c *edge.Config) { c.Auth.Mode = "none" },
+		"a public node without tokens":   func(c *edge.Config) { c.Auth.Mode, c.Public.Listen = "none", ":0" },
+		"a public node with names":       func(c *edge.Config) { c.Public.Hosts, c.Public.Listen = []string{"events.example.com"}, ":0" },
 	} {
 		for _, p := range plainPaths {
 			t.Run(name+", "+p.name, func(t *testing.T) {
-				s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) {
+				s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) {
 					c.Public.Hosts, c.Public.CORSOrigins = nil, []string{"https://app.example.com:8443"}
 					change(c)
 				})
@@ -49,7 +50,7 @@ func TestAPageThatReboundItsNameReachesNothing(t *testing.T) {
 }
 
 func TestAPublicNodeWithTokensMayHaveAnyName(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Public.Hosts, c.Public.Listen = nil, ":0" })
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Public.Hosts, c.Public.Listen = nil, ":0" })
 	if s.misdirected("whatever.example.com", "GET "+pathEvents, "") {
 		t.Error("a load balancer's name is refused")
 	}

@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bufio"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/config"
+	"weft/edge"
 	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
@@ -75,7 +77,7 @@ func TestKeepalivesMoveTheCursor(t *testing.T) {
 }
 
 func TestAPollIsBoundedAndTheNextBringsTheRest(t *testing.T) {
-	s := newStack(t, func(_ *Config, js *jetstream.Config) { js.Events.MaxPerSubject = 1000 })
+	s := newStack(t, func(_ *edge.Config, js *jetstream.Config) { js.Events.MaxPerSubject = 1000 })
 	token := s.token("ann", nil)
 	poll := func(id string) (events []heard, last string) {
 		_, body := s.do("GET", pathEvents+"?wait=5&last_event_id="+id, token, "")
@@ -213,7 +215,7 @@ func TestPublishingOverHTTP(t *testing.T) {
 }
 
 func TestATokenThatMayPublishNothingIsRefusedBeforeItsBodyIsRead(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Auth.Publish = nil })
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.Publish = nil })
 	// The ingest of these tests would say bad_event.
 	resp, body := s.do("POST", pathEvents+"?subject=nowhere", s.token("ann", nil), `"hi"`)
 	if resp.StatusCode != 403 || !strings.Contains(body, `"code":"forbidden"`) {
@@ -238,7 +240,7 @@ func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
 }
 
 func TestPagesOfOtherSites(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Public.CORSOrigins = []string{"https://app.example.com"} })
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Public.CORSOrigins = []string{"https://app.example.com"} })
 	cookie := "weft_token=" + s.token("ann", nil)
 	for _, w := range []struct {
 		origin, method string
@@ -289,7 +291,7 @@ func TestAPortInUseIsNamedWithItsKey(t *testing.T) {
 	s := newStack(t, nil)
 	cfg := s.cfg
 	cfg.Public.Listen = s.edge.PublicAddr().String()
-	second, err := New(cfg, s.edge.deps, s.edge.log, nil)
+	second, err := edge.New(cfg, s.deps, slog.New(slog.DiscardHandler), nil)
 	s.must(err)
 	err = second.Open(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "public.listen") || !strings.Contains(err.Error(), cfg.Public.Listen) {
@@ -302,7 +304,7 @@ func TestACertificateThatCannotBeLoadedIsAnError(t *testing.T) {
 	s := newStack(t, nil)
 	cfg := s.cfg
 	cfg.Public.TLS = &config.KeyPair{Cert: "/nowhere/cert.pem", Key: "/nowhere/key.pem"}
-	second, err := New(cfg, s.edge.deps, s.edge.log, nil)
+	second, err := edge.New(cfg, s.deps, slog.New(slog.DiscardHandler), nil)
 	s.must(err)
 	if err := second.Open(t.Context()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "public.tls") {
 		t.Errorf("opens with %v", err)

@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"encoding/json"
@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"weft/config"
+	"weft/edge"
 	"weft/edge/transport"
 	"weft/jetstream"
 )
 
 func TestTheAdminListenerTellsOfHealthAndMetrics(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Admin.Token = "operator" })
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Admin.Token = "operator" })
 	s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).opened()
 	for path, want := range map[string]string{
 		"/healthz": "ok\n", "/readyz": "ready\n", "/metrics": `weft_edge_connections{transport="sse"} 1`,
@@ -24,7 +25,7 @@ func TestTheAdminListenerTellsOfHealthAndMetrics(t *testing.T) {
 }
 
 func TestTheAdminTokenIsAskedFor(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Admin.Token = "operator" })
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Admin.Token = "operator" })
 	for token, want := range map[string]int{"": 401, "wrong": 401, "operator ": 200, "operator": 200, "operato": 401} {
 		if resp, _ := s.do("GET", "admin:/_weft/v1/users", token, ""); resp.StatusCode != want {
 			t.Errorf("with token %q: %d, want %d", token, resp.StatusCode, want)
@@ -33,7 +34,7 @@ func TestTheAdminTokenIsAskedFor(t *testing.T) {
 }
 
 func TestTheAdminListenerAnswersToItsNamesOnly(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Admin.Hosts = []string{"weft.internal"} })
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Admin.Hosts = []string{"weft.internal"} })
 	for host, want := range map[string]int{"weft.internal:4010": 200, "localhost": 200, "evil.example.com": 421} {
 		if resp, _ := s.do("GET", "admin:/_weft/v1/users", "", "", "Host", host); resp.StatusCode != want {
 			t.Errorf("as %s: %d, want %d", host, resp.StatusCode, want)
@@ -161,24 +162,24 @@ func TestDrainIsHandedOn(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*Config)
+		change func(*edge.Config)
 		key    string
 	}{
-		"address":       {func(c *Config) { c.Public.Listen = "4000" }, "public.listen"},
-		"half of TLS":   {func(c *Config) { c.Public.TLS = &config.KeyPair{Cert: "x"} }, "public.tls.key"},
-		"tiny queue":    {func(c *Config) { c.Public.QueueBytes = 1 }, "public.queue_bytes"},
-		"origin":        {func(c *Config) { c.Public.CORSOrigins = []string{"*"} }, "public.cors_origins[0]"},
-		"proxy":         {func(c *Config) { c.Public.TrustedProxies = []string{"x"} }, "public.trusted_proxies[0]"},
-		"limit":         {func(c *Config) { c.Public.Limits.PerUser = -1 }, "public.limits.per_user"},
-		"keepalive":     {func(c *Config) { c.Public.Keepalive = 0 }, "public.keepalive"},
-		"write timeout": {func(c *Config) { c.Public.WriteTimeout = 0 }, "public.write_timeout"},
-		"window":        {func(c *Config) { c.Public.DrainWindow = -1 }, "public.drain_window"},
-		"delay":         {func(c *Config) { c.Public.DrainDelay = time.Hour }, "public.drain_delay"},
-		"open admin":    {func(c *Config) { c.Admin.Listen = "0.0.0.0:4010" }, "admin.token"},
-		"admin host":    {func(c *Config) { c.Admin.Hosts = []string{"http://x"} }, "admin.hosts[0]"},
-		"auth":          {func(c *Config) { c.Auth.Mode = "maybe" }, "auth.mode"},
+		"address":       {func(c *edge.Config) { c.Public.Listen = "4000" }, "public.listen"},
+		"half of TLS":   {func(c *edge.Config) { c.Public.TLS = &config.KeyPair{Cert: "x"} }, "public.tls.key"},
+		"tiny queue":    {func(c *edge.Config) { c.Public.QueueBytes = 1 }, "public.queue_bytes"},
+		"origin":        {func(c *edge.Config) { c.Public.CORSOrigins = []string{"*"} }, "public.cors_origins[0]"},
+		"proxy":         {func(c *edge.Config) { c.Public.TrustedProxies = []string{"x"} }, "public.trusted_proxies[0]"},
+		"limit":         {func(c *edge.Config) { c.Public.Limits.PerUser = -1 }, "public.limits.per_user"},
+		"keepalive":     {func(c *edge.Config) { c.Public.Keepalive = 0 }, "public.keepalive"},
+		"write timeout": {func(c *edge.Config) { c.Public.WriteTimeout = 0 }, "public.write_timeout"},
+		"window":        {func(c *edge.Config) { c.Public.DrainWindow = -1 }, "public.drain_window"},
+		"delay":         {func(c *edge.Config) { c.Public.DrainDelay = time.Hour }, "public.drain_delay"},
+		"open admin":    {func(c *edge.Config) { c.Admin.Listen = "0.0.0.0:4010" }, "admin.token"},
+		"admin host":    {func(c *edge.Config) { c.Admin.Hosts = []string{"http://x"} }, "admin.hosts[0]"},
+		"auth":          {func(c *edge.Config) { c.Auth.Mode = "maybe" }, "auth.mode"},
 	} {
-		cfg := Default()
+		cfg := edge.Default()
 		if errs := cfg.Check(); len(errs) != 0 {
 			t.Fatalf("the defaults are refused: %v", errs)
 		}

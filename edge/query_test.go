@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/edge"
 	"weft/edge/auth"
 	"weft/edge/transport"
 	"weft/jetstream"
@@ -95,7 +96,7 @@ func TestAnIDIsTakenUnderEachOfItsNames(t *testing.T) {
 }
 
 func TestParametersThatAConfigurationAllows(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) {
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.TokenInQuery = true
 	})
 	if resp, body := s.do("GET", pathEvents+"?access_token="+s.token("ann", nil), "", ""); resp.StatusCode != 200 {
@@ -104,7 +105,7 @@ func TestParametersThatAConfigurationAllows(t *testing.T) {
 	if resp, body := s.do("POST", pathEvents+"?subject=topic.hotel.1&type=a&access_token="+s.token("ann", nil), "", "1"); resp.StatusCode != 202 {
 		t.Errorf("a token in the query of a POST: %d %s", resp.StatusCode, body)
 	}
-	open := newStack(t, func(c *Config, _ *jetstream.Config) { c.Auth.Mode = auth.ModeNone })
+	open := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.Mode = auth.ModeNone })
 	for _, path := range []string{"?user=ann", "?user=ann&wait=0s&format=frame&type=a&type=b&subject=topic.hotel.1"} {
 		if resp, body := open.do("GET", pathEvents+path, "", ""); resp.StatusCode != 200 {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, body)

@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge"
 	"weft/edge/transport"
 	"weft/jetstream"
 )
@@ -181,7 +182,7 @@ func TestPollsWaitWithoutGoroutines(t *testing.T) {
 
 // The key turns off what it says: each request has its goroutine, which is net/http's.
 func TestWithoutTheOwnHTTPEachPollWaitsInNetHTTP(t *testing.T) {
-	s, polls := newStack(t, func(c *Config, _ *jetstream.Config) { c.Tuning.OwnHTTP = false }), 200
+	s, polls := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Tuning.OwnHTTP = false }), 200
 	if before := s.waitingPolls(polls); runtime.NumGoroutine() < before+polls {
 		t.Errorf("%d polls wait with %d goroutines, %d before", polls, runtime.NumGoroutine(), before)
 	}

@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/edge"
 	"weft/edge/frames"
 	"weft/edge/session"
 	"weft/edge/transport"
@@ -36,7 +37,7 @@ func (s *stack) dialRaw(kind, token, target string) net.Conn {
 func TestAReaderThatStopsIsCutAndCostsNoMoreThanItsQueue(t *testing.T) {
 	for _, kind := range []string{transport.SSE, transport.WebSocket} {
 		t.Run(kind, func(t *testing.T) {
-			s := newStack(t, func(c *Config, js *jetstream.Config) {
+			s := newStack(t, func(c *edge.Config, js *jetstream.Config) {
 				c.Public.QueueBytes = 256 << 10
 				c.Public.Keepalive = 10 * time.Second
 				js.Events.MaxPerSubject = 1000
@@ -66,7 +67,7 @@ func TestAReaderThatStopsIsCutAndCostsNoMoreThanItsQueue(t *testing.T) {
 }
 
 func TestAClientThatIsGoneWithoutAWordIsNoticed(t *testing.T) {
-	s := newStack(t, func(c *Config, _ *jetstream.Config) {
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.Keepalive = 50 * time.Millisecond // one missed pong
 	})
 	conn := s.dialRaw(transport.WebSocket, s.token("ann", nil), pathEvents)
@@ -76,7 +77,7 @@ func TestAClientThatIsGoneWithoutAWordIsNoticed(t *testing.T) {
 }
 
 func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
-	s := newStack(t, func(c *Config, js *jetstream.Config) {
+	s := newStack(t, func(c *edge.Config, js *jetstream.Config) {
 		c.Public.QueueBytes = 64 << 20
 		js.Events.MaxPerSubject = 1000
 	})
@@ -96,7 +97,7 @@ func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
 func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *testing.T) {
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
-			s := newStackOn(t, p, func(c *Config, _ *jetstream.Config) { c.Public.Keepalive = 500 * time.Millisecond })
+			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Keepalive = 500 * time.Millisecond })
 			lively, lying := s.dialRaw(transport.WebSocket, s.token("ann", nil), pathEvents), s.dialRaw(transport.WebSocket, s.token("bob", nil), pathEvents)
 			s.eventually("connected", func() bool { return s.edge.Connections() == 2 })
 			_, err := lying.Write(clientFrame(frames.Text, []byte(`{"never":`)))
@@ -133,7 +134,7 @@ func (c *deafConn) Read(p []byte) (int, error) {
 }
 
 func TestAClientOfHTTP2ThatStopsReadingIsCut(t *testing.T) {
-	s := newStackOn(t, onTLS, func(c *Config, js *jetstream.Config) {
+	s := newStackOn(t, onTLS, func(c *edge.Config, js *jetstream.Config) {
 		c.Public.WriteTimeout = time.Second
 		js.Events.MaxPerSubject = 1000
 	})
@@ -158,7 +159,7 @@ func TestAClientOfHTTP2ThatStopsReadingIsCut(t *testing.T) {
 // What a client says after it broke the protocol is not read into anything, also
 // while it does not take the answer.
 func TestAStalledClientThatBreaksTheProtocolIsHeardOnce(t *testing.T) {
-	s := newStack(t, func(c *Config, js *jetstream.Config) {
+	s := newStack(t, func(c *edge.Config, js *jetstream.Config) {
 		c.Public.QueueBytes = 64 << 20
 		c.Public.WriteTimeout = 2 * time.Second
 		js.Events.MaxPerSubject = 1000
@@ -178,7 +179,7 @@ func TestAStalledClientThatBreaksTheProtocolIsHeardOnce(t *testing.T) {
 }
 
 func TestALongHistoryIsPacedByItsReader(t *testing.T) {
-	s := newStack(t, func(c *Config, js *jetstream.Config) {
+	s := newStack(t, func(c *edge.Config, js *jetstream.Config) {
 		c.Public.QueueBytes = 64 << 10
 		js.Events.MaxPerSubject = 1000
 	})

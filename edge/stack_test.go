@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
+	"weft/edge"
 	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/jetstream"
@@ -29,6 +30,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Paths of both listeners.
+const (
+	pathEvents      = "/_weft/v1/events"
+	pathConnections = "/_weft/v1/connections/"
+)
+
 // secret signs the tokens of these tests.
 const secret = "a secret that is long enough for HS256"
 
@@ -36,8 +43,9 @@ const secret = "a secret that is long enough for HS256"
 type stack struct {
 	t      *testing.T
 	node   *jetstream.Node
-	edge   *Edge
-	cfg    Config
+	edge   *edge.Edge
+	cfg    edge.Config
+	deps   edge.Deps
 	js     jetstream.Config
 	reg    *prometheus.Registry
 	client *http.Client
@@ -49,13 +57,13 @@ type stack struct {
 }
 
 // newStack starts one; change may alter the configuration.
-func newStack(t *testing.T, change func(c *Config, js *jetstream.Config)) *stack {
+func newStack(t *testing.T, change func(c *edge.Config, js *jetstream.Config)) *stack {
 	t.Helper()
 	return newStackOn(t, onPoller, change)
 }
 
 // newStackOn starts one whose connections are served on the path p.
-func newStackOn(t *testing.T, p path, change func(c *Config, js *jetstream.Config)) *stack {
+func newStackOn(t *testing.T, p path, change func(c *edge.Config, js *jetstream.Config)) *stack {
 	t.Helper()
 	s := prepareStack(t, "n1", change)
 	p.set(t, s)
@@ -64,8 +72,8 @@ func newStackOn(t *testing.T, p path, change func(c *Config, js *jetstream.Confi
 }
 
 // prepareStack makes one that start has yet to start.
-func prepareStack(t *testing.T, name string, change func(c *Config, js *jetstream.Config)) *stack {
-	s := &stack{t: t, cfg: Default(), js: jetstream.Default(), reg: prometheus.NewRegistry()}
+func prepareStack(t *testing.T, name string, change func(c *edge.Config, js *jetstream.Config)) *stack {
+	s := &stack{t: t, cfg: edge.Default(), js: jetstream.Default(), reg: prometheus.NewRegistry()}
 	s.cfg.Public.Listen, s.cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	s.cfg.Public.Hosts = []string{"a", "b", "weft", "x"} // which raw requests name
 	s.cfg.Public.Keepalive, s.cfg.Public.DrainWindow = 200*time.Millisecond, 50*time.Millisecond
@@ -112,7 +120,7 @@ func (s *stack) start(ctx context.Context) error {
 	if err := verifier.Open(ctx); err != nil {
 		return err
 	}
-	s.edge, err = New(s.cfg, Deps{
+	s.deps = edge.Deps{
 		Node: s.node, Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg, Version: "v1.2.3",
 		Ready: func() error {
 			if err := s.ready.Load(); err != nil {
@@ -121,8 +129,8 @@ func (s *stack) start(ctx context.Context) error {
 			return nil
 		},
 		Drain: func() { s.drains.Add(1) },
-	}, log, s.reg)
-	if err != nil {
+	}
+	if s.edge, err = edge.New(s.cfg, s.deps, log, s.reg); err != nil {
 		return err
 	}
 	if err := s.edge.Open(ctx); err != nil {

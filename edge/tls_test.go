@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/config"
+	"weft/edge"
 	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
@@ -60,7 +61,7 @@ func certificate(t *testing.T) (*config.KeyPair, *x509.CertPool) {
 
 func TestTLSServesHTTP2AndWebSocket(t *testing.T) {
 	files, pool := certificate(t)
-	s := newStack(t, func(c *Config, _ *jetstream.Config) { c.Public.TLS = files })
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Public.TLS = files })
 	trust := &tls.Config{RootCAs: pool}
 	transport := &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
@@ -108,7 +109,7 @@ func TestTLSServesHTTP2AndWebSocket(t *testing.T) {
 }
 
 func TestAQuietStreamOverHTTP2Stays(t *testing.T) {
-	s := newStackOn(t, onTLS, func(c *Config, _ *jetstream.Config) {
+	s := newStackOn(t, onTLS, func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.Keepalive, c.Public.WriteTimeout = time.Minute, 100*time.Millisecond
 	})
 	quiet := s.connect(transport.SSE, visitor{token: s.token("ann", nil)})

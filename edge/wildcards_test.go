@@ -1,4 +1,4 @@
-package edge
+package edge_test
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/edge"
 	"weft/edge/transport"
 	"weft/edge/wire"
 	"weft/jetstream"
@@ -15,7 +16,7 @@ import (
 )
 
 // anyTopic lets every token follow all topics.
-func anyTopic(c *Config, _ *jetstream.Config) { c.Auth.Allow = []string{"topic.>"} }
+func anyTopic(c *edge.Config, _ *jetstream.Config) { c.Auth.Allow = []string{"topic.>"} }
 
 func wildcards(of string, n int) url.Values {
 	v := url.Values{}
@@ -72,7 +73,7 @@ func caseAllWildcards(t *testing.T, s *stack, kind string) {
 // Who has no user shares with all others who have none.
 func TestVisitorsWithoutAUserShareTheirWildcards(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, func(c *Config, _ *jetstream.Config) {
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) {
 		c.Auth.Allow, c.Auth.Anonymous.Allow = []string{"topic.>"}, []string{"topic.>"}
 	})
 	for i := range 2 {
