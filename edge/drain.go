@@ -22,7 +22,7 @@ const (
 func (e *Edge) Drain(ctx context.Context) error {
 	e.ready.draining.Store(true)
 	delay := e.cfg.Public.DrainDelay
-	if !e.deps.Node.Clustered() {
+	if !e.deps.Node.Clustered {
 		delay = 0 // there is nobody else to send them to
 	}
 	e.log.Info("draining", "connections", e.Connections(), "delay", delay, "window", e.cfg.Public.DrainWindow)
@@ -50,7 +50,7 @@ func (e *Edge) watchIsolation(ctx context.Context) {
 	t := time.NewTicker(isolationEvery)
 	defer t.Stop()
 	cutOff := func() bool {
-		_, tooLong := e.deps.Node.Cluster().Links().Isolated()
+		_, tooLong := e.deps.Node.Cluster.Links().Isolated()
 		return tooLong
 	}
 	for {

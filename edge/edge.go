@@ -39,14 +39,13 @@ import (
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/transport"
-	"weft/jetstream"
 	"weft/jetstream/event"
 	"weft/jetstream/feed"
 )
 
 // Deps are the parts that the edge stands on. All but Drain and Moved are needed.
 type Deps struct {
-	Node     *jetstream.Node
+	Node     admin.Node
 	Hub      *feed.Hub
 	Verifier *auth.Verifier
 	Ingest   Ingest
@@ -101,7 +100,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 	}
 	e := &Edge{
 		cfg: cfg, deps: deps, log: log, metrics: m, report: newErrorReporter(log, m.blame),
-		ready:     readiness{below: deps.Ready, blacklist: deps.Node.Blacklist().Loaded},
+		ready:     readiness{below: deps.Ready, blacklist: deps.Node.Blacklist.Loaded},
 		admission: access.NewAdmission(m.delayed),
 	}
 	if err := showReady(reg, e.Ready); err != nil {
@@ -126,13 +125,13 @@ func (e *Edge) compose() error {
 	}
 	takes := declare(deps.Verifier.ModeNone(), cfg.TokenInQuery)
 	who := &access.Authenticator{
-		Verifier: deps.Verifier, Blacklist: deps.Node.Blacklist(), Origins: origins, InQuery: cfg.TokenInQuery,
+		Verifier: deps.Verifier, Blacklist: deps.Node.Blacklist, Origins: origins, InQuery: cfg.TokenInQuery,
 	}
 	e.sessions = session.NewSessions(session.Params{
 		Keepalive: cfg.Keepalive, Revoked: who.Revoked, Draining: e.ready.refuseDraining, Opened: e.opened, Closed: e.ended,
 	})
 	publish := &publisher{ingest: deps.Ingest, auth: who, report: e.report, takes: takes.publish}
-	e.changer = &changer{sessions: e.sessions, auth: who, nodes: deps.Node.RPC(), log: e.log, takes: takes.change}
+	e.changer = &changer{sessions: e.sessions, auth: who, nodes: deps.Node.RPC, log: e.log, takes: takes.change}
 	e.changer.answerNodes()
 	transports := transport.New(transport.Params{
 		Sessions: e.sessions, Metrics: e.metrics.transports, Log: e.log, Serving: e.serving,
@@ -141,7 +140,7 @@ func (e *Edge) compose() error {
 		Takes: takes.events,
 	})
 	connect := &connector{
-		node: deps.Node.Name(), transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
+		node: deps.Node.Name, transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
 		auth: who, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
 	}
 	e.public = newMux(mux{
@@ -184,7 +183,7 @@ func (e *Edge) Open(context.Context) error {
 	if err != nil {
 		return errors.Join(err, e.Close())
 	}
-	e.deps.Node.Blacklist().OnEntry(e.sessions.Registry().Cut)
+	e.deps.Node.Blacklist.OnEntry(e.sessions.Registry().Cut)
 	e.log.Info("listening", "public", e.PublicAddr().String(), "admin", e.AdminAddr().String())
 	return nil
 }
@@ -210,7 +209,7 @@ func (e *Edge) Run(ctx context.Context) error {
 			}
 		})
 	}
-	if e.deps.Node.Clustered() {
+	if e.deps.Node.Clustered {
 		serving.Go(func() { e.watchIsolation(ctx) })
 	}
 	for _, s := range e.servers {

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"weft/edge"
+	"weft/edge/admin"
 	"weft/edge/auth"
 	"weft/edge/problem"
 	"weft/jetstream"
@@ -121,7 +122,7 @@ func (s *stack) start(ctx context.Context) error {
 		return err
 	}
 	s.deps = edge.Deps{
-		Node: s.node, Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg, Version: "v1.2.3",
+		Node: partsOf(s.node), Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg, Version: "v1.2.3",
 		Ready: func() error {
 			if err := s.ready.Load(); err != nil {
 				return *err
@@ -273,4 +274,10 @@ func (s *stack) metric(name string, labels ...string) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// partsOf are the parts of a node that an edge is handed.
+func partsOf(n *jetstream.Node) admin.Node {
+	return admin.Node{Name: n.Name(), Started: n.Started(), Clustered: n.Clustered(), Cluster: n.Cluster(),
+		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer()}
 }

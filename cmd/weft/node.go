@@ -16,6 +16,7 @@ import (
 	"weft/cmd/weft/heaptrim"
 	"weft/cmd/weft/settings"
 	"weft/edge"
+	"weft/edge/admin"
 	"weft/edge/auth"
 	"weft/jetstream"
 	"weft/jetstream/cluster"
@@ -111,6 +112,12 @@ func (n *node) open(ctx context.Context, stop func()) error {
 	return nil
 }
 
+// partsOf are those that the edge is handed.
+func partsOf(n *jetstream.Node) admin.Node {
+	return admin.Node{Name: n.Name(), Started: n.Started(), Clustered: n.Clustered(), Cluster: n.Cluster(),
+		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer()}
+}
+
 // openEdge opens the listeners, and serves: a node that still waits for its
 // store, or for the other nodes, is alive and says what it waits for.
 func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func()) (err error) {
@@ -121,8 +128,9 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 		return fmt.Errorf("open auth: %w", err)
 	}
 	version, _ := build()
-	deps := edge.Deps{Version: version, Node: n.store, Hub: n.hub, Verifier: n.verifier, Ingest: ingest.New(n.cfg.Ingest, n.store.Store(), reg),
-		Ready: n.storeReady, Gatherer: reg, Drain: stop}
+	deps := edge.Deps{Version: version, Node: partsOf(n.store), Hub: n.hub, Verifier: n.verifier,
+		Ingest: ingest.New(n.cfg.Ingest, n.store.Store(), reg),
+		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.Tuning.TrimHeap {
 		n.trimmer = &heaptrim.Trimmer{}
 		deps.Moved = n.trimmer.Moved

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -27,7 +28,11 @@ import (
 	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
-	"weft/jetstream"
+	"weft/jetstream/blacklist"
+	"weft/jetstream/cluster"
+	"weft/jetstream/kv"
+	"weft/jetstream/presence"
+	"weft/jetstream/rpc"
 )
 
 // Config says who may use the listener.
@@ -40,9 +45,21 @@ type Config struct {
 	Hosts []string
 }
 
+// A Node is the parts of the node that are shown and used.
+type Node struct {
+	Name      string
+	Started   time.Time
+	Clustered bool
+	Cluster   *cluster.Cluster
+	RPC       *rpc.RPC
+	Presence  *presence.Presence
+	Blacklist *blacklist.Blacklist
+	Transfer  *kv.Transfer
+}
+
 // Deps are what the listener shows and does.
 type Deps struct {
-	Node     *jetstream.Node
+	Node     Node
 	Sessions *session.Registry
 	Gatherer prometheus.Gatherer
 	// Version is the program's, for the list of nodes.
@@ -80,8 +97,8 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 		cfg: cfg, deps: deps, log: log, host: host, token: sha256.Sum256([]byte(cfg.Token)),
 		metrics: promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}),
 	}
-	who := &connections{sessions: deps.Sessions, nodes: deps.Node.RPC(), online: deps.Node.Presence().Online, log: log}
-	a.routes = a.table(who, &blacklistEntries{deps.Node.Blacklist(), log})
+	who := &connections{sessions: deps.Sessions, nodes: deps.Node.RPC, online: deps.Node.Presence.Online, log: log}
+	a.routes = a.table(who, &blacklistEntries{deps.Node.Blacklist, log})
 	a.answerNodes(who)
 	return a, nil
 }

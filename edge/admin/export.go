@@ -81,9 +81,9 @@ func (a *Admin) exportBuckets(w http.ResponseWriter, r *request) error {
 	enc := json.NewEncoder(buffer)
 	enc.SetEscapeHTML(false)
 	now, entries := time.Now().UTC(), 0
-	err := enc.Encode(exportLine{Weft: lineHead, Version: exportVersion, Node: a.deps.Node.Name(), Time: &now})
+	err := enc.Encode(exportLine{Weft: lineHead, Version: exportVersion, Node: a.deps.Node.Name, Time: &now})
 	if err == nil {
-		err = a.deps.Node.Transfer().Export(r.Context(), func(e kv.Entry) error {
+		err = a.deps.Node.Transfer.Export(r.Context(), func(e kv.Entry) error {
 			entries++
 			return enc.Encode(lineOf(e))
 		})

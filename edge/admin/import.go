@@ -131,7 +131,7 @@ func (im *importing) store() error {
 	if len(im.batch) == 0 {
 		return nil
 	}
-	done, err := im.admin.deps.Node.Transfer().Import(im.r.Context(), im.batch)
+	done, err := im.admin.deps.Node.Transfer.Import(im.r.Context(), im.batch)
 	var entry *kv.EntryError
 	switch {
 	case errors.As(err, &entry):

@@ -54,10 +54,10 @@ type node struct {
 
 func (a *Admin) nodeHere(context.Context, struct{}) node {
 	n := node{
-		Name: a.deps.Node.Name(), Ready: true, Version: a.deps.Version, Started: a.deps.Node.Started().UTC().Truncate(time.Second),
-		Connections: a.deps.Sessions.Len(), Linked: a.deps.Node.Cluster().Peers(),
+		Name: a.deps.Node.Name, Ready: true, Version: a.deps.Version, Started: a.deps.Node.Started.UTC().Truncate(time.Second),
+		Connections: a.deps.Sessions.Len(), Linked: a.deps.Node.Cluster.Peers(),
 	}
-	if age, ok := a.deps.Node.Blacklist().Staleness(); ok {
+	if age, ok := a.deps.Node.Blacklist.Staleness(); ok {
 		seconds := age.Round(time.Millisecond).Seconds()
 		n.Staleness = &seconds
 	}
@@ -103,8 +103,8 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 	asking, stop := context.WithCancel(r.Context())
 	defer stop()
 	groups := make(chan []cluster.Group, 1)
-	go func() { groups <- a.deps.Node.Cluster().Groups(asking) }()
-	said, coverage, err := rpc.CallAllJSON[node](r.Context(), a.deps.Node.RPC(), questionNode, struct{}{})
+	go func() { groups <- a.deps.Node.Cluster.Groups(asking) }()
+	said, coverage, err := rpc.CallAllJSON[node](r.Context(), a.deps.Node.RPC, questionNode, struct{}{})
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 		list.Items = append(list.Items, s.Answer)
 	}
 	slices.SortFunc(list.Items, func(x, y node) int { return strings.Compare(x.Name, y.Name) })
-	members := a.deps.Node.Cluster().Members()
+	members := a.deps.Node.Cluster.Members()
 	list.findMissing(members)
 	if len(list.Missing) > 0 {
 		defer time.AfterFunc(leadersTime, stop).Stop()

@@ -12,7 +12,7 @@ import (
 
 // removeNode takes a dead node out of the cluster for good.
 func (a *Admin) removeNode(w http.ResponseWriter, r *request) error {
-	err := a.deps.Node.Cluster().Remove(r.Context(), r.name)
+	err := a.deps.Node.Cluster.Remove(r.Context(), r.name)
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
