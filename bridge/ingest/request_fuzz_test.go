@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"weft/edge/problem"
 )
 
 // FuzzRequest reads requests of every form: what comes out are events that the store
@@ -33,7 +35,7 @@ func FuzzRequest(f *testing.F) {
 		asked := map[string]bool{}
 		events, err := in.read(r, b, pub, func(s string) bool { asked[s] = true; return len(s)%7 > 0 })
 		if err != nil {
-			if p := (*Problem)(nil); !errors.As(err, &p) || p.status < 400 || p.status > 499 || len(events) > 0 {
+			if p := (*problem.Problem)(nil); !errors.As(err, &p) || p.Status < 400 || p.Status > 499 || len(events) > 0 {
 				t.Fatalf("%d events, %v", len(events), err)
 			}
 			return
