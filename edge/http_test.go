@@ -91,10 +91,14 @@ func TestAPollIsBoundedAndTheNextBringsTheRest(t *testing.T) {
 		}
 		return events, got.LastID
 	}
+	// A poll is answered when the node has no more for it: all of them must have come.
+	other := s.connect(transport.SSE, visitor{token: token})
+	other.opened()
 	_, id := poll("")
 	const n = 2*transport.MaxPollEvents + 10
 	for i := range n {
 		s.store("user.ann", "", fmt.Appendf(nil, "%d", i))
+		other.next()
 	}
 	seen := 0
 	for _, want := range []int{transport.MaxPollEvents, transport.MaxPollEvents, 10} {
@@ -111,6 +115,7 @@ func TestAPollIsBoundedAndTheNextBringsTheRest(t *testing.T) {
 	}
 	for range 6 { // four of which fit into maxPollBytes
 		s.store("user.ann", "", []byte(`"`+strings.Repeat("x", 250<<10)+`"`))
+		other.next()
 	}
 	for _, want := range []int{4, 2} {
 		var events []heard
