@@ -1,15 +1,14 @@
-// Package jetstream is the store of Weft: a NATS server embedded in the node,
-// the stream EVENTS that every event passes through, and the buckets.
+// Package jetstream is one member of Weft: a NATS server embedded in the node, with the
+// stream EVENTS that every event passes through, and the buckets. A Node makes the parts
+// below, hands each what it needs, and opens and closes them in order:
 //
-// An event is published on the subject of whom it is for, user.<user> or
-// topic.<token>…. The stream stores it on disk, acknowledges, and republishes a
-// copy on out.<subject>, which carries the sequence in the stream and that of
-// the subject's message before. What is published is what is delivered: the
-// payload is never changed.
-//
-// Limits of the stream (age, count per subject, bytes) are always set; the
-// oldest go first. Reads go by exact subject, which costs the same however
-// large the stream is.
+//	server     the embedded server; its accounts, links, disk and data folder
+//	api        the client of the nodes' account, and that of the operators'
+//	rpc        calls between nodes, and presence on them
+//	cluster    who belongs to the cluster, and whether the others can be reached
+//	store      the stream: reads, publishing, pipelines, ticks
+//	kv         the buckets; blacklist is one of them in memory
+//	ingress    what NATS publishers send
 //
 // A Node is opened once, then run, then closed. The server's client port is for
 // publishers and operators and listens on loopback unless users are configured;
