@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,45 @@ type client struct {
 	done   chan struct{}
 }
 
+// A clientKind is a client of a transport.
+type clientKind struct {
+	transport string
+	run       func(c *client, ctx context.Context, s *stack, v visitor)
+}
+
+// kinds are the clients of all transports, for which the table of cases is run.
+var kinds = []clientKind{
+	{transport.SSE, (*client).runSSE},
+	{transport.WebSocket, (*client).runWebSocket},
+	{transport.Poll, (*client).runPoll},
+}
+
+func allKinds() (names []string) {
+	for _, k := range kinds {
+		names = append(names, k.transport)
+	}
+	return names
+}
+
+// A transport that no client of the table speaks would be tested by nothing.
+func TestEveryTransportHasAClient(t *testing.T) {
+	s := newStack(t, nil)
+	families, err := s.reg.Gather()
+	s.must(err)
+	var names []string
+	for _, f := range families {
+		if f.GetName() == "weft_edge_connections" {
+			for _, m := range f.GetMetric() {
+				names = append(names, m.GetLabel()[0].GetValue())
+			}
+		}
+	}
+	slices.Sort(names)
+	if want := slices.Sorted(slices.Values(allKinds())); !slices.Equal(names, want) {
+		t.Errorf("there are the transports %v, and clients of %v", names, want)
+	}
+}
+
 // visitor is what a client brings along.
 type visitor struct {
 	token  string
@@ -61,13 +101,11 @@ func (s *stack) connect(kind string, v visitor) *client {
 	if v.token != "" {
 		v.header.Set("Authorization", "Bearer "+v.token)
 	}
-	run := map[string]func(context.Context, *stack, visitor){
-		transport.SSE: c.runSSE, transport.WebSocket: c.runWebSocket, transport.Poll: c.runPoll,
-	}[kind]
+	run := kinds[slices.IndexFunc(kinds, func(k clientKind) bool { return k.transport == kind })].run
 	go func() {
 		defer close(c.done)
 		defer close(c.heard)
-		run(ctx, s, v)
+		run(c, ctx, s, v)
 	}()
 	s.t.Cleanup(c.close)
 	return c

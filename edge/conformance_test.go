@@ -24,11 +24,9 @@ type path struct {
 }
 
 var (
-	all = []string{transport.SSE, transport.WebSocket, transport.Poll}
-
-	onPoller  = path{"poller", all, func(*testing.T, *stack) {}}
-	onNoRaw   = path{"noraw", all, func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }}
-	onNetHTTP = path{"nethttp", all, func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }}
+	onPoller  = path{"poller", allKinds(), func(*testing.T, *stack) {}}
+	onNoRaw   = path{"noraw", allKinds(), func(_ *testing.T, s *stack) { s.cfg.Tuning.RawCalls = false }}
+	onNetHTTP = path{"nethttp", allKinds(), func(_ *testing.T, s *stack) { s.cfg.Tuning.OwnHTTP = false }}
 	// SSE comes over HTTP/2 then, WebSocket over HTTP/1.1.
 	onTLS = path{"tls", []string{transport.SSE, transport.WebSocket}, func(t *testing.T, s *stack) {
 		files, pool := certificate(t)
