@@ -16,6 +16,7 @@ import (
 	"weft/edge/session"
 	"weft/edge/transport"
 	"weft/internal/freeport"
+	"weft/internal/slow"
 	"weft/jetstream"
 	"weft/jetstream/rpc"
 	"weft/jetstream/server"
@@ -25,6 +26,7 @@ import (
 // each other.
 func newCluster(t *testing.T) []*stack {
 	t.Helper()
+	slow.Test(t, "nodes to meet and to elect")
 	const size = 3
 	seeds, err := freeport.Addresses("127.0.0.1", size)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/internal/freeport"
+	"weft/internal/slow"
 	"weft/internal/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
@@ -29,6 +30,7 @@ func freeAddress(t testing.TB) string {
 
 // clusterConfigs are those of n nodes that know each other by seeds.
 func clusterConfigs(t testing.TB, n int, seeds int) []Config {
+	slow.Test(t, "nodes to meet and to elect")
 	list := make([]Config, n)
 	var addrs []string
 	for range n {

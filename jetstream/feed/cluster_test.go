@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weft/internal/freeport"
+	"weft/internal/slow"
 	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/server"
@@ -54,6 +55,7 @@ func (m *member) up() *site {
 
 func openCluster(t *testing.T, n int) []*member {
 	t.Helper()
+	slow.Test(t, "nodes to meet and to elect")
 	seeds, err := freeport.Addresses("127.0.0.1", n)
 	if err != nil {
 		t.Fatal(err)
