@@ -202,6 +202,42 @@ func TestAWatchThatIsReadAgainKeepsWhatIsNew(t *testing.T) {
 	expect("deleted there", "new stays")
 }
 
+// Who follows a bucket that has gone puts back what it remembers, over nothing that was
+// put since.
+func TestABucketThatIsMadeAnewGetsItsEntriesBack(t *testing.T) {
+	a, cfg := openAccount(t, "b", 1)
+	put(t, a, Message("b", "x", []byte("x"), 0))
+	put(t, a, Message("b", "y", []byte("y"), 0))
+	w := watch(a, cfg, false)
+	changes := make(chan string, 16)
+	run(t, w)
+	w.OnChange(func(key, v string, there bool) { changes <- fmt.Sprint(key, v, there) })
+	keeper := NewKeeper(a, []Kept{{Config: cfg, Memory: w}}, slog.New(slog.DiscardHandler))
+	if err := a.JS.DeleteStream(t.Context(), Stream("b")); err != nil {
+		t.Fatal(err)
+	}
+	<-w.Missed()
+	if !w.Remaking() || w.Len() != 2 {
+		t.Errorf("remaking %v; %d keys are remembered", w.Remaking(), w.Len())
+	}
+	if err := keeper.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{<-changes: true, <-changes: true}
+	if !got["xxxtrue"] || !got["yyytrue"] { // folded onto what is remembered
+		t.Errorf("told %v", got)
+	}
+	bucket, err := a.JS.KeyValue(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"x", "y"} {
+		if e, err := bucket.Get(t.Context(), key); err != nil || string(e.Value()) != key {
+			t.Errorf("%s: %v, %v", key, e, err)
+		}
+	}
+}
+
 func TestAnEntryLivesNoLongerThanItsBucketKeepsIt(t *testing.T) {
 	stored := time.Now()
 	for name, c := range map[string]struct {
