@@ -293,8 +293,8 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 }
 
 // OpenLive connects to hear delivery copies; see natsconn.OpenLive.
-func (n *Node) OpenLive(take func(*event.Copy), upset func(why string)) (*natsconn.Live, error) {
-	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return n.srv.Dial(server.NodeUser, n.Name()+" live") }, take, upset)
+func (n *Node) OpenLive(deliver func(*event.Copy), interrupted func(why string)) (*natsconn.Live, error) {
+	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return n.srv.Dial(server.NodeUser, n.Name()+" live") }, deliver, interrupted)
 }
 
 // Run blocks until ctx ends, or fails with server.ErrRemoved.

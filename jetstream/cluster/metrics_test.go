@@ -1,0 +1,70 @@
+package cluster_test
+
+import (
+	"testing"
+
+	"weft/jetstream/cluster"
+	"weft/jetstream/event"
+	"weft/jetstream/kv"
+)
+
+// groupMetric is the value of a metric that a node has of a group.
+func groupMetric(t *testing.T, n *member, name, group string) float64 {
+	t.Helper()
+	families, err := n.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "weft_jetstream_"+name && m.GetLabel()[0].GetValue() == group {
+				return m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("there is no %s of %s", name, group)
+	return 0
+}
+
+func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testing.T) {
+	t.Parallel()
+	nodes := open(t, three(t)...)
+	sum := func(of func(*member) float64) (n float64) {
+		for _, node := range nodes {
+			n += of(node)
+		}
+		return n
+	}
+	led := func(group string) bool {
+		return sum(func(n *member) float64 { return groupMetric(t, n, "leader", group) }) == 1
+	}
+	lagging := func(group string) float64 {
+		return sum(func(n *member) float64 { return groupMetric(t, n, "lagging_copies", group) })
+	}
+	waitFor(t, func() bool { return led(cluster.GroupMeta) && led(event.StreamName) && led(kv.Blacklist) })
+	waitFor(t, func() bool { return lagging(cluster.GroupMeta)+lagging(event.StreamName)+lagging(kv.Blacklist) == 0 })
+	waitFor(t, func() bool { up, all := nodes[0].Links().Count(); return up == 2 && all == 2 })
+
+	var gone *member
+	for i, n := range nodes { // one that leads neither
+		if groupMetric(t, n, "leader", event.StreamName) == 0 && groupMetric(t, n, "leader", cluster.GroupMeta) == 0 {
+			gone = n
+			nodes = append(nodes[:i:i], nodes[i+1:]...)
+			break
+		}
+	}
+	gone.close()
+	waitFor(t, func() bool { up, all := nodes[0].Links().Count(); return up == 1 && all == 2 })
+	waitFor(t, func() bool {
+		return led(cluster.GroupMeta) && led(event.StreamName) && lagging(cluster.GroupMeta) == 1 && lagging(event.StreamName) == 1
+	})
+}
+
+func TestAStandaloneNodeLeadsWhatItHas(t *testing.T) {
+	t.Parallel()
+	n := open(t, alone(t))[0]
+	waitFor(t, func() bool { return groupMetric(t, n, "leader", event.StreamName) == 1 })
+	if up, all := n.Links().Count(); up != 0 || all != 0 {
+		t.Errorf("%d links, %d expected", up, all)
+	}
+}
