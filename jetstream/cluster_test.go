@@ -55,7 +55,7 @@ func openCluster(t testing.TB, configs []Config) []*Node {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	for i, cfg := range configs {
-		nodes[i] = newNode(t, cfg)
+		nodes[i] = New(cfg, testlog.To(t), prometheus.NewRegistry())
 		opening.Go(func() {
 			if err := nodes[i].Open(ctx); err != nil {
 				t.Errorf("open %s: %v", cfg.Node.Name, err)

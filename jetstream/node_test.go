@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,21 +32,10 @@ func testConfig(t testing.TB) Config {
 	return cfg
 }
 
-// registries are those of the nodes that newNode made.
-var registries sync.Map
-
-func newNode(t testing.TB, cfg Config) *Node {
-	reg := prometheus.NewRegistry()
-	n := New(cfg, testlog.To(t), reg)
-	registries.Store(n, reg)
-	t.Cleanup(func() { registries.Delete(n) })
-	return n
-}
-
 // open starts a node that ends with the test.
 func open(t testing.TB, cfg Config) *Node {
 	t.Helper()
-	n := newNode(t, cfg)
+	n := New(cfg, testlog.To(t), prometheus.NewRegistry())
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

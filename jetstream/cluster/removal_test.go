@@ -114,6 +114,7 @@ func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
 	configs := three(t)
 	nodes := open(t, configs...)
 	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
+	waitFor(t, func() bool { return nodes[2].ready() == nil }) // it has asked whether it is a member
 	removed := kv.Message(kv.Nodes, server.PeerID("n3"), []byte(`{"node":"n3","removed":true}`), 0)
 	if err := kv.Put(t.Context(), nodes[0].client.Conn, removed); err != nil {
 		t.Fatal(err)
