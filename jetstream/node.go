@@ -247,9 +247,6 @@ func (n *Node) Clustered() bool { return n.cfg.Cluster != nil }
 // Started is when the node was made.
 func (n *Node) Started() time.Time { return n.made }
 
-// DiskFull reports whether events are refused because the disk is nearly full.
-func (n *Node) DiskFull() bool { return n.disk.Full() }
-
 // Ready is nil when the store can be used; else it says what is missing.
 func (n *Node) Ready() error {
 	if what := n.waiting.Load(); what != nil {
