@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -24,7 +25,7 @@ func TestEachValueOfALabelThatTheSourceNamesBeginsAtZero(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ files, pattern, series string }{
-		{"../../bridge/ingest/*.go", `problem\(http\.\w+, "(\w+)"`, "weft_ingest_events_total outcome "},
+		{"../../bridge/ingest/*.go", `problem\.New\(problem\.(\w+),`, "weft_ingest_events_total outcome "},
 		{"../../bridge/record.go", `Cause = "(\w+)"`, "weft_kafka_unplaced_total cause "},
 		{"../../jetstream/ingress/*.go", `refused\w+ += "(\w+)"`, "weft_jetstream_publishes_refused_total cause "},
 		{"../../edge/access/limits.go", `l\.refuse\("(\w+)"`, "weft_admit_refusals_total limit "},
@@ -43,8 +44,8 @@ func TestEachValueOfALabelThatTheSourceNamesBeginsAtZero(t *testing.T) {
 			}
 			for _, m := range regexp.MustCompile(c.pattern).FindAllSubmatch(text, -1) {
 				found++
-				if !begun[c.series+string(m[1])] {
-					t.Errorf("%s counts %s%s, which does not begin at 0", file, c.series, m[1])
+				if value := snake(string(m[1])); !begun[c.series+value] {
+					t.Errorf("%s counts %s%s, which does not begin at 0", file, c.series, value)
 				}
 			}
 		}
@@ -52,4 +53,11 @@ func TestEachValueOfALabelThatTheSourceNamesBeginsAtZero(t *testing.T) {
 			t.Errorf("%s names nothing like %s", c.files, c.pattern)
 		}
 	}
+}
+
+var inner = regexp.MustCompile(`([a-z])([A-Z])`)
+
+// snake is the value of a constant of package problem: bad_request of BadRequest.
+func snake(name string) string {
+	return strings.ToLower(inner.ReplaceAllString(name, "${1}_$2"))
 }
