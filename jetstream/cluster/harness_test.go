@@ -195,6 +195,9 @@ func open(t testing.TB, configs ...server.Config) []*member {
 	if t.Failed() {
 		t.FailNow()
 	}
+	for _, m := range members {
+		waitFor(t, func() bool { return m.cfg.Cluster == nil || m.Links().LinkedFor() > 0 })
+	}
 	return members
 }
 
