@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 
 	"github.com/prometheus/client_golang/prometheus"
 

@@ -10,9 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/internal/freeport"
-	"weft/internal/slow"
-	"weft/internal/testlog"
+	"weft/config/testkit/freeport"
+	"weft/config/testkit/slow"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/server"

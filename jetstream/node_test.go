@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
 	"weft/jetstream/subject"

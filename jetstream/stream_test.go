@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/store"

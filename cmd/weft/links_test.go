@@ -20,7 +20,7 @@ var (
 	mdHeading  = regexp.MustCompile(`(?m)^#+ +(.*)$`)
 	anotherWeb = regexp.MustCompile(`^(?:https?|mailto):`)
 	// ourPath begins with a folder of the repository.
-	ourPath = regexp.MustCompile(`^(?:\./)?(?:bridge|cmd|config|deploy|docs|edge|internal|jetstream|test)/[\w./*-]*$`)
+	ourPath = regexp.MustCompile(`^(?:\./)?(?:bridge|cmd|config|deploy|docs|edge|jetstream|test)/[\w./*-]*$`)
 	// goTest is a benchmark or a fuzz target of a package, or of all below it.
 	goTest = regexp.MustCompile("go test [^`\n]*-(bench|fuzz) '?(\\w+)'?(?: -\\w+ \\w+)* (\\./[\\w/.]+)|go test (\\./[\\w/.]+) [^`\n]*-(bench|fuzz) '?(\\w+)'?")
 	// makeLine is a target with what is set for it.

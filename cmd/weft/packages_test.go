@@ -11,7 +11,7 @@ import (
 
 // tabulated are the rooms whose packages the documentation lists, in the order of the
 // road that an event takes.
-var tabulated = []string{"weft/jetstream", "weft/bridge", "weft/edge", "weft/config", "weft/cmd/weft"}
+var tabulated = []string{"weft/jetstream", "weft/bridge", "weft/edge", "weft/config", "weft/config/testkit", "weft/cmd/weft"}
 
 // packageTable lists the packages of the rooms as docs/architecture.md has them: the
 // leaves of a room first, then the others in their order, each with the first sentence

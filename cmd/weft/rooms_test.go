@@ -25,10 +25,10 @@ var rooms = map[string]roomRules{
 	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "ingest", "kafka"}},
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "access", "wire",
 		"session", "transport", "admin", ""}},
-	"weft/config":   {nil, nil},
-	"weft/cmd/weft": {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
-	"weft/internal": {nil, []string{"freeport", "slow", "testlog"}}, // for tests
-	"weft/test": {[]string{"weft/internal"}, []string{"client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
+	"weft/config":         {nil, nil},
+	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
+	"weft/config/testkit": {nil, []string{"freeport", "slow", "testlog"}}, // for tests alone
+	"weft/test": {[]string{"weft/config/testkit"}, []string{"client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
 		"load/baseline", "load", "natsclients", "bench", "deploy", "playground/child", "playground", "kafka", "release", ""}},
 }
 
@@ -90,12 +90,13 @@ func below(path string, folders ...string) bool {
 }
 
 func roomOf(path string, rooms map[string]roomRules) string {
-	for r := range rooms {
-		if below(path, r) {
-			return r
+	found := ""
+	for r := range rooms { // config/testkit lies in config
+		if below(path, r) && len(r) > len(found) {
+			found = r
 		}
 	}
-	return ""
+	return found
 }
 
 // checkImports says which packages import what they must not.

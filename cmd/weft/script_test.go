@@ -21,7 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
-	"weft/internal/freeport"
+	"weft/config/testkit/freeport"
 )
 
 func TestMain(m *testing.M) {

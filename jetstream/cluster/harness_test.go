@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"weft/internal/freeport"
-	"weft/internal/slow"
-	"weft/internal/testlog"
+	"weft/config/testkit/freeport"
+	"weft/config/testkit/slow"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/cluster"
 	"weft/jetstream/event"

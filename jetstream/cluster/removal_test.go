@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"weft/internal/freeport"
+	"weft/config/testkit/freeport"
 	"weft/jetstream/api"
 	"weft/jetstream/cluster"
 	"weft/jetstream/event"

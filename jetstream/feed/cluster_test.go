@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"weft/internal/freeport"
-	"weft/internal/slow"
+	"weft/config/testkit/freeport"
+	"weft/config/testkit/slow"
 	"weft/jetstream"
 	"weft/jetstream/api"
 	"weft/jetstream/server"

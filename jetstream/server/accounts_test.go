@@ -3,7 +3,7 @@ package server
 import (
 	"testing"
 
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 )
 
 // A server that comes back to its cluster hears of the streams as soon as it runs.

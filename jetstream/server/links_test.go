@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"weft/config"
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 )
 
 func TestThreeNodesFormAClusterOverTLS(t *testing.T) {

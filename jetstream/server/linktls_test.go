@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"weft/config"
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 )
 
 // A node whose certificate no other would accept says so when it starts.

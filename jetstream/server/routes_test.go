@@ -3,7 +3,7 @@ package server
 import (
 	"slices"
 	"testing"
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 )
 
 // Each name stands for all its addresses, one that is not known yet is kept, and

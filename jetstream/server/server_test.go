@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"weft/internal/freeport"
+	"weft/config/testkit/freeport"
 )
 
 func testConfig(t testing.TB, name string) Config {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/event"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 )

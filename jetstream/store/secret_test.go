@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"weft/internal/testlog"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/event"
 )
 

@@ -21,7 +21,7 @@ import (
 
 	"weft/bridge"
 	"weft/bridge/kafka"
-	"weft/internal/freeport"
+	"weft/config/testkit/freeport"
 	"weft/jetstream"
 )
 

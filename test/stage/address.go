@@ -3,7 +3,7 @@ package stage
 import (
 	"testing"
 
-	"weft/internal/freeport"
+	"weft/config/testkit/freeport"
 )
 
 // FreeAddress returns a loopback address that nobody listens on, and that nobody is

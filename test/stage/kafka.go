@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"weft/internal/freeport"
+	"weft/config/testkit/freeport"
 )
 
 // The users that the broker's SASL listener knows.
