@@ -36,8 +36,8 @@ const (
 	// after many.
 	retryFirst = time.Second
 	retryLast  = time.Minute
-	// sayAgain is how often a trouble that lasts is logged.
-	sayAgain = time.Hour
+	// logAgain is how often a failure that lasts is logged.
+	logAgain = time.Hour
 	// settleTime bounds how long a token waits for a fetch that it caused.
 	settleTime = 2 * time.Second
 )
@@ -62,8 +62,8 @@ type jwks struct {
 
 	mu       sync.Mutex // one fetch at a time
 	failures int        // in a row
-	said     string     // the trouble that was logged, and when
-	saidAt   time.Time
+	logged   string     // the failure that was logged, and when
+	loggedAt time.Time
 }
 
 func newJWKS(address string, every time.Duration, log *slog.Logger, m *jwksMetrics) *jwks {
@@ -185,13 +185,13 @@ func (j *jwks) refresh(ctx context.Context, timeout time.Duration) {
 	}
 	if err != nil {
 		j.failures++
-		j.complain(&set, err)
+		j.reportFailure(&set, err)
 		return
 	}
 	if j.failures > 0 {
 		j.log.Info("jwks can be fetched again", "jwks", j.name)
 	}
-	j.failures, j.said = 0, ""
+	j.failures, j.logged = 0, ""
 	j.fetched.Store(began.UnixNano())
 	j.metrics.fetches.WithLabelValues(j.name, "ok").Inc()
 	j.metrics.loaded.WithLabelValues(j.name).Set(float64(began.Unix()))
@@ -205,20 +205,20 @@ func (j *jwks) refresh(ctx context.Context, timeout time.Duration) {
 	}
 }
 
-// complain counts a failure, and logs it when it is another one than the last
+// reportFailure counts a failure, and logs it when it is another one than the last
 // and as long as it lasts again each hour.
-func (j *jwks) complain(set *jwkSet, err error) {
+func (j *jwks) reportFailure(set *jwkSet, err error) {
 	result, msg, causes := "error", "jwks cannot be fetched, the last good keys stay", ""
-	trouble := msg // the errors of a network differ each time
+	failure := msg // the errors of a network differ each time
 	if errors.Is(err, errUnusable) {
 		result, msg, causes = "unusable", "jwks was fetched and cannot be used, the last good keys stay", set.causes()
-		trouble = msg + err.Error() + causes
+		failure = msg + err.Error() + causes
 	}
 	j.metrics.fetches.WithLabelValues(j.name, result).Inc()
-	if trouble == j.said && j.now().Sub(j.saidAt) < sayAgain {
+	if failure == j.logged && j.now().Sub(j.loggedAt) < logAgain {
 		return
 	}
-	j.said, j.saidAt = trouble, j.now()
+	j.logged, j.loggedAt = failure, j.now()
 	j.log.Error(msg, "jwks", j.name, "keys", len(j.keys()), "err", err, "causes", causes)
 }
 

@@ -244,7 +244,7 @@ func TestASetThatCannotBeUsedIsSaidToBeSoKeyByKeyEachHour(t *testing.T) {
 		time.Sleep(2 * retryLast)
 		synctest.Wait()
 		if !strings.Contains(logged.String(), `kid \"other\"`) {
-			t.Errorf("another trouble is not said:\n%s", &logged)
+			t.Errorf("another failure is not logged:\n%s", &logged)
 		}
 		s.set(200, keySet(t, jwk(t, k, "k", nil)))
 		time.Sleep(2 * retryLast)
