@@ -33,19 +33,19 @@ func NewGuard(cfg Config, reg prometheus.Registerer) (*Guard, error) {
 // Address is the client's, behind trusted proxies.
 func (g *Guard) Address(r *http.Request) netip.Addr { return g.proxies.Address(r) }
 
-// Enter takes a place for a session of a guest's connection. release gives it back.
+// Enter acquires a permit for a session of a guest's connection. release gives it back.
 func (g *Guard) Enter(in *Guest, address netip.Addr, user string) (release func(), err error) {
-	place, err := g.limiter.Acquire(address, user)
+	permit, err := g.limiter.Acquire(address, user)
 	if told, ok := errors.AsType[*LimitError](err); ok {
 		return nil, problem.New(problem.Limit, told.Error()).Retry(problem.Jitter(told.RetryAfter))
 	}
 	if err != nil || in == nil || in.peer == nil {
-		return place, err
+		return permit, err
 	}
 	in.peer.Begin()
 	return sync.OnceFunc(func() {
 		in.peer.End()
-		place()
+		permit()
 	}), nil
 }
 

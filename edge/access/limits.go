@@ -95,7 +95,7 @@ func NewLimiter(limits Limits, reg prometheus.Registerer) (*Limiter, error) {
 	return l, nil
 }
 
-// Acquire takes a place for a connection of user, "" for a visitor without one,
+// Acquire gives a permit for a connection of user, "" for a visitor without one,
 // from addr. release gives it back and may be called more than once. The error
 // is a *LimitError. Whoever is refused by a count does not use up the rate, so
 // that one greedy client cannot keep the others out.
@@ -120,18 +120,18 @@ func (l *Limiter) Acquire(addr netip.Addr, user string) (release func(), err err
 	if l.limits.PerAddress > 0 {
 		l.addresses[addr]++
 	}
-	return (&place{l: l, addr: addr, user: user}).release, nil
+	return (&permit{l: l, addr: addr, user: user}).release, nil
 }
 
-// A place is what Acquire gave; guarded by the limiter's mu.
-type place struct {
+// A permit is what Acquire gave; guarded by the limiter's mu.
+type permit struct {
 	l        *Limiter
 	addr     netip.Addr
 	user     string
 	released bool
 }
 
-func (p *place) release() {
+func (p *permit) release() {
 	p.l.mu.Lock()
 	defer p.l.mu.Unlock()
 	if p.released {

@@ -103,7 +103,7 @@ func writeFrames(w io.Writer, frames [][]byte, limit *deadline) (n int, err erro
 	return n, err
 }
 
-// sendFrames writes frames to an answer of net/http and flushes them.
+// sendFrames writes frames to a response of net/http and flushes them.
 func sendFrames(w http.ResponseWriter, frames [][]byte, limit *deadline) (n int, err error) {
 	n, err = writeFrames(w, frames, limit)
 	if err == nil {

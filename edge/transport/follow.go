@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// headWait is how long the head of an answer may wait for weft.open, which then
+	// headWait is how long the head of a response may wait for weft.open, which then
 	// goes out with it in one packet.
 	headWait = 5 * time.Millisecond
 	// followTime bounds how long a connection waits for the store to say where it
@@ -17,7 +17,7 @@ const (
 	followTime = 20 * time.Second
 )
 
-// follow attaches a session to its subjects. It blocks until the client's place
+// follow attaches a session to its subjects. It blocks until the client's position
 // is known, the session ends or the store stays away for too long. When that
 // takes a moment late is called.
 func (p *Params) follow(c *ConnectRequest, s *session.Session, late func()) error {

@@ -29,7 +29,7 @@ func (*poll) Name() string { return Poll }
 func (*poll) Speaks(*http.Request) bool { return true }
 
 // Refuse answers 503 or 429 with Retry-After when waiting mends what is wrong.
-// A client that has its place is told by a node that stops to go on elsewhere.
+// A client that has a position is told by a node that stops to go on elsewhere.
 func (t *poll) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	if p.Code == problem.Draining {
 		if q, err := ParseQuery(r, t.Takes); err == nil && q.LastID != "" {
@@ -52,12 +52,12 @@ func (t *poll) Serve(w http.ResponseWriter, c *ConnectRequest) (err error) {
 	}
 	switch own := httpd.Of(w); {
 	case c.Query.LastID == "": // its cursor is the answer
-		p.answer()
+		p.respond()
 	case own != nil:
 		p.deferTo(own)
 	default:
 		p.wait()
-		p.answer()
+		p.respond()
 	}
 	return nil
 }
@@ -86,12 +86,12 @@ func (p *waiting) wait() {
 	}
 }
 
-// answer answers with what was gathered. The session has been left before: whoever
-// has read the answer is not connected any more.
-func (p *waiting) answer() {
+// respond responds with what was gathered. The session has been closed before: whoever
+// has read the response is not connected any more.
+func (p *waiting) respond() {
 	got, cause := p.buffer.take(), p.s.Cause() // before leaving, which drops what is queued
 	if own := httpd.Of(p.w); own != nil {
-		own.OnSent(p.t.Sessions.Hold()) // the edge stays until the answer is sent
+		own.OnSent(p.t.Sessions.Hold()) // the edge stays until the response is sent
 	}
 	p.t.Sessions.Close(p.s)
 	if code := cause.Ending().Code; code != "" {
@@ -130,14 +130,14 @@ type deferredPoll struct {
 func (p *deferredPoll) finish() {
 	if !p.done.Swap(true) {
 		p.timer.Stop()
-		p.own.Finish(p.answer)
+		p.own.Finish(p.respond)
 	}
 }
 
 // Closed implements netpoll.Client.
 func (p *deferredPoll) Closed(error) { p.s.End(session.Left) }
 
-// What an answer is made of beside its events.
+// What a response is made of beside its events.
 var pollBegin, comma, pollEnd, newline = []byte(`{"events":[`), []byte(","), []byte("]"), []byte("\n")
 
 // write answers with what was gathered. The events are not copied: who is slow to
@@ -167,7 +167,7 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, b *batch, cause ses
 	t.counts.bytes.Add(float64(t.send(w, frames)))
 }
 
-// send writes the body of an answer and returns how much of it was taken.
+// send writes the body of a response and returns how much of it was taken.
 func (t *poll) send(w http.ResponseWriter, frames [][]byte) int {
 	if own := httpd.Of(w); own != nil {
 		return own.WriteFrames(frames)

@@ -31,7 +31,7 @@ type counters struct {
 	connecting      prometheus.Observer
 }
 
-// connected times a client that has its place and whose request was read at begun.
+// connected times a client whose position is known and whose request was read at begun.
 func (c *counters) connected(begun time.Time) {
 	c.connecting.Observe(time.Since(begun).Seconds())
 }

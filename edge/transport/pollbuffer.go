@@ -13,7 +13,7 @@ import (
 // Bounds of one poll's answer; what is beyond comes with the next poll. One
 // event of any size always fits.
 const (
-	// MaxPollEvents is how many events an answer has at most.
+	// MaxPollEvents is how many events a response has at most.
 	MaxPollEvents = 256
 	maxPollBytes  = 1 << 20
 )
@@ -81,7 +81,7 @@ func (b *pollBuffer) Opened(_ *session.Session, o feed.Opened) {
 	b.got.reset = o.Resume == "reset"
 }
 
-// Control implements session.Outbox. An answer has no room for frames but for resets.
+// Control implements session.Outbox. A response has no room for frames but for resets.
 func (b *pollBuffer) Control(typ, id string, data []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

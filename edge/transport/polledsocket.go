@@ -15,7 +15,7 @@ type polledSocket struct {
 	dialogue
 }
 
-// servePolled serves a request without a goroutine once its place is known.
+// servePolled serves a request without a goroutine once its position is known.
 func (t *webSocket) servePolled(w http.ResponseWriter, c *ConnectRequest) error {
 	p := &polledSocket{}
 	p.dialogue.begin(t)

@@ -168,7 +168,7 @@ func (t *sse) Serve(w http.ResponseWriter, c *ConnectRequest) error {
 	return nil
 }
 
-// servePolled serves a request without a goroutine once its place is known.
+// servePolled serves a request without a goroutine once its position is known.
 func (t *sse) servePolled(w http.ResponseWriter, c *ConnectRequest) error {
 	p := &polledConn{}
 	if err := p.open(t.Params, c, t.spelling(c), t.counts, nil); err != nil {

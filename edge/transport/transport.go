@@ -112,7 +112,7 @@ type ConnectRequest struct {
 	About    session.About
 	// Release gives back what the limits counted.
 	Release func()
-	// Slot is the admission's; it is given back when the client's place is known.
+	// Slot is the admission's; it is given back when the client's position is known.
 	Slot *access.Slot
 }
 
