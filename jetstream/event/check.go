@@ -33,7 +33,7 @@ var (
 
 // Check reports why an event cannot be stored: subject.ErrSubject, ErrType,
 // ErrTooLarge, ErrJSON, or something about a header. It is the one limit of all
-// doors: whatever they take is passed through it, and what passes is delivered.
+// ways in: whatever they take is passed through it, and what passes is delivered.
 //
 // A payload is held to what its content type says: application/json and
 // whatever ends in +json is valid UTF-8 and one JSON value. An empty payload is

@@ -11,63 +11,63 @@ import (
 // not counted.
 const maxMsgID = 200
 
-// A MsgID names an event at its door, so that the stream drops what comes a
+// A MsgID names an event within its scope, so that the stream drops what comes a
 // second time within its window. The zero MsgID is none. It can be compared.
 //
 // What the stream is given is the text
 //
-//	<secret>/<door>/<part>/…/<subject>
+//	<secret>/<scope>/<part>/…/<subject>
 //
 // whose secret is the stream's: no publisher knows it, so that nobody can take an
-// id before its owner does. Each door has its own name and its own number of
+// id before its owner does. Each scope has its own name and its own number of
 // parts, and a part is escaped, so that two different ids never give one text. An
 // event's subject is the end of it, so that the copies of one record for several
 // subjects differ. Over 200 bytes a hash of the text stands for it.
 type MsgID struct {
-	door    door
-	parts   [3]string // of which the door has some
+	scope   scope
+	parts   [3]string // of which the scope has some
 	numbers [2]int64  // and some of these, behind the parts
 }
 
-// A door is where an event came in, and what names it there.
-type door uint8
+// A scope is within which an id counts: a way in and what names an event there.
+type scope uint8
 
-// The doors. What is published by a user, by an operator and by a NATS client
+// The scopes. What is published by a user, by an operator and by a NATS client
 // never shares an id, whatever their names are.
 const (
-	noDoor door = iota
-	doorRecord
-	doorPublicKey
-	doorPublicEvent
-	doorAdminKey
-	doorAdminEvent
-	doorNATS
+	noScope scope = iota
+	scopeRecord
+	scopePublicKey
+	scopePublicEvent
+	scopeAdminKey
+	scopeAdminEvent
+	scopeNATS
 )
 
-// doors says how each is written: its name, then so many parts and numbers.
-var doors = [...]struct {
+// scopes says how each is written: its name, then so many parts and numbers.
+var scopes = [...]struct {
 	name           string
 	parts, numbers int
 }{
-	noDoor:          {},
-	doorRecord:      {"k", 2, 2}, // cluster, topic; partition, offset
-	doorPublicKey:   {"ph", 2, 1},
-	doorPublicEvent: {"pc", 3, 0},
-	doorAdminKey:    {"ah", 2, 1},
-	doorAdminEvent:  {"ac", 3, 0},
-	doorNATS:        {"n", 2, 0}, // publisher, its Nats-Msg-Id
+	noScope:          {},
+	scopeRecord:      {"k", 2, 2}, // cluster, topic; partition, offset
+	scopePublicKey:   {"ph", 2, 1},
+	scopePublicEvent: {"pc", 3, 0},
+	scopeAdminKey:    {"ah", 2, 1},
+	scopeAdminEvent:  {"ac", 3, 0},
+	scopeNATS:        {"n", 2, 0}, // publisher, its Nats-Msg-Id
 }
 
 // RecordID is the id of a Kafka record.
 func RecordID(cluster, topic string, partition int32, offset int64) MsgID {
-	return MsgID{door: doorRecord, parts: [3]string{cluster, topic}, numbers: [2]int64{int64(partition), offset}}
+	return MsgID{scope: scopeRecord, parts: [3]string{cluster, topic}, numbers: [2]int64{int64(partition), offset}}
 }
 
 // NATSID is the id of what a NATS client published with a Nats-Msg-Id of its own,
 // which counts within its name only. The publisher is the user's name, "" for a
 // local client.
 func NATSID(publisher, id string) MsgID {
-	return MsgID{door: doorNATS, parts: [3]string{publisher, id}}
+	return MsgID{scope: scopeNATS, parts: [3]string{publisher, id}}
 }
 
 // A Publisher is who publishes by HTTP or WebSocket: a user, or the operators of
@@ -86,24 +86,24 @@ func PublicUser(name string) Publisher { return Publisher{user: name} }
 // KeyID is the id of the event at an index of what was published with an
 // Idempotency-Key.
 func (p Publisher) KeyID(key string, index int) MsgID {
-	d := doorPublicKey
+	c := scopePublicKey
 	if p.trusted {
-		d = doorAdminKey
+		c = scopeAdminKey
 	}
-	return MsgID{door: d, parts: [3]string{p.user, key}, numbers: [2]int64{int64(index)}}
+	return MsgID{scope: c, parts: [3]string{p.user, key}, numbers: [2]int64{int64(index)}}
 }
 
 // EventID is the id of a CloudEvent.
 func (p Publisher) EventID(source, id string) MsgID {
-	d := doorPublicEvent
+	c := scopePublicEvent
 	if p.trusted {
-		d = doorAdminEvent
+		c = scopeAdminEvent
 	}
-	return MsgID{door: d, parts: [3]string{p.user, source, id}}
+	return MsgID{scope: c, parts: [3]string{p.user, source, id}}
 }
 
 // IsZero reports whether the event has no id.
-func (id *MsgID) IsZero() bool { return id.door == noDoor }
+func (id *MsgID) IsZero() bool { return id.scope == noScope }
 
 // Text is the id under a subject as the stream is given it.
 func (id *MsgID) Text(secret, subject string) string {
@@ -120,7 +120,7 @@ func (id *MsgID) Text(secret, subject string) string {
 
 // write appends the text without the secret.
 func (id *MsgID) write(b []byte, subject string) []byte {
-	d := &doors[id.door]
+	d := &scopes[id.scope]
 	b = append(b, d.name...)
 	for _, part := range id.parts[:d.parts] {
 		b = escaped(append(b, '/'), part)
@@ -151,7 +151,7 @@ const upperHex = "0123456789ABCDEF"
 // Records of one series are stored in the order of their offsets.
 func SplitSeries(text, subject string) (series string, number int64, ok bool) {
 	head, ok := strings.CutSuffix(text, "/"+subject)
-	if !ok || !strings.HasPrefix(head, doors[doorRecord].name+"/") {
+	if !ok || !strings.HasPrefix(head, scopes[scopeRecord].name+"/") {
 		return "", 0, false
 	}
 	i := strings.LastIndexByte(head, '/')

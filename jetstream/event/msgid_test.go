@@ -40,13 +40,13 @@ func TestAMessageIDIsReadable(t *testing.T) {
 // parse reads a text back, in a way of its own.
 func parse(text string) (id MsgID, subject string, err error) {
 	fields := strings.Split(text, "/")
-	for d := range doors {
-		if d > 0 && doors[d].name == fields[0] {
-			id.door = door(d)
+	for d := range scopes {
+		if d > 0 && scopes[d].name == fields[0] {
+			id.scope = scope(d)
 		}
 	}
-	parts, numbers := doors[id.door].parts, doors[id.door].numbers
-	if id.door == noDoor || len(fields) != 2+parts+numbers {
+	parts, numbers := scopes[id.scope].parts, scopes[id.scope].numbers
+	if id.scope == noScope || len(fields) != 2+parts+numbers {
 		return id, "", fmt.Errorf("%q has %d fields", text, len(fields))
 	}
 	for i, field := range fields[1 : 1+parts] {
@@ -75,7 +75,7 @@ func parse(text string) (id MsgID, subject string, err error) {
 
 // FuzzTwoIDsNeverShareAText reads each text back, so that it can belong to one id
 // and subject only, and holds it against that of a neighbour: the same id at
-// another door, with a byte moved over the border of two parts, or for another
+// another scope, with a byte moved over the border of two parts, or for another
 // subject.
 func FuzzTwoIDsNeverShareAText(f *testing.F) {
 	f.Add("a", "b/0", "s", int64(0), int32(0), "ann", byte(1))
@@ -111,7 +111,7 @@ func FuzzTwoIDsNeverShareAText(f *testing.F) {
 				t.Fatalf("%+v and %+v are both %q", id, other, text)
 			}
 		}
-		for i := range doors[id.door].parts - 1 {
+		for i := range scopes[id.scope].parts - 1 {
 			if moved := id; moved.parts[i] != "" {
 				last := len(moved.parts[i]) - 1
 				moved.parts[i], moved.parts[i+1] = moved.parts[i][:last], moved.parts[i][last:]+moved.parts[i+1]

@@ -19,7 +19,7 @@ import (
 // ingress, which reads it on one side and stores it as the node on the other.
 const (
 	// accountNodes is for nodes only: the stream EVENTS, the delivery copies, ticks,
-	// questions between nodes, the bucket nodes. Its name is that of a folder.
+	// calls between nodes, the bucket nodes. Its name is that of a folder.
 	accountNodes = "WEFT"
 	// accountControl has a store of its own with the buckets blacklist and routes.
 	// Operators use it, nodes over a connection of their own.
@@ -28,11 +28,18 @@ const (
 	// accountPublish begins the names of the publishers' accounts. Each has one for
 	// itself, on this node only.
 	accountPublish = "PUBLISH"
+)
 
-	NodeUser    = "weft-node"
+// Users of the node itself, of which each is in an account.
+const (
+	// NodeUser is in the account of the nodes: events, delivery copies, calls.
+	NodeUser = "weft-node"
+	// ControlUser is among the operators, with the rights of a node.
 	ControlUser = "weft-control"
-	SystemUser  = "weft-system"
-	localUser   = "weft-local"
+	// SystemUser asks servers about themselves.
+	SystemUser = "weft-system"
+	// localUser is whoever connects on loopback when no users are configured.
+	localUser = "weft-local"
 	// ingressUser begins the names under which the node reads what publishers send.
 	ingressUser = "weft-ingress-"
 )

@@ -18,7 +18,7 @@ type Config struct {
 	Buckets []Bucket
 }
 
-// A Bucket is one that operators may use.
+// A Bucket is one that operators may read, watch and write with any library.
 type Bucket struct {
 	Name string
 	// Purge says that they may also remove what has been deleted for good.
@@ -36,7 +36,7 @@ type NodeConfig struct {
 	// Users may connect there. Without any, Listen must be loopback and every
 	// local client may publish events and use the buckets.
 	Users []User `yaml:"users"`
-	// MinFree is the free disk space below which events are refused.
+	// MinFree is the free disk space, in bytes, below which events are refused; 0: never.
 	MinFree config.Bytes `yaml:"min_free"`
 }
 

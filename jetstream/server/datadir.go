@@ -21,7 +21,7 @@ var (
 	ErrDataDirMode = errors.New("data folder cannot change between standalone and cluster")
 )
 
-// Identity is what a data folder remembers of the node it belongs to.
+// An Identity is what a data folder remembers of the node it belongs to.
 type Identity struct {
 	Name string `json:"name"`
 	Mode string `json:"mode"` // standalone or cluster
@@ -89,6 +89,7 @@ func compareDataDir(cfg Config) error {
 
 const identityFile = "node.json"
 
+// ReadIdentity reads what a data folder remembers. Of a new one it is os.ErrNotExist.
 func ReadIdentity(dir string) (id Identity, err error) {
 	path := filepath.Join(dir, identityFile)
 	data, err := os.ReadFile(path)
@@ -101,6 +102,7 @@ func ReadIdentity(dir string) (id Identity, err error) {
 	return id, nil
 }
 
+// Write makes a data folder remember the identity, whole or not at all.
 func (id Identity) Write(dir string) error { return writeFile(filepath.Join(dir, identityFile), id) }
 
 // writeFile writes v whole or not at all.

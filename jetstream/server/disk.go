@@ -41,7 +41,7 @@ func (d *Disk) Full() bool { return d.low.Load() }
 // seen to be well after that.
 func (d *Disk) WasFull() bool { return d.was.Load() }
 
-// Mended says that the store is well.
+// Mended is called when the store has been seen to be well.
 func (d *Disk) Mended() { d.was.Store(d.low.Load()) }
 
 // Look measures once. Space must be a quarter above the floor before events are
