@@ -1,0 +1,51 @@
+package feed
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/event"
+	"weft/jetstream/store"
+)
+
+// silentStore does not answer a read, and must be asked nothing else.
+type silentStore struct{ Store }
+
+func (silentStore) Read(ctx context.Context, _ string, _ uint64, _, _ int) (store.Batch, error) {
+	<-ctx.Done()
+	return store.Batch{}, ctx.Err()
+}
+
+func (silentStore) State(context.Context) (st store.State, err error) { return st, nil }
+func (silentStore) Barrier(context.Context) (uint64, error)           { return 0, nil }
+func (silentStore) StreamID() (id event.StreamID)                     { return id }
+
+type nobody struct{}
+
+func (nobody) Handle(func(string) bool) {}
+
+func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
+	h := New(Params{Store: silentStore{}, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
+	defer h.Close()
+	f := newFeed(h, "user.ann", "out.user.ann", false)
+	defer f.lifetime.end()
+	f.begin(7)
+	if !f.isLive() {
+		t.Fatal("a feed that has all is not live")
+	}
+	f.recreated() // so that it reads all of another stream
+	if f.isLive() {
+		t.Fatal("a feed of another stream is live")
+	}
+	f.copy(&Message{Subject: "user.ann", Seq: 1, stamp: 1})
+	if len(f.waiting.messages) != 1 {
+		t.Fatal("what comes meanwhile does not wait")
+	}
+	catchUp{f}.closeGap(t.Context()) // asks nobody for a message before it
+	if !f.settle() || !f.isLive() || f.position() != 1 {
+		t.Errorf("the feed is not live with all that there is: it is at %d", f.position())
+	}
+}
