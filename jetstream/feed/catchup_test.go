@@ -32,11 +32,11 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 	defer h.Close()
 	f := newFeed(h, "user.ann", "out.user.ann", false)
 	defer f.lifetime.end()
-	f.begin(7)
+	f.begin(event.StreamID{}, 7)
 	if !f.isLive() {
 		t.Fatal("a feed that has all is not live")
 	}
-	f.recreated() // so that it reads all of another stream
+	f.recreated(0) // so that it reads all of another stream
 	if f.isLive() {
 		t.Fatal("a feed of another stream is live")
 	}

@@ -139,7 +139,7 @@ func (c *consumer) overtaken(ctx context.Context, s string, after uint64) (lost 
 // take takes what a consumption brought that has not been ended.
 func (c *consumer) take(ctx context.Context, s *event.Stored, tick bool) {
 	f := c.f
-	m := newMessage(s, f.hub.store.StreamID())
+	m := newMessage(s, f.hub.streamID())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {

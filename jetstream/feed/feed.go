@@ -292,20 +292,22 @@ func (f *feed) position() uint64 {
 	return f.cursor
 }
 
-// resetLocked tells all live connections that history is gone up to head.
+// resetLocked tells all live connections that history is gone up to head. Which message
+// is the newest by then has to be asked by who joins with a cursor from elsewhere.
 func (f *feed) resetLocked(head uint64) {
-	f.cursor = max(f.cursor, head)
+	f.cursor, f.last = max(f.cursor, head), 0
 	f.unconfirmed.reset(f.cursor)
 	for _, s := range f.subs {
 		s.trimmed(f.cursor)
 	}
 }
 
-// recreated starts over on a new stream, which counts from 1 again.
-func (f *feed) recreated() {
+// recreated starts over on a new stream, which counts from 1 again. All up to last must be
+// read: its copies may have come before it was known to be another one.
+func (f *feed) recreated(last uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cursor, f.last, f.target, f.waiting = 0, 0, 0, backlog{}
+	f.cursor, f.last, f.target, f.waiting = 0, 0, last, backlog{}
 	f.unconfirmed.reset(0)
 	f.conflict, f.rejected = false, 0
 	f.reached.Store(0)

@@ -77,7 +77,7 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 // part makes messages of what was read.
 func (h *Hub) part(b store.Batch) history {
 	past := history{pending: b.Pending}
-	stream := h.store.StreamID()
+	stream := h.streamID()
 	for i := range b.Messages {
 		past.messages = append(past.messages, newMessage(&b.Messages[i], stream))
 	}

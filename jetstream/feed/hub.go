@@ -42,6 +42,8 @@ type Hub struct {
 	claims   *claims
 	limited  *ratelog.Log
 
+	// Both are the same but while the feeds start over on a stream that was made anew.
+	current     atomic.Pointer[event.StreamID] // of which cursors are given from now on
 	stream      atomic.Pointer[event.StreamID] // of which all feeds are
 	ticks       ticks
 	state       query[store.State]
@@ -146,7 +148,7 @@ func (h *Hub) take(c *event.Copy) {
 	default:
 		h.ticks.passed(c.Seq)
 		h.ticks.news.Store(c.Seq)
-		f.copy(messageOf(c, f.subject, h.store.StreamID()))
+		f.copy(messageOf(c, f.subject, h.streamID()))
 	}
 }
 
@@ -172,8 +174,7 @@ func (h *Hub) flush(ctx context.Context) error {
 
 // watermarkIDOf returns the cursor that stands for a low watermark; many connections ask
 // for the same one.
-func (h *Hub) watermarkIDOf(low uint64) string {
-	stream := h.store.StreamID()
+func (h *Hub) watermarkIDOf(stream event.StreamID, low uint64) string {
 	if f := h.watermarkID.Load(); f != nil && f.low == low && f.stream == stream {
 		return f.id
 	}

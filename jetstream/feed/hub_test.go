@@ -122,6 +122,7 @@ func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann", "topic.a")
 	first := c.lastID()
+	publish(t, h, "topic.other", 1, 1) // the watermark rises beyond it
 	h.waitWatermark(t)
 	r.Keepalive()
 	if c.lastID() == first {

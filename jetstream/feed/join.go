@@ -14,16 +14,18 @@ type join struct {
 	subs   []*subscription
 	lost   []*subscription
 	reason string
-	from   *event.Cursor // nil: from now
-	now    uint64        // the low watermark before anything was attached
+	from   *event.Cursor  // nil: from now
+	stream event.StreamID // that all of it is of
+	now    uint64         // the low watermark before anything was attached
 }
 
 // join attaches the reader to subjects, each once, and finds out which of them
 // can be gone on from the cursor. The subscriptions take no part in the reader's events
 // before begin.
 func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ *join, err error) {
-	j := &join{now: r.hub.lowWatermark()}
-	if j.from, j.reason, err = r.hub.parse(ctx, lastID); err != nil {
+	j := &join{stream: r.hub.streamID()}
+	j.now = r.hub.lowWatermark() // after that: it is of this stream, or of a newer one
+	if j.from, j.reason, err = r.hub.parse(ctx, j.stream, lastID); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -63,7 +65,7 @@ func (r *Reader) abandon(j *join) {
 
 // parse reads a client's cursor. A cursor that cannot be gone on from gives the
 // reason of the reset.
-func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset string, err error) {
+func (h *Hub) parse(ctx context.Context, stream event.StreamID, lastID string) (c *event.Cursor, reset string, err error) {
 	if lastID == "" {
 		return nil, "", nil
 	}
@@ -71,7 +73,7 @@ func (h *Hub) parse(ctx context.Context, lastID string) (c *event.Cursor, reset 
 	if err != nil {
 		return nil, ReasonUnknown, nil
 	}
-	if parsed.Stream != h.store.StreamID() {
+	if parsed.Stream != stream {
 		return nil, ReasonRecreated, nil
 	}
 	top := parsed.Floor
@@ -143,6 +145,11 @@ func (r *Reader) position(j *join, s *subscription) (history bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
+	case s.state == joiningAnew:
+		return false
+	case j.stream != r.hub.streamID(): // it was made anew before the subscription was attached
+		s.restartLocked(recreation)
+		return false
 	case j.from != nil:
 		s.pos = j.from.Of(s.feed.subject)
 	case j.reason == "" && r.takeOverLocked(s):
@@ -196,8 +203,11 @@ func (r *Reader) takeOverLocked(s *subscription) bool {
 // what the others have got beyond it then stands in entries of their own.
 func (r *Reader) enterLocked(j *join) {
 	low := r.low
-	if len(r.subs) == 0 && j.from != nil {
-		low = j.from.Floor
+	if len(r.subs) == 0 {
+		r.stream = j.stream
+		if j.from != nil {
+			low = j.from.Floor
+		}
 	}
 	for _, s := range j.subs {
 		switch n := s.anew; {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weft/jetstream/api"
+	"weft/jetstream/event"
 )
 
 const (
@@ -79,6 +80,7 @@ func (o *openings) run() {
 // meanwhile are left out.
 func (o *opening) run(h *Hub) {
 	var low, head uint64
+	var stream event.StreamID
 	err := h.retry(h.ctx, func() (err error) {
 		o.feeds = slices.DeleteFunc(o.feeds, (*feed).dropped)
 		for _, f := range o.feeds {
@@ -87,7 +89,7 @@ func (o *opening) run(h *Hub) {
 		if err := h.flush(h.ctx); err != nil {
 			return err
 		}
-		low = h.lowWatermark()
+		stream, low = h.streamID(), h.lowWatermark()
 		head, err = h.store.Head(h.ctx, ">")
 		return err
 	})
@@ -95,7 +97,7 @@ func (o *opening) run(h *Hub) {
 		return // the connection takes its subscriptions with it
 	}
 	for _, f := range o.feeds {
-		f.begin(max(head, low))
+		f.begin(stream, max(head, low))
 	}
 	close(o.done)
 }
@@ -112,9 +114,12 @@ func (f *feed) subscribe() {
 	}
 }
 
-// begin makes the feed live for the first time.
-func (f *feed) begin(cursor uint64) {
+// begin makes the feed live for the first time, on the stream that the cursor is of.
+func (f *feed) begin(stream event.StreamID, cursor uint64) {
 	f.mu.Lock()
+	if f.hub.streamID() != stream { // it was made anew meanwhile
+		cursor, f.waiting = 0, backlog{lost: true}
+	}
 	f.cursor = cursor
 	f.unconfirmed.reset(cursor)
 	f.mu.Unlock()

@@ -74,6 +74,7 @@ type Reader struct {
 	subs   []*subscription
 	low    uint64 // all up to here was handed over, on every subject
 	closed bool
+	stream event.StreamID // which low and the positions are of
 }
 
 // Follow attaches a connection to subjects, which the caller has checked. With
@@ -83,12 +84,12 @@ type Reader struct {
 // it goes on trying until ctx ends. Other errors: ErrPatterns.
 func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv Receiver) (*Reader, error) {
 	r := &Reader{hub: h, rcv: rcv}
-	r.low = h.lowWatermark()
 	j, err := r.join(ctx, subjects, lastID)
 	if err != nil {
 		r.Close()
 		return nil, err
 	}
+	r.low = j.now
 	err = r.begin(j, func() { rcv.Opened(r.openedLocked(j, lastID)) })
 	if err != nil {
 		return nil, err
@@ -172,7 +173,7 @@ func (r *Reader) Keepalive() {
 	}
 	id := ""
 	if r.advanceLocked() && !slices.ContainsFunc(r.subs, func(s *subscription) bool { return s.pos > r.low }) {
-		id = r.hub.watermarkIDOf(r.low)
+		id = r.hub.watermarkIDOf(r.stream, r.low)
 	}
 	r.rcv.Keepalive(id)
 }
@@ -264,9 +265,22 @@ func (r *Reader) advanceLocked() bool {
 	return true
 }
 
+// startOverLocked makes the positions those of a stream that was made anew: none of the one
+// before may stand in a cursor of the new one, though all but one subscription have yet to
+// be told.
+func (r *Reader) startOverLocked() {
+	r.low = 0
+	if current := r.hub.streamID(); r.stream != current {
+		r.stream = current
+		for _, s := range r.subs {
+			s.pos = 0
+		}
+	}
+}
+
 // cursorLocked encodes the connection's cursor.
 func (r *Reader) cursorLocked() string {
-	c := event.Cursor{Stream: r.hub.store.StreamID(), Floor: r.low}
+	c := event.Cursor{Stream: r.stream, Floor: r.low}
 	if len(r.subs) == 1 {
 		c.Floor = max(c.Floor, r.subs[0].pos)
 		return c.String()

@@ -83,14 +83,24 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 }
 
 // recreated makes all feeds start over: the stream is a new one.
-func (h *Hub) recreated(id event.StreamID) {
+func (h *Hub) recreated(id event.StreamID, last uint64) {
 	h.log.Warn("the stream was made anew; all clients are told", "stream", id)
 	h.ticks.low.Store(0)
 	h.ticks.last.Store(0)
 	h.ticks.high.Store(0)
 	h.ticks.news.Store(0)
+	h.current.Store(&id)
 	for _, f := range h.feeds.all() {
-		f.recreated()
+		f.recreated(last)
 	}
 	h.stream.Store(&id)
+}
+
+// streamID is the stream of which cursors are given. The store may know of a newer one
+// before the feeds do.
+func (h *Hub) streamID() (id event.StreamID) {
+	if known := h.current.Load(); known != nil {
+		id = *known
+	}
+	return id
 }

@@ -212,7 +212,7 @@ func (s *subscription) restartLocked(n *restart) {
 func (s *subscription) forgetLocked(n *restart) {
 	s.pos, s.start, s.target, s.first, s.brought, s.anew = n.base, 0, 0, nil, nil, nil
 	if n == recreation {
-		s.reader.low = 0
+		s.reader.startOverLocked()
 	}
 }
 

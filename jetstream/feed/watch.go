@@ -95,8 +95,9 @@ func (w *watch) look() {
 	switch state := w.state(); {
 	case state == starting:
 		h.stream.Store(&st.ID)
+		h.current.Store(&st.ID)
 	case now.id != w.before.id:
-		h.recreated(st.ID)
+		h.recreated(st.ID, st.Last)
 	case now != w.before && state == resyncing:
 		return // it is looked at again when the other is done
 	case now != w.before:

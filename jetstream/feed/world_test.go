@@ -273,18 +273,17 @@ func (c *modelCopies) shakeLocked() {
 	c.queue = queue
 }
 
-// breakFor loses the connection for a while.
+// breakFor loses the connection for a while. The hub knows of it before another copy comes.
 func (c *modelCopies) breakFor(d time.Duration) {
-	set := func(down bool) {
+	set := func(down bool, why string) {
 		c.world.mu.Lock()
 		defer c.world.mu.Unlock()
 		c.down, c.queue = down, nil
+		c.interrupted(why)
 	}
-	set(true)
-	c.interrupted("disconnected")
+	set(true, "disconnected")
 	time.Sleep(d)
-	set(false)
-	c.interrupted("reconnected")
+	set(false, "reconnected")
 }
 
 // run delivers until the connection is closed.
