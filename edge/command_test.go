@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/config/testkit/slow"
 	"weft/edge/session"
 	"weft/edge/transport"
 	"weft/jetstream/event"
@@ -151,6 +152,7 @@ func TestAWebSocketClientPublishesWhatItMay(t *testing.T) {
 }
 
 func TestARefreshedTokenCarriesTheConnectionOn(t *testing.T) {
+	slow.Test(t, "the end of a token")
 	s := newStack(t, nil)
 	end := time.Now().Add(2 * time.Second)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", map[string]any{"exp": end.Unix(), "extra": "a"}), query: params("subject", "topic.hotel.1")})

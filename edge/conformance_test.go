@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/config/testkit/slow"
 	"weft/edge"
 	"weft/edge/transport"
 	"weft/edge/wire"
@@ -69,7 +70,7 @@ func TestEveryTransport(t *testing.T) {
 		{"in mode none the user is in the query", func(c *edge.Config, _ *jetstream.Config) { c.Auth.Mode = "none" }, caseModeNone},
 	}
 	for _, c := range cases {
-		for _, p := range paths {
+		for _, p := range slow.First(paths) {
 			for _, kind := range p.kinds {
 				t.Run(strings.ReplaceAll(c.name, " ", "_")+"/"+kind+"/"+p.name, func(t *testing.T) {
 					t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/slow"
 	"weft/edge"
 	"weft/edge/frames"
 	"weft/edge/transport"
@@ -31,6 +32,7 @@ func TestFramesBehindTheHandshakeAreHeard(t *testing.T) {
 // The answer to a close stands behind all that was queued. Who does not take that
 // must not stay for it: a token that is revoked meanwhile could not cut it.
 func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
+	slow.Test(t, "the time limit of a close")
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"weft/config/testkit/slow"
 	"weft/edge"
 	"weft/edge/access"
 	"weft/edge/transport"
@@ -110,6 +111,7 @@ func sideBySide(t *testing.T, list []path, change func(c *edge.Config, js *jetst
 // TestStrangersAreGoneSoon, whatever they did or did not say, over each path; also
 // where nothing is limited.
 func TestStrangersAreGoneSoon(t *testing.T) {
+	slow.Test(t, "time limits of connections")
 	const each = 20
 	sideBySide(t, paths, nil, func(t *testing.T, s *stack) {
 		var open sync.WaitGroup
@@ -191,6 +193,7 @@ func (s *stack) dialStranger(st stranger) (net.Conn, error) {
 // TestWhoWasLetInMayRest between two requests: a client that polls, or a back end
 // that publishes.
 func TestWhoWasLetInMayRest(t *testing.T) {
+	slow.Test(t, "time limits of connections")
 	sideBySide(t, plainPaths, nil, func(t *testing.T, s *stack) {
 		fields := " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + s.token("ann", nil) + "\r\n"
 		var resting sync.WaitGroup
@@ -242,6 +245,7 @@ func rests(conn net.Conn) error {
 // TestStrangersCountByAddress on each path: of hundreds only a few are there at a
 // time, and who has sessions can go on to ask for something.
 func TestStrangersCountByAddress(t *testing.T) {
+	slow.Test(t, "time limits of connections")
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 5} })
@@ -277,6 +281,7 @@ func TestStrangersCountByAddress(t *testing.T) {
 
 // A trusted proxy's address stands for many.
 func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
+	slow.Test(t, "time limits of connections")
 	change := func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.Limits, c.Public.TrustedProxies = access.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/slow"
 	"weft/edge"
 	"weft/edge/frames"
 	"weft/edge/session"
@@ -95,6 +96,7 @@ func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
 }
 
 func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *testing.T) {
+	slow.Test(t, "the time limit of a message")
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Keepalive = 500 * time.Millisecond })
@@ -159,6 +161,7 @@ func TestAClientOfHTTP2ThatStopsReadingIsCut(t *testing.T) {
 // What a client says after it broke the protocol is not read into anything, also
 // while it does not take the answer.
 func TestAStalledClientThatBreaksTheProtocolIsHeardOnce(t *testing.T) {
+	slow.Test(t, "the time limit of a write")
 	s := newStack(t, func(c *edge.Config, js *jetstream.Config) {
 		c.Public.QueueBytes = 64 << 20
 		c.Public.WriteTimeout = 2 * time.Second

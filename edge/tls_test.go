@@ -20,6 +20,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/config"
+	"weft/config/testkit/slow"
 	"weft/edge"
 	"weft/edge/transport"
 	"weft/edge/wire"
@@ -109,6 +110,7 @@ func TestTLSServesHTTP2AndWebSocket(t *testing.T) {
 }
 
 func TestAQuietStreamOverHTTP2Stays(t *testing.T) {
+	slow.Test(t, "seconds of silence")
 	s := newStackOn(t, onTLS, func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.Keepalive, c.Public.WriteTimeout = time.Minute, 100*time.Millisecond
 	})

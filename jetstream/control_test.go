@@ -8,6 +8,7 @@ import (
 
 	js "github.com/nats-io/nats.go/jetstream"
 
+	"weft/config/testkit/slow"
 	"weft/jetstream/kv"
 )
 
@@ -74,6 +75,7 @@ func keepsCutting(t *testing.T, nodes []*Node, cuts func(*Node) error) (noticed 
 // Whoever finds a way to remove the bucket lets nobody in: it is made anew from what
 // the node remembers, which is not ready meanwhile.
 func TestABucketThatDisappearsIsMadeAnew(t *testing.T) {
+	slow.Test(t, "watches to notice")
 	t.Parallel()
 	for _, size := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d nodes", size), func(t *testing.T) {
@@ -139,6 +141,7 @@ func remake(t *testing.T, n *Node, change func(*js.StreamConfig), update bool) e
 // A bucket that was changed, or robbed of entries in a way of which nobody is told,
 // is as it was soon after; and streams that are none of ours go.
 func TestABucketThatIsMeddledWithIsMended(t *testing.T) {
+	slow.Test(t, "watches to notice")
 	t.Parallel()
 	for name, meddle := range map[string]func(t *testing.T, n *Node) error{
 		"changed": func(t *testing.T, n *Node) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 
+	"weft/config/testkit/slow"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
 	"weft/jetstream/store"
@@ -186,6 +187,7 @@ func TestAMessageIDCountsAmongThoseOfTheSamePublisher(t *testing.T) {
 
 // The server is restarted in the process when its store is stuck.
 func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
+	slow.Test(t, "a restart of the server")
 	n := open(t, testConfig(t))
 	nc := dial(t, n, "")
 	store := publisherOf(t, nc)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/config/testkit/slow"
 	"weft/jetstream"
 	"weft/jetstream/event"
 	"weft/jetstream/feed"
@@ -49,6 +50,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func TestEverythingGoesOnWhenTheServerIsRestarted(t *testing.T) {
+	slow.Test(t, "a restart of the server")
 	cfg := jetstream.Default()
 	cfg.Node.Name, cfg.Node.DataDir, cfg.Node.Listen = "n1", t.TempDir(), "127.0.0.1:0"
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/MicahParks/jwkset"
+
+	"weft/config/testkit/slow"
 )
 
 // published reads a set of testdata/jwks, which are written as identity
@@ -117,6 +119,7 @@ func TestTheLastOfVeryManyKeysVerifies(t *testing.T) {
 }
 
 func TestATokenWithoutAKeyIDCostsABoundedNumberOfTries(t *testing.T) {
+	slow.Test(t, "keys to be made")
 	ec, last := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256())
 	for n, want := range map[int]bool{maxTries: true, maxTries + 1: false} {
 		keys := make([]map[string]any, n)

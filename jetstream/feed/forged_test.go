@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/config/testkit/slow"
 	"weft/jetstream"
 	"weft/jetstream/api"
 )
@@ -129,6 +130,7 @@ func (h *site) until(t testing.TB, what string, ok func() bool) {
 // What does not say of itself that the stream sent it, or is from a future that the
 // stream has not reached, is never shown, and nobody is told anything.
 func TestCopiesThatCannotBeTheStreamsAreNotTaken(t *testing.T) {
+	slow.Test(t, "what never comes")
 	for name, of := range map[string]func(last uint64) forgery{
 		"another stream":       func(last uint64) forgery { return forgery{stream: "OTHERS", seq: last + 1} },
 		"another subject":      func(last uint64) forgery { return forgery{named: "user.ann", seq: last + 1} },
@@ -174,6 +176,7 @@ func TestCopiesThatCannotBeTheStreamsAreNotTaken(t *testing.T) {
 // A copy that could be the stream's next one is taken. As soon as it is known not to
 // have been, who has seen it is told, and nothing is missing afterwards.
 func TestAForgedCopyNeverSilencesAFeed(t *testing.T) {
+	slow.Test(t, "what never comes")
 	for name, of := range map[string]func(last uint64) forgery{
 		"the next sequence":    func(last uint64) forgery { return forgery{seq: last + 1} },
 		"a few ahead":          func(last uint64) forgery { return forgery{seq: last + 5} },
@@ -283,6 +286,7 @@ func TestAForgedCopyWaitsForAFeedThatCatchesUp(t *testing.T) {
 
 // Who comes while nobody knows yet that a copy was forged begins where the copy was.
 func TestWhoComesAfterAForgedCopyMissesNothing(t *testing.T) {
+	slow.Test(t, "what never comes")
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "user.bob")
 	publish(t, h, "user.bob", 1, 1)
@@ -375,6 +379,7 @@ func TestWhatTheStreamItselfDoesIsNoForgery(t *testing.T) {
 // When what was handed on cannot be held against the store any more, because it was
 // trimmed meanwhile, the connections are told, and the feed goes on.
 func TestAForgedCopyAmongTrimmedOnesDoesNotSilenceAFeed(t *testing.T) {
+	slow.Test(t, "what never comes")
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
 	c, _ := follow(t, h, "", "user.bob")
 	for round := range 5 {

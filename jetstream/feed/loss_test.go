@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/config/testkit/slow"
 	"weft/jetstream"
 	"weft/jetstream/event"
 	"weft/jetstream/feed"
@@ -59,6 +60,7 @@ func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
 // A reader that stands still is sent no more, and what waited for it in a connection
 // that is lost is read from the store.
 func TestWhatWaitsForAReaderThatStandsStillIsNotLost(t *testing.T) {
+	slow.Test(t, "seconds of load")
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	follow(t, h, "", "topic.noise")

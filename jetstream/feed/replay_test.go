@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/slow"
 	"weft/jetstream"
 	"weft/jetstream/feed"
 )
@@ -93,6 +94,7 @@ func TestAReaderClosedInTheMiddleOfAReplayIsToldNothingMore(t *testing.T) {
 }
 
 func TestACursorGivenInTheMiddleOfAReplaySkipsNothing(t *testing.T) {
+	slow.Test(t, "seconds of load")
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.old")
 	old := c.lastID()

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"weft/config"
+	"weft/config/testkit/slow"
 	"weft/config/testkit/testlog"
 )
 
 func TestThreeNodesFormAClusterOverTLS(t *testing.T) {
+	slow.Test(t, "nodes to meet")
 	t.Parallel()
 	ca := newAuthority(t)
 	var starting sync.WaitGroup

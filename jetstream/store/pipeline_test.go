@@ -10,6 +10,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"weft/config/testkit/slow"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 )
@@ -122,6 +123,7 @@ func TestAPipelineStoresInOrderAndTellsTheFrontier(t *testing.T) {
 }
 
 func TestAPipelineLosesAndReordersNothingWhenTheServerRestarts(t *testing.T) {
+	slow.Test(t, "restarts of the server")
 	cfg := newConfig(t)
 	cfg.limits.MaxPerSubject = 100_000
 	n := open(t, cfg)

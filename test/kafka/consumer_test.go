@@ -18,6 +18,7 @@ import (
 
 	"weft/bridge"
 	"weft/bridge/kafka"
+	"weft/config/testkit/slow"
 	"weft/jetstream/event"
 )
 
@@ -159,6 +160,7 @@ func TestRestartWithoutCommitStoresEachEventOnce(t *testing.T) {
 }
 
 func TestRebalanceLosesAndDoublesNothing(t *testing.T) {
+	slow.Test(t, "members to join")
 	b := newBroker(t, kfake.SeedTopics(6, "orders"))
 	p := newProducer(t, b)
 	store := newMemory()
@@ -245,6 +247,7 @@ func TestStoreThatIsAwayIsBackPressure(t *testing.T) {
 }
 
 func TestKafkaMayBeAbsentAtStartAndIsSaidOnce(t *testing.T) {
+	slow.Test(t, "Kafka to come")
 	port := freePort(t)
 	store := newMemory()
 	r := start(t, options(nil, func(k *bridge.KafkaConfig) { k.Brokers = []string{fmt.Sprintf("127.0.0.1:%d", port)} }), store)
@@ -264,6 +267,7 @@ func TestKafkaMayBeAbsentAtStartAndIsSaidOnce(t *testing.T) {
 }
 
 func TestAMemberComesBackAsTheOneItWas(t *testing.T) {
+	slow.Test(t, "a member to be missed")
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	p := newProducer(t, b)
 	store := newMemory()
@@ -288,6 +292,7 @@ func TestAMemberComesBackAsTheOneItWas(t *testing.T) {
 }
 
 func TestCredentials(t *testing.T) {
+	slow.Test(t, "a login to fail")
 	b := newBroker(t, kfake.SeedTopics(1, "orders"), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "weft", "right"), kfake.Superuser("PLAIN", "weft", "right"))
 	auth := scram.Auth{User: "weft", Pass: "right"}
 	produce(t, newProducer(t, b, kgo.SASL(auth.AsSha512Mechanism())), order("ann", 0))
@@ -314,6 +319,7 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestMissingTopicDoesNotHoldUpOthers(t *testing.T) {
+	slow.Test(t, "topics to be looked for again")
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	store := newMemory()
 	r := start(t, options(b, func(k *bridge.KafkaConfig) {

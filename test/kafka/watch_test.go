@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"weft/bridge"
+	"weft/config/testkit/slow"
 )
 
 // transaction begins one and writes orders of a user, numbered from first.
@@ -37,6 +38,7 @@ func end(t *testing.T, p *kgo.Client, how kgo.TransactionEndTry) {
 }
 
 func TestOfTransactionsTheCommittedOnesAreStoredOnceAndInOrder(t *testing.T) {
+	slow.Test(t, "lag to be measured")
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	store := newMemory()
 	r := start(t, options(b), store)

@@ -11,3 +11,12 @@ func Test(t testing.TB, waitsFor string) {
 		t.Skipf("not with -short: it waits for %s", waitsFor)
 	}
 }
+
+// First is the list that a table of tests runs over: with -short only the first entry,
+// when the others do the same over again in another setting.
+func First[E any](list []E) []E {
+	if testing.Short() {
+		return list[:1]
+	}
+	return list
+}
