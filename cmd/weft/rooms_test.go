@@ -89,14 +89,15 @@ func below(path string, folders ...string) bool {
 	})
 }
 
+// roomOf is the innermost room that a package lies in, "" when it is in none.
 func roomOf(path string, rooms map[string]roomRules) string {
-	found := ""
-	for r := range rooms { // config/testkit lies in config
-		if below(path, r) && len(r) > len(found) {
-			found = r
+	own := ""
+	for r := range rooms {
+		if below(path, r) && len(r) > len(own) {
+			own = r
 		}
 	}
-	return found
+	return own
 }
 
 // checkImports says which packages import what they must not.
@@ -234,7 +235,7 @@ func checkTechnologies(all []goPackage, alone map[string][]string, outside []str
 
 func complain(t *testing.T, found []complaint) {
 	t.Helper()
-	for _, c := range without(found, notYet) {
+	for _, c := range found {
 		t.Error(c)
 	}
 }
@@ -244,9 +245,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	complain(t, checkImports(all, rooms, leaves))
 	complain(t, checkCircles(all, rooms, leaves))
 	complain(t, checkPlaces(all, rooms, leaves))
-	for _, c := range checkEmpty(all, rooms, leaves) {
-		t.Log(c)
-	}
+	complain(t, checkEmpty(all, rooms, leaves))
 }
 
 func TestATechnologyIsKnownInItsRoomAlone(t *testing.T) {
@@ -310,6 +309,19 @@ func TestHouseComplainsAboutPlaces(t *testing.T) {
 		"weft/low/mid is a leaf and in the order of its room")
 	expect(t, "all there", checkEmpty(all, smallRooms, smallLeaves), "")
 	expect(t, "no package", checkEmpty(all[1:], smallRooms, smallLeaves), "weft/low/base has a place and is no package")
+}
+
+func TestRoomsMayLieInOneAnother(t *testing.T) {
+	nested := map[string]roomRules{"weft/low": {}, "weft/low/deep": {}, "weft/lower": {}}
+	for path, want := range map[string]string{
+		"weft/low/deep/end": "weft/low/deep", "weft/low/deeper": "weft/low", "weft/lower": "weft/lower", "weft": "",
+	} {
+		for range 20 { // the order of a map is another one each time
+			if got := roomOf(path, nested); got != want {
+				t.Fatalf("%s is in %q, want %q", path, got, want)
+			}
+		}
+	}
 }
 
 func TestHouseComplainsAboutTechnologies(t *testing.T) {

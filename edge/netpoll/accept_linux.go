@@ -78,7 +78,7 @@ func (p *Poller) accept(raw syscall.RawConn, arrive func(c *Conn, peer netip.Add
 			return err
 		}
 		p.watch(c)
-		c.call(hurried)
+		c.enqueue(hurried, queued)
 	}
 }
 

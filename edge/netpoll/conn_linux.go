@@ -64,7 +64,7 @@ func (c *Conn) Wake(bulk bool) {
 }
 
 // Resume reads on after Pause.
-func (c *Conn) Resume() { c.call(resumed) }
+func (c *Conn) Resume() { c.enqueue(resumed, queued) }
 
 // Hurry closes the connection at the latest after d. A later deadline than the
 // one that is set does not count.
@@ -79,11 +79,10 @@ func (c *Conn) Hurry(d time.Duration) {
 			break
 		}
 	}
-	c.call(hurried)
+	c.enqueue(hurried, queued)
 }
 
-func (c *Conn) call(what flags) { c.enqueue(what, queued) }
-
+// enqueue has a worker look at the connection for one more reason.
 func (c *Conn) enqueue(what, queue flags) {
 	// In the quick queue it is looked at for whatever reason; the slow one
 	// serves only when it is not there.
@@ -172,7 +171,7 @@ func (c *Conn) read() {
 			return
 		}
 		if rounds == 8 { // let others have their turn
-			c.call(readable)
+			c.enqueue(readable, queued)
 			return
 		}
 	}
@@ -214,7 +213,7 @@ func (c *Conn) write() {
 			continue
 		}
 		if budget <= 0 {
-			c.call(pending)
+			c.enqueue(pending, queued)
 			return
 		}
 		n, err := send(c.fd, c.piece(), c.worker.raw)
@@ -308,7 +307,7 @@ func (c *Conn) shutdown() {
 	c.wrote = Piece
 	c.limited()
 	if c.unread {
-		c.call(readable)
+		c.enqueue(readable, queued)
 	}
 }
 

@@ -26,7 +26,7 @@ type handover struct {
 // all. Release must not be called before the new client was.
 func (c *Conn) SetClient(next Client, timeout time.Duration) {
 	c.handover.Store(&handover{to: next, timeout: timeout})
-	c.call(handed)
+	c.enqueue(handed, queued)
 }
 
 // Release takes the connection out of the poller: f gets it, and what its client
@@ -34,7 +34,7 @@ func (c *Conn) SetClient(next Client, timeout time.Duration) {
 // more. f must not block.
 func (c *Conn) Release(f func(conn *net.TCPConn, rest []byte, err error)) {
 	c.handover.Store(&handover{release: f})
-	c.call(handed)
+	c.enqueue(handed, queued)
 }
 
 // SetTimeout gives the connection up after d unless another client has it by then;

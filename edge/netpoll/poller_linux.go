@@ -136,7 +136,7 @@ func (p *Poller) report(ev syscall.EpollEvent) {
 	if ev.Events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 		what |= writable
 	}
-	c.call(what)
+	c.enqueue(what, queued)
 }
 
 func (p *Poller) find(fd, generation int32) *Conn {
@@ -173,7 +173,7 @@ func (p *Poller) Attach(conn net.Conn, early []byte, client Client, closed func(
 	_ = tcp.Close()
 	p.watch(c)
 	if len(early) > 0 {
-		c.call(readable)
+		c.enqueue(readable, queued)
 	}
 	return c, nil
 }
@@ -201,7 +201,7 @@ func (p *Poller) register(c *Conn) error {
 // watch makes the kernel report what happens to c.
 func (p *Poller) watch(c *Conn) {
 	if err := p.control(c, syscall.EPOLL_CTL_ADD, inward); err != nil {
-		c.call(failed)
+		c.enqueue(failed, queued)
 	}
 }
 
@@ -257,7 +257,7 @@ func (p *Poller) end() {
 	}
 	p.mu.Unlock()
 	for _, c := range open {
-		c.call(ended)
+		c.enqueue(ended, queued)
 	}
 	for _, w := range p.workers {
 		w.stop()
