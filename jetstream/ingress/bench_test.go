@@ -1,4 +1,4 @@
-package jetstream
+package ingress_test
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 
 // BenchmarkIngress stores what a NATS client publishes, with acknowledgements.
 func BenchmarkIngress(b *testing.B) {
-	n := open(b, testConfig(b))
-	nc, err := nats.Connect(n.ClientURL())
+	n := open(b)
+	nc, err := nats.Connect(n.srv.ClientURL())
 	if err != nil {
 		b.Fatal(err)
 	}

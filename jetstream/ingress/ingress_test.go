@@ -1,4 +1,4 @@
-package jetstream
+package ingress_test
 
 import (
 	"bytes"
@@ -8,40 +8,19 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	js "github.com/nats-io/nats.go/jetstream"
-
 	"weft/config/testkit/slow"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
-	"weft/jetstream/store"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
 )
 
-// withPublishers is a configuration with two publishers and an operator.
-func withPublishers(t testing.TB) Config {
-	cfg := testConfig(t)
-	cfg.Node.Users = []server.User{
-		{Name: "orders", Password: "pw", Role: server.RolePublisher},
-		{Name: "billing a/b", Password: "pw", Role: server.RolePublisher},
-		{Name: "ops", Password: "pw", Role: server.RoleOperator},
-	}
-	return cfg
-}
-
-// dial connects a client to the NATS port, "" as nobody.
-func dial(t testing.TB, n *Node, user string) *nats.Conn {
-	t.Helper()
-	var opts []nats.Option
-	if user != "" {
-		opts = append(opts, nats.UserInfo(user, "pw"))
-	}
-	nc, err := nats.Connect(n.ClientURL(), opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return nc
+// publishers are two, and an operator.
+var publishers = []server.User{
+	{Name: "orders", Password: "pw", Role: server.RolePublisher},
+	{Name: "billing a/b", Password: "pw", Role: server.RolePublisher},
+	{Name: "ops", Password: "pw", Role: server.RoleOperator},
 }
 
 func publisherOf(t testing.TB, nc *nats.Conn) js.JetStream {
@@ -53,33 +32,16 @@ func publisherOf(t testing.TB, nc *nats.Conn) js.JetStream {
 	return store
 }
 
-// all reads what is stored under a subject.
-func all(t testing.TB, n *Node, subject string) (list []event.Stored) {
-	t.Helper()
-	for from := uint64(1); ; {
-		b, err := n.Store().Read(t.Context(), subject, from, store.MaxBatch, 64<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, b.Messages...)
-		if b.Pending == 0 {
-			return list
-		}
-		from = list[len(list)-1].Seq + 1
-	}
-}
-
 func TestWhatAPublisherSendsIsStoredAsItIsAndInOrder(t *testing.T) {
 	for _, user := range []string{"", "orders"} {
 		t.Run("as "+user, func(t *testing.T) {
 			t.Parallel()
-			cfg := testConfig(t)
+			var users []server.User
 			if user != "" {
-				cfg = withPublishers(t)
+				users = publishers
 			}
-			cfg.Events.MaxPerSubject = 5000
-			n := open(t, cfg)
-			store := publisherOf(t, dial(t, n, user))
+			n := open(t, users...)
+			store := publisherOf(t, n.dial(t, user))
 			const events = 3000
 			want := make([][]byte, events)
 			acks := make([]js.PubAckFuture, events)
@@ -113,7 +75,7 @@ func TestWhatAPublisherSendsIsStoredAsItIsAndInOrder(t *testing.T) {
 					t.Fatalf("event %d is not acknowledged", i)
 				}
 			}
-			got := all(t, n, "user.ann")
+			got := n.all(t, "user.ann")
 			if len(got) != events {
 				t.Fatalf("%d stored of %d", len(got), events)
 			}
@@ -136,8 +98,8 @@ func TestWhatAPublisherSendsIsStoredAsItIsAndInOrder(t *testing.T) {
 
 // A refusal is told to a publisher that asks, in the words of a stream.
 func TestAPublisherIsToldWhatIsRefused(t *testing.T) {
-	n := open(t, withPublishers(t))
-	nc := dial(t, n, "orders")
+	n := open(t, publishers...)
+	nc := n.dial(t, "orders")
 	store := publisherOf(t, nc)
 	for name, c := range map[string]struct {
 		subject string
@@ -162,7 +124,7 @@ func TestAPublisherIsToldWhatIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := all(t, n, ">"); slices.ContainsFunc(got, func(s event.Stored) bool { return !strings.HasPrefix(s.Subject, "tick.") }) {
+	if got := n.all(t, ">"); slices.ContainsFunc(got, func(s event.Stored) bool { return !strings.HasPrefix(s.Subject, "tick.") }) {
 		t.Errorf("stored: %v", got)
 	}
 	if _, err := store.Publish(t.Context(), "user.ann", nil, js.WithExpectStream("EVENTS")); err != nil {
@@ -171,8 +133,8 @@ func TestAPublisherIsToldWhatIsRefused(t *testing.T) {
 }
 
 func TestAMessageIDCountsAmongThoseOfTheSamePublisher(t *testing.T) {
-	n := open(t, withPublishers(t))
-	orders, billing := publisherOf(t, dial(t, n, "orders")), publisherOf(t, dial(t, n, "billing a/b"))
+	n := open(t, publishers...)
+	orders, billing := publisherOf(t, n.dial(t, "orders")), publisherOf(t, n.dial(t, "billing a/b"))
 	for i, c := range []struct {
 		by        js.JetStream
 		subject   string
@@ -188,8 +150,8 @@ func TestAMessageIDCountsAmongThoseOfTheSamePublisher(t *testing.T) {
 // The server is restarted in the process when its store is stuck.
 func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
 	slow.Test(t, "a restart of the server")
-	n := open(t, testConfig(t))
-	nc := dial(t, n, "")
+	n := open(t)
+	nc := n.dial(t, "")
 	store := publisherOf(t, nc)
 	for range 3 {
 		n.srv.Stop()
@@ -200,62 +162,5 @@ func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
 			_, err := store.Publish(t.Context(), "user.ann", nil)
 			return err == nil
 		})
-	}
-}
-
-// While nobody leads the stream a publisher is told so, or nothing, and never that
-// something was stored which was not; afterwards all goes on.
-func TestAPublisherIsNotToldOfWhatIsNotStored(t *testing.T) {
-	t.Parallel()
-	configs := clusterConfigs(t, 3, 3)
-	nodes := openCluster(t, configs)
-	waitFor(t, func() bool { return nodes[0].Ready() == nil })
-	store := publisherOf(t, dial(t, nodes[0], ""))
-	acked := map[string]bool{}
-	publish := func(text string) error {
-		_, err := store.Publish(t.Context(), "user.ann", []byte(text))
-		if err == nil {
-			acked[text] = true
-		}
-		return err
-	}
-	waitFor(t, func() bool { return publish("before") == nil })
-	nodes[1].Close()
-	nodes[2].Close()
-	if err := publish("while alone"); err == nil {
-		t.Error("one node of three acknowledges an event")
-	}
-	openCluster(t, configs[1:])
-	waitFor(t, func() bool { return publish("after") == nil })
-	waitFor(t, func() bool {
-		var have []string
-		for _, s := range all(t, nodes[0], "user.ann") {
-			have = append(have, string(s.Data))
-		}
-		for text := range acked {
-			if !slices.Contains(have, text) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// A publisher that comes as soon as the node is open is heard: without an
-// acknowledgement nobody would tell it that it was not.
-func TestOpenNodeHearsEveryPublisher(t *testing.T) {
-	cfg := testConfig(t)
-	for i := range 100 {
-		cfg.Node.Users = append(cfg.Node.Users, server.User{Name: fmt.Sprintf("p%d", i), Password: "a password", Role: server.RolePublisher})
-	}
-	n := open(t, cfg)
-	deaf := 0
-	for _, p := range n.srv.Publishers() {
-		if !n.srv.InterestIn(p.Account, "user.ann") || !n.srv.InterestIn(p.Account, "topic.news") {
-			deaf++
-		}
-	}
-	if deaf > 0 {
-		t.Errorf("nobody listens to %d of %d publishers", deaf, len(cfg.Node.Users))
 	}
 }

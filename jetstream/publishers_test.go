@@ -1,0 +1,110 @@
+package jetstream
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"weft/jetstream/event"
+	"weft/jetstream/server"
+	"weft/jetstream/store"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+)
+
+// dial connects a client to the NATS port, "" as nobody.
+func dial(t testing.TB, n *Node, user string) *nats.Conn {
+	t.Helper()
+	var opts []nats.Option
+	if user != "" {
+		opts = append(opts, nats.UserInfo(user, "pw"))
+	}
+	nc, err := nats.Connect(n.ClientURL(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func publisherOf(t testing.TB, nc *nats.Conn) js.JetStream {
+	t.Helper()
+	store, err := js.New(nc, js.WithPublishAsyncMaxPending(2000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// all reads what is stored under a subject.
+func all(t testing.TB, n *Node, subject string) (list []event.Stored) {
+	t.Helper()
+	for from := uint64(1); ; {
+		b, err := n.Store().Read(t.Context(), subject, from, store.MaxBatch, 64<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, b.Messages...)
+		if b.Pending == 0 {
+			return list
+		}
+		from = list[len(list)-1].Seq + 1
+	}
+}
+
+// While nobody leads the stream a publisher is told so, or nothing, and never that
+// something was stored which was not; afterwards all goes on.
+func TestAPublisherIsNotToldOfWhatIsNotStored(t *testing.T) {
+	t.Parallel()
+	configs := clusterConfigs(t, 3, 3)
+	nodes := openCluster(t, configs)
+	waitFor(t, func() bool { return nodes[0].Ready() == nil })
+	store := publisherOf(t, dial(t, nodes[0], ""))
+	acked := map[string]bool{}
+	publish := func(text string) error {
+		_, err := store.Publish(t.Context(), "user.ann", []byte(text))
+		if err == nil {
+			acked[text] = true
+		}
+		return err
+	}
+	waitFor(t, func() bool { return publish("before") == nil })
+	nodes[1].Close()
+	nodes[2].Close()
+	if err := publish("while alone"); err == nil {
+		t.Error("one node of three acknowledges an event")
+	}
+	openCluster(t, configs[1:])
+	waitFor(t, func() bool { return publish("after") == nil })
+	waitFor(t, func() bool {
+		var have []string
+		for _, s := range all(t, nodes[0], "user.ann") {
+			have = append(have, string(s.Data))
+		}
+		for text := range acked {
+			if !slices.Contains(have, text) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// A publisher that comes as soon as the node is open is heard: without an
+// acknowledgement nobody would tell it that it was not.
+func TestOpenNodeHearsEveryPublisher(t *testing.T) {
+	cfg := testConfig(t)
+	for i := range 100 {
+		cfg.Node.Users = append(cfg.Node.Users, server.User{Name: fmt.Sprintf("p%d", i), Password: "a password", Role: server.RolePublisher})
+	}
+	n := open(t, cfg)
+	deaf := 0
+	for _, p := range n.srv.Publishers() {
+		if !n.srv.InterestIn(p.Account, "user.ann") || !n.srv.InterestIn(p.Account, "topic.news") {
+			deaf++
+		}
+	}
+	if deaf > 0 {
+		t.Errorf("nobody listens to %d of %d publishers", deaf, len(cfg.Node.Users))
+	}
+}
