@@ -117,6 +117,7 @@ func (c catchUp) closeGap(ctx context.Context) {
 		}
 		f.resetLocked(until)
 	case f.target < until:
-		f.target = 0 // what was removed before, the next read finds out
+		// What was removed before, a read finds out, of a replica that has the next one.
+		f.target = next
 	}
 }

@@ -44,9 +44,9 @@ func openSite(ctx context.Context, cfg jetstream.Config, log *slog.Logger) (*sit
 	return s, nil
 }
 
-func (s *site) close() {
-	s.Hub.Close()
-	s.node.Close()
+func (h *site) close() {
+	h.Hub.Close()
+	h.node.Close()
 }
 
 // open starts a node and its hub for one test.

@@ -66,7 +66,7 @@ func (m *Message) ID() string {
 	return id
 }
 
-// Crowd is how many connections of this node the event goes to at once; 0 when
+// FanOut is how many connections of this node the event goes to at once; 0 when
 // it is history. It may be called concurrently.
 func (m *Message) FanOut() int { return int(m.fanOut.Load()) }
 

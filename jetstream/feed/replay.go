@@ -143,7 +143,9 @@ func (s *subscription) finish(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 		r.mu.Lock()
-		s.target = pos // what was there has been removed, or was no event of ours
+		// What was there has been removed, or was no event of ours. A replica that has the
+		// next one knows which.
+		s.target = max(pos, next)
 		r.mu.Unlock()
 	}
 }
