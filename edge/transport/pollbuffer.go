@@ -85,12 +85,17 @@ func (b *pollBuffer) Opened(_ *session.Session, o feed.Opened) {
 func (b *pollBuffer) Control(typ, id string, data []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.full || typ != wire.TypeReset {
+	if b.full {
 		return true
 	}
-	b.got.cursor, b.got.reset = id, true
-	b.got.resets = append(b.got.resets, data)
-	b.tell()
+	if id != "" {
+		b.got.cursor = id
+	}
+	if typ == wire.TypeReset {
+		b.got.reset = true
+		b.got.resets = append(b.got.resets, data)
+		b.tell()
+	}
 	return true
 }
 
