@@ -280,8 +280,9 @@ func TestTheModel(t *testing.T) {
 		limit            int
 		resets, recreate bool
 	}{
-		"nothing is trimmed":   {limit: 1 << 20},
-		"subjects are trimmed": {limit: 12, resets: true},
+		"nothing is trimmed":      {limit: 1 << 20},
+		"subjects are trimmed":    {limit: 12, resets: true},
+		"the stream is made anew": {limit: 1 << 20, resets: true, recreate: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seeds := 12

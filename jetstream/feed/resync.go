@@ -20,8 +20,8 @@ const copiesWait = 100 * time.Millisecond
 // now. Later copies come from a leader that has not changed.
 func (h *Hub) startResync(st store.State) {
 	from := h.lowWatermark() + 1
-	if h.lowWatermark() == 0 {
-		from = st.Last + 1 // nobody could follow anything yet
+	if from == 1 && len(h.feeds.all()) == 0 {
+		from = st.Last + 1 // nobody follows anything yet
 	}
 	h.ticks.resyncing.Store(true)
 	h.metrics.resyncs.Inc()
