@@ -10,9 +10,9 @@ import (
 
 // Majority waits until the node is linked to a majority of its cluster, and then
 // returns a context that ends with ctx and also when the node has been cut off
-// from the others for longer than patience. A standalone node is a majority by
+// from the others for longer than timeout. A standalone node is a majority by
 // itself. cancel must be called. The error is the cause of the end of ctx.
-func (l *Links) Majority(ctx context.Context, patience time.Duration) (linked context.Context, cancel context.CancelFunc, err error) {
+func (l *Links) Majority(ctx context.Context, timeout time.Duration) (linked context.Context, cancel context.CancelFunc, err error) {
 	linked, end := context.WithCancelCause(ctx)
 	if l.cluster == nil {
 		return linked, func() { end(nil) }, nil
@@ -35,7 +35,7 @@ func (l *Links) Majority(ctx context.Context, patience time.Duration) (linked co
 				return
 			case <-t.C:
 			}
-			if cut, _ := l.Isolated(); cut > patience {
+			if cut, _ := l.Isolated(); cut > timeout {
 				end(api.ErrIsolated)
 				return
 			}

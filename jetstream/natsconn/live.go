@@ -28,9 +28,7 @@ type Live struct {
 	dial        func() (*Conn, error)
 	deliver     func(*event.Copy)
 	interrupted func(why string)
-	// Both are the reader's: subscriptions of the connection may not be in force, and
-	// it is not the first.
-	settling, again bool
+	state       liveState // the reader's
 
 	mu     sync.Mutex
 	conn   *Conn // nil while there is none
@@ -41,6 +39,19 @@ type Live struct {
 	closed chan struct{}   // by Close
 	done   chan struct{}   // when the reader has ended
 }
+
+// A liveState is what a Live's reader makes of what it reads.
+type liveState uint8
+
+const (
+	// opening is the state of the first connection until its subscriptions are in force.
+	opening liveState = iota
+	// reopening is that of every later one: when its subscriptions are in force, that
+	// something may have been lost is told.
+	reopening
+	// delivering is the state in which copies are handed over.
+	delivering
+)
 
 // A Subscription is one subject of a Live; the zero value is none.
 type Subscription uint64
@@ -70,7 +81,7 @@ func (l *Live) connect() error {
 		conn.Close()
 		return ErrClosed
 	}
-	l.conn, l.settling = conn, true
+	l.conn = conn
 	for id, subject := range l.subs {
 		err = errors.Join(err, conn.Subscribe(subject, uint64(id)))
 	}
@@ -100,7 +111,7 @@ func (l *Live) run() {
 		if l.isClosed() {
 			return
 		}
-		l.again = true
+		l.state = reopening
 		l.interrupted(fmt.Sprintf("disconnected: %v", err))
 		for l.connect() != nil {
 			select {
@@ -131,7 +142,7 @@ func (l *Live) read() error {
 		if err != nil {
 			return err
 		}
-		if l.settling {
+		if l.state != delivering {
 			continue // some subjects may not be heard yet
 		}
 		c.Parse(m.Subject, m.Header, m.Data)
@@ -212,9 +223,9 @@ func (l *Live) Flush(ctx context.Context) error {
 // connection says that its subscriptions are in force: what is read again now has all
 // that came before.
 func (l *Live) answered() {
-	if l.settling {
-		l.settling = false
-		if l.again {
+	if before := l.state; before != delivering {
+		l.state = delivering
+		if before == reopening {
 			l.interrupted("reconnected")
 		}
 		return

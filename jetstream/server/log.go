@@ -75,7 +75,7 @@ func (l *serverLog) write(level slog.Level, f string, v ...any) {
 		// nobody's business.
 		text, _, _ = strings.Cut(text, ", proto=")
 		text, _, _ = strings.Cut(text, " proto=")
-		l.limited.Warn(blame(text), text)
+		l.limited.Warn(causeOf(text), text)
 		return
 	}
 	l.log.Log(context.Background(), level, text)
@@ -85,14 +85,14 @@ func (l *serverLog) write(level slog.Level, f string, v ...any) {
 // node.
 var fromPeer = regexp.MustCompile(`^\S+ - [cr]id:\d+ - `)
 
-// blamed are words by which a cause is known of what the server says of a client or a
+// causes are words by which a cause is known of what the server says of a client or a
 // node.
-var blamed = []string{"authentication error", "Authorization", "Authentication Timeout", "Publish Violation", "Subscription Violation",
+var causes = []string{"authentication error", "Authorization", "Authentication Timeout", "Publish Violation", "Subscription Violation",
 	"Reply", "Maximum", "maximum", "TLS handshake error", "Slow Consumer", "Parser", "Stale"}
 
-// blame is the cause of such a message: one of a few.
-func blame(text string) string {
-	for _, word := range blamed {
+// causeOf is the cause of such a message: one of a few.
+func causeOf(text string) string {
+	for _, word := range causes {
 		if strings.Contains(text, word) {
 			return word
 		}
