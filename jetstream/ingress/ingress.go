@@ -140,7 +140,8 @@ func (r *reader) read(ctx context.Context, f *forwarding) error {
 		}
 		id := ""
 		if !e.ID.IsZero() {
-			id = r.p.ID(&e.ID, e.Subject)
+			own := e.ID // so that an event without one is not moved to the heap
+			id = r.p.ID(&own, e.Subject)
 		}
 		if err := f.forward(ctx, &e, id, m.Reply); err != nil {
 			return err
