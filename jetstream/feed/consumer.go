@@ -28,10 +28,8 @@ type consumer struct {
 	failing bool // and the log says so
 }
 
-const (
-	// consumerPause is the pause before a consumer is made anew that has failed.
-	consumerPause = 100 * time.Millisecond
-)
+// consumerPause is the pause before a consumer is made anew that has failed.
+const consumerPause = 100 * time.Millisecond
 
 // run consumes until the feed ends.
 func (c *consumer) run(ctx context.Context) {

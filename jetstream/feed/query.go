@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// A question asks the stream on behalf of many: at most one request is in
+// A query asks the stream on behalf of many callers, coalesced: at most one request is in
 // flight, and everybody gets an answer that was asked for after they came.
 type query[T any] struct {
 	ask func(context.Context) (T, error)

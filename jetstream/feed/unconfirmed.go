@@ -18,7 +18,8 @@ type unconfirmed struct {
 	truncated bool
 }
 
-// handed is one copy that was handed on.
+// An identity tells a stored message from all others, also from a forged one with its
+// sequence.
 type identity struct {
 	seq   uint64
 	stamp uint32
@@ -35,7 +36,7 @@ func (u *unconfirmed) add(m *Message, low func() uint64) {
 	u.copies = append(u.copies, identity{m.Seq, m.stamp})
 }
 
-// prove forgets what a low watermark has confirmed.
+// confirm forgets what a low watermark has confirmed.
 func (u *unconfirmed) confirm(low uint64) {
 	n := 0
 	for n < len(u.copies) && u.copies[n].seq <= low {
@@ -84,7 +85,7 @@ func (u *unconfirmed) has(seq uint64, stamp uint32) bool {
 	return found && u.copies[i].stamp == stamp
 }
 
-// compare holds what is unconfirmed against all that is stored after confirmed. It returns the
+// compare holds it against all that is stored after confirmed. It returns the
 // copies that are not stored, and whether something that is was not handed on; base
 // is the newest that was.
 func (u *unconfirmed) compare(stored []identity) (base uint64, absent []identity, missed bool) {
