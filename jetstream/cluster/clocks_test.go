@@ -9,10 +9,10 @@ func TestNodesCompareTheirClocks(t *testing.T) {
 	t.Parallel()
 	nodes := open(t, three(t)...)
 	waitFor(t, func() bool {
-		skew, ok := nodes[0].Clocks().Skew(t.Context(), "n2")
+		skew, ok := nodes[0].ClockSkew(t.Context(), "n2")
 		return ok && skew.Abs() < time.Second
 	})
-	if _, ok := nodes[0].Clocks().Skew(t.Context(), "n9"); ok {
+	if _, ok := nodes[0].ClockSkew(t.Context(), "n9"); ok {
 		t.Error("a node that is not there has a clock")
 	}
 }

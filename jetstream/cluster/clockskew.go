@@ -24,14 +24,14 @@ const (
 	clockTry = 500 * time.Millisecond
 )
 
-// Clocks compares this node's clock with those of the nodes it is linked to.
+// clocks compares this node's clock with those of the nodes it is linked to.
 //
 // Nothing that is promised hangs on it: sequences order events, and the links
 // and the waits of a node are measured by its own uptime. But the stream's
 // leader gives each message its time, so that its age, and the end of entries
 // of the blacklist, jump by the difference when another node leads; and tokens
 // expire by the clock of the node that is asked.
-type Clocks struct {
+type clocks struct {
 	rpc  *rpc.RPC
 	log  *slog.Logger
 	skew *prometheus.GaugeVec
@@ -42,8 +42,8 @@ type Clocks struct {
 
 // newClocks begins with the node itself, which is no different from itself: so
 // there is a series on a standalone node, too.
-func newClocks(self string, calls *rpc.RPC, log *slog.Logger, reg prometheus.Registerer) *Clocks {
-	c := &Clocks{rpc: calls, log: log, far: make(map[string]bool), skew: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+func newClocks(self string, calls *rpc.RPC, log *slog.Logger, reg prometheus.Registerer) *clocks {
+	c := &clocks{rpc: calls, log: log, far: make(map[string]bool), skew: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "weft_jetstream_clock_skew_seconds",
 		Help: "How far the clock of another node is ahead of this node's; negative when it is behind. The node itself is at 0."}, []string{"node"})}
 	reg.MustRegister(c.skew)
@@ -52,20 +52,20 @@ func newClocks(self string, calls *rpc.RPC, log *slog.Logger, reg prometheus.Reg
 }
 
 // answer tells other nodes this node's time.
-func (c *Clocks) answer() {
+func (c *clocks) answer() {
 	c.rpc.Handle(methodClock, 16, func(context.Context, []byte) []byte {
 		return binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 	})
 }
 
 // run compares the clock with those of the peers until ctx ends.
-func (c *Clocks) run(ctx context.Context, peersNow func() []string) {
+func (c *clocks) run(ctx context.Context, peersNow func() []string) {
 	t := time.NewTicker(clockEvery)
 	defer t.Stop()
 	for {
 		peers := peersNow()
 		for _, peer := range peers {
-			if skew, ok := c.Skew(ctx, peer); ok {
+			if skew, ok := c.skewOf(ctx, peer); ok {
 				c.note(peer, skew)
 			}
 		}
@@ -78,10 +78,10 @@ func (c *Clocks) run(ctx context.Context, peersNow func() []string) {
 	}
 }
 
-// Skew asks a node for its time and returns how far that is ahead; not ok when it does
+// skewOf asks a node for its time and returns how far that is ahead; not ok when it does
 // not answer. The node is taken to have read its clock in the middle between
 // question and answer.
-func (c *Clocks) Skew(ctx context.Context, peer string) (skew time.Duration, ok bool) {
+func (c *clocks) skewOf(ctx context.Context, peer string) (skew time.Duration, ok bool) {
 	try, cancel := context.WithTimeout(ctx, clockTry)
 	defer cancel()
 	asked := time.Now()
@@ -95,7 +95,7 @@ func (c *Clocks) Skew(ctx context.Context, peer string) (skew time.Duration, ok 
 
 // note records a difference, and tells when it becomes too great or is well
 // again.
-func (c *Clocks) note(peer string, skew time.Duration) {
+func (c *clocks) note(peer string, skew time.Duration) {
 	c.skew.WithLabelValues(peer).Set(skew.Seconds())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,7 +112,7 @@ func (c *Clocks) note(peer string, skew time.Duration) {
 }
 
 // keep forgets all nodes but the given ones.
-func (c *Clocks) keep(peers []string) {
+func (c *clocks) keep(peers []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p := range c.far {

@@ -50,7 +50,7 @@ type Cluster struct {
 	system  *nats.Conn // of the system account; nil on a standalone node
 	groups  *groups
 	links   *Links
-	clocks  *Clocks
+	clocks  *clocks
 	records *records
 	roster  *roster
 	// expelled gets an error once, when the node was removed.
@@ -114,12 +114,6 @@ func (c *Cluster) Groups(ctx context.Context) []Group {
 	}
 	return c.groups.all(ctx)
 }
-
-// Group asks for one of them; nil when there is no such stream or bucket.
-func (c *Cluster) Group(ctx context.Context, name string) *Group { return c.groups.group(ctx, name) }
-
-// Clocks compares the clocks of the nodes.
-func (c *Cluster) Clocks() *Clocks { return c.clocks }
 
 // Ready is nil when the node is linked to a majority and its replicas are
 // current; else it says what is missing.

@@ -64,7 +64,7 @@ func (c *Cluster) awaitOthers(ctx context.Context) []Group {
 	said := false
 	for {
 		groups := c.Groups(ctx)
-		behind := Needed(groups, c.p.Name)
+		behind := needed(groups, c.p.Name)
 		switch {
 		case behind == "":
 			if said {
@@ -86,9 +86,9 @@ func (c *Cluster) awaitOthers(ctx context.Context) []Group {
 	}
 }
 
-// Needed returns a group that has no majority of current copies without those
+// needed returns a group that has no majority of current copies without those
 // of a node, or that nobody leads; "" when there is none.
-func Needed(groups []Group, node string) string {
+func needed(groups []Group, node string) string {
 	for i := range groups {
 		g := &groups[i]
 		current := 0

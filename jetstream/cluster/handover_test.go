@@ -19,7 +19,7 @@ func TestWhoIsNeededAndWhoIsToLead(t *testing.T) {
 	}
 	for name, tt := range tests {
 		groups := []Group{{Name: "g", Leader: "n1", Replicas: tt.replicas}}
-		if got := Needed(groups, "n1") == "g"; got != tt.needed {
+		if got := needed(groups, "n1") == "g"; got != tt.needed {
 			t.Errorf("%s: needed %v, want %v", name, got, tt.needed)
 		}
 		if got := groups[0].successor("n1"); got != tt.successor {
