@@ -30,6 +30,7 @@ func TestEachValueOfALabelThatTheSourceNamesBeginsAtZero(t *testing.T) {
 		{"../../jetstream/ingress/*.go", `refused\w+ += "(\w+)"`, "weft_jetstream_publishes_refused_total cause "},
 		{"../../edge/access/limits.go", `l\.refuse\("(\w+)"`, "weft_admit_refusals_total limit "},
 		{"../../edge/auth/*.go", `verified\.WithLabelValues\("(\w+)"`, "weft_auth_verifications_total result "},
+		{"../../edge/auth/jwks.go", `fetch\w+ += "(\w+)"`, "weft_auth_jwks_fetches_total result "},
 		{"../../edge/problem/problem.go", `Code = "(\w+)"`, "weft_edge_refusals_total code "},
 	} {
 		files, err := filepath.Glob(c.files)

@@ -193,7 +193,7 @@ func (j *jwks) refresh(ctx context.Context, timeout time.Duration) {
 	}
 	j.failures, j.logged = 0, ""
 	j.fetched.Store(began.UnixNano())
-	j.metrics.fetches.WithLabelValues(j.name, "ok").Inc()
+	j.metrics.fetches.WithLabelValues(j.name, fetchOK).Inc()
 	j.metrics.loaded.WithLabelValues(j.name).Set(float64(began.Unix()))
 	if !slices.EqualFunc(j.keys(), set.keys, (*key).sameAs) {
 		j.current.Store(&set.keys)
@@ -208,10 +208,10 @@ func (j *jwks) refresh(ctx context.Context, timeout time.Duration) {
 // reportFailure counts a failure, and logs it when it is another one than the last
 // and as long as it lasts again each hour.
 func (j *jwks) reportFailure(set *jwkSet, err error) {
-	result, msg, causes := "error", "jwks cannot be fetched, the last good keys stay", ""
+	result, msg, causes := fetchError, "jwks cannot be fetched, the last good keys stay", ""
 	failure := msg // the errors of a network differ each time
 	if errors.Is(err, errUnusable) {
-		result, msg, causes = "unusable", "jwks was fetched and cannot be used, the last good keys stay", set.causes()
+		result, msg, causes = fetchUnusable, "jwks was fetched and cannot be used, the last good keys stay", set.causes()
 		failure = msg + err.Error() + causes
 	}
 	j.metrics.fetches.WithLabelValues(j.name, result).Inc()
@@ -249,6 +249,13 @@ func (j *jwks) fetch(ctx context.Context, timeout time.Duration) (jwkSet, error)
 	return parseJWKS(b[:min(len(b), maxJWKS)], len(b) > maxJWKS)
 }
 
+// Results of a fetch, in metrics.
+const (
+	fetchOK       = "ok"
+	fetchError    = "error"
+	fetchUnusable = "unusable"
+)
+
 type jwksMetrics struct {
 	fetches *prometheus.CounterVec
 	loaded  *prometheus.GaugeVec
@@ -273,7 +280,8 @@ func (m *jwksMetrics) collectors() []prometheus.Collector {
 
 // begin makes the series of a URL, by its name.
 func (m *jwksMetrics) begin(name string) {
-	m.fetches.WithLabelValues(name, "ok")
-	m.fetches.WithLabelValues(name, "error")
+	for _, result := range []string{fetchOK, fetchError, fetchUnusable} {
+		m.fetches.WithLabelValues(name, result)
+	}
 	m.loaded.WithLabelValues(name)
 }
