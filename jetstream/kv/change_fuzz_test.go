@@ -18,6 +18,8 @@ func FuzzChange(f *testing.F) {
 	f.Add("user.ann", "2026-01-02T03:04:05Z", "30s", "", "")
 	f.Add("a.*", "x", "-1s", "DEL", "")
 	f.Add("", "9999-12-31T23:59:59Z", "99999h", "", "MaxAge")
+	f.Add("k", "9999-12-31T23:59:59Z", "99999h", "", "")
+	f.Add("a.*", "", "", "", "")
 	stored := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, key, made, ttl, operation, marker string) {
 		m := &api.Message{Subject: Subject(Blacklist, key), Seq: 7, Time: stored, Data: []byte("v"), Header: nats.Header{
