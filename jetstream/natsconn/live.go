@@ -60,7 +60,7 @@ type Subscription uint64
 // with each copy by one goroutine, and interrupted when copies may have been lost; neither
 // may call the Live. Close must be called.
 func OpenLive(dial func() (*Conn, error), deliver func(*event.Copy), interrupted func(why string)) (*Live, error) {
-	l := &Live{dial: dial, deliver: deliver, interrupted: interrupted, subs: map[Subscription]string{}, closed: make(chan struct{}), done: make(chan struct{})}
+	l := &Live{dial: dial, deliver: deliver, interrupted: interrupted, state: opening, subs: map[Subscription]string{}, closed: make(chan struct{}), done: make(chan struct{})}
 	if err := l.connect(); err != nil {
 		return nil, err
 	}
