@@ -54,7 +54,7 @@ func (b *merge) Merge(p *kv.Plan, e *kv.Entry) {
 		case !later: // it only lives longer
 			have.Expires = entry.Expires
 			entry = have
-		case !longer:
+		case have.Expires.After(entry.Expires):
 			entry.Expires = have.Expires
 		}
 	}
