@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"weft/config/testkit/slow"
+	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 )
@@ -231,6 +233,52 @@ func TestAPipelineRepairsOnceWhenTheLeaderChangesMeanwhile(t *testing.T) {
 	if m.last != 499 {
 		t.Errorf("told %d, want 499", m.last)
 	}
+}
+
+func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
+	slow.Test(t, "two long repairs")
+	var logged testlog.Record
+	cfg := newConfig(t)
+	cfg.log = testlog.And(t, &logged)
+	n := open(t, cfg)
+	var m marks
+	c := m.config(16)
+	told := c.Stored
+	c.Stored = func(mark int64) {
+		if told(mark); mark == 0 { // what follows cannot be sent, nor for some time after that
+			n.full.Store(true)
+			if err := n.client.Conn.ForceReconnect(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	p := openPipeline(t, n, c)
+	waits := func() (times int) {
+		for _, line := range logged.Lines() {
+			if strings.Contains(line, "store does not take events") {
+				times++
+			}
+		}
+		return times
+	}
+	n.full.Store(true)
+	for i := range 10 {
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for repair := 1; repair <= 2; repair++ {
+		for deadline := time.Now().Add(10 * time.Second); waits() < repair; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d of %d repairs say that they wait", waits(), repair)
+			}
+		}
+		n.full.Store(false)
+	}
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkNumbers(t, stored(t, n, "user.ann"), 10)
 }
 
 func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {

@@ -22,7 +22,7 @@ type repair struct {
 func (p *Pipeline) run() {
 	defer close(p.done)
 	epoch := p.to.stream.leader.Epoch() // in which what is in flight was sent
-	var r repair
+	r := repair{begun: time.Now()}      // it may be broken already
 	for p.ctx.Err() == nil {
 		switch p.current() {
 		case flowing:
@@ -30,20 +30,27 @@ func (p *Pipeline) run() {
 			r = repair{begun: time.Now()}
 		case broken:
 			r.tries++
-			r.lost = r.lost || p.outlasted()
-			p.enterState(searching, r.lost, probing)
-		case searching:
-			r.err = p.settleStored()
-			p.enterState(probing, r.err == nil, waiting)
-		case probing:
-			if r.err = p.storeOldest(); r.err == nil {
-				epoch = p.resume(&r)
+			if r.lost = r.lost || p.outlasted(); r.lost {
+				p.enterState(searching)
 			} else {
-				p.enterState(waiting, true, waiting)
+				p.enterState(probing)
 			}
+		case searching:
+			if r.err = p.settleStored(); r.err == nil {
+				p.enterState(probing)
+			} else {
+				p.enterState(waiting)
+			}
+		case probing:
+			if r.err = p.storeOldest(); r.err != nil {
+				p.enterState(waiting)
+				continue
+			}
+			epoch = p.resume(&r)
+			r = repair{begun: time.Now()} // it may be broken again already
 		case waiting:
 			p.pause(&r)
-			p.enterState(broken, true, broken)
+			p.enterState(broken)
 		}
 	}
 }
@@ -54,13 +61,11 @@ func (p *Pipeline) current() state {
 	return p.state
 }
 
-// enterState goes on to one of two states of a repair.
-func (p *Pipeline) enterState(then state, condition bool, otherwise state) {
-	if !condition {
-		then = otherwise
-	}
+// enterState goes on to another state of a repair. Flowing is entered by resume, and left
+// by breakLocked.
+func (p *Pipeline) enterState(next state) {
 	p.mu.Lock()
-	p.state = then
+	p.state = next
 	p.mu.Unlock()
 }
 
@@ -158,7 +163,7 @@ func (p *Pipeline) settleStored() error {
 	return nil
 }
 
-// storeOldest sends the oldest event and waits for its answer. Each try has an
+// storeOldest sends the oldest event and waits for its answer. Each try has a
 // sending of its own.
 func (p *Pipeline) storeOldest() error {
 	p.mu.Lock()
