@@ -7,9 +7,10 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"weft/jetstream/rpc"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/rpc"
 )
 
 const (

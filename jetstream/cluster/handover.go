@@ -24,7 +24,7 @@ const (
 	handOverAsk = 100 * time.Millisecond
 	lookStep    = 200 * time.Millisecond
 	// nearly is how many changes a copy may be behind and count as current: on
-	// a busy cluster some are always on tsuccessor way.
+	// a busy cluster some are always on their way.
 	nearly = 64
 
 	stepDownStream = "$JS.API.STREAM.LEADER.STEPDOWN."

@@ -21,7 +21,6 @@ func (silentStore) Read(ctx context.Context, _ string, _ uint64, _, _ int) (stor
 
 func (silentStore) State(context.Context) (st store.State, err error) { return st, nil }
 func (silentStore) Barrier(context.Context) (uint64, error)           { return 0, nil }
-func (silentStore) StreamID() (id event.StreamID)                     { return id }
 
 type nobody struct{}
 

@@ -29,8 +29,8 @@ type Params struct {
 	Token string
 }
 
-// A Store is what a Hub asks of the stream of events; *store.Store is one. All but StreamID and Limits may fail
-// because nobody answers at the moment: then the Hub asks again.
+// A Store is what a Hub asks of the stream of events; *store.Store is one. All but
+// Limits may fail because nobody answers at the moment: then the Hub asks again.
 type Store interface {
 	// Read returns messages of a subject from a sequence on. Any replica may answer, and
 	// may lag behind the leader.
@@ -54,8 +54,6 @@ type Store interface {
 	Tick(mark string, payload []byte) error
 	// Leader tells that another node leads the stream.
 	Leader() *api.Leadership
-	// StreamID is the identity of the stream as last seen.
-	StreamID() event.StreamID
 	Limits() event.Limits
 }
 

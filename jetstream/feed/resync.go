@@ -42,7 +42,7 @@ func (h *Hub) startResync(st store.State) {
 	})
 }
 
-// reread looks through all messages from one sequence to another for those that
+// resync looks through all messages from one sequence to another for those that
 // a feed has not seen. It reports false when there are too many.
 func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 	var key []byte

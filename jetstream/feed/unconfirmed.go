@@ -6,7 +6,7 @@ import "slices"
 // subject between two ticks; of a busier one the older half is forgotten.
 const maxUnconfirmed = 4096
 
-// Unconfirmed is what a feed has handed on because delivery copies said so, and
+// Unconfirmed copies are what a feed has handed on because delivery copies said so, and
 // nothing else has confirmed yet. A copy proves nothing: whoever gets a message
 // past the accounts onto its subject can claim any sequence. The store does, and
 // so does a safe tick, below which nothing is missing.
@@ -57,7 +57,7 @@ func (u *unconfirmed) clone() unconfirmed {
 	return unconfirmed{confirmed: u.confirmed, copies: slices.Clone(u.copies), truncated: u.truncated}
 }
 
-// settle begins anew: all up to seq is confirmed.
+// reset begins anew: all up to seq is confirmed.
 func (u *unconfirmed) reset(seq uint64) { *u = unconfirmed{confirmed: seq, copies: u.copies[:0]} }
 
 // top is the newest copy's sequence, 0 for none.

@@ -31,7 +31,6 @@ type world struct {
 	mu     sync.Mutex
 	rnd    *rand.Rand
 	id     event.StreamID
-	told   event.StreamID      // the id in the newest answer of State
 	log    []event.Stored      // by sequence, from 1
 	bySub  map[string][]uint64 // all sequences of a subject, and
 	nth    []int               // how many there were before, by sequence
@@ -43,7 +42,7 @@ type world struct {
 var errSilence = errors.New("nobody answers")
 
 func newWorld(seed uint64, limit int) *world {
-	return &world{limit: limit, leader: api.NewLeadership(), rnd: rand.New(rand.NewPCG(seed, 0)), id: event.StreamID{1}, told: event.StreamID{1},
+	return &world{limit: limit, leader: api.NewLeadership(), rnd: rand.New(rand.NewPCG(seed, 0)), id: event.StreamID{1},
 		bySub: map[string][]uint64{}, since: time.Now()}
 }
 
@@ -166,7 +165,6 @@ func (w *world) State(context.Context) (store.State, error) {
 	if err := w.unansweredLocked(); err != nil {
 		return store.State{}, err
 	}
-	w.told = w.id
 	return store.State{Leader: fmt.Sprint("n", w.terms%3), LeaderSince: w.since, ID: w.id,
 		First: 1, Last: uint64(len(w.log))}, nil
 }
@@ -179,12 +177,6 @@ func (w *world) Barrier(context.Context) (uint64, error) {
 
 func (w *world) Consume(context.Context, js.ConsumerConfig) (store.Consumer, error) {
 	return store.Consumer{}, errors.New("the model has no consumers")
-}
-
-func (w *world) StreamID() event.StreamID {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.told
 }
 
 func (w *world) Leader() *api.Leadership { return w.leader }

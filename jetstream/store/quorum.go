@@ -8,10 +8,10 @@ import (
 	"weft/jetstream/api"
 )
 
-// readQuorum is a quorum read: it fails with ErrUnavailable unless nothing is stored under subject from
-// a sequence on, as far as a majority of the nodes has agreed. It is asked when a
-// leader knows of nothing: it may have been cut off, and know nothing of what the
-// others have stored since.
+// readQuorum is a quorum read: it fails with ErrUnavailable unless nothing is stored under
+// subject from a sequence on, as far as a majority of the nodes has agreed. It is asked when
+// a leader knows of nothing: it may have been cut off, and know nothing of what the others
+// have stored since.
 //
 // A message that is stored now is the mark: the answer is one replica's newest
 // message up to the mark of the subject and the mark's together, in order. When
