@@ -54,8 +54,9 @@ cross: ## go vet, and weft linked, for each platform that it is built for
 		go build -ldflags='-s -w' -o bin/cross/weft-$$GOOS-$$GOARCH ./cmd/weft; \
 	done
 
-# go vet has run already. Many tests wait, side by side.
-raced := CGO_ENABLED=1 go test -race -vet=off -timeout 8m -p 3 -parallel 6
+# go vet has run already; to link what debuggers want takes longer than most tests.
+# Many tests wait, side by side.
+raced := CGO_ENABLED=1 go test -race -vet=off -ldflags=-w -timeout 8m -p 3 -parallel 6
 
 unit: ## tests beside the code that do not wait, with the race detector (needs a C compiler)
 	$(raced) -short $(rooms) ./test/kafka

@@ -246,7 +246,7 @@ func rests(conn net.Conn) error {
 // time, and who has sessions can go on to ask for something.
 func TestStrangersCountByAddress(t *testing.T) {
 	slow.Test(t, "time limits of connections")
-	for _, p := range paths {
+	for _, p := range slow.First(paths) {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 5} })
 			for i := range 5 {
@@ -309,7 +309,7 @@ func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
 
 // Whatever becomes of a connection, its address has its room back when it is closed.
 func TestTheRoomOfAnAddressComesBack(t *testing.T) {
-	for _, p := range paths {
+	for _, p := range slow.First(paths) {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 3} })
 			token := s.token("ann", nil)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"weft/config/testkit/slow"
 
 	"weft/edge/frames"
 	"weft/edge/transport"
@@ -28,7 +29,7 @@ import (
 // than 1.4 MiB is refused (which is a case here), 9.7, 9.8 and the rest of 10, which
 // measure how fast an echo is, and 12 and 13: there is no compression.
 func TestWebSocketsAsTheRFCWantsThem(t *testing.T) {
-	for _, p := range paths {
+	for _, p := range slow.First(paths) {
 		if !slices.Contains(p.kinds, transport.WebSocket) {
 			continue
 		}

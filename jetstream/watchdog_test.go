@@ -35,14 +35,14 @@ func TestAServerIsRestartedWhenItsStoreIsStuck(t *testing.T) {
 
 func TestAStuckServerIsRestartedOnceInAWhileAndNotOnAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var starts int
+		var starts atomic.Int32
 		var full atomic.Bool
 		full.Store(true)
 		none := func() time.Duration { return 0 }
 		w := watchdog{log: testlog.To(t), restarts: prometheus.NewCounter(prometheus.CounterOpts{}), stop: func() {}, renew: func() {},
 			silence: func() time.Duration { return time.Minute }, illFor: none, linkedFor: none, diskFull: full.Load,
 			start: func(context.Context) error {
-				if starts++; starts == 1 {
+				if starts.Add(1) == 1 {
 					return errors.New("the port is taken")
 				}
 				return nil
@@ -52,19 +52,19 @@ func TestAStuckServerIsRestartedOnceInAWhileAndNotOnAFullDisk(t *testing.T) {
 		go func() { defer close(done); w.run(ctx) }()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if starts != 0 {
-			t.Errorf("%d starts on a full disk", starts)
+		if n := starts.Load(); n != 0 {
+			t.Errorf("%d starts on a full disk", n)
 		}
 		full.Store(false)
 		time.Sleep(restartPause - time.Second)
 		synctest.Wait()
-		if starts != 2 {
-			t.Errorf("%d starts, want one that fails and one more", starts)
+		if n := starts.Load(); n != 2 {
+			t.Errorf("%d starts, want one that fails and one more", n)
 		}
 		time.Sleep(restartPause)
 		synctest.Wait()
-		if starts != 3 {
-			t.Errorf("%d starts, want another one after the pause", starts)
+		if n := starts.Load(); n != 3 {
+			t.Errorf("%d starts, want another one after the pause", n)
 		}
 		cancel()
 		<-done
