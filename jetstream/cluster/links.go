@@ -3,6 +3,8 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +36,79 @@ type Links struct {
 }
 
 func newLinks(cluster *server.ClusterConfig) *Links { return &Links{cluster: cluster} }
+
+// saw takes in which nodes this one is linked to, and how many members the cluster has.
+// It reports whether that is a majority.
+func (l *Links) saw(peers []string, known int, log *slog.Logger) (majority bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if logLinks(log, l.peers, peers) {
+		l.relinked = now
+	}
+	l.peers, l.linked, l.known = peers, len(peers)+1, known
+	majority = l.linked > known/2
+	switch {
+	case majority && l.since.IsZero():
+		l.since, l.cut = now, time.Time{}
+		log.Info("linked to a majority of the nodes", "linked", l.linked, "known", known)
+	case !majority && l.cut.IsZero():
+		l.since, l.cut, l.entered = time.Time{}, now, false
+		log.Warn("cut off from the majority of the nodes", "linked", l.linked, "known", known)
+	}
+	return majority
+}
+
+// logLinks says which links are new or gone, and reports whether any is new.
+func logLinks(log *slog.Logger, before, now []string) (some bool) {
+	for _, name := range now {
+		if !slices.Contains(before, name) {
+			log.Info("linked to a node", "node", name)
+			some = true
+		}
+	}
+	for _, name := range before {
+		if !slices.Contains(now, name) {
+			log.Warn("the link to a node is gone", "node", name)
+		}
+	}
+	return some
+}
+
+// standing says whether the replicas have caught up since the start, and whether the
+// cluster has been asked about the node since it was linked to a majority.
+func (l *Links) standing() (current, entered bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current, l.entered
+}
+
+// enter is called when the cluster counts the node.
+func (l *Links) enter() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entered = true
+}
+
+// checked takes in whether the replicas are current now, and why not. It reports
+// whether the store is well: they are, and have been before.
+func (l *Links) checked(err error, log *slog.Logger) (well bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil && l.current:
+		l.ill = time.Time{}
+		return true
+	case err == nil:
+		l.current = true
+		log.Info("the local replicas are current")
+	case !l.current:
+		l.stale = err.Error()
+	case l.ill.IsZero():
+		l.ill = time.Now()
+	}
+	return false
+}
 
 // Known is how many members the cluster has, this node included.
 func (l *Links) Known() int {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"slices"
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -38,66 +36,19 @@ func (c *Cluster) watchLinks(ctx context.Context) {
 
 func (c *Cluster) lookAround(ctx context.Context) {
 	srv := c.p.Server
-	peers := srv.Peers()
-	linked, known := len(peers)+1, srv.Members(c.p.Cluster.Size)
-	l := c.links
-	l.mu.Lock()
-	if logLinks(c.p.Log, l.peers, peers) {
-		l.relinked = time.Now()
-	}
-	l.peers, l.linked, l.known = peers, linked, known
-	majority := linked > known/2
-	now := time.Now()
-	switch {
-	case majority && l.since.IsZero():
-		l.since, l.cut = now, time.Time{}
-		c.p.Log.Info("linked to a majority of the nodes", "linked", linked, "known", known)
-	case !majority && l.cut.IsZero():
-		l.since, l.cut, l.entered = time.Time{}, now, false
-		c.p.Log.Warn("cut off from the majority of the nodes", "linked", linked, "known", known)
-	}
-	current, entered := l.current, l.entered && srv.HasStore()
-	l.mu.Unlock()
-	if !majority {
+	if !c.links.saw(srv.Peers(), srv.Members(c.p.Cluster.Size), c.p.Log) {
 		return
 	}
-	if !entered {
+	current, entered := c.links.standing()
+	if !entered || !srv.HasStore() {
 		c.reenter(ctx)
 	}
 	if current && srv.HasStore() && !c.p.Disk.WasFull() {
 		return
 	}
-	err := c.Current(ctx)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case err == nil && l.current:
-		l.ill = time.Time{}
+	if c.links.checked(c.Current(ctx), c.p.Log) {
 		c.p.Disk.Mended()
-	case err == nil:
-		l.current = true
-		c.p.Log.Info("the local replicas are current")
-	case !l.current:
-		l.stale = err.Error()
-	case l.ill.IsZero():
-		l.ill = now
 	}
-}
-
-// logLinks says which links are new or gone, and reports whether any is new.
-func logLinks(log *slog.Logger, before, now []string) (some bool) {
-	for _, name := range now {
-		if !slices.Contains(before, name) {
-			log.Info("linked to a node", "node", name)
-			some = true
-		}
-	}
-	for _, name := range before {
-		if !slices.Contains(now, name) {
-			log.Warn("the link to a node is gone", "node", name)
-		}
-	}
-	return some
 }
 
 // reenter finds out whether the node was removed while it was cut off. A node
@@ -110,9 +61,7 @@ func (c *Cluster) reenter(ctx context.Context) {
 		return // it is asked again
 	}
 	if !removed {
-		c.links.mu.Lock()
-		c.links.entered = true
-		c.links.mu.Unlock()
+		c.links.enter()
 		return
 	}
 	select {
