@@ -15,8 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"weft/config/testkit/slow"
 
+	"weft/config/testkit/slow"
 	"weft/edge/frames"
 	"weft/edge/transport"
 )

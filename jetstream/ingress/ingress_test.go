@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"weft/config/testkit/slow"
-	"weft/jetstream/event"
-	"weft/jetstream/server"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/config/testkit/slow"
+	"weft/jetstream/event"
+	"weft/jetstream/server"
 )
 
 // publishers are two, and an operator.
