@@ -2,7 +2,7 @@ package feed
 
 import "time"
 
-// What tests of the face look at beside it. Nothing here changes how a Hub works.
+// What tests of the face look at beside it, and the one clock that they need not wait for.
 
 var ErrClosed = errClosed
 
