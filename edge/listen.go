@@ -37,13 +37,7 @@ func (e *Edge) guests() *httpd.Config {
 }
 
 // arrive is asked whether there is room for an accepted connection.
-func (e *Edge) arrive(a netip.Addr) (httpd.Guest, func(), bool) {
-	g, ok := e.guard.Arrive(a)
-	if !ok {
-		return nil, nil, false
-	}
-	return g, g.Closed(), true
-}
+func (e *Edge) arrive(a netip.Addr) (httpd.Guest, bool) { return e.guard.Arrive(a) }
 
 // guestOf is whose request it is; nil when the listener counts nobody.
 func guestOf(w http.ResponseWriter, r *http.Request) *access.Guest {

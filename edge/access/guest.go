@@ -38,8 +38,8 @@ func (g *Guard) Arrive(a netip.Addr) (*Guest, bool) {
 	return in, err == nil
 }
 
-// Closed must be called when the connection is closed, at least once; nil when nobody
-// wants to know.
+// Closed is to be called when the connection is closed, at least once; nil when nobody
+// counts it.
 func (g *Guest) Closed() func() {
 	if g.peer == nil {
 		return nil

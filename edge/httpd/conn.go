@@ -10,21 +10,19 @@ import (
 )
 
 // A conn is a connection whose next request was not answered yet. It is the poller's
-// client until then; what it holds is bounded.
+// client until then; what it holds is bounded, and little while it is idle.
 type conn struct {
 	ReadBuffer // received and not read yet
 	listener   *Listener
 	poll       *netpoll.Conn
 	peer       netip.AddrPort
 	guest      Guest
-	closed     func()
-	asked      bool      // the head has been read
-	read       time.Time // when
+	read       time.Time // when the head was received, or the connection left; zero: not yet
 }
 
 // next makes the connection wait for its next request.
 func (c *conn) next() {
-	c.poll.SetClient(&conn{listener: c.listener, poll: c.poll, peer: c.peer, guest: c.guest, closed: c.closed},
+	c.poll.SetClient(&conn{listener: c.listener, poll: c.poll, peer: c.peer, guest: c.guest},
 		c.listener.cfg.Limits.idle(c.guest))
 }
 
@@ -52,7 +50,7 @@ func begins(b []byte, path string) bool {
 
 // Receive implements netpoll.Client.
 func (c *conn) Receive(b []byte) netpoll.Action {
-	if c.asked {
+	if !c.read.IsZero() {
 		return c.ReadBuffer.Receive(b)
 	}
 	seen := len(c.got)
@@ -68,13 +66,14 @@ func (c *conn) Receive(b []byte) netpoll.Action {
 	switch {
 	case others:
 		c.got = append(c.got[:0], all...)
+		c.read = time.Now() // what comes meanwhile is kept
 		c.leave("")
 		return netpoll.Pause
 	case end < 0:
 		c.got = append(c.got[:0], all...)
 		return netpoll.Go
 	}
-	c.asked, c.read = true, time.Now()
+	c.read = time.Now()
 	c.poll.SetTimeout(0)
 	head := string(all[:end])
 	c.got = bytes.Clone(all[end:])
@@ -122,7 +121,6 @@ func (c *conn) serve(head string) {
 // leave hands the connection to net/http: the head that was taken out of what it
 // sent, and the rest.
 func (c *conn) leave(head string) {
-	c.asked = true // what comes meanwhile is kept
 	c.poll.Release(func(tcp *net.TCPConn, rest []byte, err error) {
 		if err == nil {
 			go c.listener.handOn(c.prefixed(tcp, append([]byte(head), rest...)))
@@ -132,7 +130,7 @@ func (c *conn) leave(head string) {
 
 // prefixed is what net/http gets of a connection that was released.
 func (c *conn) prefixed(tcp *net.TCPConn, read []byte) *prefixedConn {
-	return &prefixedConn{TCPConn: tcp, read: read, listener: c.listener, guest: c.guest, closed: c.closed}
+	return &prefixedConn{TCPConn: tcp, read: read, listener: c.listener, guest: c.guest}
 }
 
 // Take implements netpoll.Client. What is said is said by the next client.

@@ -64,7 +64,7 @@ func Detach(w http.ResponseWriter, r *http.Request, client netpoll.Client) (*net
 		return nil, fmt.Errorf("%w: %w", ErrAttached, err)
 	}
 	_ = p.SetDeadline(time.Time{})
-	c, err := p.listener.cfg.Poller.Attach(p.TCPConn, append(Buffered(rw.Reader), p.read...), client, p.closed)
+	c, err := p.listener.cfg.Poller.Attach(p.TCPConn, append(Buffered(rw.Reader), p.read...), client, p.guest.Closed())
 	if err != nil {
 		_ = p.Close()
 	}

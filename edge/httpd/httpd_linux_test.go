@@ -28,6 +28,7 @@ type known struct{}
 
 func (known) Known() bool         { return true }
 func (known) Left() time.Duration { return 0 }
+func (known) Closed() func()      { return nil }
 
 // serve serves h on a Listener, with a poller or without, and returns its address.
 func serve(t *testing.T, polled bool, h http.HandlerFunc) string {
@@ -40,7 +41,7 @@ func serveSurviving(t *testing.T, polled bool, h http.HandlerFunc, panicked func
 	cfg := httpd.Config{
 		Handler: h, Path: "/events", Workers: 4, Draining: func() bool { return false },
 		Limits:   httpd.Limits{Silent: time.Second, Read: time.Second, Drain: time.Second},
-		Arrive:   func(netip.Addr) (httpd.Guest, func(), bool) { return known{}, nil, true },
+		Arrive:   func(netip.Addr) (httpd.Guest, bool) { return known{}, true },
 		Panicked: panicked,
 	}
 	running := make(chan error, 3)

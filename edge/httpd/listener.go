@@ -39,8 +39,8 @@ type Config struct {
 	Limits Limits
 
 	// Arrive is called for each accepted connection, and reports whether there is room
-	// for it. closed, which may be nil, is called when it is closed, at least once.
-	Arrive func(peer netip.Addr) (g Guest, closed func(), ok bool)
+	// for it.
+	Arrive func(peer netip.Addr) (g Guest, ok bool)
 	// Draining reports whether connections are to end with the current request.
 	Draining func() bool
 	// Panicked is told of a panic while a request was served.
@@ -64,6 +64,9 @@ type Guest interface {
 	Known() bool
 	// Left is how long it may stay when its guest is not known.
 	Left() time.Duration
+	// Closed is to be called when the connection is closed, at least once; nil when
+	// nobody wants to know.
+	Closed() func()
 }
 
 // A Listener takes the connections of a socket. It is the net.Listener of those for
@@ -90,14 +93,12 @@ func (l *Listener) Run() error {
 		return nil
 	}
 	return l.cfg.Poller.Accept(l.socket, l.done, func(c *netpoll.Conn, peer netip.AddrPort) (netpoll.Client, time.Duration) {
-		g, closed, ok := l.cfg.Arrive(peer.Addr())
+		g, ok := l.cfg.Arrive(peer.Addr())
 		if !ok {
 			return nil, 0
 		}
-		if closed != nil {
-			c.OnClose(closed)
-		}
-		return &conn{listener: l, poll: c, peer: peer, guest: g, closed: closed}, l.cfg.Limits.idle(g)
+		c.OnClose(g.Closed())
+		return &conn{listener: l, poll: c, peer: peer, guest: g}, l.cfg.Limits.idle(g)
 	})
 }
 
@@ -130,12 +131,12 @@ func (l *Listener) accept() (net.Conn, error) {
 			return nil, err
 		}
 		peer, _ := tcp.RemoteAddr().(*net.TCPAddr) // nil: it has left already, on some systems
-		g, closed, ok := l.cfg.Arrive(peer.AddrPort().Addr())
+		g, ok := l.cfg.Arrive(peer.AddrPort().Addr())
 		if !ok {
 			_ = tcp.Close()
 			continue
 		}
-		return &prefixedConn{TCPConn: tcp, listener: l, guest: g, closed: closed}, nil
+		return &prefixedConn{TCPConn: tcp, listener: l, guest: g}, nil
 	}
 }
 

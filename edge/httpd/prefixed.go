@@ -15,7 +15,6 @@ type prefixedConn struct {
 	read     []byte
 	listener *Listener
 	guest    Guest
-	closed   func()
 
 	mu    sync.Mutex
 	timer *time.Timer // gives a stranger's up
@@ -40,8 +39,8 @@ func (p *prefixedConn) Close() error {
 	p.over = true
 	p.mu.Unlock()
 	p.giveUpIn(0)
-	if p.closed != nil {
-		p.closed()
+	if closed := p.guest.Closed(); closed != nil {
+		closed()
 	}
 	return p.TCPConn.Close()
 }

@@ -11,6 +11,7 @@ package subject
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -198,12 +199,22 @@ func check(s string, wild bool) error {
 	return nil
 }
 
+// fewSubjects is how many are compared with each other: a connection has few as a rule,
+// and a map of them would be memory for each.
+const fewSubjects = 16
+
 // Distinct leaves out of a list of subjects what is there already. It changes list.
 func Distinct(list []string) []string {
-	if len(list) < 2 {
-		return list
+	out := list[:0]
+	if len(list) <= fewSubjects {
+		for _, s := range list {
+			if !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+		return out
 	}
-	seen, out := make(map[string]bool, len(list)), list[:0]
+	seen := make(map[string]bool, len(list))
 	for _, s := range list {
 		if !seen[s] {
 			seen[s] = true

@@ -213,8 +213,18 @@ func FuzzTemplate(f *testing.F) {
 }
 
 func TestDistinctKeepsTheFirstOfEach(t *testing.T) {
-	list := []string{"user.a", "topic.b", "user.a", "user.c", "topic.b"}
-	if got, want := Distinct(list), []string{"user.a", "topic.b", "user.c"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	for _, times := range []int{1, 2, fewSubjects} { // of few, and of many
+		list := slices.Repeat([]string{"user.a", "topic.b", "user.a", "user.c", "topic.b"}, times)
+		if got, want := Distinct(list), []string{"user.a", "topic.b", "user.c"}; !slices.Equal(got, want) {
+			t.Errorf("%d times: got %q, want %q", times, got, want)
+		}
+	}
+}
+
+// It is called for each connection that asks for subjects beside its token's.
+func TestFewSubjectsAreMadeDistinctInTheirPlace(t *testing.T) {
+	list := []string{"user.a", "topic.b", "topic.c"}
+	if n := testing.AllocsPerRun(100, func() { list = Distinct(list) }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
