@@ -101,13 +101,13 @@ func (d *document) decodeSection(n ast.Node, v reflect.Value, key string, keyLin
 				return
 			}
 		}
-		d.add(d.at(line), join(key, name), "unknown key"+d.elsewhere(name, fields))
+		d.add(d.at(line), join(key, name), "unknown key"+d.suggest(name, fields))
 	})
 }
 
-// elsewhere suggests what an unknown key may be meant for: a key of the same
+// suggest says what an unknown key may be meant for: a key of the same
 // section that is written alike, or one of that very name in another section.
-func (d *document) elsewhere(name string, here []field) string {
+func (d *document) suggest(name string, here []field) string {
 	names := make([]string, len(here))
 	for i, f := range here {
 		names[i] = f.name

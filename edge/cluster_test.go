@@ -242,7 +242,7 @@ func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
 
 func TestANodeThatDoesNotAnswerLeavesAChangeUnknown(t *testing.T) {
 	nodes := newCluster(t)
-	nodes[1].node.RPC().Handle(edge.QuestionChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
+	nodes[1].node.RPC().Handle(edge.MethodChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
 	for name, want := range map[string]problem.Code{"n2": problem.UpstreamTimeout, "n9": problem.NotReady} {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		err := nodes[0].edge.ChangeThere(ctx, name)

@@ -9,8 +9,8 @@ import (
 
 // What the tests, which are outside, need of the inside.
 
-// QuestionChange is what nodes ask each other to change a connection.
-const QuestionChange = questionChange
+// MethodChange is what nodes ask each other to change a connection.
+const MethodChange = methodChange
 
 // Admission is the edge's, so that a test can be a storm.
 func (e *Edge) Admission() *access.Admission { return e.admission }

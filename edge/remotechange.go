@@ -11,13 +11,13 @@ import (
 	"weft/jetstream/rpc"
 )
 
-// What nodes ask each other on behalf of a client.
+// Methods by which nodes call each other on behalf of a client.
 const (
-	questionHolds  = "holds"  // has this node the connection
-	questionChange = "change" // change the connection
+	methodHolds  = "holds"  // has this node the connection
+	methodChange = "change" // change the connection
 )
 
-// How many of these questions a node answers at once. A change may have to wait
+// How many of these calls a node answers at once. A change may have to wait
 // for the store.
 const (
 	holdsInFlight  = 256
@@ -75,8 +75,8 @@ func (r *remoteProblem) problem() *problem.Problem {
 
 // answerNodes lets this node answer for its connections when another is asked.
 func (c *changer) answerNodes() {
-	rpc.HandleJSON(c.nodes, questionHolds, holdsInFlight, func(_ context.Context, id string) bool { return c.find(id) != nil })
-	rpc.HandleJSON(c.nodes, questionChange, changeInFlight, func(ctx context.Context, r remoteChange) changed {
+	rpc.HandleJSON(c.nodes, methodHolds, holdsInFlight, func(_ context.Context, id string) bool { return c.find(id) != nil })
+	rpc.HandleJSON(c.nodes, methodChange, changeInFlight, func(ctx context.Context, r remoteChange) changed {
 		subjects, err := c.changeHere(ctx, &r)
 		if err == nil {
 			return changed{Subjects: subjects}
@@ -113,7 +113,7 @@ func (c *changer) changeAnywhere(ctx context.Context, r *remoteChange) ([]string
 	if len(r.Connection) > maxConnection {
 		return nil, noConnection()
 	}
-	said, coverage, err := rpc.CallUntilJSON(ctx, c.nodes, questionHolds, r.Connection, func(has bool) bool { return has })
+	said, coverage, err := rpc.CallUntilJSON(ctx, c.nodes, methodHolds, r.Connection, func(has bool) bool { return has })
 	switch {
 	case err != nil:
 		return nil, err
@@ -129,7 +129,7 @@ func (c *changer) changeAnywhere(ctx context.Context, r *remoteChange) ([]string
 func (c *changer) changeThere(ctx context.Context, name string, r *remoteChange) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime+travelTime)
 	defer cancel()
-	out, err := rpc.CallJSON[changed](ctx, c.nodes, name, questionChange, r)
+	out, err := rpc.CallJSON[changed](ctx, c.nodes, name, methodChange, r)
 	switch {
 	case errors.Is(err, rpc.ErrUnreachable):
 		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now; try again").RetrySoon()

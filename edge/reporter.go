@@ -16,10 +16,10 @@ import (
 
 // Causes of what strangers can make a node say, beside the codes of problems.
 const (
-	blameTLS   = "tls_handshake"
-	blameHTTP  = "http" // what net/http says of a connection
-	blamePanic = "panic"
-	blameHost  = "host"
+	causeTLS   = "tls_handshake"
+	causeHTTP  = "http" // what net/http says of a connection
+	causePanic = "panic"
+	causeHost  = "host"
 )
 
 // Names of the listeners.
@@ -36,7 +36,7 @@ type errorReporter struct {
 }
 
 func newErrorReporter(log *slog.Logger, total *prometheus.CounterVec) *errorReporter {
-	for _, cause := range []string{blameTLS, blameHTTP, blamePanic, blameHost} {
+	for _, cause := range []string{causeTLS, causeHTTP, causePanic, causeHost} {
 		for _, listener := range []string{onPublic, onAdmin} {
 			total.WithLabelValues(listener, cause)
 		}
@@ -55,7 +55,7 @@ func (e *errorReporter) refused(listener string, r *http.Request, p *problem.Pro
 	cause := string(p.Code)
 	switch {
 	case p.Status == http.StatusMisdirectedRequest:
-		cause = blameHost
+		cause = causeHost
 	case p.Status == http.StatusMethodNotAllowed:
 		return
 	}
@@ -68,8 +68,8 @@ func (e *errorReporter) failed(doing string, args ...any) { e.log.Error(doing, d
 
 // panicked tells of a panic while a request was served.
 func (e *errorReporter) panicked(listener string, args ...any) {
-	e.total.WithLabelValues(listener, blamePanic).Inc()
-	e.log.Error(listener+" "+blamePanic, "serve a request: panic", args...)
+	e.total.WithLabelValues(listener, causePanic).Inc()
+	e.log.Error(listener+" "+causePanic, "serve a request: panic", args...)
 }
 
 // httpLog is the ErrorLog of a listener's http.Server, which tells of each connection
@@ -91,9 +91,9 @@ func (l *serverLog) Write(line []byte) (int, error) {
 		l.panicked(l.listener, "err", text)
 		return len(line), nil
 	}
-	cause := blameHTTP
+	cause := causeHTTP
 	if strings.Contains(text, "TLS handshake error") {
-		cause = blameTLS
+		cause = causeTLS
 	}
 	l.total.WithLabelValues(l.listener, cause).Inc()
 	l.log.Info(l.listener+" "+cause, "a connection failed", "listener", l.listener, "cause", cause, "err", text)

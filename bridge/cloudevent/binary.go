@@ -18,10 +18,6 @@ const (
 // in lower case, the required ones too.
 type Extensions map[string]string
 
-// IsVersion reports whether name, without its prefix and in lower case, is the
-// attribute that says which version of CloudEvents a message follows.
-func IsVersion(name string) bool { return name == "specversion" || name == "cloudeventsversion" }
-
 // Add enters the attribute of a header without its prefix. A name that no
 // version of CloudEvents allows (other characters than letters and digits) is
 // left out; a value that is not UTF-8 is an error.

@@ -13,7 +13,7 @@ import (
 type Store interface {
 	NewPipeline(store.PipelineConfig) (Pipeline, error)
 	HasID(ctx context.Context, subject string, id event.MsgID) (bool, error)
-	Majority(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error)
+	Majority(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc, error)
 }
 
 // Pipeline is a store.Pipeline.
@@ -25,8 +25,8 @@ type Pipeline interface {
 	Close() error
 }
 
-// Majority is as jetstream.Node has it.
-type Majority func(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error)
+// Majority is as cluster.Links has it.
+type Majority func(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc, error)
 
 // StoreOf makes a Store of a node's.
 func StoreOf(s *store.Store, majority Majority) Store { return nodeStore{s, majority} }
@@ -37,8 +37,8 @@ type nodeStore struct {
 }
 
 // Majority waits until the node is linked to a majority of its cluster.
-func (s nodeStore) Majority(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc, error) {
-	return s.majority(ctx, patience)
+func (s nodeStore) Majority(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc, error) {
+	return s.majority(ctx, timeout)
 }
 
 // NewPipeline returns the store's pipeline as an interface.

@@ -48,7 +48,7 @@ type node struct {
 	edge     *edge.Edge
 	trimmer  *heaptrim.Trimmer // nil without tuning.trim_heap
 
-	begun time.Time
+	started time.Time
 	// The edge serves from before the store is open until stopServing is
 	// called; served is closed then, and serveErr says how it went.
 	stopServing context.CancelFunc
@@ -75,7 +75,7 @@ const handOverGrace = 5 * time.Second
 // openNode opens everything; stop ends the process as a signal would. What
 // was opened is closed again when it fails.
 func openNode(ctx context.Context, cfg *settings.Config, log *slog.Logger, stop func()) (*node, error) {
-	n := &node{cfg: cfg, log: log, begun: time.Now(), left: make(chan struct{}), served: make(chan struct{})}
+	n := &node{cfg: cfg, log: log, started: time.Now(), left: make(chan struct{}), served: make(chan struct{})}
 	if cfg.Cluster == nil { // else it waits for the other nodes as long as they take
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, openLimit)
@@ -246,7 +246,7 @@ func (n *node) announce(ctx context.Context) {
 		}
 	}
 	n.log.Info("ready", "node", n.store.Name(), "public", n.edge.PublicAddr().String(), "admin", n.edge.AdminAddr().String(),
-		"nats", strings.TrimPrefix(n.store.ClientURL(), "nats://"), "after", time.Since(n.begun).Round(time.Millisecond).String())
+		"nats", strings.TrimPrefix(n.store.ClientURL(), "nats://"), "after", time.Since(n.started).Round(time.Millisecond).String())
 }
 
 func (n *node) close() error { return n.down.close() }

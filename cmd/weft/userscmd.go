@@ -51,7 +51,7 @@ func showUsers(cmd *cobra.Command, admin client.Admin, asJSON bool) error {
 	if err != nil {
 		return adminHint(fmt.Errorf("ask for the users: %w", err))
 	}
-	warnLacking(cmd, users.Tally)
+	warnLacking(cmd, users.Coverage)
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), users)
 	}
@@ -72,7 +72,7 @@ func showUser(cmd *cobra.Command, admin client.Admin, name string, asJSON bool) 
 	if err != nil {
 		return adminHint(fmt.Errorf("ask for %s: %w", name, err))
 	}
-	warnLacking(cmd, user.Tally)
+	warnLacking(cmd, user.Coverage)
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), user)
 	}
@@ -98,8 +98,8 @@ func printUser(w io.Writer, user client.User) error {
 }
 
 // warnLacking says that there may be more than what is shown.
-func warnLacking(cmd *cobra.Command, tally client.Tally) {
-	if lacking := tally.Lacking(); lacking != "" {
+func warnLacking(cmd *cobra.Command, coverage client.Coverage) {
+	if lacking := coverage.Lacking(); lacking != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "weft: %s; weft cluster status shows what is missing\n", lacking)
 	}
 }

@@ -63,7 +63,7 @@ func (a *Admission) Enter(ctx context.Context) (*Slot, error) {
 		return &Slot{a: a}, nil
 	default:
 	}
-	a.crowded()
+	a.waited()
 	select {
 	case a.waits <- struct{}{}:
 		defer func() { <-a.waits }()
@@ -117,7 +117,8 @@ func (a *Admission) arrived() {
 	a.since, a.done, a.busy = now, 0, false
 }
 
-func (a *Admission) crowded() {
+// waited is called for a client that finds no slot at once.
+func (a *Admission) waited() {
 	a.mu.Lock()
 	a.busy = true
 	a.mu.Unlock()

@@ -137,7 +137,7 @@ func TestAdmissionLearnsHowFastTheNodeIs(t *testing.T) {
 				t.Fatal(err)
 			}
 			places[0] = place
-			a.crowded()
+			a.waited()
 		}
 		if a.rate < 350 || a.rate > 450 {
 			t.Errorf("rate %v, want about 400 a second", a.rate)

@@ -12,16 +12,16 @@ import (
 	"weft/jetstream/rpc"
 )
 
-// What the nodes ask each other on behalf of an operator.
+// Methods by which nodes call each other on behalf of an operator.
 const (
-	questionUsers       = "users"
-	questionConnections = "connections"
-	questionDisconnect  = "disconnect"
-	questionTopic       = "topic"
-	questionNode        = "node"
+	methodUsers       = "users"
+	methodConnections = "connections"
+	methodDisconnect  = "disconnect"
+	methodTopic       = "topic"
+	methodNode        = "node"
 )
 
-// How many of these questions a node answers at once. A topic is looked for in
+// How many of these calls a node answers at once. A topic is looked for in
 // every connection.
 const (
 	inFlight      = 16
@@ -30,11 +30,11 @@ const (
 
 // answerNodes lets this node say what it knows when any node is asked.
 func (a *Admin) answerNodes(c *connections) {
-	rpc.HandleJSON(c.nodes, questionUsers, inFlight, c.usersHere)
-	rpc.HandleJSON(c.nodes, questionConnections, inFlight, c.connectionsHere)
-	rpc.HandleJSON(c.nodes, questionDisconnect, inFlight, c.disconnectHere)
-	rpc.HandleJSON(c.nodes, questionTopic, topicInFlight, c.topicHere)
-	rpc.HandleJSON(c.nodes, questionNode, inFlight, a.nodeHere)
+	rpc.HandleJSON(c.nodes, methodUsers, inFlight, c.usersHere)
+	rpc.HandleJSON(c.nodes, methodConnections, inFlight, c.connectionsHere)
+	rpc.HandleJSON(c.nodes, methodDisconnect, inFlight, c.disconnectHere)
+	rpc.HandleJSON(c.nodes, methodTopic, topicInFlight, c.topicHere)
+	rpc.HandleJSON(c.nodes, methodNode, inFlight, a.nodeHere)
 }
 
 // node is one node as operators see it.
@@ -104,7 +104,7 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 	defer stop()
 	groups := make(chan []cluster.Group, 1)
 	go func() { groups <- a.deps.Node.Cluster.Groups(asking) }()
-	said, coverage, err := rpc.CallAllJSON[node](r.Context(), a.deps.Node.RPC, questionNode, struct{}{})
+	said, coverage, err := rpc.CallAllJSON[node](r.Context(), a.deps.Node.RPC, methodNode, struct{}{})
 	if err != nil {
 		return err
 	}

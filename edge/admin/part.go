@@ -77,9 +77,9 @@ func merge(parts []userPart, limit int) page[userEntry] {
 	return p
 }
 
-// askAgain asks one node for more of what it has begun to tell.
-func askAgain[A any](ctx context.Context, nodes *rpc.RPC, name, question string, q any) (A, error) {
+// callAgain asks one node for more of what it has begun to tell.
+func callAgain[A any](ctx context.Context, nodes *rpc.RPC, name, method string, q any) (A, error) {
 	ctx, cancel := context.WithTimeout(ctx, againTime)
 	defer cancel()
-	return rpc.CallJSON[A](ctx, nodes, name, question, q)
+	return rpc.CallJSON[A](ctx, nodes, name, method, q)
 }

@@ -49,7 +49,7 @@ func (c *connections) getTopic(w http.ResponseWriter, r *request) error {
 	if err := subject.Check(q.Topic); err != nil {
 		return problem.New(problem.BadSubject, "a topic is <token>.<token>…, other bytes than letters, digits, - and _ written =XX")
 	}
-	said, coverage, err := rpc.CallAllJSON[followers](r.Context(), c.nodes, questionTopic, q)
+	said, coverage, err := rpc.CallAllJSON[followers](r.Context(), c.nodes, methodTopic, q)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (c *connections) listUsers(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	said, coverage, err := rpc.CallAllJSON[userPart](r.Context(), c.nodes, questionUsers, userQuery{After: []byte(after), Limit: limit})
+	said, coverage, err := rpc.CallAllJSON[userPart](r.Context(), c.nodes, methodUsers, userQuery{After: []byte(after), Limit: limit})
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (c *connections) connectionsHere(_ context.Context, q connectionQuery) (p c
 // connectionsOf gathers a user's connections from all nodes, the oldest first.
 func (c *connections) connectionsOf(ctx context.Context, user string) ([]connection, rpc.Coverage, error) {
 	q := connectionQuery{User: []byte(user)}
-	said, coverage, err := rpc.CallAllJSON[connectionPart](ctx, c.nodes, questionConnections, q)
+	said, coverage, err := rpc.CallAllJSON[connectionPart](ctx, c.nodes, methodConnections, q)
 	if err != nil {
 		return nil, coverage, err
 	}
@@ -115,7 +115,7 @@ func (c *connections) connectionsOf(ctx context.Context, user string) ([]connect
 		list = append(list, part.Items...)
 		for part.More && len(part.Items) > 0 {
 			q.After = part.Items[len(part.Items)-1].ID
-			if part, err = askAgain[connectionPart](ctx, c.nodes, s.Node, questionConnections, q); err != nil {
+			if part, err = callAgain[connectionPart](ctx, c.nodes, s.Node, methodConnections, q); err != nil {
 				coverage.Miss(1)
 				break
 			}
@@ -190,7 +190,7 @@ func (c *connections) disconnectUser(w http.ResponseWriter, r *request) error {
 	default:
 		return problem.New(problem.BadRequest, "reconnect is neither true nor false")
 	}
-	said, coverage, err := rpc.CallAllJSON[disconnected](r.Context(), c.nodes, questionDisconnect, d)
+	said, coverage, err := rpc.CallAllJSON[disconnected](r.Context(), c.nodes, methodDisconnect, d)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func ownHears(sent []byte, size int) (heard []Message, code int, because error) 
 		for {
 			d, ok, err := r.Next()
 			if err != nil {
-				code, _ = Told(err)
+				code, _ = CloseFor(err)
 				return heard, code, err
 			}
 			if !ok {
@@ -89,7 +89,7 @@ func ownHears(sent []byte, size int) (heard []Message, code int, because error) 
 			if d.Opcode == Close {
 				code, err := closeCode(d.Payload)
 				if err != nil {
-					code, _ = Told(err)
+					code, _ = CloseFor(err)
 					return heard, code, err
 				}
 				return append(heard, Message{Close, nil}), code, nil

@@ -47,7 +47,7 @@ var (
 func CloseAnswer(payload []byte) (code int, reason string) {
 	code, err := closeCode(payload)
 	if err != nil {
-		return Told(err)
+		return CloseFor(err)
 	}
 	return code, ""
 }
@@ -70,8 +70,8 @@ func closeCode(payload []byte) (int, error) {
 	return code, nil
 }
 
-// Told is how an error is spelt in a close frame.
-func Told(err error) (code int, reason string) {
+// CloseFor is how an error is spelt in a close frame.
+func CloseFor(err error) (code int, reason string) {
 	if v, ok := err.(*Violation); ok {
 		return v.Code, v.Reason
 	}

@@ -115,10 +115,10 @@ type Config struct {
 // New makes a session. It does nothing until Sessions open it and it follows
 // something.
 func New(c Config) *Session {
-	// Of the request nothing else is kept alive.
 	if c.Release == nil {
 		c.Release = func() {}
 	}
+	// Of the request nothing else is kept alive.
 	c.About.Agent = strings.Clone(c.About.Agent[:min(len(c.About.Agent), maxAgent)])
 	return &Session{
 		about: c.About, identity: c.Identity, asked: c.Asked, filter: c.Filter,

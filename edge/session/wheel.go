@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// slots of the wheel. A session that is due beyond one turn stays in its slot
-// and is looked at once per turn.
+// slots of the wheel. A session that is due beyond one rotation stays in its slot
+// and is looked at once per rotation.
 const slots = 256
 
 // A Wheel tells all sessions the time: one coarse clock for keep-alives and
@@ -21,7 +21,7 @@ type Wheel struct {
 	at    int64           // number of the last tick that was run
 	slots [slots]*Session // heads of lists that are linked through Session.entry
 
-	due, expired []*Session // of the turn that is being made; its memory is kept
+	due, expired []*Session // of the ticks that are being run; their memory is kept
 }
 
 // entry is a session's place in the wheel, guarded by Wheel.mu.
@@ -107,13 +107,13 @@ func (w *Wheel) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			w.turn()
+			w.advance()
 		}
 	}
 }
 
-// turn runs the ticks that are over. It must not be called concurrently.
-func (w *Wheel) turn() {
+// advance runs the ticks that are over. It must not be called concurrently.
+func (w *Wheel) advance() {
 	now := w.now()
 	w.mu.Lock()
 	last := w.number(now)

@@ -44,7 +44,7 @@ func TestAWheelMissesNobody(t *testing.T) {
 				delete(members, m)
 			}
 		}
-		w.turn()
+		w.advance()
 		for m := range members {
 			ended := m.Ended()
 			late := 2*w.tick + pause

@@ -50,7 +50,7 @@ func (c *dialogue) advance(s *session.Session, q *session.Queue) (m frames.Messa
 	for {
 		m, ok, err := c.frames.Next()
 		if err != nil {
-			c.over(s, q, wire.Close(frames.Told(err)))
+			c.over(s, q, wire.Close(frames.CloseFor(err)))
 			return m, false
 		}
 		if !ok {

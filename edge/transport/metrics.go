@@ -31,9 +31,9 @@ type counters struct {
 	connecting      prometheus.Observer
 }
 
-// connected times a client whose position is known and whose request was read at begun.
-func (c *counters) connected(begun time.Time) {
-	c.connecting.Observe(time.Since(begun).Seconds())
+// connected times a client whose position is known and whose request was read at since.
+func (c *counters) connected(since time.Time) {
+	c.connecting.Observe(time.Since(since).Seconds())
 }
 
 // NewMetrics makes and registers them. reg may be nil.

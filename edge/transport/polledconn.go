@@ -13,9 +13,8 @@ import (
 // maxChatter bounds what a client may send that nobody asked it for.
 const maxChatter = 64 << 10
 
-// A polledConn has left net/http and costs no goroutine: the poller
-// reads, writes and closes it. It is the netpoll.Client of its connection and
-// the session.Writer of its queue.
+// A polledConn is a connection that the poller reads, writes and closes, so that it
+// costs no goroutine. It is its netpoll.Client, and the session.Writer of its queue.
 //
 // Two parts hold it, whoever made it and the connection; when both have let go
 // it leaves.

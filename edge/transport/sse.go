@@ -65,7 +65,7 @@ func accepts(r *http.Request, media string) bool {
 	return false
 }
 
-// refuse answers with 200 and a farewell when waiting mends what is wrong: a
+// Refuse answers with 200 and a farewell when waiting mends what is wrong: a
 // browser ends an EventSource for good on any other status.
 func (t *sse) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	cause, ok := passes(p)

@@ -56,7 +56,7 @@ var handshake = frames.NewHandshake([]string{access.Protocol}, func(w http.Respo
 	problem.Write(w, p)
 })
 
-// refuse spells what is also an ending as one, by weft.close and a close code
+// Refuse spells what is also an ending as one, by weft.close and a close code
 // after the handshake: a page cannot see the status of a handshake that failed.
 // All else, which is wrong with the request itself, is a status.
 func (t *webSocket) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {

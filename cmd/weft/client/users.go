@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Tally says for how much of the cluster an answer stands.
-type Tally struct {
+// A Coverage says for how much of the cluster an answer stands.
+type Coverage struct {
 	Answered int  `json:"nodes_answered"`
 	Expected int  `json:"nodes_expected"`
 	Known    int  `json:"nodes_known"`
@@ -18,7 +18,7 @@ type Tally struct {
 }
 
 // Lacking says what is lacking to a whole answer, "" for nothing.
-func (t Tally) Lacking() string {
+func (t Coverage) Lacking() string {
 	if t.Complete {
 		return ""
 	}
@@ -28,7 +28,7 @@ func (t Tally) Lacking() string {
 // Users are those with connections.
 type Users struct {
 	Items []UserConnections `json:"items"`
-	Tally
+	Coverage
 }
 
 // UserConnections says how many a user has.
@@ -42,7 +42,7 @@ type User struct {
 	User        string       `json:"user"`
 	Online      bool         `json:"online"`
 	Connections []Connection `json:"connections"`
-	Tally
+	Coverage
 }
 
 // A Connection is an open one. What it says of itself its client chose.
@@ -93,7 +93,7 @@ func (a Admin) Users(ctx context.Context) (Users, error) {
 		all.Items = append(all.Items, page.Items...)
 		// The list is as whole as the least of its pages.
 		if first || page.Answered < all.Answered || !page.Complete && all.Complete {
-			all.Tally = page.Tally
+			all.Coverage = page.Coverage
 		}
 		first = false
 		return page.Next, nil

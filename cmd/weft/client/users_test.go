@@ -35,12 +35,12 @@ func TestAListIsReadToItsEndAndOneWithoutAnEndIsNot(t *testing.T) {
 }
 
 func TestATallySaysWhatIsLacking(t *testing.T) {
-	for want, tally := range map[string]Tally{
+	for want, coverage := range map[string]Coverage{
 		"":                                   {Answered: 3, Expected: 3, Known: 3, Complete: true},
 		"only 2 of 3 nodes answered in full": {Answered: 2, Expected: 2, Known: 3},
 	} {
-		if have := tally.Lacking(); have != want {
-			t.Errorf("%+v: %q, want %q", tally, have, want)
+		if have := coverage.Lacking(); have != want {
+			t.Errorf("%+v: %q, want %q", coverage, have, want)
 		}
 	}
 }
