@@ -185,3 +185,9 @@ func TestEachBlockOfConfigurationInTheDocsIsRead(t *testing.T) {
 // onlyMissing is the one mistake of the section that shows certificates: what it does
 // not show.
 var onlyMissing = regexp.MustCompile(`^[^\n]*cluster\.seeds: is empty[^\n]*$`)
+
+func TestTheREADMEIsWhatAReaderNeedsToBegin(t *testing.T) {
+	if n := strings.Count(page(t, "README.md"), "\n"); n > 180 {
+		t.Errorf("README.md has %d lines, at most 180; the rest belongs into docs/", n)
+	}
+}
