@@ -63,7 +63,7 @@ func serveSurviving(t *testing.T, polled bool, h http.HandlerFunc, panicked func
 	}
 	l := httpd.NewListener(socket.(*net.TCPListener), cfg)
 	server := &http.Server{Handler: h}
-	httpd.Host(server)
+	httpd.Observe(server)
 	go func() { running <- l.Run() }()
 	go func() {
 		err := server.Serve(l)

@@ -69,9 +69,9 @@ func (p *prefixedConn) giveUpIn(d time.Duration) {
 // connKey is that of a prefixedConn in the context of net/http's requests.
 type connKey struct{}
 
-// Host makes a server of net/http tell of the connections that it has from a
+// Observe makes a server of net/http tell of the connections that it has from a
 // Listener, and give up strangers' in time: its own limits are the same for all.
-func Host(s *http.Server) {
+func Observe(s *http.Server) {
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if p := prefixedOf(c); p != nil {
 			return context.WithValue(ctx, connKey{}, p)

@@ -95,7 +95,7 @@ func (s *Server) letIn(guests Config, socket *net.TCPListener) {
 		guests.Poller = nil
 	}
 	s.listener = NewListener(socket, guests)
-	Host(s.server)
+	Observe(s.server)
 }
 
 // Addr is where the server listens.
@@ -140,6 +140,9 @@ func (s *Server) Serve() error {
 		serve = func(l net.Listener) error { return s.server.ServeTLS(l, "", "") }
 	}
 	err := serve(socket)
+	if s.listener != nil { // which net/http does not close when it cannot begin
+		_ = s.listener.Close()
+	}
 	taking.Wait()
 	switch {
 	case failed != nil:

@@ -2,10 +2,12 @@ package httpd
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -35,4 +37,33 @@ func TestABodyThatNeverComesDoesNotHoldARefusal(t *testing.T) {
 			t.Errorf("%s: %s, connection closed: %v", length, resp.Status, resp.Close)
 		}
 	}
+}
+
+// stranger is whoever connects.
+type stranger struct{}
+
+func (stranger) Known() bool         { return false }
+func (stranger) Left() time.Duration { return time.Second }
+func (stranger) Closed() func()      { return nil }
+
+func TestWhatCannotBeServedSaysSo(t *testing.T) {
+	s, err := Listen(t.Context(), ServerConfig{
+		Name: "public.listen", Addr: "127.0.0.1:0", Handler: http.NotFoundHandler(), TLS: &tls.Config{MinVersion: tls.VersionTLS12}, // and no certificate
+		Guests: &Config{Workers: 1, Arrive: func(netip.Addr) (Guest, bool) { return stranger{}, true }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve() }()
+	select {
+	case err := <-failed:
+		if err == nil {
+			t.Error("it is served without a certificate")
+		}
+	case <-time.After(20 * time.Second):
+		_ = s.listener.Close()
+		t.Errorf("it hangs, and then says %v", <-failed)
+	}
+	_ = s.Close(t.Context())
 }
