@@ -268,27 +268,24 @@ func caseFilter(t *testing.T, s *stack, kind string) {
 	s.store("user.ann", "order", []byte(`"hidden"`))
 	id := s.store("user.ann", "order.paid", []byte(`1`))
 	c.next().want(t, kind, id, "order.paid", `1`)
-	s.store("user.ann", "", []byte(`"hidden"`))
-	hidden := s.store("user.ann", "other", []byte(`"hidden"`))
-	for {
+	before := s.store("user.ann", "", []byte(`"hidden"`))
+	s.store("user.ann", "other", []byte(`"hidden"`))
+	place := id
+	for place == id || place == before { // a keep-alive may come between the two
 		h := c.any()
 		if h.typ != wire.TypeKeepalive {
 			t.Fatalf("heard %+v, want keep-alives", h)
 		}
-		if h.id != "" && h.id != id {
-			id = h.id
-			break
+		if h.id != "" {
+			place = h.id
 		}
 	}
 	c.close()
 	// Whoever resumes from there without the filter has not missed the hidden.
 	note := s.store("user.ann", "note", []byte(`2`))
-	c = s.connect(kind, visitor{token: token, query: params("last_event_id", id)})
+	c = s.connect(kind, visitor{token: token, query: params("last_event_id", place)})
 	if kind != transport.Poll {
 		c.opened()
 	}
 	c.next().want(t, kind, note, "note", `2`)
-	if hidden == "" {
-		t.Error("no id")
-	}
 }
