@@ -50,6 +50,7 @@ func TestEveryTransport(t *testing.T) {
 		{"an event arrives with its id and type", nil, caseEvent},
 		{"a connect is timed once", nil, caseConnectTime},
 		{"who comes back gets exactly what was missed", nil, caseResume},
+		{"what was missed may be larger than a queue", func(c *edge.Config, _ *jetstream.Config) { c.Public.QueueBytes = 256 << 10 }, caseLargeResume},
 		{"several subjects share one cursor", nil, caseComposite},
 		{"history that is gone is one reset", func(_ *edge.Config, js *jetstream.Config) { js.Events.MaxPerSubject = 5 }, caseTrimmed},
 		{"an unreadable or future id is one reset", nil, caseBadCursor},
@@ -159,6 +160,33 @@ func caseResume(t *testing.T, s *stack, kind string) {
 	if kind != transport.Poll { // which asks with the same header again
 		id := s.store("user.ann", "", []byte(`41`))
 		c.next().want(t, kind, id, "", `41`)
+	}
+}
+
+// What was missed is written at the client's pace, also where a large event follows a
+// smaller one that is still to be written.
+func caseLargeResume(t *testing.T, s *stack, kind string) {
+	token := s.token("ann", nil)
+	c := s.connect(kind, visitor{token: token})
+	place := c.opened().id
+	c.close()
+	witness := s.connect(transport.SSE, visitor{token: token, query: params("type", "last")})
+	witness.opened()
+	var ids, payloads []string
+	for n := range 8 {
+		payload := fmt.Sprintf(`"%d%s"`, n, strings.Repeat("x", 100<<10+n%2*(150<<10)))
+		ids, payloads = append(ids, s.store("user.ann", "", []byte(payload))), append(payloads, payload)
+	}
+	ids, payloads = append(ids, s.store("user.ann", "last", []byte(`0`))), append(payloads, `0`)
+	witness.next() // now all of it is history
+	c = s.connect(kind, visitor{token: token, query: params("last_event_id", place)})
+	if kind != transport.Poll {
+		c.opened()
+	}
+	for n, id := range ids {
+		if h := c.next(); h.id != id || h.data != payloads[n] {
+			t.Fatalf("%s: event %d is %q, of %d bytes: %.80q", kind, n, h.id, len(h.data), h.data)
+		}
 	}
 }
 

@@ -30,6 +30,10 @@ const slack = 64 << 10
 // A Queue is the Outbox of a connection that stays open. It is bounded in bytes
 // of memory, what is being written included; when it is empty it takes one frame
 // of any size. It holds references to frames that are shared by many connections.
+//
+// A transport whose frames are in none of wire's formats embeds it in an outbox of its
+// own, which has Opened, Control, Event, Skipped and Keepalive, and hands what it
+// spells to Append and Put.
 type Queue struct {
 	spelling *Spelling
 	writer   Writer
@@ -125,6 +129,12 @@ func (q *Queue) Control(typ, id string, data []byte) bool {
 // Event implements Outbox.
 func (q *Queue) Event(m *feed.Message, id string) bool {
 	head, rest := q.spelling.Format.Event(m, id)
+	return q.Append(m, head, rest)
+}
+
+// Append is Event for an outbox that embeds a Queue and spells m itself: head is the
+// connection's own and may be nil, rest is shared.
+func (q *Queue) Append(m *feed.Message, head, rest []byte) bool {
 	return q.add(0, head, rest, m.FanOut() >= fanOut)
 }
 
