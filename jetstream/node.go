@@ -62,10 +62,9 @@ type Node struct {
 	made      time.Time
 	blacklist *blacklist.Blacklist
 
-	tasks  sync.WaitGroup
-	cancel context.CancelFunc
-	once   sync.Once
-	undo   []func() error // in the order of opening
+	tasks sync.WaitGroup
+	once  sync.Once
+	undo  []func() error // in the order of opening
 }
 
 // New makes a node; Open starts it. An empty node name is filled with the host
@@ -159,7 +158,6 @@ func (n *Node) Open(ctx context.Context) (err error) {
 // that it was not.
 func (n *Node) startTasks(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.Background())
-	n.cancel = cancel
 	n.undo = append(n.undo, func() error { cancel(); n.tasks.Wait(); return nil })
 	loaded := make(chan struct{})
 	var once sync.Once

@@ -19,13 +19,12 @@ const (
 	WritePause = 50 * time.Millisecond
 )
 
-// A Retry says how something is tried again, with back-off: each pause is longer than
-// the one before by Growth, up to MaxPause.
+// A Retry says how something is tried again, with back-off: each pause is twice the one
+// before, up to MaxPause.
 type Retry struct {
 	Try      time.Duration // bounds one try; 0: it is not bounded
 	Pause    time.Duration // the first one
-	Growth   time.Duration // 0: all pauses are the same
-	MaxPause time.Duration // with Growth
+	MaxPause time.Duration // 0: all pauses are the same
 	// Again reports whether an error is worth another try; nil: each is.
 	Again func(error) bool
 }
@@ -39,7 +38,7 @@ func Write() Retry { return Retry{Try: WriteTry, Pause: WritePause, Again: isNot
 // Do calls f until it succeeds, its error is not worth another try, or ctx ends. It
 // returns f's last error.
 func (r Retry) Do(ctx context.Context, f func(context.Context) error) error {
-	for pause := r.Pause; ; pause = min(pause+r.Growth, max(r.MaxPause, r.Pause)) {
+	for pause := r.Pause; ; pause = max(r.Pause, min(2*pause, r.MaxPause)) {
 		err := r.once(ctx, f)
 		if err == nil || ctx.Err() != nil || r.Again != nil && !r.Again(err) || !Sleep(ctx, pause) {
 			return err

@@ -44,7 +44,7 @@ func TestPausesGrowUpToTheLongest(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		failed := errors.New("failed")
-		err := api.Retry{Pause: time.Second, Growth: time.Second, MaxPause: 3 * time.Second}.Do(ctx, func(context.Context) error {
+		err := api.Retry{Pause: time.Second, MaxPause: 3 * time.Second}.Do(ctx, func(context.Context) error {
 			at = append(at, time.Since(begun)/time.Second)
 			return failed
 		})

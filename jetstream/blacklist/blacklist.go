@@ -132,6 +132,9 @@ func (b *Blacklist) Revoked(session, user string, issued time.Time) bool {
 	if !b.Loaded() {
 		return true
 	}
+	if b.Len() == 0 {
+		return false
+	}
 	if session != "" {
 		// A session id that cannot be a key cannot have been revoked.
 		if key, err := subject.Escape(session); err == nil {

@@ -196,16 +196,21 @@ func (h *Hub) Holds(subjects []string) bool { return h.feeds.hold(subjects) }
 // retry calls f until it succeeds. It fails only when ctx ends first, with its
 // cause, or when the hub is closed.
 func (h *Hub) retry(ctx context.Context, f func() error) error {
-	for wait := lagPause; ctx.Err() == nil; wait = min(2*wait, time.Second) {
-		if h.ctx.Err() != nil {
+	again := func(error) bool {
+		h.metrics.retries.Inc()
+		return h.ctx.Err() == nil
+	}
+	err := api.Retry{Pause: lagPause, MaxPause: time.Second, Again: again}.Do(ctx, func(context.Context) error {
+		if ctx.Err() != nil || h.ctx.Err() != nil {
 			return errClosed
 		}
-		err := f()
-		if err == nil {
-			return nil
-		}
-		h.metrics.retries.Inc()
-		api.Sleep(ctx, wait)
+		return f()
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
-	return context.Cause(ctx)
+	return errClosed
 }
