@@ -25,7 +25,8 @@ type polledConn struct {
 	q       *session.Queue
 	conn    atomic.Pointer[netpoll.Conn]
 	holders atomic.Int32
-	head    []byte // goes first, whatever becomes of what is queued
+	owed    atomic.Bool // it is to be read on, as soon as conn is known
+	head    []byte      // goes first, whatever becomes of what is queued
 	chatter int
 }
 
@@ -50,7 +51,7 @@ func (p *polledConn) begin(w http.ResponseWriter, r *ConnectRequest, client netp
 		client.Closed(err)
 		return
 	}
-	p.conn.Store(c)
+	p.attached(c)
 	if p.s.Ended() { // while there was nobody to hurry
 		c.Wake(false)
 		c.Hurry(session.GraceKeep)
@@ -58,6 +59,25 @@ func (p *polledConn) begin(w http.ResponseWriter, r *ConnectRequest, client netp
 	if err := p.params.follow(r, p.s, func() { c.Wake(false) }); err != nil {
 		p.s.End(session.Unfollowed(err))
 	}
+}
+
+// attached is told the connection. Its client may have heard something before.
+func (p *polledConn) attached(c *netpoll.Conn) {
+	p.conn.Store(c)
+	if p.owed.Swap(false) {
+		c.Resume()
+	}
+}
+
+// resume has the connection read on after netpoll.Pause.
+func (p *polledConn) resume() {
+	if p.conn.Load() == nil {
+		p.owed.Store(true)
+		if p.conn.Load() == nil || !p.owed.Swap(false) {
+			return // attached does it
+		}
+	}
+	p.conn.Load().Resume()
 }
 
 // drop lets go of the connection for one of its two holders.

@@ -52,10 +52,7 @@ func (p *polledSocket) Receive(b []byte) netpoll.Action {
 // read when it is done.
 func (p *polledSocket) obeyAll(m frames.Message) {
 	defer p.drop()
-	if !p.obey(m, p.s, p.q) {
-		return
-	}
-	if c := p.conn.Load(); c != nil {
-		c.Resume()
+	if p.obey(m, p.s, p.q) {
+		p.resume()
 	}
 }
