@@ -41,7 +41,7 @@ type node struct {
 	log  *slog.Logger
 	down teardown
 
-	store    *jetstream.Node
+	member   *jetstream.Node
 	hub      *feed.Hub
 	consumer *kafka.Consumer // nil without sources
 	verifier *auth.Verifier
@@ -92,14 +92,14 @@ func (n *node) open(ctx context.Context, stop func()) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	n.store = jetstream.New(n.cfg.JetStream(), n.log.With("room", "jetstream"), reg)
-	n.hub = feed.New(feed.Params{Store: n.store.Store(), Presence: n.store.Presence(), OpenCopies: feed.Live(n.store.OpenLive), Relinked: n.store.Cluster().Links().Relinked,
-		Clustered: n.store.Clustered(), Token: n.store.Token()}, n.log.With("room", "feed"), reg)
+	n.member = jetstream.New(n.cfg.JetStream(), n.log.With("room", "jetstream"), reg)
+	n.hub = feed.New(feed.Params{Store: n.member.Store(), Presence: n.member.Presence(), OpenCopies: feed.Live(n.member.OpenLive), Relinked: n.member.Cluster().Links().Relinked,
+		Clustered: n.member.Clustered(), Token: n.member.Token()}, n.log.With("room", "feed"), reg)
 	if err := n.openEdge(ctx, reg, stop); err != nil {
 		return err
 	}
-	n.down.add("store", n.store.Close)
-	if err := n.store.Open(ctx); err != nil {
+	n.down.add("store", n.member.Close)
+	if err := n.member.Open(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	n.down.add("feeds", n.hub.Close)
@@ -128,8 +128,8 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 		return fmt.Errorf("open auth: %w", err)
 	}
 	version, _ := build()
-	deps := edge.Deps{Version: version, Node: partsOf(n.store), Hub: n.hub, Verifier: n.verifier,
-		Ingest: ingest.New(n.cfg.Ingest, n.store.Store(), reg),
+	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
+		Ingest: ingest.New(n.cfg.Ingest, n.member.Store(), reg),
 		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.Tuning.TrimHeap {
 		n.trimmer = &heaptrim.Trimmer{}
@@ -155,7 +155,7 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 func (n *node) openConsumer(ctx context.Context, reg prometheus.Registerer) error {
 	var err error
 	options := kafka.Options{Kafka: n.cfg.Kafka, MaxAge: n.cfg.Events.MaxAge}
-	if n.consumer, err = kafka.New(options, kafka.StoreOf(n.store.Store(), n.store.Cluster().Links().Majority), n.log.With("room", "kafka"), reg); err != nil {
+	if n.consumer, err = kafka.New(options, kafka.StoreOf(n.member.Store(), n.member.Cluster().Links().Majority), n.log.With("room", "kafka"), reg); err != nil {
 		return fmt.Errorf("read kafka: %w", err)
 	}
 	if err := n.consumer.Open(ctx); err != nil {
@@ -166,7 +166,7 @@ func (n *node) openConsumer(ctx context.Context, reg prometheus.Registerer) erro
 
 // storeReady is nil when the parts below the edge may serve.
 func (n *node) storeReady() error {
-	if err := n.store.Ready(); err != nil {
+	if err := n.member.Ready(); err != nil {
 		return err
 	}
 	return n.hub.Ready()
@@ -179,7 +179,7 @@ func (n *node) storeReady() error {
 // listeners close events are taken: the store works to its end.
 func (n *node) run(ctx context.Context) error {
 	g := &group{log: n.log}
-	g.add("store", n.store.Run)
+	g.add("store", n.member.Run)
 	g.add("feeds", n.hub.Run)
 	g.add("auth", n.verifier.Run)
 	g.add("edge", n.serve)
@@ -226,7 +226,7 @@ func (n *node) sayGoodbye() {
 	}
 	handing, cancel := context.WithTimeout(context.Background(), cluster.HandOverTimeout+handOverGrace)
 	defer cancel()
-	if err := n.store.Cluster().HandOver(handing); err != nil {
+	if err := n.member.Cluster().HandOver(handing); err != nil {
 		n.log.Warn("not all leadership was handed over", "err", err)
 	}
 }
@@ -245,8 +245,8 @@ func (n *node) announce(ctx context.Context) {
 			return
 		}
 	}
-	n.log.Info("ready", "node", n.store.Name(), "public", n.edge.PublicAddr().String(), "admin", n.edge.AdminAddr().String(),
-		"nats", strings.TrimPrefix(n.store.ClientURL(), "nats://"), "after", time.Since(n.started).Round(time.Millisecond).String())
+	n.log.Info("ready", "node", n.member.Name(), "public", n.edge.PublicAddr().String(), "admin", n.edge.AdminAddr().String(),
+		"nats", strings.TrimPrefix(n.member.ClientURL(), "nats://"), "after", time.Since(n.started).Round(time.Millisecond).String())
 }
 
 func (n *node) close() error { return n.down.close() }

@@ -73,9 +73,9 @@ func Put(ctx context.Context, conn *nats.Conn, m *nats.Msg) error {
 	return nil
 }
 
-// PutAll writes messages into buckets side by side and returns when all are
+// putAll writes messages into buckets side by side and returns when all are
 // stored. What is not acknowledged is sent again, which changes nothing.
-func (a *Account) PutAll(ctx context.Context, messages []*nats.Msg) error {
+func (a *Account) putAll(ctx context.Context, messages []*nats.Msg) error {
 	for todo := messages; len(todo) > 0; {
 		var err error
 		if todo, err = a.putRound(ctx, todo); errors.Is(err, api.ErrRefused) {

@@ -250,7 +250,7 @@ func (w *Watch[T]) putBack(ctx context.Context, messages []*nats.Msg) error {
 	for _, m := range messages {
 		m.Header.Set(headerExpected, "0")
 	}
-	return w.account.PutAll(ctx, messages)
+	return w.account.putAll(ctx, messages)
 }
 
 // begin prepares for reading the bucket made at the given time. What is remembered of
