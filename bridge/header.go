@@ -1,8 +1,6 @@
 package bridge
 
-import (
-	"weft/jetstream/event"
-)
+import "weft/jetstream/event"
 
 // maxCarried bounds a header that is passed on without Weft needing it.
 const maxCarried = 512

@@ -20,7 +20,7 @@ const (
 	lookupFlight = 16
 )
 
-// Deduplication asks the store for the events of the first records after a claim.
+// A deduplication asks the store for the events of the first records after a claim.
 // The last owner may have stored them without committing, longer ago than the
 // stream remembers message ids.
 type deduplication struct {

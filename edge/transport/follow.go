@@ -33,8 +33,8 @@ func (p *Params) follow(c *ConnectRequest, s *session.Session, late func()) erro
 	return nil
 }
 
-// A connectTimeout comes in two steps, with one timer: most connections are in their
-// places before the first is over.
+// A connectTimeout comes in two steps, with one timer: of most connections the position
+// is known before the first is over.
 type connectTimeout struct {
 	late   func() // called after headWait
 	cancel func() // called followTime later

@@ -24,8 +24,10 @@ type poll struct {
 
 func newPoll(p *Params, _ *wire.Keepalives) Transport { return &poll{p, p.Metrics.counters[Poll]} }
 
+// Name implements Transport.
 func (*poll) Name() string { return Poll }
 
+// Speaks implements Transport.
 func (*poll) Speaks(*http.Request) bool { return true }
 
 // Refuse answers 503 or 429 with Retry-After when waiting mends what is wrong.
@@ -40,6 +42,7 @@ func (t *poll) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 	problem.Write(w, p)
 }
 
+// Serve implements Transport.
 func (t *poll) Serve(w http.ResponseWriter, c *ConnectRequest) (err error) {
 	p := &waiting{t: t, c: c, w: w, buffer: &pollBuffer{}}
 	if p.s, err = t.open(c, p.buffer, t.counts, nil); err != nil {

@@ -42,8 +42,10 @@ func (t *sse) spelling(c *ConnectRequest) *session.Spelling {
 	return t.plain
 }
 
+// Name implements Transport.
 func (*sse) Name() string { return SSE }
 
+// Speaks implements Transport.
 func (*sse) Speaks(r *http.Request) bool { return accepts(r, "text/event-stream") }
 
 // accepts reports whether the request's Accept names a media type and does not
@@ -134,6 +136,7 @@ func sseClosing(f wire.Format, c session.Cause) []byte {
 	return append(dst, f.Control("", wire.TypeClose, farewell(c, 0))...)
 }
 
+// Serve implements Transport.
 func (t *sse) Serve(w http.ResponseWriter, c *ConnectRequest) error {
 	if httpd.Detachable(w, c.R) {
 		return t.servePolled(w, c)

@@ -45,8 +45,10 @@ func (t *webSocket) longestSilence() time.Duration {
 	return (session.PingEvery+2)*t.Keepalive + time.Second
 }
 
+// Name implements Transport.
 func (*webSocket) Name() string { return WebSocket }
 
+// Speaks implements Transport.
 func (*webSocket) Speaks(r *http.Request) bool { return frames.Asked(r) }
 
 // handshake never echoes bearer.<jwt>, which a browser offers beside its protocol.
@@ -91,6 +93,7 @@ func webSocketFarewell(c session.Cause, retry time.Duration) []byte {
 	return append(bye, wire.Close(c.Ending().Close, c.Ending().Reason)...)
 }
 
+// Serve implements Transport.
 func (t *webSocket) Serve(w http.ResponseWriter, c *ConnectRequest) error {
 	if httpd.Detachable(w, c.R) {
 		return t.servePolled(w, c)
