@@ -62,7 +62,7 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 		t.Fatal(err)
 	}
 	doImport(t, old, kv.Entry{Bucket: "routes", Key: "orders", Value: []byte(`{"pattern":"GET /a"}`)})
-	waitFor(t, func() bool { _, ok := b.Watch.Get("a@b"); return ok })
+	waitFor(t, func() bool { _, ok := b.Get("a@b"); return ok })
 	before := exported(t, old)
 	if len(before) != 6 {
 		t.Fatalf("exported %d: %v", len(before), before)
@@ -123,7 +123,7 @@ func TestAnImportNeverWeakensTheBlacklist(t *testing.T) {
 		if done := doImport(t, n, c.entry); done != c.want {
 			t.Errorf("%s: %+v", c.name, done)
 		}
-		e, ok := n.Blacklist().Watch.Get("user.ann")
+		e, ok := n.Blacklist().Get("user.ann")
 		if !ok || c.made != 0 && (!e.Before.Equal(now.Add(c.made).Truncate(0)) || e.Expires.Sub(now.Add(c.expires)).Abs() > 2*time.Second) {
 			t.Errorf("after %s: %+v", c.name, e)
 		}
@@ -131,7 +131,7 @@ func TestAnImportNeverWeakensTheBlacklist(t *testing.T) {
 	both := []kv.Entry{entry("user.eve", -time.Minute, time.Hour), entry("user.eve", -time.Hour, time.Hour)}
 	for range 2 { // whichever comes first
 		doImport(t, n, both...)
-		if e, _ := n.Blacklist().Watch.Get("user.eve"); !e.Before.Equal(now.Add(-time.Minute)) {
+		if e, _ := n.Blacklist().Get("user.eve"); !e.Before.Equal(now.Add(-time.Minute)) {
 			t.Errorf("of two the later counts: %+v", e)
 		}
 		slices.Reverse(both)
@@ -184,8 +184,8 @@ func TestAForgedTimeDoesNotReachIntoTheFuture(t *testing.T) {
 	if err := n.control.Conn.PublishMsg(m); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { _, ok := n.Blacklist().Watch.Get("user.ann"); return ok })
-	if e, _ := n.Blacklist().Watch.Get("user.ann"); e.Made.After(time.Now()) {
+	waitFor(t, func() bool { _, ok := n.Blacklist().Get("user.ann"); return ok })
+	if e, _ := n.Blacklist().Get("user.ann"); e.Made.After(time.Now()) {
 		t.Errorf("%+v", e)
 	}
 }

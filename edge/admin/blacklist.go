@@ -67,7 +67,7 @@ func (b *blacklistEntries) getAll(w http.ResponseWriter, r *request) error {
 }
 
 func (b *blacklistEntries) get(w http.ResponseWriter, r *request) error {
-	e, ok := b.list.Get(r.name)
+	e, ok := b.list.Find(r.name)
 	if !ok {
 		return problem.New(problem.NotFound, "there is no such entry")
 	}

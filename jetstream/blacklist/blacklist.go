@@ -64,7 +64,8 @@ func newEntry(key, value string, made, expires time.Time) Entry {
 	return e
 }
 
-// A Blacklist is the bucket in memory. Its methods may be called concurrently.
+// A Blacklist is the bucket in memory; the Watch's keys are those of the bucket, names of
+// others are unescaped. Its methods may be called concurrently.
 type Blacklist struct {
 	*kv.Watch[Entry]
 	life    time.Duration // of an entry without its own
@@ -138,14 +139,14 @@ func (b *Blacklist) Revoked(session, user string, issued time.Time) bool {
 	if session != "" {
 		// A session id that cannot be a key cannot have been revoked.
 		if key, err := subject.Escape(session); err == nil {
-			if _, cut := b.Watch.Get(key); cut {
+			if _, cut := b.Get(key); cut {
 				return true
 			}
 		}
 	}
 	if user != "" {
 		if token, err := subject.Escape(user); err == nil {
-			if e, ok := b.Watch.Get(userKey + token); ok && e.Cuts(session, user, issued) {
+			if e, ok := b.Get(userKey + token); ok && e.Cuts(session, user, issued) {
 				return true
 			}
 		}
@@ -184,20 +185,20 @@ func (b *Blacklist) List(after string, limit int) []Entry {
 		if len(list) == limit {
 			break
 		}
-		if e, ok := b.Watch.Get(k); ok {
+		if e, ok := b.Get(k); ok {
 			list = append(list, e)
 		}
 	}
 	return list
 }
 
-// Get returns the entry of a session id, or of "user.<user>", both unescaped.
-func (b *Blacklist) Get(name string) (Entry, bool) {
+// Find returns the entry of a session id, or of "user.<user>", both unescaped.
+func (b *Blacklist) Find(name string) (Entry, bool) {
 	key, err := keyOf(name)
 	if err != nil {
 		return Entry{}, false
 	}
-	e, ok := b.Watch.Get(key)
+	e, ok := b.Get(key)
 	return e, ok
 }
 

@@ -43,7 +43,7 @@ func (b *merge) Merge(p *kv.Plan, e *kv.Entry) {
 	}
 	have, ok := b.cuts[e.Key]
 	if !ok {
-		have, ok = b.Watch.Get(e.Key)
+		have, ok = b.Get(e.Key)
 	}
 	if ok {
 		later, longer := entry.Before.After(have.Before), left-have.Expires.Sub(p.Now) > time.Second
@@ -81,7 +81,7 @@ func (b *Blacklist) messageOf(e *Entry, now time.Time) *nats.Msg {
 func (b *merge) Await(ctx context.Context) error {
 	for key, want := range b.cuts {
 		for {
-			have, ok := b.Watch.Get(key)
+			have, ok := b.Get(key)
 			if ok && !have.Before.Before(want.Before) && want.Expires.Sub(have.Expires) <= time.Second {
 				break
 			}
