@@ -67,19 +67,19 @@ type complaint struct{ about, text string }
 
 func (c complaint) String() string { return c.about + " " + c.text }
 
-// source is a Go file with its path from the root of the module.
-type source struct {
+// A sourceFile is a Go file with its path from the root of the module.
+type sourceFile struct {
 	path string
 	text []byte
 }
 
-func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
+func (s sourceFile) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
 
-func (s source) packagePath() string { return "weft/" + filepath.ToSlash(filepath.Dir(s.path)) }
+func (s sourceFile) packagePath() string { return "weft/" + filepath.ToSlash(filepath.Dir(s.path)) }
 
 // countFiles counts the files of each package, tests apart, whatever system they are
 // for.
-func countFiles(all []source) []measured {
+func countFiles(all []sourceFile) []measured {
 	n := map[string]int{}
 	for _, s := range all {
 		if !s.isTest() {
@@ -89,7 +89,7 @@ func countFiles(all []source) []measured {
 	return sorted(n)
 }
 
-func countLines(all []source) []measured {
+func countLines(all []sourceFile) []measured {
 	n := map[string]int{}
 	for _, s := range all {
 		n[s.path] = bytes.Count(s.text, []byte("\n"))
@@ -99,7 +99,7 @@ func countLines(all []source) []measured {
 
 // countMethods counts the methods that each type declares itself, whatever system
 // their files are for: of two files for two systems one counts.
-func countMethods(all []source) ([]measured, error) {
+func countMethods(all []sourceFile) ([]measured, error) {
 	seen := map[string]map[string]bool{}
 	for _, s := range all {
 		if s.isTest() {
@@ -152,9 +152,9 @@ func sorted(n map[string]int) []measured {
 	return all
 }
 
-func sources(t *testing.T, root string) []source {
+func sources(t *testing.T, root string) []sourceFile {
 	t.Helper()
-	var all []source
+	var all []sourceFile
 	for _, dir := range folders(t, root) {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
@@ -169,7 +169,7 @@ func sources(t *testing.T, root string) []source {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, source{filepath.ToSlash(path), text})
+			all = append(all, sourceFile{filepath.ToSlash(path), text})
 		}
 	}
 	return all
@@ -191,7 +191,7 @@ func TestHouseHasNoPartThatIsTooLarge(t *testing.T) {
 
 func TestHouseComplainsAboutAPartThatIsTooLarge(t *testing.T) {
 	lines := func(n int) []byte { return bytes.Repeat([]byte("\n"), n) }
-	all := []source{
+	all := []sourceFile{
 		{"a/a.go", []byte("package a\ntype T struct{}\ntype G[A any] struct{}\nfunc (T) A() {}\nfunc (t *T) B() {}\nfunc (G[A]) A() {}\nfunc C() {}\n")},
 		{"a/a_linux.go", []byte("package a\nfunc (T) C() {}\n")},
 		{"a/a_other.go", []byte("package a\nfunc (T) C() {}\n")},
@@ -221,7 +221,7 @@ func TestHouseComplainsAboutAPartThatIsTooLarge(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 	}
-	if _, err := countMethods([]source{{"a/a.go", []byte("no Go")}}); err == nil {
+	if _, err := countMethods([]sourceFile{{"a/a.go", []byte("no Go")}}); err == nil {
 		t.Error("a file that is no Go is counted")
 	}
 }

@@ -43,7 +43,7 @@ type node struct {
 
 	member   *jetstream.Node
 	hub      *feed.Hub
-	consumer *kafka.Consumer // nil without sources
+	sources  []source
 	verifier *auth.Verifier
 	edge     *edge.Edge
 	trimmer  *heaptrim.Trimmer // nil without tuning.trim_heap
@@ -56,6 +56,13 @@ type node struct {
 	serveErr    error
 	// left is closed when the clients have been told to leave, and have.
 	left chan struct{}
+}
+
+// A source is a way in that fetches its events itself, instead of being called. It runs
+// while the store is open, until its context ends.
+type source struct {
+	name string
+	run  func(context.Context) error
 }
 
 // errStore is wrapped by errors about opening the store.
@@ -153,14 +160,15 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 }
 
 func (n *node) openConsumer(ctx context.Context, reg prometheus.Registerer) error {
-	var err error
 	options := kafka.Options{Kafka: n.cfg.Kafka, MaxAge: n.cfg.Events.MaxAge}
-	if n.consumer, err = kafka.New(options, kafka.StoreOf(n.member.Store(), n.member.Cluster().Links().Majority), n.log.With("room", "kafka"), reg); err != nil {
+	consumer, err := kafka.New(options, kafka.StoreOf(n.member.Store(), n.member.Cluster().Links().Majority), n.log.With("room", "kafka"), reg)
+	if err != nil {
 		return fmt.Errorf("read kafka: %w", err)
 	}
-	if err := n.consumer.Open(ctx); err != nil {
+	if err := consumer.Open(ctx); err != nil {
 		return fmt.Errorf("open kafka: %w", err)
 	}
+	n.sources = append(n.sources, source{"kafka", consumer.Run})
 	return nil
 }
 
@@ -186,8 +194,8 @@ func (n *node) run(ctx context.Context) error {
 	if n.trimmer != nil {
 		g.add("heap", n.trimmer.Run)
 	}
-	if n.consumer != nil {
-		g.add("kafka", n.consumer.Run)
+	for _, s := range n.sources {
+		g.add(s.name, s.run)
 	}
 	g.start()
 	announced := make(chan struct{})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -45,7 +46,15 @@ func packageTable(t *testing.T) string {
 			}
 		}
 		for _, p := range rooms[room].order {
-			row(strings.TrimSuffix(room+"/"+p, "/"), "")
+			if p != allOthers {
+				row(strings.TrimSuffix(room+"/"+p, "/"), "")
+				continue
+			}
+			for _, path := range slices.Sorted(maps.Keys(says)) {
+				if roomOf(path, rooms) == room && !slices.Contains(rooms[room].order, within(path, room)) {
+					row(path, "")
+				}
+			}
 		}
 	}
 	for path := range says {

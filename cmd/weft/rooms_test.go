@@ -18,11 +18,15 @@ type roomRules struct {
 	order   []string // all packages of the room, relative to it; "" is the room itself
 }
 
+// allOthers in an order is every package of the room that is in no order. They know
+// nothing of one another.
+const allOthers = "*"
+
 // rooms are all folders of the module that hold packages. Leaves are in no order:
 // they stand before all else.
 var rooms = map[string]roomRules{
 	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "ingress", "store", "kv", "blacklist", "presence", "feed", "cluster", ""}},
-	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "ingest", "kafka"}},
+	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", allOthers}},
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "access", "wire",
 		"session", "transport", "admin", ""}},
 	"weft/config":         {nil, nil},
@@ -127,11 +131,22 @@ func forbidden(from, to string, rooms map[string]roomRules, leaves []string) str
 	case !below(to, own):
 		return "that is in another room"
 	}
-	order := rooms[own].order
-	if slices.Index(order, within(to, own)) >= slices.Index(order, within(from, own)) {
+	switch a, b := standing(from, own, rooms), standing(to, own, rooms); {
+	case a < b:
 		return "that stands behind it in their room"
+	case a == b:
+		return "that stands beside it in their room"
 	}
 	return ""
+}
+
+// standing is the place of a package in the order of its room, -1 when it has none.
+func standing(path, own string, rooms map[string]roomRules) int {
+	order := rooms[own].order
+	if i := slices.Index(order, within(path, own)); i >= 0 {
+		return i
+	}
+	return slices.Index(order, allOthers)
 }
 
 // within is the path of a package in its room, "" of the room itself.
@@ -143,10 +158,11 @@ func checkPlaces(all []goPackage, rooms map[string]roomRules, leaves []string) [
 	for _, p := range all {
 		own := roomOf(p.ImportPath, rooms)
 		isLeaf, inOrder := slices.Contains(leaves, p.ImportPath), slices.Contains(rooms[own].order, within(p.ImportPath, own))
+		placed := isLeaf || standing(p.ImportPath, own, rooms) >= 0
 		switch {
 		case own == "":
 			found = append(found, complaint{p.ImportPath, "is in no room"})
-		case !isLeaf && !inOrder:
+		case !placed:
 			found = append(found, complaint{p.ImportPath, "is neither a leaf nor in the order of its room"})
 		case isLeaf && inOrder:
 			found = append(found, complaint{p.ImportPath, "is a leaf and in the order of its room"})
@@ -160,6 +176,9 @@ func checkEmpty(all []goPackage, rooms map[string]roomRules, leaves []string) []
 	places := slices.Clone(leaves)
 	for room, rules := range rooms {
 		for _, name := range rules.order {
+			if name == allOthers {
+				continue
+			}
 			places = append(places, strings.TrimSuffix(room+"/"+name, "/"))
 		}
 	}
@@ -256,14 +275,14 @@ func TestATechnologyIsKnownInItsRoomAlone(t *testing.T) {
 var (
 	smallRooms = map[string]roomRules{
 		"weft/low":  {nil, []string{"base", "mid", ""}},
-		"weft/high": {[]string{"weft/low"}, []string{""}},
+		"weft/high": {[]string{"weft/low"}, []string{"", allOthers}},
 	}
 	smallLeaves = []string{"weft/high/leaf", "weft/low/grain"}
 )
 
 func smallHouse(imports map[string][]string) []goPackage {
 	var all []goPackage
-	for _, path := range []string{"weft/low/base", "weft/low/mid", "weft/low", "weft/high", "weft/high/leaf", "weft/low/grain"} {
+	for _, path := range []string{"weft/low/base", "weft/low/mid", "weft/low", "weft/high", "weft/high/new", "weft/high/leaf", "weft/low/grain"} {
 		all = append(all, goPackage{path, append([]string{"fmt"}, imports[path]...)})
 	}
 	return all
@@ -281,6 +300,9 @@ func TestHouseComplainsAboutImports(t *testing.T) {
 		"up":               {map[string][]string{"weft/low": {"weft/high"}}, "weft/low imports weft/high: that is in another room"},
 		"against order":    {map[string][]string{"weft/low/base": {"weft/low/mid"}}, "weft/low/base imports weft/low/mid: that stands behind it in their room"},
 		"the room itself":  {map[string][]string{"weft/low/mid": {"weft/low"}}, "weft/low/mid imports weft/low: that stands behind it in their room"},
+		"an other one":     {map[string][]string{"weft/high/new": {"weft/high", "weft/low/mid"}}, ""},
+		"of others":        {map[string][]string{"weft/high": {"weft/high/new"}}, "weft/high imports weft/high/new: that stands behind it in their room"},
+		"beside":           {map[string][]string{"weft/high/new": {"weft/high/newer"}}, "weft/high/new imports weft/high/newer: that stands beside it in their room"},
 		"a leaf that does": {map[string][]string{"weft/high/leaf": {"weft/low"}}, "weft/high/leaf imports weft/low: a leaf imports only leaves"},
 		"a leaf, its room": {map[string][]string{"weft/low/grain": {"weft/low/base"}}, "weft/low/grain imports weft/low/base: a leaf imports only leaves"},
 	} {
