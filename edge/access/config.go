@@ -50,16 +50,6 @@ func (c *Config) Check(section string) []error {
 		_, err := parseProxy(p)
 		bad(fmt.Sprintf("trusted_proxies[%d]", i), err)
 	}
-	for _, l := range []struct {
-		key string
-		n   int
-	}{
-		{"connections", c.Limits.Connections}, {"per_user", c.Limits.PerUser},
-		{"per_address", c.Limits.PerAddress}, {"connects_per_second", c.Limits.ConnectsPerSecond},
-	} {
-		if l.n < 0 {
-			bad("limits."+l.key, fmt.Errorf("%d is negative; 0 is no limit", l.n))
-		}
-	}
+	c.Limits.check(bad)
 	return errs
 }

@@ -30,6 +30,21 @@ type Limits struct {
 	ConnectsPerSecond int `yaml:"connects_per_second"`
 }
 
+// check tells bad what is wrong.
+func (l *Limits) check(bad func(key string, err error)) {
+	for _, limit := range []struct {
+		key string
+		n   int
+	}{
+		{"connections", l.Connections}, {"per_user", l.PerUser},
+		{"per_address", l.PerAddress}, {"connects_per_second", l.ConnectsPerSecond},
+	} {
+		if limit.n < 0 {
+			bad("limits."+limit.key, fmt.Errorf("%d is negative; 0 is no limit", limit.n))
+		}
+	}
+}
+
 // limitNames are the keys of Limits.
 var limitNames = []string{"connections", "per_user", "per_address", "connects_per_second"}
 
