@@ -31,6 +31,7 @@ func (h *Hub) forged(subject string, copies int) {
 type claim struct {
 	feed *feed
 	seq  uint64
+	tick uint64 // the newest one that was read before it
 }
 
 // claims are those that the leader has yet to be asked about.
@@ -39,6 +40,7 @@ type claims struct {
 
 	mu      sync.Mutex
 	waiting []claim
+	asking  []claim // those that a majority is being asked for
 	running bool
 }
 
@@ -52,7 +54,7 @@ func (c *claims) add(f *feed, seq uint64) {
 		c.hub.forged(f.subject, 1)
 		return
 	}
-	c.waiting = append(c.waiting, claim{f, seq})
+	c.waiting = append(c.waiting, claim{f, seq, c.hub.ticks.last.Load()})
 	if !c.running {
 		c.running = true
 		c.hub.tasks.Go(c.judge)
@@ -65,7 +67,7 @@ func (c *claims) judge() {
 	for {
 		c.mu.Lock()
 		all := c.waiting
-		c.waiting = nil
+		c.waiting, c.asking = nil, all
 		if len(all) == 0 || h.ctx.Err() != nil {
 			c.running = false
 			c.mu.Unlock()
@@ -85,6 +87,19 @@ func (c *claims) judge() {
 		}
 		api.Sleep(h.ctx, lagPause)
 	}
+}
+
+// openBefore reports whether a copy that came before a tick has yet to be judged: it may
+// be missing below the tick.
+func (c *claims) openBefore(tick uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, open := range [][]claim{c.asking, c.waiting} {
+		if len(open) > 0 && open[0].tick < tick {
+			return true
+		}
+	}
+	return false
 }
 
 // end asks a majority for a sequence beyond all that was acknowledged before. It

@@ -54,6 +54,7 @@ type watch struct {
 //	another stream         –           all start over   all start over   all start over
 //	the view has changed   –           → resyncing      → resyncing      seen again, later
 //	nothing new            –           watermark rises  watermark stays  watermark stays
+//	a claim is open        –           watermark stays  watermark stays  watermark stays
 //
 // From resyncing it goes on to steady or settling when all has been read; between those
 // two it goes as links are made and grow old. The first watermark of all is set while
@@ -82,7 +83,7 @@ func (w *watch) state() watchState {
 
 // look asks the leader, and does what the table says. A tick that came back before it was
 // asked is safe if nothing has changed since the last look by which copies may have been
-// lost, nor does while it is asked.
+// lost, nor does while it is asked, and no copy from before it waits for a majority's word.
 func (w *watch) look() {
 	h := w.hub
 	w.asked = time.Now()
@@ -102,7 +103,7 @@ func (w *watch) look() {
 		return // it is looked at again when the other is done
 	case now != w.before:
 		h.startResync(st)
-	case state == steady && tick > h.lowWatermark() && tick <= st.Last && h.ticks.epoch.Load() == epoch:
+	case state == steady && tick > h.lowWatermark() && tick <= st.Last && h.ticks.epoch.Load() == epoch && !h.claims.openBefore(tick):
 		h.ticks.low.Store(tick)
 		h.metrics.watermark.Set(float64(tick))
 	}
