@@ -25,7 +25,7 @@ limits: {connections: 1, per_user: 2, per_address: 3, connects_per_second: 4}
 	if errs := cfg.Check("public"); len(errs) > 0 {
 		t.Error(errs)
 	}
-	if cfg.Limits != (Limits{1, 2, 3, 4}) || !cfg.TokenInQuery || len(cfg.CORSOrigins) != 1 || len(cfg.TrustedProxies) != 1 {
+	if cfg.Limits != (Limits{Connections: 1, PerUser: 2, PerAddress: 3, ConnectsPerSecond: 4}) || !cfg.TokenInQuery || len(cfg.CORSOrigins) != 1 || len(cfg.TrustedProxies) != 1 {
 		t.Errorf("read %+v", cfg)
 	}
 }
@@ -33,7 +33,7 @@ limits: {connections: 1, per_user: 2, per_address: 3, connects_per_second: 4}
 func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 	cfg := Config{
 		CORSOrigins: []string{app, "*"}, TrustedProxies: []string{"x", "::1"},
-		Limits: Limits{-1, -1, -1, -1},
+		Limits: Limits{Connections: -1, PerUser: -1, PerAddress: -1, ConnectsPerSecond: -1},
 	}
 	var got []string
 	for _, err := range cfg.Check("public") {
