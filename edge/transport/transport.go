@@ -11,6 +11,7 @@
 // (longpoll.go). Elsewhere each has a goroutine, and a WebSocket two.
 //
 // To add a transport, implement Transport in a file of its own and name it in makers.
+// What stays open is best made after sse.go, what answers and ends after longpoll.go.
 package transport
 
 import (
