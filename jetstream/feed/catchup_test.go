@@ -48,3 +48,20 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 		t.Errorf("the feed is not live with all that there is: it is at %d", f.position())
 	}
 }
+
+// A feed that is rolled back may have said already where it stands to who is joining.
+func TestWhoJoinsAFeedThatIsRolledBackBeginsWhereItIsThen(t *testing.T) {
+	h := New(Params{Store: silentStore{}, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
+	defer h.Close()
+	f := newFeed(h, "user.ann", "out.user.ann", false)
+	defer f.lifetime.end()
+	f.begin(event.StreamID{}, 10)
+	f.copy(&Message{Subject: "user.ann", Seq: 1000, previous: 10, stamp: 1}) // a forged one
+	r := &Reader{hub: h}
+	s := &subscription{reader: r, feed: f, state: joining}
+	f.attach(s)
+	catchUp{f}.rollBack(1000, 10, 1, false)
+	if history := r.position(&join{}, s); history || s.pos != 10 {
+		t.Errorf("it begins after %d, with history: %v", s.pos, history)
+	}
+}

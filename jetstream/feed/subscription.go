@@ -191,6 +191,7 @@ func (s *subscription) rollBack(base, cursor uint64) (told bool) {
 		return true
 	case s.pos <= base && s.state != live:
 		s.queue = backlog{lost: true, last: base}
+		s.start = min(s.start, base) // which may be all that its position will be made of
 	}
 	return false
 }
