@@ -29,7 +29,7 @@ func TestARevokedSessionIsCutAndComesBackAfterItsTime(t *testing.T) {
 	if !b.Revoked("urn:x/1", "ann", time.Now()) || b.Revoked("urn:x/2", "ann", time.Now()) {
 		t.Error("the wrong session is cut")
 	}
-	if e, ok := b.Get("urn:x/1"); !ok || e.Problem != "" || time.Until(e.Expires) > 5*time.Second {
+	if e, ok := b.Find("urn:x/1"); !ok || e.Problem != "" || time.Until(e.Expires) > 5*time.Second {
 		t.Errorf("entry %+v, %v", e, ok)
 	}
 	waitFor(t, func() bool { return !b.Revoked("urn:x/1", "ann", time.Now()) })
