@@ -141,11 +141,11 @@ func (c *Config) Check() []error {
 			bad(key+".role", "%q is neither publisher nor operator", u.Role)
 		}
 	}
-	if c.Node.MinFree < 0 {
-		bad("node.min_free", "must not be negative")
-	}
 	if c.Cluster != nil {
 		c.Cluster.check(bad)
+	}
+	if c.Node.MinFree < 0 {
+		bad("node.min_free", "must not be negative")
 	}
 	return errs
 }
