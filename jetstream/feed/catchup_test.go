@@ -65,3 +65,42 @@ func TestWhoJoinsAFeedThatIsRolledBackBeginsWhereItIsThen(t *testing.T) {
 		t.Errorf("it begins after %d, with history: %v", s.pos, history)
 	}
 }
+
+type deafReceiver struct{ Receiver }
+
+func (deafReceiver) Reset(Reset, string) {}
+
+// Feeds are told one after the other that the stream was made anew. A cursor that is given
+// meanwhile must not hold a position of the stream before.
+func TestWhoSubscribesWhileTheStreamIsMadeAnewGetsPositionsOfOneStream(t *testing.T) {
+	h := New(Params{Store: silentStore{}, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
+	defer h.Close()
+	before, now := event.StreamID{1}, event.StreamID{2}
+	for name, c := range map[string]struct {
+		reader, joined event.StreamID
+		pos, want      uint64
+	}{
+		"one that joined before the others were told":      {before, now, 3, 3},
+		"one that has yet to be told, as the others":       {before, before, 400, 0},
+		"one that has yet to be told, and the others were": {now, before, 400, 0},
+	} {
+		h.current.Store(&now)
+		a := newFeed(h, "user.ann", "out.user.ann", false)
+		b := newFeed(h, "topic.b", "out.topic.b", false)
+		r := &Reader{hub: h, rcv: deafReceiver{}, stream: c.reader}
+		first := &subscription{reader: r, feed: a, state: live}
+		if c.reader == before {
+			r.low, first.pos = 500, 500
+		}
+		r.subs = []*subscription{first}
+		second := &subscription{reader: r, feed: b, state: joining, pos: c.pos}
+		r.enterLocked(&join{stream: c.joined, subs: []*subscription{second}})
+		cursor, err := event.ParseCursor(r.cursorLocked())
+		if err != nil || cursor.Stream != now || cursor.Of("user.ann") != 0 || cursor.Of("topic.b") != c.want {
+			t.Errorf("%s: %+v, %v", name, cursor, err)
+		}
+		if first.recreated(); second.pos != c.want {
+			t.Errorf("%s: it is at %d when the other was told", name, second.pos)
+		}
+	}
+}

@@ -202,6 +202,10 @@ func (r *Reader) takeOverLocked(s *subscription) bool {
 // cursor. The low watermark must not be beyond what any of them still has to hand over;
 // what the others have got beyond it then stands in entries of their own.
 func (r *Reader) enterLocked(j *join) {
+	current := r.hub.streamID()
+	if len(r.subs) > 0 && r.stream != current { // which some have yet to be told
+		r.startOverLocked()
+	}
 	low := r.low
 	if len(r.subs) == 0 {
 		r.stream = j.stream
@@ -210,6 +214,9 @@ func (r *Reader) enterLocked(j *join) {
 		}
 	}
 	for _, s := range j.subs {
+		if j.stream != current && s.state != joiningAnew { // as well
+			s.restartLocked(recreation)
+		}
 		switch n := s.anew; {
 		case s.state == joiningAnew:
 			s.forgetLocked(n)
