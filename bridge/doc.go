@@ -5,7 +5,8 @@
 //
 // A source is told that it has delivered only after the store has the event: a
 // Kafka offset is committed and an HTTP request answered after that, never
-// before.
+// before. The ways in know nothing of one another: a further one is a package beside
+// them, which cmd/weft makes and runs.
 //
 // What a Kafka record becomes:
 //
