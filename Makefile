@@ -9,7 +9,8 @@ SHELL := /bin/bash
 # detector agree on that, so they share what is compiled.
 export CGO_ENABLED := 0
 
-rooms := ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
+# Those whose tests take longest come first, so that none of them is waited for alone.
+rooms := ./edge ./jetstream/feed ./test/kafka ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
 # Both modules: weft, and what tests the whole of it.
 everything := ./... ./test/...
 binary := bin/weft
@@ -56,13 +57,13 @@ cross: ## go vet, and weft linked, for each platform that it is built for
 
 # go vet has run already; to link what debuggers want takes longer than most tests.
 # Many tests wait, side by side.
-raced := CGO_ENABLED=1 go test -race -vet=off -ldflags=-w -timeout 8m -p 3 -parallel 6
+raced := CGO_ENABLED=1 go test -race -vet=off -ldflags=-w -timeout 8m -p 4 -parallel 6
 
 unit: ## tests beside the code that do not wait, with the race detector (needs a C compiler)
-	$(raced) -short $(rooms) ./test/kafka
+	$(raced) -short $(rooms)
 
 race: ## all tests beside the code, those that wait for elections too
-	$(raced) $(rooms) ./test/kafka
+	$(raced) $(rooms)
 
 # FUZZTIME=10s for less, ONLY=Cursor for the targets that match.
 fuzz: ## each fuzz target for a minute (FUZZTIME)
@@ -81,7 +82,7 @@ fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and 
 	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_FAULT=$${WEFT_FAULT:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/fault
 
 bench: build ## benchmarks, those of the whole road of an event included
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/kafka ./test/bench/...
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
 
 # The load command runs two plain servers in turn with Weft and prints ratios.
 # QUICK=1: two minutes instead of 70; ONLY=regexp: some scenarios; SETTLE=135s:

@@ -63,6 +63,7 @@ func allKinds() (names []string) {
 
 // A transport that no client of the table speaks would be tested by nothing.
 func TestEveryTransportHasAClient(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	families, err := s.reg.Gather()
 	s.must(err)

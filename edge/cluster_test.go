@@ -111,6 +111,7 @@ func (s *stack) patch(connection, token, body string) (int, string) {
 var whole = rpc.Coverage{Answered: 3, Expected: 3, Known: 3, Complete: true}
 
 func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
+	t.Parallel()
 	nodes := newCluster(t)
 	var anns []*client
 	for i, s := range nodes {
@@ -179,6 +180,7 @@ func TestAnyNodeTellsOperatorsOfAll(t *testing.T) {
 }
 
 func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
+	t.Parallel()
 	nodes := newCluster(t)
 	home := nodes[0]
 	ann := home.token("ann", map[string]any{"extra": "a"})
@@ -241,6 +243,7 @@ func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
 }
 
 func TestANodeThatDoesNotAnswerLeavesAChangeUnknown(t *testing.T) {
+	t.Parallel()
 	nodes := newCluster(t)
 	nodes[1].node.RPC().Handle(edge.MethodChange, 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
 	for name, want := range map[string]problem.Code{"n2": problem.UpstreamTimeout, "n9": problem.NotReady} {

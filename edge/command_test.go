@@ -55,6 +55,7 @@ func (c *client) wantError(message, ref, want string) {
 }
 
 func TestASubscriptionIsInForceWhenItIsAnswered(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
@@ -81,6 +82,7 @@ func TestASubscriptionIsInForceWhenItIsAnswered(t *testing.T) {
 }
 
 func TestCommandsThatCannotBeObeyed(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
@@ -121,6 +123,7 @@ func TestCommandsThatCannotBeObeyed(t *testing.T) {
 }
 
 func TestAMessageThatIsTooLargeEndsTheConnection(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
@@ -131,6 +134,7 @@ func TestAMessageThatIsTooLargeEndsTheConnection(t *testing.T) {
 }
 
 func TestAWebSocketClientPublishesWhatItMay(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
@@ -153,6 +157,7 @@ func TestAWebSocketClientPublishesWhatItMay(t *testing.T) {
 
 func TestARefreshedTokenCarriesTheConnectionOn(t *testing.T) {
 	slow.Test(t, "the end of a token")
+	t.Parallel()
 	s := newStack(t, nil)
 	end := time.Now().Add(2 * time.Second)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", map[string]any{"exp": end.Unix(), "extra": "a"}), query: params("subject", "topic.hotel.1")})
@@ -169,6 +174,7 @@ func TestARefreshedTokenCarriesTheConnectionOn(t *testing.T) {
 }
 
 func TestATokenThatAllowsLessEndsTheConnection(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", map[string]any{"extra": "a"}), query: params("subject", "topic.extra.a")})
 	c.opened()
@@ -177,6 +183,7 @@ func TestATokenThatAllowsLessEndsTheConnection(t *testing.T) {
 }
 
 func TestARevokedTokenCannotRefresh(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()
@@ -188,6 +195,7 @@ func TestARevokedTokenCannotRefresh(t *testing.T) {
 }
 
 func TestPingsAreAnsweredInOrder(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil)})
 	c.opened()

@@ -42,6 +42,7 @@ var (
 // TestEveryTransport runs each case over each transport and path, on a node of
 // its own.
 func TestEveryTransport(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name   string
 		change func(c *edge.Config, js *jetstream.Config)

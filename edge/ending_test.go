@@ -262,6 +262,7 @@ func caseModeNone(t *testing.T, s *stack, kind string) {
 }
 
 func TestWhoIsSentAwayStaysWhenTheReasonIsGone(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	for range 4 {
 		s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).opened()

@@ -9,6 +9,7 @@ import (
 )
 
 func TestAnExportIsImportedElsewhere(t *testing.T) {
+	t.Parallel()
 	from, to := newStack(t, nil), newStack(t, nil)
 	const entries = 1500 // more than one batch
 	var lines strings.Builder
@@ -40,6 +41,7 @@ func TestAnExportIsImportedElsewhere(t *testing.T) {
 }
 
 func TestAnImportNamesTheLine(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	const head, good = `{"weft":"export","version":1}` + "\n", `{"bucket":"blacklist","key":"s1","value":"x"}` + "\n"
 	for name, c := range map[string]struct{ query, body, want string }{
@@ -64,6 +66,7 @@ func TestAnImportNamesTheLine(t *testing.T) {
 }
 
 func TestAnImportedEntryCutsWhatWasIssuedBeforeItWasMade(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	made := time.Now().Add(-10 * time.Minute).Truncate(time.Second)
 	line, err := json.Marshal(map[string]any{"bucket": "blacklist", "key": "user.ann", "value": "revoked", "made": made})
@@ -80,6 +83,7 @@ func TestAnImportedEntryCutsWhatWasIssuedBeforeItWasMade(t *testing.T) {
 }
 
 func TestANodeThatIsAloneRemovesNobody(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	if resp, body := s.do("DELETE", "admin:/_weft/v1/nodes/n2", "", ""); resp.StatusCode != 404 || !strings.Contains(body, "n2") {
 		t.Errorf("%d %s", resp.StatusCode, body)

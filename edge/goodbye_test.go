@@ -16,6 +16,7 @@ import (
 
 // Browsers wait for the answer to a handshake; others need not.
 func TestFramesBehindTheHandshakeAreHeard(t *testing.T) {
+	t.Parallel()
 	for _, p := range slow.First(paths) {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, nil)
@@ -33,6 +34,7 @@ func TestFramesBehindTheHandshakeAreHeard(t *testing.T) {
 // must not stay for it: a token that is revoked meanwhile could not cut it.
 func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
 	slow.Test(t, "the time limit of a close")
+	t.Parallel()
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

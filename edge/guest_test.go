@@ -112,6 +112,7 @@ func sideBySide(t *testing.T, list []path, change func(c *edge.Config, js *jetst
 // where nothing is limited.
 func TestStrangersAreGoneSoon(t *testing.T) {
 	slow.Test(t, "time limits of connections")
+	t.Parallel()
 	const each = 20
 	sideBySide(t, paths, nil, func(t *testing.T, s *stack) {
 		var open sync.WaitGroup
@@ -194,6 +195,7 @@ func (s *stack) dialStranger(st stranger) (net.Conn, error) {
 // that publishes.
 func TestWhoWasLetInMayRest(t *testing.T) {
 	slow.Test(t, "time limits of connections")
+	t.Parallel()
 	sideBySide(t, plainPaths, nil, func(t *testing.T, s *stack) {
 		fields := " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + s.token("ann", nil) + "\r\n"
 		var resting sync.WaitGroup
@@ -246,6 +248,7 @@ func rests(conn net.Conn) error {
 // time, and who has sessions can go on to ask for something.
 func TestStrangersCountByAddress(t *testing.T) {
 	slow.Test(t, "time limits of connections")
+	t.Parallel()
 	for _, p := range slow.First(paths) {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 5} })
@@ -282,6 +285,7 @@ func TestStrangersCountByAddress(t *testing.T) {
 // A trusted proxy's address stands for many.
 func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
 	slow.Test(t, "time limits of connections")
+	t.Parallel()
 	change := func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.Limits, c.Public.TrustedProxies = access.Limits{PerAddress: 1}, []string{"127.0.0.0/8"}
 	}
@@ -309,6 +313,7 @@ func TestConnectionsOfATrustedProxyAreNotCounted(t *testing.T) {
 
 // Whatever becomes of a connection, its address has its room back when it is closed.
 func TestTheRoomOfAnAddressComesBack(t *testing.T) {
+	t.Parallel()
 	for _, p := range slow.First(paths) {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Limits = access.Limits{PerAddress: 3} })

@@ -16,6 +16,7 @@ import (
 // TestAPageThatReboundItsNameReachesNothing whatever it asks for and on whichever
 // path: the browser names the page's own host, which is not the listener's.
 func TestAPageThatReboundItsNameReachesNothing(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*edge.Config){
 		"a loopback node with tokens":    func(*edge.Config) {},
 		"a loopback node without tokens": func(c *edge.Config) { c.Auth.Mode = "none" },
@@ -50,6 +51,7 @@ func TestAPageThatReboundItsNameReachesNothing(t *testing.T) {
 }
 
 func TestAPublicNodeWithTokensMayHaveAnyName(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Public.Hosts, c.Public.Listen = nil, ":0" })
 	if s.misdirected("whatever.example.com", "GET "+pathEvents, "") {
 		t.Error("a load balancer's name is refused")

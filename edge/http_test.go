@@ -24,6 +24,7 @@ import (
 )
 
 func TestTheHeadAndRetryComeAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	resp, err := s.request(t.Context(), visitor{header: http.Header{
 		"Accept": {"text/html, text/event-stream;q=0.9"}, "Authorization": {"Bearer " + s.token("ann", nil)},
@@ -47,6 +48,7 @@ func TestTheHeadAndRetryComeAtOnce(t *testing.T) {
 }
 
 func TestFormatFrameHasTheWebSocketFrameAsData(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.SSE, visitor{token: s.token("ann", nil), query: params("format", "frame", "subject", "topic.hotel.1")})
 	open := c.opened()
@@ -61,6 +63,7 @@ func TestFormatFrameHasTheWebSocketFrameAsData(t *testing.T) {
 }
 
 func TestKeepalivesMoveTheCursor(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.SSE, visitor{token: s.token("ann", nil)})
 	first := c.opened().id
@@ -77,6 +80,7 @@ func TestKeepalivesMoveTheCursor(t *testing.T) {
 }
 
 func TestAPollIsBoundedAndTheNextBringsTheRest(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(_ *edge.Config, js *jetstream.Config) { js.Events.MaxPerSubject = 1000 })
 	token := s.token("ann", nil)
 	poll := func(id string) (events []heard, last string) {
@@ -126,6 +130,7 @@ func TestAPollIsBoundedAndTheNextBringsTheRest(t *testing.T) {
 }
 
 func TestAPollWithoutEventsEndsInTimeWithItsCursor(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	id := s.store("user.ann", "", []byte(`1`))
 	begin := time.Now()
@@ -139,6 +144,7 @@ func TestAPollWithoutEventsEndsInTimeWithItsCursor(t *testing.T) {
 }
 
 func TestPatchChangesAnOpenConnection(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	ann, bob := s.token("ann", nil), s.token("bob", nil)
 	c := s.connect(transport.SSE, visitor{token: ann})
@@ -192,6 +198,7 @@ func TestPatchChangesAnOpenConnection(t *testing.T) {
 }
 
 func TestPublishingOverHTTP(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.SSE, visitor{token: s.token("bob", nil), query: params("subject", "topic.hotel.1")})
 	c.opened()
@@ -220,6 +227,7 @@ func TestPublishingOverHTTP(t *testing.T) {
 }
 
 func TestATokenThatMayPublishNothingIsRefusedBeforeItsBodyIsRead(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.Publish = nil })
 	// The ingest of these tests would say bad_event.
 	resp, body := s.do("POST", pathEvents+"?subject=nowhere", s.token("ann", nil), `"hi"`)
@@ -229,6 +237,7 @@ func TestATokenThatMayPublishNothingIsRefusedBeforeItsBodyIsRead(t *testing.T) {
 }
 
 func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	for _, w := range []struct {
 		method, path string
@@ -245,6 +254,7 @@ func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
 }
 
 func TestPagesOfOtherSites(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Public.CORSOrigins = []string{"https://app.example.com"} })
 	cookie := "weft_token=" + s.token("ann", nil)
 	for _, w := range []struct {
@@ -272,6 +282,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 }
 
 func TestHTTP10GetsAnUnchunkedStream(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	conn, err := net.Dial("tcp", s.edge.PublicAddr().String())
 	s.must(err)
@@ -293,6 +304,7 @@ func TestHTTP10GetsAnUnchunkedStream(t *testing.T) {
 }
 
 func TestAPortInUseIsNamedWithItsKey(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	cfg := s.cfg
 	cfg.Public.Listen = s.edge.PublicAddr().String()
@@ -306,6 +318,7 @@ func TestAPortInUseIsNamedWithItsKey(t *testing.T) {
 }
 
 func TestACertificateThatCannotBeLoadedIsAnError(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	cfg := s.cfg
 	cfg.Public.TLS = &config.KeyPair{Cert: "/nowhere/cert.pem", Key: "/nowhere/key.pem"}
@@ -317,6 +330,7 @@ func TestACertificateThatCannotBeLoadedIsAnError(t *testing.T) {
 }
 
 func TestTheTokenIsNeverEchoed(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	token := s.token("ann", nil)
 	d := websocket.Dialer{Subprotocols: []string{"bearer." + token, "weft.v1"}}

@@ -13,6 +13,7 @@ import (
 )
 
 func TestTheAdminListenerTellsOfHealthAndMetrics(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Admin.Token = "operator" })
 	s.connect(transport.SSE, visitor{token: s.token("ann", nil)}).opened()
 	for path, want := range map[string]string{
@@ -25,6 +26,7 @@ func TestTheAdminListenerTellsOfHealthAndMetrics(t *testing.T) {
 }
 
 func TestTheAdminTokenIsAskedFor(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Admin.Token = "operator" })
 	for token, want := range map[string]int{"": 401, "wrong": 401, "operator ": 200, "operator": 200, "operato": 401} {
 		if resp, _ := s.do("GET", "admin:/_weft/v1/users", token, ""); resp.StatusCode != want {
@@ -34,6 +36,7 @@ func TestTheAdminTokenIsAskedFor(t *testing.T) {
 }
 
 func TestTheAdminListenerAnswersToItsNamesOnly(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Admin.Hosts = []string{"weft.internal"} })
 	for host, want := range map[string]int{"weft.internal:4010": 200, "localhost": 200, "evil.example.com": 421} {
 		if resp, _ := s.do("GET", "admin:/_weft/v1/users", "", "", "Host", host); resp.StatusCode != want {
@@ -46,6 +49,7 @@ func TestTheAdminListenerAnswersToItsNamesOnly(t *testing.T) {
 }
 
 func TestUsersAndTheirConnections(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	for _, user := range []string{"carl", "ann", "b/o b"} {
 		s.connect(transport.SSE, visitor{token: s.token(user, map[string]any{"jti": "of " + user}), query: params("subject", "topic.hotel.1"),
@@ -112,6 +116,7 @@ func TestUsersAndTheirConnections(t *testing.T) {
 }
 
 func TestTheBlacklistOverHTTP(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	for _, w := range []struct {
 		method, path, body string
@@ -153,6 +158,7 @@ func TestTheBlacklistOverHTTP(t *testing.T) {
 }
 
 func TestDrainIsHandedOn(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	if resp, body := s.do("POST", "admin:/_weft/v1/drain", "", ""); resp.StatusCode != 202 {
 		t.Fatalf("%d %s", resp.StatusCode, body)
@@ -161,6 +167,7 @@ func TestDrainIsHandedOn(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*edge.Config)
 		key    string

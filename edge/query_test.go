@@ -15,6 +15,7 @@ import (
 // TestAnUnknownParameterIsRefused on every endpoint of both listeners: with what it
 // was meant for, if something is near.
 func TestAnUnknownParameterIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	for _, c := range []struct{ method, path, meant string }{
 		{"GET", pathEvents + "?subjects=topic.hotel.1", "subject"},
@@ -68,6 +69,7 @@ func TestAnUnknownParameterIsRefused(t *testing.T) {
 // TestAnIDIsTakenUnderEachOfItsNames so that no event is missed, whatever the
 // client library calls it.
 func TestAnIDIsTakenUnderEachOfItsNames(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	token := s.token("ann", nil)
 	first := s.store("user.ann", "", []byte(`1`))
@@ -96,6 +98,7 @@ func TestAnIDIsTakenUnderEachOfItsNames(t *testing.T) {
 }
 
 func TestParametersThatAConfigurationAllows(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.TokenInQuery = true
 	})

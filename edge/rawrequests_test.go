@@ -18,6 +18,7 @@ import (
 // second request, without which the connection was closed. One that shows no token,
 // since its fields are odd where that would stand, is understood when it is a 403.
 func TestRawRequests(t *testing.T) {
+	t.Parallel()
 	const next = "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 	const hostless = 403 // is understood, and has no token
 	line := func(line string) string { return line + "\r\nHost: a\r\n\r\n" }

@@ -32,6 +32,7 @@ func (b *logBook) count(text string) int {
 // TestStrangersCannotFillTheLog whatever they do wrong how often: it is counted, and
 // a line is written for each cause.
 func TestStrangersCannotFillTheLog(t *testing.T) {
+	t.Parallel()
 	const often = 40
 	book := &logBook{}
 	s := prepareStack(t, "n1", nil)

@@ -38,6 +38,7 @@ func (s *stack) raw(parts ...string) (net.Conn, *bufio.Reader) {
 // TestRequestsInEveryForm sends requests that only the own reader, only net/http, or
 // one after the other answers: it makes no difference to the client.
 func TestRequestsInEveryForm(t *testing.T) {
+	t.Parallel()
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) { requestsInEveryForm(t, newStackOn(t, p, nil)) })
 	}
@@ -89,6 +90,7 @@ func requestsInEveryForm(t *testing.T, s *stack) {
 // A connection on which net/http has answered something may still become a stream,
 // which then costs as little as any other.
 func TestAStreamFollowsOtherRequestsOnItsConnection(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	other := "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"
 	_, in := s.raw(other+other, "GET /_weft/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nAuthorization: Bearer "+s.token("ann", nil)+"\r\n\r\n")
@@ -128,6 +130,7 @@ func (s *stack) storeOnceOpen(lines *bufio.Scanner, subject string) string {
 // TestRequestsFollowEachOther on one connection, the next before the answer to
 // the one before, and each is answered by whoever it is for.
 func TestRequestsFollowEachOther(t *testing.T) {
+	t.Parallel()
 	s := newStack(t, nil)
 	get := func(path, accept, token string) string {
 		return "GET " + path + " HTTP/1.1\r\nHost: a\r\nAccept: " + accept + "\r\nAuthorization: Bearer " + token + "\r\n\r\n"

@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"weft/config/testkit/slow"
+	"weft/edge"
 	"weft/edge/frames"
 	"weft/edge/transport"
+	"weft/jetstream"
 )
 
 // TestWebSocketsAsTheRFCWantsThem does what the fuzzing client of Autobahn does to a
@@ -29,13 +31,16 @@ import (
 // than 1.4 MiB is refused (which is a case here), 9.7, 9.8 and the rest of 10, which
 // measure how fast an echo is, and 12 and 13: there is no compression.
 func TestWebSocketsAsTheRFCWantsThem(t *testing.T) {
+	t.Parallel()
 	for _, p := range slow.First(paths) {
 		if !slices.Contains(p.kinds, transport.WebSocket) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStackOn(t, p, nil)
+			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) {
+				c.Public.Keepalive = 10 * time.Second // a message may take six, also on a slow machine
+			})
 			token := s.token("ann", nil)
 			for _, c := range rfcCases() {
 				t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {

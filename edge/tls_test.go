@@ -61,6 +61,7 @@ func certificate(t *testing.T) (*config.KeyPair, *x509.CertPool) {
 }
 
 func TestTLSServesHTTP2AndWebSocket(t *testing.T) {
+	t.Parallel()
 	files, pool := certificate(t)
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Public.TLS = files })
 	trust := &tls.Config{RootCAs: pool}
@@ -111,6 +112,7 @@ func TestTLSServesHTTP2AndWebSocket(t *testing.T) {
 
 func TestAQuietStreamOverHTTP2Stays(t *testing.T) {
 	slow.Test(t, "seconds of silence")
+	t.Parallel()
 	s := newStackOn(t, onTLS, func(c *edge.Config, _ *jetstream.Config) {
 		c.Public.Keepalive, c.Public.WriteTimeout = time.Minute, 100*time.Millisecond
 	})

@@ -9,6 +9,7 @@ import (
 
 // TestAHandshakeWithoutUpgradeSaysSo on each path: a proxy has taken the field.
 func TestAHandshakeWithoutUpgradeSaysSo(t *testing.T) {
+	t.Parallel()
 	const key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
@@ -34,6 +35,7 @@ func TestAHandshakeWithoutUpgradeSaysSo(t *testing.T) {
 }
 
 func TestAHandshakeThatBecameARequestOfHTTP2SaysSo(t *testing.T) {
+	t.Parallel()
 	s := newStackOn(t, onTLS, nil)
 	resp, body := s.do("GET", pathEvents, s.token("ann", nil), "", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
 	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusUpgradeRequired || !strings.Contains(body, "drops the Upgrade header") {

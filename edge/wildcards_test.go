@@ -84,6 +84,7 @@ func TestVisitorsWithoutAUserShareTheirWildcards(t *testing.T) {
 }
 
 func TestAWildcardTooManyIsALimitLaterToo(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		before func(s *stack)

@@ -27,6 +27,7 @@ type nobody struct{}
 func (nobody) Handle(func(string) bool) {}
 
 func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
+	t.Parallel()
 	h := New(Params{Store: silentStore{}, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 	defer h.Close()
 	f := newFeed(h, "user.ann", "out.user.ann", false)
@@ -51,6 +52,7 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 
 // A feed that is rolled back may have said already where it stands to who is joining.
 func TestWhoJoinsAFeedThatIsRolledBackBeginsWhereItIsThen(t *testing.T) {
+	t.Parallel()
 	h := New(Params{Store: silentStore{}, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 	defer h.Close()
 	f := newFeed(h, "user.ann", "out.user.ann", false)
@@ -73,6 +75,7 @@ func (deafReceiver) Reset(Reset, string) {}
 // Feeds are told one after the other that the stream was made anew. A cursor that is given
 // meanwhile must not hold a position of the stream before.
 func TestWhoSubscribesWhileTheStreamIsMadeAnewGetsPositionsOfOneStream(t *testing.T) {
+	t.Parallel()
 	h := New(Params{Store: silentStore{}, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 	defer h.Close()
 	before, now := event.StreamID{1}, event.StreamID{2}

@@ -35,6 +35,7 @@ func (s *slowStore) Barrier(ctx context.Context) (uint64, error) {
 // A copy that claims to be far beyond the last tick is not handed on before a majority has
 // been asked. The next tick may be quicker: nobody may be given a cursor beyond the copy.
 func TestTheLowWatermarkStaysBelowACopyThatIsYetToBeJudged(t *testing.T) {
+	t.Parallel()
 	const far = 100 + reach + 1
 	s := &slowStore{last: far + 1, agreed: make(chan struct{})}
 	h := New(Params{Store: s, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestANewConnectionGetsWhatComesAfterIt(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	publish(t, h, "user.ann", 1, 3)
 	c, _ := follow(t, h, "", "user.ann")
@@ -34,6 +35,7 @@ func TestANewConnectionGetsWhatComesAfterIt(t *testing.T) {
 }
 
 func TestAReturningConnectionGetsExactlyWhatItMissed(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 5)
@@ -54,6 +56,7 @@ func TestAReturningConnectionGetsExactlyWhatItMissed(t *testing.T) {
 }
 
 func TestAnUnusedCursorOfANewConnectionMissesNothing(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	r.Close()
@@ -67,6 +70,7 @@ func TestAnUnusedCursorOfANewConnectionMissesNothing(t *testing.T) {
 }
 
 func TestHistoryThatIsGoneGivesOneReset(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
@@ -93,6 +97,7 @@ func TestHistoryThatIsGoneGivesOneReset(t *testing.T) {
 }
 
 func TestAQuietUserIsNotResetByTheOthers(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.quiet")
 	publish(t, h, "user.quiet", 1, 1)
@@ -119,6 +124,7 @@ func TestAQuietUserIsNotResetByTheOthers(t *testing.T) {
 }
 
 func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann", "topic.a")
 	first := c.lastID()
@@ -145,6 +151,7 @@ func TestKeepalivesMoveTheCursorOnlyWhenNothingIsAboveIt(t *testing.T) {
 }
 
 func TestEachSubjectResumesFromItsOwnPlace(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann", "topic.a", "topic.b")
 	publish(t, h, "topic.a", 1, 3)
@@ -163,6 +170,7 @@ func TestEachSubjectResumesFromItsOwnPlace(t *testing.T) {
 }
 
 func TestForgedForeignAndFutureCursorsAreResets(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	publish(t, h, "user.ann", 1, 3)
 	here := h.node.Store().StreamID()
@@ -187,6 +195,7 @@ func TestForgedForeignAndFutureCursorsAreResets(t *testing.T) {
 }
 
 func TestLostCopiesAreFoundByTheNextEventAndByTheNextTick(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
@@ -210,6 +219,7 @@ func TestLostCopiesAreFoundByTheNextEventAndByTheNextTick(t *testing.T) {
 }
 
 func TestLostCopiesThatWereTrimmedAreToldToLiveConnections(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
@@ -226,6 +236,7 @@ func TestLostCopiesThatWereTrimmedAreToldToLiveConnections(t *testing.T) {
 }
 
 func TestAWildcardBringsEveryEventOnceAndNobodyOnline(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	publish(t, h, "topic.hotel.1", 1, 1)
 	c, r := follow(t, h, "", "topic.hotel.1", "topic.hotel.*", "topic.>")
@@ -251,6 +262,7 @@ func TestAWildcardBringsEveryEventOnceAndNobodyOnline(t *testing.T) {
 }
 
 func TestASubscriptionMayComeLater(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "topic.a", 1, 2)
@@ -273,6 +285,7 @@ func TestASubscriptionMayComeLater(t *testing.T) {
 }
 
 func TestAForbiddenTypeIsNotShownButDoesNotHoldUp(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	h.publishRaw(t, "user.ann", map[string]string{"ce-type": "weft.close", "Nats-Sequence": "999999999", "Nats-Subject": "user.bob"}, "bad")
@@ -287,6 +300,7 @@ func TestAForbiddenTypeIsNotShownButDoesNotHoldUp(t *testing.T) {
 }
 
 func TestAStreamMadeAnewIsTold(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 5)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestAReturningConnectionGetsEventsOfAnySize(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.big")
 	send := func(n int, fill byte) {

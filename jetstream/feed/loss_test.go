@@ -15,6 +15,7 @@ import (
 )
 
 func TestAResyncTellsOfLostCopiesThatWereTrimmed(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
 	c, _ := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
@@ -32,6 +33,7 @@ func TestAResyncTellsOfLostCopiesThatWereTrimmed(t *testing.T) {
 }
 
 func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxBytes = 8 << 20 })
 	c, _ := follow(t, h, "", "user.ann", "user.bob")
 	publish(t, h, "user.ann", 1, 1)
@@ -61,6 +63,7 @@ func TestALostCopyDoesNotResetWhoWasQuietForLong(t *testing.T) {
 // that is lost is read from the store.
 func TestWhatWaitsForAReaderThatStandsStillIsNotLost(t *testing.T) {
 	slow.Test(t, "seconds of load")
+	t.Parallel()
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "user.ann")
 	follow(t, h, "", "topic.noise")
@@ -112,6 +115,7 @@ func (h *site) sendRaw(t testing.TB, subject, header, data string) {
 }
 
 func TestHeadersThatCannotBeReadHarmOnlyTheirMessage(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	publish(t, h, "user.ann", 1, 1)
@@ -152,6 +156,7 @@ func TestAnEventThatLooksLikeAStatusDoesNotStopAWildcard(t *testing.T) {
 }
 
 func TestAWildcardIsToldWhenTheLimitOvertakesIt(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 5 })
 	c, _ := follow(t, h, "", "topic.>")
 	publish(t, h, "topic.a", 1, 300)
@@ -166,6 +171,7 @@ func TestAWildcardIsToldWhenTheLimitOvertakesIt(t *testing.T) {
 }
 
 func TestAWildcardGoesOnInAStreamMadeAnew(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, _ := follow(t, h, "", "topic.>")
 	publish(t, h, "topic.a", 1, 50)
@@ -177,6 +183,7 @@ func TestAWildcardGoesOnInAStreamMadeAnew(t *testing.T) {
 }
 
 func TestAReplayOfAStreamThatIsMadeAnewIsTold(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	r.Close()
@@ -195,6 +202,7 @@ func TestAReplayOfAStreamThatIsMadeAnewIsTold(t *testing.T) {
 }
 
 func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	_, r := follow(t, h, "", "user.ann")
 	f := h.Feed("user.ann")

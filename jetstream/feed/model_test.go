@@ -285,7 +285,11 @@ func TestTheModel(t *testing.T) {
 		"the stream is made anew": {limit: 1 << 20, resets: true, recreate: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			seeds := 12
+			if testing.Short() {
+				seeds = 4
+			}
 			seed := rand.Uint64()
 			if *modelSeed != 0 {
 				seed, seeds = *modelSeed, 1

@@ -55,6 +55,7 @@ func (h *site) waitReached(t testing.TB, pattern string) {
 }
 
 func TestASubjectLetGoInTheMiddleOfAReplayDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.a", "topic.b")
 	r.Close()
@@ -72,6 +73,7 @@ func TestASubjectLetGoInTheMiddleOfAReplayDoesNotStopTheOthers(t *testing.T) {
 }
 
 func TestAReaderClosedInTheMiddleOfAReplayIsToldNothingMore(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	r.Close()
@@ -95,6 +97,7 @@ func TestAReaderClosedInTheMiddleOfAReplayIsToldNothingMore(t *testing.T) {
 
 func TestACursorGivenInTheMiddleOfAReplaySkipsNothing(t *testing.T) {
 	slow.Test(t, "seconds of load")
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.old")
 	old := c.lastID()
@@ -129,6 +132,7 @@ func TestACursorGivenInTheMiddleOfAReplaySkipsNothing(t *testing.T) {
 }
 
 func TestWhatDoesNotFitIntoAQueueDuringAReplayIsRead(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 10_000 })
 	c, r := follow(t, h, "", "user.ann")
 	r.Close()
@@ -145,6 +149,7 @@ func TestWhatDoesNotFitIntoAQueueDuringAReplayIsRead(t *testing.T) {
 }
 
 func TestAReplayThatIsOvertakenByTheLimitIsToldOnce(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann")
 	r.Close()
@@ -164,6 +169,7 @@ func TestAReplayThatIsOvertakenByTheLimitIsToldOnce(t *testing.T) {
 }
 
 func TestAWildcardIsResetOnlyWhenOneOfItsSubjectsWasTrimmed(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 50 })
 	c, r := follow(t, h, "", "topic.>")
 	h.waitWatermark(t)
@@ -188,6 +194,7 @@ func TestAWildcardIsResetOnlyWhenOneOfItsSubjectsWasTrimmed(t *testing.T) {
 }
 
 func TestALongHistoryOfAWildcardIsReadInReasonableTime(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.>")
 	r.Close()
@@ -202,6 +209,7 @@ func TestALongHistoryOfAWildcardIsReadInReasonableTime(t *testing.T) {
 }
 
 func TestASubjectAddedToAWildcardInTheMiddleOfItsReplayLosesNothing(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.>")
 	h.waitWatermark(t)
@@ -226,6 +234,7 @@ func TestASubjectAddedToAWildcardInTheMiddleOfItsReplayLosesNothing(t *testing.T
 }
 
 func TestASubjectLetGoBesideAWildcardIsNotBroughtTwice(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "topic.>")
 	r.Close()
@@ -246,6 +255,7 @@ func TestASubjectLetGoBesideAWildcardIsNotBroughtTwice(t *testing.T) {
 }
 
 func TestASubjectAskedForTwiceIsFollowedOnce(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	c, r := follow(t, h, "", "user.ann", "user.ann")
 	if err := r.Subscribe(t.Context(), []string{"topic.a", "topic.a", "user.ann"}, ""); err != nil {

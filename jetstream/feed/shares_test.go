@@ -30,6 +30,7 @@ func followAs(t testing.TB, h *site, owner string, subjects ...string) (*client,
 }
 
 func TestOneOwnerLeavesWildcardsToTheOthers(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	_, first, err := followAs(t, h, "ann", wildcards("a", feed.MaxShare/2)...)
 	if err != nil {
@@ -68,6 +69,7 @@ func TestOneOwnerLeavesWildcardsToTheOthers(t *testing.T) {
 }
 
 func TestTheWildcardsOfANodeAreBounded(t *testing.T) {
+	t.Parallel()
 	h := open(t, nil)
 	var readers []*feed.Reader
 	for i := range feed.MaxPatterns / feed.MaxShare {

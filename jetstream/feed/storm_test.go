@@ -22,7 +22,12 @@ import (
 // reader and the live connection is cut. Each client must see every number of
 // each of its subjects once, in order.
 func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) {
-	const users, clients, perUser = 20, 40, 300
+	t.Parallel()
+	const users, clients = 20, 40
+	perUser := 300
+	if testing.Short() {
+		perUser = 75
+	}
 	h := open(t, func(c *jetstream.Config) { c.Events.MaxPerSubject = 100_000 })
 	subjects := func(i int) []string {
 		list := []string{fmt.Sprintf("user.u%d", i%users)}
