@@ -10,7 +10,7 @@ SHELL := /bin/bash
 export CGO_ENABLED := 0
 
 # Those whose tests take longest come first, so that none of them is waited for alone.
-rooms := ./edge ./jetstream/feed ./test/kafka ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
+rooms := ./edge ./jetstream/feed ./test/kafka ./jetstream ./jetstream/server ./bridge/... ./cmd/... ./config/... ./edge/... ./jetstream/...
 # Both modules: weft, and what tests the whole of it.
 everything := ./... ./test/...
 binary := bin/weft
@@ -57,7 +57,7 @@ cross: ## go vet, and weft linked, for each platform that it is built for
 
 # go vet has run already; to link what debuggers want takes longer than most tests.
 # Many tests wait, side by side.
-raced := CGO_ENABLED=1 go test -race -vet=off -ldflags=-w -timeout 8m -p 4 -parallel 6
+raced := CGO_ENABLED=1 go test -race -vet=off -ldflags=-w -timeout 8m -p 3 -parallel 6
 
 unit: ## tests beside the code that do not wait, with the race detector (needs a C compiler)
 	$(raced) -short $(rooms)

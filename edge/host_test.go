@@ -25,6 +25,7 @@ func TestAPageThatReboundItsNameReachesNothing(t *testing.T) {
 	} {
 		for _, p := range plainPaths {
 			t.Run(name+", "+p.name, func(t *testing.T) {
+				t.Parallel()
 				s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) {
 					c.Public.Hosts, c.Public.CORSOrigins = nil, []string{"https://app.example.com:8443"}
 					change(c)

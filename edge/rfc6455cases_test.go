@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"weft/config/testkit/slow"
 	"weft/edge/frames"
 	"weft/edge/transport"
 )
@@ -159,7 +160,7 @@ func closeCases(add adding, one spelt) {
 }
 
 func largeCases(add adding, one spelt) {
-	for _, size := range []int{64 << 10, 256 << 10, 1 << 20} {
+	for _, size := range slow.First([]int{64 << 10, 256 << 10, 1 << 20}) {
 		text := commandOf(size)
 		add(fmt.Sprintf("9.1 a text of %d bytes", size), one(masked(frames.Final|frames.Text, text)), "ref:7")
 		add(fmt.Sprintf("9.2 a binary message of %d bytes", size), one(masked(frames.Final|frames.Binary, text)), "error:bad_request")
