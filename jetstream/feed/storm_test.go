@@ -22,7 +22,6 @@ import (
 // reader and the live connection is cut. Each client must see every number of
 // each of its subjects once, in order.
 func TestNothingIsLostDoubledOrReorderedByReconnectsAndLostCopies(t *testing.T) {
-	t.Parallel()
 	const users, clients = 20, 40
 	perUser := 300
 	if testing.Short() {
