@@ -33,6 +33,7 @@ func endings(user string) string {
 // openPlayground opens one with the real binary that ends with the test.
 func openPlayground(t *testing.T, o options) *playground {
 	t.Helper()
+	o.binary = binary
 	p, err := open(t.Context(), o, slog.New(slog.NewTextHandler(t.Output(), nil)), t.Output())
 	if err != nil {
 		t.Fatal(err)
