@@ -21,6 +21,7 @@ import (
 // anew by themselves.
 type testServer struct {
 	folder string
+	away   atomic.Bool // nobody can connect
 
 	mu  sync.Mutex
 	srv *server.Server
@@ -29,7 +30,7 @@ type testServer struct {
 func (s *testServer) InProcessConn() (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.srv == nil {
+	if s.srv == nil || s.away.Load() {
 		return nil, net.ErrClosed
 	}
 	return s.srv.InProcessConn()

@@ -245,8 +245,8 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 	c := m.config(16)
 	told := c.Stored
 	c.Stored = func(mark int64) {
-		if told(mark); mark == 0 { // what follows cannot be sent, nor for some time after that
-			n.full.Store(true)
+		if told(mark); mark == 0 { // what follows cannot be sent, until somebody can connect again
+			n.srv.away.Store(true)
 			if err := n.client.Conn.ForceReconnect(); err != nil {
 				t.Error(err)
 			}
@@ -275,6 +275,7 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 		}
 		n.full.Store(false)
 	}
+	n.srv.away.Store(false)
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
