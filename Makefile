@@ -14,10 +14,12 @@ rooms := ./edge ./jetstream/feed ./test/kafka ./jetstream ./jetstream/server ./b
 # Both modules: weft, and what tests the whole of it.
 everything := ./... ./test/...
 binary := bin/weft
+# What race has tested already is left out of the end-to-end tests.
+roads = $$(go list ./test/... | grep -v '^weft/test/kafka$$')
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help build run cluster test check lint cross unit race fuzz vulnerabilities e2e fault bench bench-edge release docs clean prepare
+.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge release docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,15 +36,23 @@ cluster: build ## the playground with three nodes behind HAProxy: kill one while
 	@go build -o bin/playground ./test/playground
 	@bin/playground -weft $(binary) -nodes 3
 
-test: prepare lint race e2e ## all checks and all tests; installs what they need
+# The other platforms are compiled beside the tests, which wait most of the time.
+test: prepare style ## all checks and all tests; installs what they need
+	@mkdir -p bin; nice -n 19 $(MAKE) --no-print-directory cross > bin/cross.log 2>&1 & cross=$$!; \
+	trap 'kill $$cross 2> /dev/null || true' EXIT; \
+	$(MAKE) --no-print-directory race e2e; \
+	wait $$cross || { cat bin/cross.log >&2; exit 1; }
 
 check: lint unit vulnerabilities ## before a commit: lint with all platforms, unit, vulnerabilities
 
-lint: cross ## formatting, go vet, staticcheck; vets and links weft for all platforms
+lint: style cross ## formatting, go vet, staticcheck; vets and links weft for all platforms
+
+style: ## formatting, go vet and staticcheck, for this platform
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then \
 		echo "these files are not as gofmt writes them:" >&2; echo "$$unformatted" >&2; exit 1; \
 	fi
+	go vet $(everything)
 	go tool staticcheck $(everything)
 
 # Linked into files, which are left alone the next time when nothing has changed: the
@@ -74,7 +84,7 @@ vulnerabilities: ## govulncheck, when its database can be reached
 
 # Two packages at a time: both wait most of the time.
 e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real browser
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 2 -timeout 15m $$(go list ./test/... | grep -v '^weft/test/kafka$$')
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 2 -timeout 15m $(roads)
 
 # WEFT_FAULT_ONLY="cut in,paused node" does some of the faults only, WEFT_FAULT_STRICT=1
 # holds silences to what an idle machine allows.
