@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/clientframe"
 	"weft/config/testkit/slow"
 	"weft/edge"
 	"weft/edge/frames"
@@ -20,11 +21,11 @@ func TestFramesBehindTheHandshakeAreHeard(t *testing.T) {
 	for _, p := range slow.First(paths) {
 		t.Run(p.name, func(t *testing.T) {
 			s := newStackOn(t, p, nil)
-			conn, in := s.shakeHands(t, s.token("ann", nil), masked(frames.Final|frames.Text, `{"ref":1}`), masked(frames.Final|frames.Text, `{"ref":2}`)[:3])
-			if _, err := conn.Write(masked(frames.Final|frames.Text, `{"ref":2}`)[3:]); err != nil {
+			conn, in := s.shakeHands(t, s.token("ann", nil), clientframe.Masked(frames.Final|frames.Text, `{"ref":1}`), clientframe.Masked(frames.Final|frames.Text, `{"ref":2}`)[:3])
+			if _, err := conn.Write(clientframe.Masked(frames.Final|frames.Text, `{"ref":2}`)[3:]); err != nil {
 				t.Fatal(err)
 			}
-			rest := rfcCase{sent: [][]byte{masked(frames.Final|frames.Close, closing(1001, ""))}, want: []string{"ref:1", "ref:2", "close:1001 "}}
+			rest := rfcCase{sent: [][]byte{clientframe.Masked(frames.Final|frames.Close, closing(1001, ""))}, want: []string{"ref:1", "ref:2", "close:1001 "}}
 			rest.run(t, conn, in)
 		})
 	}
@@ -43,7 +44,7 @@ func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
 				c.Public.QueueBytes, c.Public.WriteTimeout = 64<<20, time.Minute // half of it is for replays
 			})
 			conn, in := s.shakeHands(t, s.token("ann", nil))
-			follows := rfcCase{sent: [][]byte{masked(frames.Final|frames.Text, `{"subscribe":["topic.hotel.1"],"ref":1}`)}, want: []string{"ref:1"}}
+			follows := rfcCase{sent: [][]byte{clientframe.Masked(frames.Final|frames.Text, `{"subscribe":["topic.hotel.1"],"ref":1}`)}, want: []string{"ref:1"}}
 			follows.run(t, conn, in)
 			if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 				t.Fatal(err)
@@ -54,7 +55,7 @@ func TestWhoClosesAndReadsNothingIsGoneSoon(t *testing.T) {
 			}
 			queued := func() float64 { return s.metric("weft_edge_deliveries_total", "transport", transport.WebSocket) }
 			s.eventually("all are queued", func() bool { return queued() == events })
-			if _, err := conn.Write(masked(frames.Final|frames.Close, closing(1000, ""))); err != nil {
+			if _, err := conn.Write(clientframe.Masked(frames.Final|frames.Close, closing(1000, ""))); err != nil {
 				t.Fatal(err)
 			}
 			s.eventually("it is forgotten", func() bool { return s.edge.Connections() == 0 })

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/clientframe"
 	"weft/config/testkit/slow"
 	"weft/edge"
 	"weft/edge/frames"
@@ -67,7 +68,7 @@ func (c *rfcCase) run(t *testing.T, conn net.Conn, in *bufio.Reader) {
 	closes := len(want) > 0 && strings.HasPrefix(want[len(want)-1], "close:")
 	sent := c.sent
 	if !closes {
-		sent, want = append(slices.Clone(sent), masked(frames.Final|frames.Ping, "still there?")), append(want, "pong:still there?")
+		sent, want = append(slices.Clone(sent), clientframe.Masked(frames.Final|frames.Ping, "still there?")), append(want, "pong:still there?")
 	}
 	for _, b := range sent {
 		if _, err := conn.Write(b); err != nil && !closes {
@@ -170,25 +171,6 @@ func hearFrame(in *bufio.Reader) (string, error) {
 		return fmt.Sprint("ref:", f.Ref), nil
 	}
 	return fmt.Sprintf("a frame that begins with % x", []byte{first, second}), nil
-}
-
-// masked spells a client's frame with the fewest bytes of length, and a mask.
-func masked(first byte, payload string) []byte {
-	b := []byte{first}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
-	}
-	const mask = "\x9f\x03\x7a\xc5"
-	b = append(b, mask...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^mask[i%4])
-	}
-	return b
 }
 
 // clientFrame spells a frame with the most bytes of length, and a mask of zeros.

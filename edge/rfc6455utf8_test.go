@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"weft/config/testkit/clientframe"
 	"weft/edge/frames"
 )
 
@@ -39,15 +40,15 @@ var invalidTexts = []string{
 }
 
 func utf8Cases(add adding) {
-	add("6.1.1 an empty text", [][]byte{masked(frames.Final|frames.Text, "")}, "error:bad_request")
-	add("6.1.2 three empty fragments", [][]byte{masked(frames.Text, ""), masked(frames.Continuation, ""), masked(frames.Final|frames.Continuation, "")}, "error:bad_request")
-	add("6.1.3 one fragment that is not empty", [][]byte{masked(frames.Text, ""), masked(frames.Continuation, `{"ref":1}`), masked(frames.Final|frames.Continuation, "")}, "ref:1")
+	add("6.1.1 an empty text", [][]byte{clientframe.Masked(frames.Final|frames.Text, "")}, "error:bad_request")
+	add("6.1.2 three empty fragments", [][]byte{clientframe.Masked(frames.Text, ""), clientframe.Masked(frames.Continuation, ""), clientframe.Masked(frames.Final|frames.Continuation, "")}, "error:bad_request")
+	add("6.1.3 one fragment that is not empty", [][]byte{clientframe.Masked(frames.Text, ""), clientframe.Masked(frames.Continuation, `{"ref":1}`), clientframe.Masked(frames.Final|frames.Continuation, "")}, "ref:1")
 	for i, text := range validTexts {
 		command, want := `{"ref":"`+text+`"}`, "ref:"+text
 		if !json.Valid([]byte(command)) {
 			want = "error:bad_request" // which the connection survives
 		}
-		add(fmt.Sprintf("6 valid %d", i), [][]byte{masked(frames.Final|frames.Text, command)}, want)
+		add(fmt.Sprintf("6 valid %d", i), [][]byte{clientframe.Masked(frames.Final|frames.Text, command)}, want)
 		add(fmt.Sprintf("6 valid %d in a frame for each byte", i), fragmentsOf(command, 1), want)
 		add(fmt.Sprintf("6 valid %d in a frame for each byte, byte by byte", i), chopped(1, fragmentsOf(command, 1)...), want)
 	}
@@ -56,13 +57,13 @@ func utf8Cases(add adding) {
 			panic(fmt.Sprintf("%q is valid", text))
 		}
 		command := `{"ref":"` + text + `"}`
-		add(fmt.Sprintf("6 invalid %d", i), [][]byte{masked(frames.Final|frames.Text, command)}, wantUTF8)
-		add(fmt.Sprintf("6 invalid %d at the end", i), [][]byte{masked(frames.Final|frames.Text, text)}, wantUTF8)
+		add(fmt.Sprintf("6 invalid %d", i), [][]byte{clientframe.Masked(frames.Final|frames.Text, command)}, wantUTF8)
+		add(fmt.Sprintf("6 invalid %d at the end", i), [][]byte{clientframe.Masked(frames.Final|frames.Text, text)}, wantUTF8)
 		add(fmt.Sprintf("6 invalid %d in a frame for each byte", i), fragmentsOf(command, 1), wantUTF8)
 		// 6.4: nothing follows that the answer could have waited for.
-		add(fmt.Sprintf("6.4 invalid %d at once", i), [][]byte{masked(frames.Text, `{"ref":"`+text+`"`)}, wantUTF8)
-		add(fmt.Sprintf("6 invalid %d in a binary message", i), [][]byte{masked(frames.Final|frames.Binary, text)}, "error:bad_request")
+		add(fmt.Sprintf("6.4 invalid %d at once", i), [][]byte{clientframe.Masked(frames.Text, `{"ref":"`+text+`"`)}, wantUTF8)
+		add(fmt.Sprintf("6 invalid %d in a binary message", i), [][]byte{clientframe.Masked(frames.Final|frames.Binary, text)}, "error:bad_request")
 	}
 	half := fragmentsOf(`{"ref":"`+strings.Repeat("κ", 20)+`"}`, 1)
-	add("6.4 a text that may still become valid", slices.Concat(half[:19], [][]byte{masked(frames.Final|frames.Close, "")}), "close:")
+	add("6.4 a text that may still become valid", slices.Concat(half[:19], [][]byte{clientframe.Masked(frames.Final|frames.Close, "")}), "close:")
 }

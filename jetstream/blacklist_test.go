@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 	"weft/config/testkit/testlog"
+	"weft/config/testkit/waitfor"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,7 +33,7 @@ func TestARevokedSessionIsCutAndComesBackAfterItsTime(t *testing.T) {
 	if e, ok := b.Find("urn:x/1"); !ok || e.Problem != "" || time.Until(e.Expires) > 5*time.Second {
 		t.Errorf("entry %+v, %v", e, ok)
 	}
-	waitFor(t, func() bool { return !b.Revoked("urn:x/1", "ann", time.Now()) })
+	waitfor.True(t, func() bool { return !b.Revoked("urn:x/1", "ann", time.Now()) })
 	if err := b.Put(t.Context(), "forever", "", 0); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestARevokedSessionIsCutAndComesBackAfterItsTime(t *testing.T) {
 	if err := b.Delete(t.Context(), "forever"); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return !b.Revoked("forever", "", time.Time{}) })
+	waitfor.True(t, func() bool { return !b.Revoked("forever", "", time.Time{}) })
 }
 
 func TestAUserEntryCutsWhatWasIssuedBefore(t *testing.T) {
@@ -50,7 +51,7 @@ func TestAUserEntryCutsWhatWasIssuedBefore(t *testing.T) {
 	if err := b.Put(t.Context(), "user.ann@x.org", limit.Format(time.RFC3339), 0); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return len(b.List("", 10)) == 1 })
+	waitfor.True(t, func() bool { return len(b.List("", 10)) == 1 })
 	for name, c := range map[string]struct {
 		user   string
 		issued time.Time
@@ -87,11 +88,11 @@ func TestACutOffNodeSaysHowOldItsBlacklistIs(t *testing.T) {
 	if err := nodes[1].Blacklist().Put(t.Context(), "s1", "", 0); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return b.Revoked("s1", "", time.Time{}) })
-	waitFor(t, func() bool { age, ok := b.Staleness(); return ok && age < 2*time.Second })
+	waitfor.True(t, func() bool { return b.Revoked("s1", "", time.Time{}) })
+	waitfor.True(t, func() bool { age, ok := b.Staleness(); return ok && age < 2*time.Second })
 	nodes[1].Close()
 	nodes[2].Close()
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		err := nodes[0].Ready()
 		return errors.Is(err, api.ErrIsolated) && strings.Contains(err.Error(), "the blacklist is as of")
 	})

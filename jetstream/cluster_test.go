@@ -13,6 +13,7 @@ import (
 	"weft/config/testkit/freeport"
 	"weft/config/testkit/slow"
 	"weft/config/testkit/testlog"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
@@ -89,18 +90,18 @@ func TestThreeNodesFormAClusterFromOneSeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range nodes {
-		waitFor(t, func() bool { return n.Blacklist().Revoked("s1", "", time.Time{}) })
+		waitfor.True(t, func() bool { return n.Blacklist().Revoked("s1", "", time.Time{}) })
 	}
 	for _, n := range nodes {
-		waitFor(t, func() bool { return n.Ready() == nil })
+		waitfor.True(t, func() bool { return n.Ready() == nil })
 	}
 	nodes[2].Close()
-	waitFor(t, func() bool { up, _ := nodes[0].Cluster().Links().Count(); return up == 1 })
+	waitfor.True(t, func() bool { up, _ := nodes[0].Cluster().Links().Count(); return up == 1 })
 	if err := nodes[0].Ready(); err != nil {
 		t.Errorf("two of three: %v", err)
 	}
 	nodes[1].Close()
-	waitFor(t, func() bool { return errors.Is(nodes[0].Ready(), api.ErrIsolated) })
+	waitfor.True(t, func() bool { return errors.Is(nodes[0].Ready(), api.ErrIsolated) })
 	if _, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: "user.ann"}); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("publish in a minority: %v", err)
 	}
@@ -112,7 +113,7 @@ func TestANodeAloneWaitsForTheOthers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- n.Open(ctx) }()
-	waitFor(t, func() bool { err := n.Ready(); return err != nil && n.waiting.Load() != nil })
+	waitfor.True(t, func() bool { err := n.Ready(); return err != nil && n.waiting.Load() != nil })
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("open: %v", err)
@@ -148,7 +149,7 @@ func TestAClusterFormsWithASeedThatNobodyKnows(t *testing.T) {
 	}
 	nodes := openCluster(t, configs)
 	for _, n := range nodes {
-		waitFor(t, func() bool { return n.Ready() == nil })
+		waitfor.True(t, func() bool { return n.Ready() == nil })
 	}
 	nodes[0].Close()
 	if _, err := nodes[1].Store().Publish(t.Context(), event.Event{Subject: "user.ann", ID: event.Operators.KeyID("1", 0)}); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
@@ -75,7 +76,7 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	}
 	nodes := openCluster(t, configs)
 	full := -1
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		for i, n := range nodes {
 			if leads(t, n) {
 				full = i
@@ -98,30 +99,30 @@ func TestANodeWhoseDiskWasFullCatchesUpByItself(t *testing.T) {
 	}
 	store(50)
 	free := fillDisk(t, configs[full].Node.DataDir)
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		_, err := sick.Store().Publish(t.Context(), event.Event{Subject: "user.ann"})
 		return errors.Is(err, api.ErrDiskFull)
 	})
 	// More than its files can take without growing.
 	store(2000)
-	waitFor(t, func() bool { return !sick.srv.HasStore() })
+	waitfor.True(t, func() bool { return !sick.srv.HasStore() })
 	if _, err := well.Store().Publish(t.Context(), event.Event{Subject: "user.ann"}); err != nil {
 		t.Error(err)
 	}
 	free()
 	begun := time.Now()
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		_, err := sick.Store().Publish(t.Context(), event.Event{Subject: "user.bob"})
 		return err == nil
 	})
-	waitFor(t, func() bool { return sick.srv.HasStore() && sick.Cluster().Current(t.Context()) == nil })
+	waitfor.True(t, func() bool { return sick.srv.HasStore() && sick.Cluster().Current(t.Context()) == nil })
 	t.Logf("back %v after there was space", time.Since(begun).Round(time.Second))
 	head, err := well.Store().State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return localState(t, sick).LastSeq >= head.Last })
-	waitFor(t, func() bool { return sick.Ready() == nil })
+	waitfor.True(t, func() bool { return localState(t, sick).LastSeq >= head.Last })
+	waitfor.True(t, func() bool { return sick.Ready() == nil })
 }
 
 // localState is that of a node's own copy of the stream.

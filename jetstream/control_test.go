@@ -9,6 +9,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/config/testkit/slow"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/kv"
 )
 
@@ -52,7 +53,7 @@ func inBucket(t *testing.T, n *Node) int {
 // gets in. It reports whether a node knew that the bucket was gone.
 func keepsCutting(t *testing.T, nodes []*Node, cuts func(*Node) error) (noticed bool) {
 	t.Helper()
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		for range 100 {
 			for _, n := range nodes {
 				if err := cuts(n); err != nil {
@@ -64,7 +65,7 @@ func keepsCutting(t *testing.T, nodes []*Node, cuts func(*Node) error) (noticed 
 		return inBucket(t, nodes[0]) == 3 && !nodes[0].Blacklist().Remaking()
 	})
 	for _, n := range nodes {
-		waitFor(t, func() bool { return n.Ready() == nil })
+		waitfor.True(t, func() bool { return n.Ready() == nil })
 		if err := cuts(n); err != nil {
 			t.Error(err)
 		}
@@ -83,7 +84,7 @@ func TestABucketThatDisappearsIsMadeAnew(t *testing.T) {
 			nodes := openSome(t, size)
 			cuts := revokedSome(t, nodes[0])
 			for _, n := range nodes {
-				waitFor(t, func() bool { return cuts(n) == nil && n.Ready() == nil })
+				waitfor.True(t, func() bool { return cuts(n) == nil && n.Ready() == nil })
 			}
 			for _, bucket := range kv.Operated {
 				if err := nodes[0].control.JS.DeleteStream(t.Context(), "KV_"+bucket); err != nil {
@@ -93,7 +94,7 @@ func TestABucketThatDisappearsIsMadeAnew(t *testing.T) {
 			if !keepsCutting(t, nodes, cuts) {
 				t.Error("the node was ready all the time")
 			}
-			waitFor(t, func() bool {
+			waitfor.True(t, func() bool {
 				_, err := nodes[0].control.JS.KeyValue(t.Context(), kv.Routes)
 				return err == nil
 			})
@@ -102,7 +103,7 @@ func TestABucketThatDisappearsIsMadeAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, n := range nodes {
-				waitFor(t, func() bool { return n.Blacklist().Revoked("later", "", time.Time{}) })
+				waitfor.True(t, func() bool { return n.Blacklist().Revoked("later", "", time.Time{}) })
 			}
 		})
 	}
@@ -182,15 +183,15 @@ func TestABucketThatIsMeddledWithIsMended(t *testing.T) {
 			t.Parallel()
 			n := open(t, testConfig(t))
 			cuts := revokedSome(t, n)
-			waitFor(t, func() bool { return cuts(n) == nil })
+			waitfor.True(t, func() bool { return cuts(n) == nil })
 			if err := meddle(t, n); err != nil {
 				t.Fatal(err)
 			}
 			keepsCutting(t, []*Node{n}, cuts)
-			waitFor(t, func() bool { // one that is full takes no entry
+			waitfor.True(t, func() bool { // one that is full takes no entry
 				return n.Blacklist().Put(t.Context(), "later", "", 0) == nil && inBucket(t, n) == 4
 			})
-			waitFor(t, func() bool {
+			waitfor.True(t, func() bool {
 				_, evil := n.control.JS.Stream(t.Context(), "EVIL")
 				_, routes := n.control.JS.KeyValue(t.Context(), kv.Routes)
 				return errors.Is(evil, js.ErrStreamNotFound) && routes == nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/kv"
 )
 
@@ -62,7 +63,7 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 		t.Fatal(err)
 	}
 	doImport(t, old, kv.Entry{Bucket: "routes", Key: "orders", Value: []byte(`{"pattern":"GET /a"}`)})
-	waitFor(t, func() bool { _, ok := b.Get("a@b"); return ok })
+	waitfor.True(t, func() bool { _, ok := b.Get("a@b"); return ok })
 	before := exported(t, old)
 	if len(before) != 6 {
 		t.Fatalf("exported %d: %v", len(before), before)
@@ -88,7 +89,7 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 	}
 	made := before["blacklist/user.ann=40x=2Eorg"].Made
 	for _, n := range nodes {
-		waitFor(t, func() bool { return n.Blacklist().Revoked("", "ann@x.org", made) })
+		waitfor.True(t, func() bool { return n.Blacklist().Revoked("", "ann@x.org", made) })
 		if n.Blacklist().Revoked("", "ann@x.org", made.Add(time.Millisecond)) {
 			t.Errorf("%s cuts tokens that were issued after the entry was made", n.Name())
 		}
@@ -144,7 +145,7 @@ func TestAnImportedEntryGoesInTime(t *testing.T) {
 	if !n.Blacklist().Revoked("s1", "", time.Time{}) {
 		t.Error("it does not cut")
 	}
-	waitFor(t, func() bool { return !n.Blacklist().Revoked("s1", "", time.Time{}) })
+	waitfor.True(t, func() bool { return !n.Blacklist().Revoked("s1", "", time.Time{}) })
 }
 
 func TestBadEntriesAreNamedAndNothingIsStored(t *testing.T) {
@@ -184,7 +185,7 @@ func TestAForgedTimeDoesNotReachIntoTheFuture(t *testing.T) {
 	if err := n.control.Conn.PublishMsg(m); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { _, ok := n.Blacklist().Get("user.ann"); return ok })
+	waitfor.True(t, func() bool { _, ok := n.Blacklist().Get("user.ann"); return ok })
 	if e, _ := n.Blacklist().Get("user.ann"); e.Made.After(time.Now()) {
 		t.Errorf("%+v", e)
 	}

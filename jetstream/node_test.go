@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"weft/config/testkit/testlog"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
 	"weft/jetstream/subject"
@@ -198,7 +198,7 @@ func TestALocalClientMayPublishAndRevokeButNotListen(t *testing.T) {
 	if _, err := kv.PutString("session-1", "revoked"); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return n.Blacklist().Revoked("session-1", "", time.Time{}) })
+	waitfor.True(t, func() bool { return n.Blacklist().Revoked("session-1", "", time.Time{}) })
 	for _, s := range []string{">", "out.>", "out.user.ann", "user.ann", "_WEFT.>", "$JS.>"} {
 		if _, err := c.SubscribeSync(s); err != nil {
 			t.Fatal(err)
@@ -214,18 +214,5 @@ func TestALocalClientMayPublishAndRevokeButNotListen(t *testing.T) {
 	}
 	if n.Presence().Interest("user.ann") {
 		t.Error("ann looks online")
-	}
-}
-
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("it did not come true within 30 s")
-		case <-time.After(5 * time.Millisecond):
-		}
 	}
 }

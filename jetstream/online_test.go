@@ -3,6 +3,8 @@ package jetstream
 import (
 	"sync"
 	"testing"
+
+	"weft/config/testkit/waitfor"
 )
 
 // A node whose server is restarted in the process keeps its connections, so
@@ -14,7 +16,7 @@ func TestNobodyIsBelievedToHaveLeftWhileAServerRestarts(t *testing.T) {
 		n.Presence().Handle(func(s string) bool { return n.Name() == "n3" && s == "user.ann" })
 	}
 	online := func(s string) (bool, bool) { return nodes[0].Presence().Online(t.Context(), s) }
-	waitFor(t, func() bool { _, sure := online("user.bob"); return sure })
+	waitfor.True(t, func() bool { _, sure := online("user.bob"); return sure })
 	if is, _ := online("user.bob"); is {
 		t.Error("bob is online")
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
 	"weft/jetstream/store"
@@ -58,7 +59,7 @@ func TestAPublisherIsNotToldOfWhatIsNotStored(t *testing.T) {
 	t.Parallel()
 	configs := clusterConfigs(t, 3, 3)
 	nodes := openCluster(t, configs)
-	waitFor(t, func() bool { return nodes[0].Ready() == nil })
+	waitfor.True(t, func() bool { return nodes[0].Ready() == nil })
 	store := publisherOf(t, dial(t, nodes[0], ""))
 	acked := map[string]bool{}
 	publish := func(text string) error {
@@ -68,15 +69,15 @@ func TestAPublisherIsNotToldOfWhatIsNotStored(t *testing.T) {
 		}
 		return err
 	}
-	waitFor(t, func() bool { return publish("before") == nil })
+	waitfor.True(t, func() bool { return publish("before") == nil })
 	nodes[1].Close()
 	nodes[2].Close()
 	if err := publish("while alone"); err == nil {
 		t.Error("one node of three acknowledges an event")
 	}
 	openCluster(t, configs[1:])
-	waitFor(t, func() bool { return publish("after") == nil })
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool { return publish("after") == nil })
+	waitfor.True(t, func() bool {
 		var have []string
 		for _, s := range all(t, nodes[0], "user.ann") {
 			have = append(have, string(s.Data))

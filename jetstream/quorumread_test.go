@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/event"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestNothingIsStoredBeyondTheEnd(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
-	waitFor(t, func() bool { return nodes[0].Ready() == nil })
+	waitfor.True(t, func() bool { return nodes[0].Ready() == nil })
 	ack, err := nodes[0].Store().Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")})
 	if err != nil {
 		t.Fatal(err)

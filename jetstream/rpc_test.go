@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/rpc"
 	"weft/jetstream/server"
 )
@@ -38,7 +39,7 @@ func TestAllNodesAnswerAndNoneWaitsForASlowOne(t *testing.T) {
 	whole := rpc.Coverage{Answered: 3, Expected: 3, Known: 3, Complete: true}
 	for _, n := range nodes {
 		var a rpc.Replies
-		waitFor(t, func() bool { a = n.RPC().CallAll(t.Context(), "echo", []byte("x")); return a.Coverage == whole })
+		waitfor.True(t, func() bool { a = n.RPC().CallAll(t.Context(), "echo", []byte("x")); return a.Coverage == whole })
 		var said []string
 		for _, one := range a.List {
 			if string(one.Data) != one.Node+" x" {
@@ -87,10 +88,10 @@ func TestAllNodesAnswerAndNoneWaitsForASlowOne(t *testing.T) {
 	}
 	close(hold)
 	slow.Store(false)
-	waitFor(t, func() bool { return n.RPC().CallAll(t.Context(), "echo", nil).Coverage == whole })
+	waitfor.True(t, func() bool { return n.RPC().CallAll(t.Context(), "echo", nil).Coverage == whole })
 
 	nodes[2].Close()
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		return n.RPC().CallAll(t.Context(), "echo", nil).Coverage == rpc.Coverage{Answered: 2, Expected: 2, Known: 3}
 	})
 }
@@ -99,7 +100,7 @@ func TestAnAnswerThatDoesNotComeIsToldFromANodeThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	nodes := openCluster(t, clusterConfigs(t, 3, 3))
 	nodes[1].RPC().Handle("never", 1, func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil })
-	waitFor(t, func() bool { return len(nodes[0].Cluster().Peers()) == 2 })
+	waitfor.True(t, func() bool { return len(nodes[0].Cluster().Peers()) == 2 })
 	try, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := nodes[0].RPC().Call(try, "n2", "never", nil); !errors.Is(err, rpc.ErrNoAnswer) {
@@ -163,7 +164,7 @@ func BenchmarkCallAll(b *testing.B) {
 	for _, n := range nodes {
 		n.RPC().Handle("echo", 16, func(_ context.Context, data []byte) []byte { return data })
 	}
-	waitFor(b, func() bool { return nodes[0].RPC().CallAll(b.Context(), "echo", nil).Coverage.Complete })
+	waitfor.True(b, func() bool { return nodes[0].RPC().CallAll(b.Context(), "echo", nil).Coverage.Complete })
 	for b.Loop() {
 		if a := nodes[0].RPC().CallAll(b.Context(), "echo", []byte("x")); !a.Coverage.Complete {
 			b.Fatalf("%+v", a.Coverage)

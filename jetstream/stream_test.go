@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/config/testkit/testlog"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/store"
@@ -27,7 +28,7 @@ func TestANodeWithGreaterLimitsIsNotRefusedByTheOthers(t *testing.T) {
 	nodes[0].Close()
 	configs[0].Events.MaxBytes = 16 << 30
 	again := openCluster(t, configs[:1])[0]
-	waitFor(t, func() bool { return again.Ready() == nil })
+	waitfor.True(t, func() bool { return again.Ready() == nil })
 	for _, n := range []*Node{again, nodes[1], nodes[2]} {
 		info, err := n.client.JS.Stream(t.Context(), event.StreamName)
 		if err != nil || info.CachedInfo().Config.MaxBytes != 16<<30 {
@@ -59,7 +60,7 @@ func TestAllNodesHaveTheSameSecret(t *testing.T) {
 		one := secretOf(nodes[0].Store())
 		return one != "" && secretOf(nodes[1].Store()) == one && secretOf(nodes[2].Store()) == one
 	}
-	waitFor(t, agree)
+	waitfor.True(t, agree)
 	stream, err := nodes[0].client.JS.Stream(t.Context(), event.StreamName)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ func TestAllNodesHaveTheSameSecret(t *testing.T) {
 		})
 	}
 	all.Wait()
-	waitFor(t, agree)
+	waitfor.True(t, agree)
 }
 
 // In a cluster an event whose id is on its way to the copies is refused for the
@@ -116,7 +117,7 @@ func TestTheSameIDTwiceInABatchIsStoredOnce(t *testing.T) {
 			}
 			return data
 		}
-		waitFor(t, func() bool { return len(stored()) >= len(want) }) // a copy may be behind
+		waitfor.True(t, func() bool { return len(stored()) >= len(want) }) // a copy may be behind
 		if got := stored(); !slices.Equal(got, want) {
 			t.Errorf("%s: stored %q", name, got)
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"weft/config/testkit/clientframe"
 )
 
 // What a worker of the poller does with each message of a client.
@@ -11,7 +13,7 @@ func BenchmarkAMessage(b *testing.B) {
 	for _, size := range []int{32, 4 << 10, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			payload := append([]byte(`{"ref":1}`), bytes.Repeat([]byte(" "), size-9)...)
-			frame := masked(Final|Text, string(payload))
+			frame := clientframe.Masked(Final|Text, string(payload))
 			r := Reader{Limit: limit}
 			b.SetBytes(int64(size))
 			b.ReportAllocs()

@@ -3,12 +3,14 @@ package cluster_test
 import (
 	"testing"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 func TestNodesCompareTheirClocks(t *testing.T) {
 	t.Parallel()
 	nodes := open(t, three(t)...)
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		skew, ok := nodes[0].ClockSkew(t.Context(), "n2")
 		return ok && skew.Abs() < time.Second
 	})

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"testing"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/cluster"
 )
 
@@ -17,7 +18,7 @@ func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 		return cluster.Group{}
 	}
 	for _, name := range []string{"meta", "EVENTS", "blacklist", "routes"} {
-		waitFor(t, func() bool {
+		waitfor.True(t, func() bool {
 			g := find(name)
 			healthy := g.Leader != "" && len(g.Replicas) == 3
 			for _, r := range g.Replicas {
@@ -31,7 +32,7 @@ func TestGroupsShowWhoLeadsAndWhoIsMissing(t *testing.T) {
 	}
 	nodes[2].close()
 	for _, name := range []string{"meta", "EVENTS", "blacklist"} {
-		waitFor(t, func() bool {
+		waitfor.True(t, func() bool {
 			g := find(name)
 			return len(g.Replicas) == 3 && g.Replicas[2].Node == "n3" && g.Replicas[2].Offline && !g.Replicas[2].Current && g.Replicas[0].Current
 		})
@@ -42,13 +43,13 @@ func TestAMemberThatNobodyHasMetSinceTheStartHasItsName(t *testing.T) {
 	t.Parallel()
 	configs := three(t)
 	nodes := open(t, configs...)
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
 	for _, n := range nodes {
 		n.close()
 	}
 	nodes = open(t, configs[:2]...)
 	for _, name := range []string{"meta", "EVENTS"} {
-		waitFor(t, func() bool {
+		waitfor.True(t, func() bool {
 			for _, g := range nodes[0].Groups(t.Context()) {
 				if g.Name == name && len(g.Replicas) == 3 {
 					return g.Replicas[2].Node == "n3" && g.Replicas[2].Offline

@@ -17,6 +17,7 @@ import (
 	"weft/config/testkit/freeport"
 	"weft/config/testkit/slow"
 	"weft/config/testkit/testlog"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/api"
 	"weft/jetstream/cluster"
 	"weft/jetstream/event"
@@ -196,20 +197,7 @@ func open(t testing.TB, configs ...server.Config) []*member {
 		t.FailNow()
 	}
 	for _, m := range members {
-		waitFor(t, func() bool { return m.cfg.Cluster == nil || m.Links().LinkedFor() > 0 })
+		waitfor.True(t, func() bool { return m.cfg.Cluster == nil || m.Links().LinkedFor() > 0 })
 	}
 	return members
-}
-
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("it did not come true within 30 s")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }

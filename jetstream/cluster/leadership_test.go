@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/cluster"
 	"weft/jetstream/event"
 )
@@ -21,7 +22,7 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 	}
 	at := slices.IndexFunc(nodes, func(n *member) bool { return n.name() == state.Leader })
 	leader, other := nodes[at], nodes[(at+1)%len(nodes)]
-	waitFor(t, func() bool { return cluster.Needed(leader.Groups(t.Context()), leader.name()) == "" })
+	waitfor.True(t, func() bool { return cluster.Needed(leader.Groups(t.Context()), leader.name()) == "" })
 
 	publishing, stop := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
@@ -56,9 +57,9 @@ func TestANodeThatStopsHandsItsLeadershipOver(t *testing.T) {
 func TestANodeThatStopsWaitsForOneThatIsAway(t *testing.T) {
 	t.Parallel()
 	nodes := open(t, three(t)...)
-	waitFor(t, func() bool { return cluster.Needed(nodes[0].Groups(t.Context()), "n1") == "" })
+	waitfor.True(t, func() bool { return cluster.Needed(nodes[0].Groups(t.Context()), "n1") == "" })
 	nodes[2].close()
-	waitFor(t, func() bool { return cluster.Needed(nodes[0].Groups(t.Context()), "n1") != "" })
+	waitfor.True(t, func() bool { return cluster.Needed(nodes[0].Groups(t.Context()), "n1") != "" })
 	const patience = 700 * time.Millisecond
 	impatient, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

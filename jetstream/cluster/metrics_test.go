@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"testing"
 
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/cluster"
 	"weft/jetstream/event"
 	"weft/jetstream/kv"
@@ -41,9 +42,9 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 	lagging := func(group string) float64 {
 		return sum(func(n *member) float64 { return groupMetric(t, n, "lagging_copies", group) })
 	}
-	waitFor(t, func() bool { return led(cluster.GroupMeta) && led(event.StreamName) && led(kv.Blacklist) })
-	waitFor(t, func() bool { return lagging(cluster.GroupMeta)+lagging(event.StreamName)+lagging(kv.Blacklist) == 0 })
-	waitFor(t, func() bool { up, all := nodes[0].Links().Count(); return up == 2 && all == 2 })
+	waitfor.True(t, func() bool { return led(cluster.GroupMeta) && led(event.StreamName) && led(kv.Blacklist) })
+	waitfor.True(t, func() bool { return lagging(cluster.GroupMeta)+lagging(event.StreamName)+lagging(kv.Blacklist) == 0 })
+	waitfor.True(t, func() bool { up, all := nodes[0].Links().Count(); return up == 2 && all == 2 })
 
 	var gone *member
 	for i, n := range nodes { // one that leads neither
@@ -54,8 +55,8 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 		}
 	}
 	gone.close()
-	waitFor(t, func() bool { up, all := nodes[0].Links().Count(); return up == 1 && all == 2 })
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool { up, all := nodes[0].Links().Count(); return up == 1 && all == 2 })
+	waitfor.True(t, func() bool {
 		return led(cluster.GroupMeta) && led(event.StreamName) && lagging(cluster.GroupMeta) == 1 && lagging(event.StreamName) == 1
 	})
 }
@@ -63,7 +64,7 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 func TestAStandaloneNodeLeadsWhatItHas(t *testing.T) {
 	t.Parallel()
 	n := open(t, alone(t))[0]
-	waitFor(t, func() bool { return groupMetric(t, n, "leader", event.StreamName) == 1 })
+	waitfor.True(t, func() bool { return groupMetric(t, n, "leader", event.StreamName) == 1 })
 	if up, all := n.Links().Count(); up != 0 || all != 0 {
 		t.Errorf("%d links, %d expected", up, all)
 	}

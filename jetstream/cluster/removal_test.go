@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weft/config/testkit/freeport"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/api"
 	"weft/jetstream/cluster"
 	"weft/jetstream/event"
@@ -51,7 +52,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 	t.Parallel()
 	configs := three(t)
 	nodes := open(t, configs...)
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
 	const events = 50
 	for i := range events {
 		if _, err := nodes[0].store.Publish(t.Context(), event.Event{Subject: fmt.Sprintf("user.u%d", i), Data: []byte("x")}); err != nil {
@@ -69,7 +70,7 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 
 	nodes[2].close()
 	unknown := false // whether a try that nobody answered removed it
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		err := nodes[0].Remove(t.Context(), "n3")
 		switch {
 		case errors.Is(err, api.ErrUnavailable):
@@ -81,22 +82,22 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 		}
 		return err == nil
 	})
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2") })
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2") })
 	if err := nodes[1].Remove(t.Context(), "n3"); !errors.Is(err, cluster.ErrNoMember) {
 		t.Errorf("remove a node again: %v", err)
 	}
 
 	n4 := open(t, fourth(t, configs))[0]
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n4") })
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2", "n4") })
 	nodes[0].close()
 	for i := range events {
-		waitFor(t, func() bool {
+		waitfor.True(t, func() bool {
 			head, err := n4.store.Head(t.Context(), fmt.Sprintf("user.u%d", i))
 			return err == nil && head > 0
 		})
 	}
 	nodes[0] = open(t, configs[:1]...)[0]
-	waitFor(t, func() bool { return healthy(nodes[1], "n1", "n2", "n4") })
+	waitfor.True(t, func() bool { return healthy(nodes[1], "n1", "n2", "n4") })
 
 	for range 2 { // the second time it does not even ask
 		back := newMember(t, configs[2])
@@ -106,22 +107,22 @@ func TestADeadNodeIsRemovedAndReplacedAndStaysAway(t *testing.T) {
 		}
 		cancel()
 	}
-	waitFor(t, func() bool { return healthy(nodes[1], "n1", "n2", "n4") })
+	waitfor.True(t, func() bool { return healthy(nodes[1], "n1", "n2", "n4") })
 }
 
 func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
 	t.Parallel()
 	configs := three(t)
 	nodes := open(t, configs...)
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
-	waitFor(t, func() bool { return nodes[2].ready() == nil }) // it has asked whether it is a member
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
+	waitfor.True(t, func() bool { return nodes[2].ready() == nil }) // it has asked whether it is a member
 	removed := kv.Message(kv.Nodes, server.PeerID("n3"), []byte(`{"node":"n3","removed":true}`), 0)
 	if err := kv.Put(t.Context(), nodes[0].client.Conn, removed); err != nil {
 		t.Fatal(err)
 	}
 	// It is cut off and meets the others again.
 	nodes[2].srv.Stop()
-	waitFor(t, nodes[2].Links().CutOff)
+	waitfor.True(t, nodes[2].Links().CutOff)
 	if err := nodes[2].srv.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +135,7 @@ func TestANodeThatWasRemovedWhileItWasCutOffStops(t *testing.T) {
 		t.Fatal("it runs on")
 	}
 	nodes[2].close()
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2") })
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2") })
 }
 
 func TestANodeThatLostItsDiskNeedsNoRemoval(t *testing.T) {
@@ -144,20 +145,20 @@ func TestANodeThatLostItsDiskNeedsNoRemoval(t *testing.T) {
 	if _, err := nodes[0].store.Publish(t.Context(), event.Event{Subject: "user.ann", Data: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
 	nodes[2].close()
 	configs[2].Node.DataDir = t.TempDir()
 	nodes[2] = open(t, configs[2:]...)[0]
-	waitFor(t, func() bool { return healthy(nodes[2], "n1", "n2", "n3") && nodes[2].ready() == nil })
+	waitfor.True(t, func() bool { return healthy(nodes[2], "n1", "n2", "n3") && nodes[2].ready() == nil })
 }
 
 func TestNobodyIsRemovedWithoutAMajority(t *testing.T) {
 	t.Parallel()
 	nodes := open(t, three(t)...)
-	waitFor(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
+	waitfor.True(t, func() bool { return healthy(nodes[0], "n1", "n2", "n3") })
 	nodes[1].close()
 	nodes[2].close()
-	waitFor(t, func() bool {
+	waitfor.True(t, func() bool {
 		err := nodes[0].Remove(t.Context(), "n3")
 		if err == nil {
 			t.Fatal("it was removed")

@@ -3,6 +3,8 @@ package cluster_test
 import (
 	"slices"
 	"testing"
+
+	"weft/config/testkit/waitfor"
 )
 
 func TestMembersAreKnownByNameWhileTheyAreAway(t *testing.T) {
@@ -11,7 +13,7 @@ func TestMembersAreKnownByNameWhileTheyAreAway(t *testing.T) {
 	nodes := open(t, configs...)
 	all := []string{"n1", "n2", "n3"}
 	for _, n := range nodes {
-		waitFor(t, func() bool { return slices.Equal(n.Members(), all) })
+		waitfor.True(t, func() bool { return slices.Equal(n.Members(), all) })
 	}
 
 	nodes[2].close()
@@ -22,7 +24,7 @@ func TestMembersAreKnownByNameWhileTheyAreAway(t *testing.T) {
 
 	// One that starts has never met n3, and learns its name from its record.
 	nodes[1] = open(t, configs[1])[0]
-	waitFor(t, func() bool { return slices.Equal(nodes[1].Members(), all) })
+	waitfor.True(t, func() bool { return slices.Equal(nodes[1].Members(), all) })
 }
 
 func TestANodeAloneHasNoMembers(t *testing.T) {

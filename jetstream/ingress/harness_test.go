@@ -91,16 +91,3 @@ func (s *site) all(t testing.TB, subject string) (list []event.Stored) {
 		from = list[len(list)-1].Seq + 1
 	}
 }
-
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("it did not come true within 30 s")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-}

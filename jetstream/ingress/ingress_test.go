@@ -13,6 +13,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/config/testkit/slow"
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
 )
@@ -159,7 +160,7 @@ func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
 		if err := n.srv.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, func() bool {
+		waitfor.True(t, func() bool {
 			_, err := store.Publish(t.Context(), "user.ann", nil)
 			return err == nil
 		})

@@ -12,6 +12,7 @@ import (
 	"weft/config"
 	"weft/config/testkit/slow"
 	"weft/config/testkit/testlog"
+	"weft/config/testkit/waitfor"
 )
 
 func TestThreeNodesFormAClusterOverTLS(t *testing.T) {
@@ -27,7 +28,7 @@ func TestThreeNodesFormAClusterOverTLS(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			waitFor(t, func() bool { return len(s.Peers()) == 2 && s.HasStore() })
+			waitfor.True(t, func() bool { return len(s.Peers()) == 2 && s.HasStore() })
 		})
 		t.Cleanup(s.Stop)
 	}
@@ -80,8 +81,8 @@ func TestARefusedLinkIsToldByBothSides(t *testing.T) {
 				})
 			}
 			for i, words := range []string{c.at, c.odd} {
-				waitFor(t, func() bool { return logs[i].Has(words) })
-				waitFor(t, func() bool {
+				waitfor.True(t, func() bool { return logs[i].Has(words) })
+				waitfor.True(t, func() bool {
 					what := waitsFor[i].Load()
 					return what != nil && strings.Contains(*what, "; no link to 127.0.0.1:")
 				})
@@ -120,7 +121,7 @@ func TestACertificateThatIsNoNodesIsRefused(t *testing.T) {
 	defer opening.Wait()
 	defer cancel()
 	opening.Go(func() { formOnly(ctx, s, func(string) {}) }) // it waits for others until the end
-	waitFor(t, s.Running)
+	waitfor.True(t, s.Running)
 
 	expired := nodeCertificate("127.0.0.1")
 	expired.NotAfter = time.Now().Add(-time.Hour)
@@ -152,6 +153,6 @@ func TestACertificateThatIsNoNodesIsRefused(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: it is spoken to", c.name)
 		}
-		waitFor(t, func() bool { return log.Has(c.words) })
+		waitfor.True(t, func() bool { return log.Has(c.words) })
 	}
 }

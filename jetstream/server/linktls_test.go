@@ -10,6 +10,7 @@ import (
 
 	"weft/config"
 	"weft/config/testkit/testlog"
+	"weft/config/testkit/waitfor"
 )
 
 // A node whose certificate no other would accept says so when it starts.
@@ -58,7 +59,7 @@ func TestARenewedCertificateIsUsed(t *testing.T) {
 	}
 	first := l.own()
 	ca.renew(files, nodeCertificate("n1"))
-	waitFor(t, func() bool { return !bytes.Equal(l.own().Leaf.Raw, first.Leaf.Raw) }) // files have coarse times
+	waitfor.True(t, func() bool { return !bytes.Equal(l.own().Leaf.Raw, first.Leaf.Raw) }) // files have coarse times
 	second := l.own()
 	ca.write(files.Cert, "CERTIFICATE", []byte("not one"))
 	if !bytes.Equal(l.own().Leaf.Raw, second.Leaf.Raw) {
