@@ -37,10 +37,13 @@ import (
 	"weft/edge/httpd"
 	"weft/edge/netpoll"
 	"weft/edge/problem"
+	"weft/edge/proxy"
+	"weft/edge/route"
 	"weft/edge/session"
 	"weft/edge/transport"
 	"weft/jetstream/event"
 	"weft/jetstream/feed"
+	"weft/jetstream/routes"
 )
 
 // Deps are the parts that the edge stands on. All but Drain and Moved are needed.
@@ -49,6 +52,7 @@ type Deps struct {
 	Hub      *feed.Hub
 	Verifier *auth.Verifier
 	Ingest   Ingest
+	Routes   *routes.Routes
 	// Ready is nil when the parts below may serve; its error is shown to
 	// operators. It is called for each new connection and must be cheap.
 	Ready func() error
@@ -143,8 +147,14 @@ func (e *Edge) compose() error {
 		node: deps.Node.Name, transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
 		auth: who, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
 	}
+	others, err := proxy.New(proxy.Params{
+		Table: deps.Routes.Table, Auth: who, Ready: e.ready.refuse, Targets: map[route.Scheme]http.RoundTripper{route.HTTP: http.DefaultTransport}, Log: e.log,
+	}, nil)
+	if err != nil {
+		return err
+	}
 	e.public = newMux(mux{
-		connect: connect, publish: publish, change: e.changer, ready: &e.ready, report: e.report, requests: e.metrics.requests,
+		others: others, connect: connect, publish: publish, change: e.changer, ready: &e.ready, report: e.report, requests: e.metrics.requests,
 	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
 	e.admin, err = admin.New(admin.Config{
 		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,

@@ -35,14 +35,14 @@ type mux struct {
 	ready    *readiness
 	report   *errorReporter
 	requests *prometheus.CounterVec
-	weft     http.Handler // all below /_weft/
-	others   http.Handler // all else
+	others   http.Handler // all that is not below /_weft/
+	weft     http.Handler // all below it
 }
 
 // newMux makes the handler of the public listener; names nil lets it be addressed by any.
 func newMux(m mux, cors *access.CORS, names *access.Host) http.Handler {
 	m.weft = cors.Protect(m.closing(m.serveWeft))
-	m.others = cors.Protect(m.closing(func(w http.ResponseWriter, _ *http.Request) { problem.Write(w, nothingHere()) }))
+	m.others = m.closing(m.others.ServeHTTP)
 	return access.Named(&m, names, "public.hosts", func(r *http.Request, p *problem.Problem) {
 		m.report.refused(onPublic, r, p)
 	})

@@ -3,11 +3,11 @@ package jetstream
 import (
 	"time"
 
-	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/blacklist"
 	"weft/jetstream/kv"
+	"weft/jetstream/routes"
 	"weft/jetstream/server"
 )
 
@@ -19,8 +19,6 @@ const (
 	// proveAlone is the same on a standalone node, where the consumer dies with the
 	// node.
 	proveAlone = 2 * time.Second
-	// routesHistory is how many versions of a route are kept.
-	routesHistory = 20
 	// bucketBytes bounds the buckets together, besides the events.
 	bucketBytes = 512 << 20
 )
@@ -32,12 +30,13 @@ func (n *Node) makeBuckets(reg prometheus.Registerer) {
 	if n.cfg.Cluster == nil {
 		prove = proveAlone
 	}
+	cutOff := func() bool { return n.cfg.Cluster != nil && n.cluster.Links().LinkedFor() == 0 }
 	n.blacklist = blacklist.New(blacklist.Config{Life: n.cfg.MaxTokenLife, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 2,
 		Watch: kv.WatchConfig{Account: n.control, Log: n.log, Prove: prove,
-			CutOff: func() bool { return n.cfg.Cluster != nil && n.cluster.Links().LinkedFor() == 0 }}}, reg)
-	routes := js.KeyValueConfig{Bucket: kv.Routes, Description: "routes from the front to the back", History: routesHistory,
-		Storage: js.FileStorage, Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4}
-	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: routes}}, n.log)
+			CutOff: cutOff}}, reg)
+	n.routes = routes.New(routes.Config{Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4,
+		Watch: kv.WatchConfig{Account: n.control, Log: n.log, Prove: prove, CutOff: cutOff}}, reg)
+	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: n.routes.Bucket()}}, n.log)
 	n.transfer = kv.NewTransfer(n.control, kv.Guards{Opened: n.opened, DiskFull: n.disk.Full},
 		map[string]func() (kv.Merger, error){kv.Blacklist: n.blacklist.NewMerger})
 }

@@ -20,7 +20,7 @@ func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []js.KeyValueConfig{n.blacklist.Bucket(), {Bucket: kv.Routes, History: routesHistory, MaxBytes: 1 << 20}} {
+	for _, c := range []js.KeyValueConfig{n.blacklist.Bucket(), n.routes.Bucket()} {
 		bucket, err := n.client.JS.CreateKeyValue(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)

@@ -35,6 +35,7 @@ import (
 	"weft/jetstream/kv"
 	"weft/jetstream/natsconn"
 	"weft/jetstream/presence"
+	"weft/jetstream/routes"
 	"weft/jetstream/rpc"
 	"weft/jetstream/server"
 	"weft/jetstream/store"
@@ -61,6 +62,7 @@ type Node struct {
 	restarts  prometheus.Counter
 	made      time.Time
 	blacklist *blacklist.Blacklist
+	routes    *routes.Routes
 
 	tasks sync.WaitGroup
 	once  sync.Once
@@ -164,6 +166,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	n.tasks.Go(func() {
 		n.blacklist.Run(run, func() { once.Do(func() { close(loaded) }) })
 	})
+	n.tasks.Go(func() { n.routes.Run(run, func() {}) })
 	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed()) })
 	n.tasks.Go(func() { n.disk.Run(run) })
 	n.tasks.Go(func() { n.cluster.Run(run) })
@@ -226,6 +229,9 @@ func (n *Node) Transfer() *kv.Transfer { return n.transfer }
 
 // Blacklist is what cuts tokens before their time.
 func (n *Node) Blacklist() *blacklist.Blacklist { return n.blacklist }
+
+// Routes are the routes from the front end to the back ends.
+func (n *Node) Routes() *routes.Routes { return n.routes }
 
 // Store is the stream of events.
 func (n *Node) Store() *store.Store { return n.store }

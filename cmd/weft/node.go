@@ -136,6 +136,7 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 	}
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
+		Routes: n.member.Routes(),
 		Ingest: ingest.New(n.cfg.Ingest, n.member.Store(), reg),
 		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.Tuning.TrimHeap {

@@ -1,0 +1,44 @@
+package route
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+)
+
+// A Call is a request on its way through a route. It must not be changed once the
+// request is being forwarded.
+type Call struct {
+	Route *Route
+	// Request is the client's own.
+	Request *http.Request
+	// Values are those of the pattern's placeholders, in its order, as they were sent:
+	// still escaped. The last one is that of the rest, if the pattern names one.
+	Values []string
+
+	// User and Session are those of the token; "" without one.
+	User, Session string
+	// Claims are those of the token, numbers as json.Number; nil without one.
+	Claims map[string]any
+	// Address is the client's, as trusted proxies have it.
+	Address netip.Addr
+	// RequestID is handed to the target and back to the client.
+	RequestID string
+	// Correlation is what an answer that comes later names; "" when nobody waits for one
+	// and none is needed.
+	Correlation string
+}
+
+type callKey struct{}
+
+// WithCall returns a context that CallOf finds the call in. Requests that a target, which
+// is an http.RoundTripper, is handed have one.
+func WithCall(ctx context.Context, c *Call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// CallOf returns the call that a request for a target belongs to, nil when there is none.
+func CallOf(ctx context.Context) *Call {
+	c, _ := ctx.Value(callKey{}).(*Call)
+	return c
+}
