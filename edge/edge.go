@@ -38,7 +38,8 @@ import (
 	"weft/edge/netpoll"
 	"weft/edge/problem"
 	"weft/edge/proxy"
-	"weft/edge/route"
+	"weft/edge/proxy/reply"
+	"weft/edge/proxy/service"
 	"weft/edge/session"
 	"weft/edge/transport"
 	"weft/jetstream/event"
@@ -53,6 +54,11 @@ type Deps struct {
 	Verifier *auth.Verifier
 	Ingest   Ingest
 	Routes   *routes.Routes
+	// Services are the NATS services that routes lead to, and Kafka is the target of
+	// routes to topics; Waiting is where their requests wait for answers that come later.
+	Services service.Requester
+	Kafka    http.RoundTripper
+	Waiting  *reply.Waiting
 	// Ready is nil when the parts below may serve; its error is shown to
 	// operators. It is called for each new connection and must be cheap.
 	Ready func() error
@@ -80,6 +86,7 @@ type Edge struct {
 	guard     *access.Guard
 	admission *access.Admission
 	sessions  *session.Sessions
+	proxy     *proxy.Proxy
 	changer   *changer
 	public    http.Handler
 	admin     http.Handler
@@ -117,11 +124,11 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*E
 		e.poller = netpoll.New(netpoll.Config{Timeout: cfg.Public.WriteTimeout, Linger: 4 * transport.Linger, RawCalls: cfg.Tuning.RawCalls})
 	}
 	e.serving, e.cancel = context.WithCancel(context.Background())
-	return e, e.compose()
+	return e, e.compose(reg)
 }
 
 // compose makes the handlers of both listeners, and the parts that they stand on.
-func (e *Edge) compose() error {
+func (e *Edge) compose(reg prometheus.Registerer) error {
 	cfg, deps := &e.cfg.Public, &e.deps
 	names, origins, err := e.cfg.pages()
 	if err != nil {
@@ -147,14 +154,11 @@ func (e *Edge) compose() error {
 		node: deps.Node.Name, transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
 		auth: who, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
 	}
-	others, err := proxy.New(proxy.Params{
-		Table: deps.Routes.Table, Auth: who, Ready: e.ready.refuse, Targets: map[route.Scheme]http.RoundTripper{route.HTTP: http.DefaultTransport}, Log: e.log,
-	}, nil)
-	if err != nil {
+	if e.proxy, err = e.forward(who, reg); err != nil {
 		return err
 	}
 	e.public = newMux(mux{
-		others: others, connect: connect, publish: publish, change: e.changer, ready: &e.ready, report: e.report, requests: e.metrics.requests,
+		others: e.proxy, connect: connect, publish: publish, change: e.changer, ready: &e.ready, report: e.report, requests: e.metrics.requests,
 	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
 	e.admin, err = admin.New(admin.Config{
 		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,

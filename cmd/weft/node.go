@@ -13,11 +13,14 @@ import (
 
 	"weft/bridge/ingest"
 	"weft/bridge/kafka"
+	"weft/bridge/target"
 	"weft/cmd/weft/heaptrim"
 	"weft/cmd/weft/settings"
 	"weft/edge"
 	"weft/edge/admin"
 	"weft/edge/auth"
+	"weft/edge/proxy/reply"
+	"weft/edge/route"
 	"weft/jetstream"
 	"weft/jetstream/cluster"
 	"weft/jetstream/feed"
@@ -46,6 +49,7 @@ type node struct {
 	sources  []source
 	verifier *auth.Verifier
 	edge     *edge.Edge
+	requests *target.Kafka     // of routes to topics
 	trimmer  *heaptrim.Trimmer // nil without tuning.trim_heap
 
 	started time.Time
@@ -125,6 +129,12 @@ func partsOf(n *jetstream.Node) admin.Node {
 		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer()}
 }
 
+// taking hands the answers that are read from Kafka to the requests that wait for them.
+type taking struct{ *reply.Waiting }
+
+// Take implements target.Replies.
+func (t taking) Take(correlation string, a *route.Answer, err error) { t.Deliver(correlation, a, err) }
+
 // openEdge opens the listeners, and serves: a node that still waits for its
 // store, or for the other nodes, is alive and says what it waits for.
 func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func()) (err error) {
@@ -134,9 +144,13 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 	if err := n.verifier.Open(ctx); err != nil {
 		return fmt.Errorf("open auth: %w", err)
 	}
+	waiting := reply.New()
+	if n.requests, err = target.New(n.cfg.Kafka, taking{waiting}, n.log.With("room", "kafka"), reg); err != nil {
+		return fmt.Errorf("read kafka: %w", err)
+	}
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
-		Routes: n.member.Routes(),
+		Routes: n.member.Routes(), Kafka: n.requests, Waiting: waiting,
 		Ingest: ingest.New(n.cfg.Ingest, n.member.Store(), reg),
 		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.Tuning.TrimHeap {
@@ -191,6 +205,7 @@ func (n *node) run(ctx context.Context) error {
 	g.add("store", n.member.Run)
 	g.add("feeds", n.hub.Run)
 	g.add("auth", n.verifier.Run)
+	g.add("answers", n.requests.Run) // which the edge's requests wait for
 	g.add("edge", n.serve)
 	if n.trimmer != nil {
 		g.add("heap", n.trimmer.Run)

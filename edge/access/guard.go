@@ -33,6 +33,11 @@ func NewGuard(cfg Config, reg prometheus.Registerer) (*Guard, error) {
 // Address is the client's, behind trusted proxies.
 func (g *Guard) Address(r *http.Request) netip.Addr { return g.proxies.Address(r) }
 
+// Trusts reports whether a request comes straight from a trusted proxy.
+func (g *Guard) Trusts(r *http.Request) bool {
+	return len(g.proxies.trusted) > 0 && g.proxies.trusts(parseAddress(r.RemoteAddr))
+}
+
 // Enter acquires a permit for a session of a guest's connection. release gives it back.
 func (g *Guard) Enter(in *Guest, address netip.Addr, user string) (release func(), err error) {
 	permit, err := g.limiter.Acquire(address, user)

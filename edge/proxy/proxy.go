@@ -4,6 +4,11 @@
 // A target is an http.RoundTripper: package upstream has the one for HTTP servers, service
 // that for NATS services, and bridge/target that for Kafka. Answers that come later are
 // waited for in package reply.
+//
+// Each request is an exchange (exchange.go): it is let in (protect.go) in an order in which
+// nothing reaches a target before all checks have passed, and then forwarded (forward.go) by
+// one httputil.ReverseProxy. While it runs it can be ended with a cause: by a target, by a
+// revoked or expired token, or because the node stops.
 package proxy
 
 import (
@@ -14,57 +19,55 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/edge/access"
-	"weft/edge/problem"
+	"weft/edge/proxy/reply"
+	"weft/edge/proxy/upstream"
 	"weft/edge/route"
-	"weft/edge/route/pattern"
 	"weft/jetstream/routes"
 )
 
-// Params are what a Proxy stands on.
+// Params are what a Proxy stands on. All are needed.
 type Params struct {
 	// Table is the newest table of routes.
 	Table func() *routes.Table
-	// Auth says whose a request is.
-	Auth *access.Authenticator
+	// Auth says whose a request is, Guard where it comes from.
+	Auth  *access.Authenticator
+	Guard *access.Guard
 	// Ready is nil when the node may serve; its error is a problem.
 	Ready func() error
 	// Targets serve the requests of each scheme.
 	Targets map[route.Scheme]http.RoundTripper
+	// Upstreams says what targets are sent and clients are told.
+	Upstreams *upstream.Upstreams
+	// Waiting is where requests wait for answers that come later.
+	Waiting *reply.Waiting
 	Log     *slog.Logger
 }
 
 // A Proxy is the handler of all requests that are not Weft's own.
 type Proxy struct {
-	p Params
+	p       Params
+	reverse httputil.ReverseProxy
 }
 
 // New makes a Proxy.
-func New(p Params, reg prometheus.Registerer) (*Proxy, error) { return &Proxy{p}, nil }
+func New(p Params, reg prometheus.Registerer) (*Proxy, error) {
+	x := &Proxy{p: p}
+	x.reverse = httputil.ReverseProxy{
+		Transport: targets(p.Targets), Rewrite: x.rewrite, ModifyResponse: x.respond, ErrorHandler: x.failed,
+		BufferPool: &buffers{}, ErrorLog: slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
+	}
+	return x, nil
+}
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, err := pattern.ParsePath(r.URL.EscapedPath())
-	if err != nil {
-		problem.Write(w, problem.New(problem.BadRequest, err.Error()))
+	x := &exchange{ResponseWriter: w, proxy: p}
+	x.call.Request = r
+	x.call.Address, x.call.Trusted = p.p.Guard.Address(r), p.p.Guard.Trusts(r)
+	x.call.RequestID = requestID(r, x.call.Trusted)
+	if err := x.letIn(r); err != nil {
+		x.refuse(err)
 		return
 	}
-	found, values, ok := p.p.Table().Index.Match(r.Method, r.Host, path)
-	if !ok {
-		problem.Write(w, problem.New(problem.NotFound, "there is nothing here"))
-		return
-	}
-	call := &route.Call{Route: found, Request: r, Values: values}
-	if found.Auth != route.AuthNone {
-		id, err := p.p.Auth.Identify(r, "")
-		if err != nil {
-			problem.Write(w, err)
-			return
-		}
-		call.User, call.Session = id.User, id.Session
-	}
-	proxy := httputil.ReverseProxy{Transport: p.p.Targets[found.Scheme], Rewrite: func(out *httputil.ProxyRequest) {
-		out.Out.URL.Scheme, out.Out.URL.Host = string(found.Scheme), found.Targets[0].Host
-		out.Out = out.Out.WithContext(route.WithCall(out.Out.Context(), call))
-	}}
-	proxy.ServeHTTP(w, r)
+	x.forward(r)
 }

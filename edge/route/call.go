@@ -27,6 +27,17 @@ type Call struct {
 	// Correlation is what an answer that comes later names; "" when nobody waits for one
 	// and none is needed.
 	Correlation string
+	// Answer is where such an answer comes, once at most; nil unless the route has a reply.
+	Answer <-chan *Answer
+
+	// Trusted is set when the peer is a proxy whose headers about the client count.
+	Trusted bool
+	// Upgrade is set when the client asks for a WebSocket.
+	Upgrade bool
+	// End ends the request while it runs, and may be called more than once, by anybody. Its
+	// first cause counts: a problem answers the client unless the head is out already, and
+	// then the connection is aborted. nil outside of a running request.
+	End func(cause error)
 }
 
 type callKey struct{}

@@ -30,3 +30,8 @@ func (u *Upstreams) RoundTrip(r *http.Request) (*http.Response, error) {
 func (u *Upstreams) Rewrite(out *http.Request, call *route.Call) {
 	out.URL.Scheme, out.URL.Host = "http", call.Route.Targets[0].Host
 }
+
+// Response makes of a target's answer, whatever its scheme, what the client is told.
+func (u *Upstreams) Response(res *http.Response, call *route.Call) {
+	res.Header.Set("X-Request-Id", call.RequestID)
+}
