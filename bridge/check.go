@@ -35,7 +35,7 @@ func (c *Config) Check() []error {
 // CheckFiles reports which files that the configuration names cannot be used,
 // each error a *config.KeyError.
 func (c *Config) CheckFiles() []error {
-	if len(c.Kafka.Sources) == 0 || c.Kafka.TLS == nil {
+	if len(c.Kafka.Brokers) == 0 || c.Kafka.TLS == nil {
 		return nil
 	}
 	var errs []error
@@ -52,9 +52,17 @@ func (c *Config) CheckFiles() []error {
 }
 
 func (k *KafkaConfig) check(bad func(key, format string, args ...any)) {
-	if len(k.Sources) == 0 {
-		return // nothing else of the section is used
+	if len(k.Sources) > 0 {
+		k.checkConsumer(bad)
 	}
+	if len(k.Sources) > 0 || len(k.Brokers) > 0 { // routes need brokers, too
+		k.checkConnection(bad)
+	}
+	k.checkSources(bad)
+}
+
+// checkConsumer checks what only the consumer of sources obeys.
+func (k *KafkaConfig) checkConsumer(bad func(key, format string, args ...any)) {
 	if k.Name == "" || len(k.Name) > 50 {
 		bad("kafka.name", "want 1 to 50 bytes")
 	}
@@ -64,12 +72,6 @@ func (k *KafkaConfig) check(bad func(key, format string, args ...any)) {
 	if len(k.Brokers) == 0 {
 		bad("kafka.brokers", "is empty but there are kafka.sources; name at least one host:port")
 	}
-	for i, b := range k.Brokers {
-		host, port, err := net.SplitHostPort(b)
-		if n, perr := strconv.Atoi(port); err != nil || perr != nil || host == "" || n < 1 || n > 65535 {
-			bad("kafka.brokers["+strconv.Itoa(i)+"]", "%q is no host:port", b)
-		}
-	}
 	if k.Heartbeat < 50*time.Millisecond {
 		bad("kafka.heartbeat", "%v is below 50ms", k.Heartbeat)
 	}
@@ -78,6 +80,16 @@ func (k *KafkaConfig) check(bad func(key, format string, args ...any)) {
 	}
 	if k.Window < 1 || k.Window > 65536 {
 		bad("kafka.window", "%d is not between 1 and 65536", k.Window)
+	}
+}
+
+// checkConnection checks how brokers are reached.
+func (k *KafkaConfig) checkConnection(bad func(key, format string, args ...any)) {
+	for i, b := range k.Brokers {
+		host, port, err := net.SplitHostPort(b)
+		if n, perr := strconv.Atoi(port); err != nil || perr != nil || host == "" || n < 1 || n > 65535 {
+			bad("kafka.brokers["+strconv.Itoa(i)+"]", "%q is no host:port", b)
+		}
 	}
 	if k.TLS != nil && (k.TLS.Cert == "") != (k.TLS.Key == "") {
 		bad("kafka.tls", "cert and key come together")
@@ -93,7 +105,6 @@ func (k *KafkaConfig) check(bad func(key, format string, args ...any)) {
 			bad("kafka.sasl.password", "is empty")
 		}
 	}
-	k.checkSources(bad)
 }
 
 func (k *KafkaConfig) checkSources(bad func(key, format string, args ...any)) {

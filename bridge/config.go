@@ -23,7 +23,8 @@ type IngestConfig struct {
 	BodiesLimit config.Bytes `yaml:"bodies_limit"`
 }
 
-// KafkaConfig is the section kafka. Without sources there is no consumer.
+// KafkaConfig is the section kafka. Without sources there is no consumer, without brokers
+// there are no routes to topics either.
 type KafkaConfig struct {
 	// Name of the Kafka cluster. It is part of every message id: it must differ
 	// when two clusters feed one Weft, and change when a topic is deleted and

@@ -26,6 +26,19 @@ func TestCheckPassesWhatIsGood(t *testing.T) {
 	}
 }
 
+func TestBrokersMayBeThereForRoutesAlone(t *testing.T) {
+	c := good()
+	c.Kafka.Sources, c.Kafka.Group = nil, ""
+	if errs := c.Check(); errs != nil {
+		t.Error(errs)
+	}
+	c.Kafka.Brokers = []string{"localhost"}
+	var bad *config.KeyError
+	if errs := c.Check(); len(errs) != 1 || !errors.As(errs[0], &bad) || bad.Key != "kafka.brokers[0]" {
+		t.Errorf("a bad address is not told: %v", errs)
+	}
+}
+
 func TestCheckNamesTheKey(t *testing.T) {
 	source := func(f func(*Source)) func(*Config) { return func(c *Config) { f(&c.Kafka.Sources[0]) } }
 	for key, spoil := range map[string]func(*Config){

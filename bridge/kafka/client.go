@@ -3,14 +3,12 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/xdg-go/scram"
 
 	"weft/bridge"
-	"weft/config"
+	"weft/bridge/broker"
 )
 
 const (
@@ -28,40 +26,9 @@ const (
 	deadLetterBytes = 64 << 20
 )
 
-// clientConfig is what all connections have in common.
-func clientConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
-	c := sarama.NewConfig()
-	c.ClientID = "weft"
-	c.Version = sarama.V3_6_0_0 // older brokers are talked to in what they know
-	c.Net.DialTimeout = 5 * time.Second
-	c.Net.ReadTimeout = 15 * time.Second
-	c.Net.WriteTimeout = 10 * time.Second
-	c.Metadata.Full = false
-	c.Metadata.RefreshFrequency = time.Minute
-	c.Metadata.Retry.Max = 3
-	if tlsConfig != nil {
-		c.Net.TLS.Enable = true
-		c.Net.TLS.Config = tlsConfig.Clone()
-	}
-	if s := k.SASL; s != nil {
-		c.Net.SASL.Enable = true
-		c.Net.SASL.Handshake = true
-		c.Net.SASL.Version = sarama.SASLHandshakeV1
-		c.Net.SASL.User, c.Net.SASL.Password = s.User, s.Password
-		c.Net.SASL.Mechanism = sarama.SASLMechanism(s.Mechanism)
-		switch s.Mechanism {
-		case bridge.MechanismSHA256:
-			c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA256} }
-		case bridge.MechanismSHA512:
-			c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: scram.SHA512} }
-		}
-	}
-	return c
-}
-
 // groupConfig is for a member of the consumer group.
 func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sarama.Config {
-	c := clientConfig(k, tlsConfig)
+	c := broker.Config(k, tlsConfig)
 	c.Consumer.Return.Errors = true
 	c.Consumer.Fetch.Default = fetchBytes
 	// A claim that ends waits for the fetch that is under way.
@@ -91,7 +58,7 @@ func groupConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config, start string) *sa
 
 // fetchConfig is for the connections over which a member fetches; see fetchClient.
 func fetchConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
-	c := clientConfig(k, tlsConfig)
+	c := broker.Config(k, tlsConfig)
 	c.Metadata.RefreshFrequency = 0
 	return c
 }
@@ -99,7 +66,7 @@ func fetchConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
 // leaseConfig is for the heartbeats of a lease: an answer that comes late is
 // worth nothing.
 func leaseConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
-	c := clientConfig(k, tlsConfig)
+	c := broker.Config(k, tlsConfig)
 	c.Net.DialTimeout = k.SessionTimeout / 3
 	c.Net.ReadTimeout = k.SessionTimeout / 3
 	c.Net.WriteTimeout = k.SessionTimeout / 3
@@ -109,7 +76,7 @@ func leaseConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
 
 // deadLetterConfig is for the producer of dead letters.
 func deadLetterConfig(k *bridge.KafkaConfig, tlsConfig *tls.Config) *sarama.Config {
-	c := clientConfig(k, tlsConfig)
+	c := broker.Config(k, tlsConfig)
 	c.Producer.Return.Successes = true
 	c.Producer.Return.Errors = true
 	c.Producer.RequiredAcks = sarama.WaitForAll
@@ -144,47 +111,3 @@ func connect(ctx context.Context, brokers []string, conf *sarama.Config) (sarama
 		return nil, ctx.Err()
 	}
 }
-
-// loadTLS reads the files; nil means no TLS.
-func loadTLS(files *config.TLSFiles) (*tls.Config, error) {
-	if files == nil {
-		return nil, nil
-	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if files.CA != "" {
-		var err error
-		if conf.RootCAs, err = config.ReadPool("kafka.tls.ca", files.CA); err != nil {
-			return nil, err
-		}
-	}
-	if files.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read kafka.tls.cert and kafka.tls.key: %w", err)
-		}
-		conf.Certificates = []tls.Certificate{pair}
-	}
-	return conf, nil
-}
-
-// scramClient speaks SCRAM (RFC 5802) for sarama.
-type scramClient struct {
-	hash scram.HashGeneratorFcn
-	conv *scram.ClientConversation
-}
-
-// Begin implements sarama.SCRAMClient.
-func (s *scramClient) Begin(user, password, authzID string) error {
-	client, err := s.hash.NewClient(user, password, authzID)
-	if err != nil {
-		return fmt.Errorf("begin SCRAM: %w", err)
-	}
-	s.conv = client.NewConversation()
-	return nil
-}
-
-// Step implements sarama.SCRAMClient.
-func (s *scramClient) Step(challenge string) (string, error) { return s.conv.Step(challenge) }
-
-// Done implements sarama.SCRAMClient.
-func (s *scramClient) Done() bool { return s.conv.Done() }

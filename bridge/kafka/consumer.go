@@ -34,6 +34,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
+	"weft/bridge/broker"
 	"weft/jetstream/ratelog"
 )
 
@@ -83,7 +84,7 @@ func New(opts Options, store Store, log *slog.Logger, reg prometheus.Registerer)
 
 // Open reads the files that the configuration names. It does not need Kafka.
 func (c *Consumer) Open(context.Context) error {
-	conf, err := loadTLS(c.opts.Kafka.TLS)
+	conf, err := broker.LoadTLS(c.opts.Kafka.TLS)
 	if err != nil {
 		return err
 	}
