@@ -66,6 +66,9 @@ func New(cfg Config, reg prometheus.Registerer) *Routes {
 	r.Watch = kv.NewWatch[[]Version](cfg.Watch, folder{})
 	r.OnChange(func(string, []Version, bool) { r.remake() })
 	r.table.Store(&Table{Index: pattern.NewIndex[*route.Route](nil)})
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weft_route_table_revision",
+		Help: "Newest revision of the bucket routes that the table of routes is made of."},
+		func() float64 { return float64(r.Table().Revision) }))
 	return r
 }
 
