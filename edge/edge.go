@@ -57,7 +57,7 @@ type Deps struct {
 	// Services are the NATS services that routes lead to, and Kafka is the target of
 	// routes to topics; Waiting is where their requests wait for answers that come later.
 	Services service.Requester
-	Kafka    http.RoundTripper
+	Kafka    Kafka
 	Waiting  *reply.Waiting
 	// Ready is nil when the parts below may serve; its error is shown to
 	// operators. It is called for each new connection and must be cheap.
@@ -166,6 +166,7 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		Node: deps.Node, Sessions: e.sessions.Registry(), Gatherer: deps.Gatherer, Drain: deps.Drain,
 		Version: deps.Version, Ready: e.Ready,
 		Refused: func(r *http.Request, p *problem.Problem) { e.report.refused(onAdmin, r, p) }, Failed: e.report.failed,
+		Answer: deps.Waiting.Answer,
 		Publish: func(w http.ResponseWriter, r *http.Request) error {
 			return publish.accept(w, r, event.Operators, func(string) bool { return true })
 		},

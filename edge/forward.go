@@ -7,10 +7,17 @@ import (
 
 	"weft/edge/access"
 	"weft/edge/proxy"
+	"weft/edge/proxy/reply"
 	"weft/edge/proxy/service"
 	"weft/edge/proxy/upstream"
 	"weft/edge/route"
 )
+
+// Kafka is the target of routes to topics, and the reader of those by which answers come.
+type Kafka interface {
+	http.RoundTripper
+	reply.Topics
+}
 
 // forward makes what serves the requests that are not Weft's own, with all targets that
 // routes can have.
@@ -19,11 +26,13 @@ func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*p
 	if err != nil {
 		return nil, err
 	}
+	e.deps.Waiting.AnswerNodes(e.deps.Node.RPC)
+	answered := &reply.Transport{Next: servers, Topics: e.deps.Kafka}
 	targets := map[route.Scheme]http.RoundTripper{
-		route.HTTP: servers, route.HTTPS: servers, route.H2C: servers, route.NATS: service.New(e.deps.Services),
+		route.HTTP: answered, route.HTTPS: answered, route.H2C: answered, route.NATS: service.New(e.deps.Services),
 	}
 	if e.deps.Kafka != nil {
-		targets[route.Kafka] = e.deps.Kafka
+		targets[route.Kafka] = &reply.Transport{Next: e.deps.Kafka, Topics: e.deps.Kafka}
 	}
 	return proxy.New(proxy.Params{
 		Table: e.deps.Routes.Table, Auth: who, Guard: e.guard, Ready: e.ready.refuse,

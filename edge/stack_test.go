@@ -123,7 +123,7 @@ func (s *stack) start(ctx context.Context) error {
 		return err
 	}
 	s.deps = edge.Deps{
-		Node: partsOf(s.node), Routes: s.node.Routes(), Waiting: reply.New(), Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg, Version: "v1.2.3",
+		Node: partsOf(s.node), Routes: s.node.Routes(), Waiting: reply.New(s.reg), Hub: hub, Verifier: verifier, Ingest: &storing{s.node}, Gatherer: s.reg, Version: "v1.2.3",
 		Ready: func() error {
 			if err := s.ready.Load(); err != nil {
 				return *err

@@ -20,6 +20,7 @@ import (
 	"weft/cmd/weft/settings"
 	"weft/edge"
 	"weft/edge/auth"
+	"weft/edge/proxy/reply"
 	"weft/jetstream"
 	"weft/jetstream/feed"
 )
@@ -43,7 +44,7 @@ func registry(t *testing.T) *prometheus.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deps := edge.Deps{Node: partsOf(node), Routes: node.Routes(), Hub: hub, Verifier: verifier, Ingest: entrance, Ready: node.Ready, Gatherer: reg}
+	deps := edge.Deps{Node: partsOf(node), Routes: node.Routes(), Waiting: reply.New(reg), Hub: hub, Verifier: verifier, Ingest: entrance, Ready: node.Ready, Gatherer: reg}
 	if _, err := edge.New(c.Edge(), deps, log, reg); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,6 @@ import (
 	"weft/edge/admin"
 	"weft/edge/auth"
 	"weft/edge/proxy/reply"
-	"weft/edge/route"
 	"weft/jetstream"
 	"weft/jetstream/cluster"
 	"weft/jetstream/feed"
@@ -129,12 +128,6 @@ func partsOf(n *jetstream.Node) admin.Node {
 		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer()}
 }
 
-// taking hands the answers that are read from Kafka to the requests that wait for them.
-type taking struct{ *reply.Waiting }
-
-// Take implements target.Replies.
-func (t taking) Take(correlation string, a *route.Answer, err error) { t.Deliver(correlation, a, err) }
-
 // openEdge opens the listeners, and serves: a node that still waits for its
 // store, or for the other nodes, is alive and says what it waits for.
 func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func()) (err error) {
@@ -144,8 +137,8 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 	if err := n.verifier.Open(ctx); err != nil {
 		return fmt.Errorf("open auth: %w", err)
 	}
-	waiting := reply.New()
-	if n.requests, err = target.New(n.cfg.Kafka, taking{waiting}, n.log.With("room", "kafka"), reg); err != nil {
+	waiting := reply.New(reg)
+	if n.requests, err = target.New(n.cfg.Kafka, waiting, n.log.With("room", "kafka"), reg); err != nil {
 		return fmt.Errorf("read kafka: %w", err)
 	}
 	version, _ := build()

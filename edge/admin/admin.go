@@ -11,10 +11,12 @@
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -68,6 +70,9 @@ type Deps struct {
 	Ready func() error
 	// Publish serves a POST of events; it answers unless it fails.
 	Publish func(w http.ResponseWriter, r *http.Request) error
+	// Answer hands an answer that comes later to the request that waits for it, on any
+	// node; its errors are problems.
+	Answer func(ctx context.Context, correlation string, header iter.Seq2[string, string], body []byte) error
 	// Refused is told of requests of those who may not use the listener, and
 	// Failed of those that an error of ours refused.
 	Refused func(r *http.Request, p *problem.Problem)
@@ -78,13 +83,13 @@ type Deps struct {
 
 // Admin is the handler of the admin listener, safe for concurrent use.
 type Admin struct {
-	cfg     Config
-	deps    Deps
-	log     *slog.Logger
-	token   [sha256.Size]byte
-	host    *access.Host
-	metrics http.Handler
-	routes  []route
+	cfg       Config
+	deps      Deps
+	log       *slog.Logger
+	token     [sha256.Size]byte
+	host      *access.Host
+	metrics   http.Handler
+	endpoints []endpoint
 }
 
 // New makes the handler.
@@ -98,24 +103,24 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 		metrics: promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}),
 	}
 	who := &connections{sessions: deps.Sessions, nodes: deps.Node.RPC, online: deps.Node.Presence.Online, log: log}
-	a.routes = a.table(who, &blacklistEntries{deps.Node.Blacklist, log})
+	a.endpoints = a.table(who, &blacklistEntries{deps.Node.Blacklist, log})
 	a.answerNodes(who)
 	return a, nil
 }
 
-// A request is one to a route.
+// A request is one to an endpoint.
 type request struct {
 	*http.Request
 	name  string     // what stands in the slot of the path
-	query url.Values // as the route declares it
+	query url.Values // as the endpoint declares it
 }
 
 // A handler answers, or fails before it has answered.
 type handler func(w http.ResponseWriter, r *request) error
 
-// A route is a path below /_weft/v1/. When it has a slot, the name is what stands
+// An endpoint is a path below /_weft/v1/. When it has a slot, the name is what stands
 // in the path between head and tail.
-type route struct {
+type endpoint struct {
 	method     string
 	head, tail string
 	slot       bool
@@ -123,21 +128,21 @@ type route struct {
 	serve      handler
 }
 
-func (rt *route) match(path string) (name string, ok bool) {
-	if !rt.slot {
-		return "", path == rt.head
+func (at *endpoint) match(path string) (name string, ok bool) {
+	if !at.slot {
+		return "", path == at.head
 	}
-	name, ok = strings.CutPrefix(path, rt.head)
+	name, ok = strings.CutPrefix(path, at.head)
 	if ok {
-		name, ok = strings.CutSuffix(name, rt.tail)
+		name, ok = strings.CutSuffix(name, at.tail)
 	}
 	return name, ok && name != ""
 }
 
-// table lists the routes; of several that match, the first one counts.
-func (a *Admin) table(c *connections, b *blacklistEntries) []route {
+// table lists the endpoints; of several that match, the first one counts.
+func (a *Admin) table(c *connections, b *blacklistEntries) []endpoint {
 	pages := parameter.Once("after", "limit")
-	return []route{
+	return []endpoint{
 		{method: "GET", head: "blacklist", takes: pages, serve: b.getAll},
 		{method: "GET", head: "blacklist/", slot: true, serve: b.get},
 		{method: "PUT", head: "blacklist/", slot: true, takes: parameter.Once("ttl"), serve: b.put},
@@ -153,6 +158,7 @@ func (a *Admin) table(c *connections, b *blacklistEntries) []route {
 		{method: "POST", head: "events", takes: parameter.Once("type").Many("user", "subject"), serve: func(w http.ResponseWriter, r *request) error {
 			return a.deps.Publish(w, r.Request)
 		}},
+		{method: "POST", head: "replies/", slot: true, serve: a.takeReply},
 		{method: "POST", head: "drain", serve: a.drain},
 	}
 }
@@ -213,20 +219,20 @@ func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	var allow []string
-	for i := range a.routes {
-		rt := &a.routes[i]
-		name, ok := rt.match(path)
+	for i := range a.endpoints {
+		at := &a.endpoints[i]
+		name, ok := at.match(path)
 		if !ok {
 			continue
 		}
-		if rt.method == r.Method {
-			query, err := rt.takes.Read(r.URL.RawQuery)
+		if at.method == r.Method {
+			query, err := at.takes.Read(r.URL.RawQuery)
 			if err != nil {
 				return err
 			}
-			return rt.serve(w, &request{r, name, query})
+			return at.serve(w, &request{r, name, query})
 		}
-		allow = append(allow, rt.method)
+		allow = append(allow, at.method)
 	}
 	if len(allow) == 0 {
 		return notFound()
