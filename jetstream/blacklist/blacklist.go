@@ -6,6 +6,7 @@ package blacklist
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -178,16 +179,14 @@ func (b *Blacklist) OnEntry(fn func(Entry)) {
 
 // List returns up to limit entries with keys after the given one, in order.
 func (b *Blacklist) List(after string, limit int) []Entry {
-	keys := slices.DeleteFunc(b.Keys(), func(k string) bool { return k <= after })
-	slices.Sort(keys)
+	all := b.All()
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(k string) bool { return k <= after })
 	list := make([]Entry, 0, min(limit, len(keys)))
 	for _, k := range keys {
 		if len(list) == limit {
 			break
 		}
-		if e, ok := b.Get(k); ok {
-			list = append(list, e)
-		}
+		list = append(list, all[k])
 	}
 	return list
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -71,6 +72,25 @@ func Put(ctx context.Context, conn *nats.Conn, m *nats.Msg) error {
 		return fmt.Errorf("write %s: %w", m.Subject, err)
 	}
 	return nil
+}
+
+// PutAt publishes a message into a bucket, once, provided that the newest of its key has
+// the given sequence; 0: that there is none, not even a deletion. It returns the
+// message's own. Its errors are api.ErrExists when another is the newest,
+// api.ErrUnavailable, api.ErrDiskFull and api.ErrRefused.
+func PutAt(ctx context.Context, conn *nats.Conn, m *nats.Msg, newest uint64) (seq uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, api.WriteTry)
+	defer cancel()
+	m.Header.Set(headerExpected, strconv.FormatUint(newest, 10))
+	resp, err := conn.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return 0, fmt.Errorf("%w: write %s: %w", api.ErrUnavailable, m.Subject, err)
+	}
+	ack, err := api.AckOf(resp)
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", m.Subject, err)
+	}
+	return ack.Seq, nil
 }
 
 // putAll writes messages into buckets side by side and returns when all are

@@ -23,6 +23,8 @@ const (
 	// has expired.
 	headerOperation = "KV-Operation"
 	headerMarker    = "Nats-Marker-Reason"
+	// headerRollup says that the entry takes the place of all that its key had.
+	headerRollup = "Nats-Rollup"
 
 	// maxValue bounds the value of an entry, in bytes.
 	maxValue = 1 << 20
@@ -41,17 +43,20 @@ type Entry struct {
 type Change struct {
 	Entry
 	Seq  uint64 // in the bucket's stream
-	Gone bool   // deleted, purged or expired; only the key is known then
+	Gone bool   // deleted, purged or expired; only key and time are known then
+	// Rollup is set when nothing of what the key had before is retained.
+	Rollup bool
 }
 
 // changeOf reads a message of the bucket's stream, whose messages live for age, 0 for
 // ever.
 func changeOf(bucket string, m *api.Message, age time.Duration) Change {
 	c := Change{Entry: Entry{Bucket: bucket, Key: strings.TrimPrefix(m.Subject, Subject(bucket, ""))}, Seq: m.Seq}
+	c.Made, c.Rollup = madeAt(m), m.Last(headerRollup) != ""
 	if c.Gone = m.Last(headerOperation) != "" || m.Last(headerMarker) != ""; c.Gone {
 		return c
 	}
-	c.Value, c.Made = m.Data, madeAt(m)
+	c.Value = m.Data
 	if life := lifeOf(m, age); life > 0 {
 		c.Expires = m.Time.Add(life)
 	}

@@ -22,14 +22,14 @@ func (w *Watch[T]) keepProving(ctx context.Context) {
 		case <-t.C:
 		}
 		if w.Loaded() {
-			w.prove(ctx)
+			w.CatchUp(ctx)
 		}
 	}
 }
 
-// prove brings the Watch up to date. A leader that is cut off proves nothing: it does
+// CatchUp brings the Watch up to date, if the bucket's leader answers. One that is cut off proves nothing: it does
 // not know what the others have agreed on.
-func (w *Watch[T]) prove(ctx context.Context) {
+func (w *Watch[T]) CatchUp(ctx context.Context) {
 	for {
 		asked := time.Now()
 		made, applied := w.position()
@@ -74,7 +74,7 @@ func (w *Watch[T]) Staleness() (age time.Duration, ok bool) {
 // everything: the copy that it was loaded from may lag.
 func (w *Watch[T]) AwaitFresh(ctx context.Context) error {
 	for {
-		w.prove(ctx)
+		w.CatchUp(ctx)
 		if _, ok := w.Staleness(); ok {
 			return nil
 		}

@@ -117,15 +117,15 @@ func (w *Watch[T]) Get(key string) (v T, there bool) {
 	return e.value, there
 }
 
-// Keys returns all keys, in no order.
-func (w *Watch[T]) Keys() []string {
+// All is all that is remembered, by key.
+func (w *Watch[T]) All() map[string]T {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	keys := make([]string, 0, len(w.entries))
-	for k := range w.entries {
-		keys = append(keys, k)
+	all := make(map[string]T, len(w.entries))
+	for k, e := range w.entries {
+		all[k] = e.value
 	}
-	return keys
+	return all
 }
 
 // Run follows the bucket until ctx ends. It calls loaded whenever all that was there

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -119,8 +120,8 @@ func TestAProofBringsWhatTheConsumerDidNot(t *testing.T) {
 	}
 	put(t, a, Message("b", "x", []byte("1"), 0))
 	put(t, a, Message("b", "y", []byte("2"), 0))
-	deaf.prove(t.Context())
-	if keys := deaf.Keys(); len(keys) != 2 || told != 2 {
+	deaf.CatchUp(t.Context())
+	if keys := slices.Collect(maps.Keys(deaf.All())); len(keys) != 2 || told != 2 {
 		t.Errorf("%v, %d told", keys, told)
 	}
 	if age, ok := deaf.Staleness(); !ok || age > 20*time.Second {
@@ -131,7 +132,7 @@ func TestAProofBringsWhatTheConsumerDidNot(t *testing.T) {
 		t.Fatal(first, err)
 	}
 	put(t, a, Message("b", "x", []byte("3"), 0))
-	deaf.prove(t.Context())
+	deaf.CatchUp(t.Context())
 	// The consumer comes late with what is old.
 	if deaf.apply(first, deaf.made); told != 3 {
 		t.Errorf("a change was entered again; %d told", told)
@@ -154,7 +155,7 @@ func TestALeaderThatIsCutOffProvesNothing(t *testing.T) {
 	w := watch(a, cfg, true)
 	run(t, w)
 	put(t, a, Message("b", "x", []byte("1"), 0))
-	w.prove(t.Context())
+	w.CatchUp(t.Context())
 	if _, ok := w.Staleness(); ok {
 		t.Error("it is fresh by the word of a leader that is cut off")
 	}
@@ -172,7 +173,7 @@ func TestAWatchThatIsReadAgainKeepsWhatIsNew(t *testing.T) {
 	}
 	expect := func(when, want string) {
 		t.Helper()
-		keys := w.Keys()
+		keys := slices.Collect(maps.Keys(w.All()))
 		slices.Sort(keys)
 		if got := strings.Join(keys, " "); got != want {
 			t.Errorf("%s: there is %q instead of %q", when, got, want)
