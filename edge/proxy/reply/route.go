@@ -17,10 +17,11 @@ const (
 	// repliesAtOnce bounds how many answers of other nodes are taken at once; none takes
 	// longer than a memory access.
 	repliesAtOnce = 256
-	// routeTime bounds Route, and tries how often another node is looked for.
+	// routeTime bounds Route, bringTime each try of one node, and tries their number.
 	routeTime = 5 * time.Second
-	tries     = 5
-	// pause is what a second try waits for.
+	bringTime = time.Second
+	tries     = 3
+	// pause is how much longer each try waits for the next one.
 	pause = 20 * time.Millisecond
 )
 
@@ -53,28 +54,23 @@ func (w *Waiting) Route(ctx context.Context, correlation string, a *route.Answer
 	if instance == w.instance {
 		return told(w.Deliver(correlation, a, nil))
 	}
-	var data []byte
+	data := encode(correlation, a)
+	unsure := false // whether an earlier try has delivered it
 	for try := range tries {
 		node, sure := w.nodes.find(ctx, instance)
-		if node == "" && sure {
+		switch outcome := w.bring(ctx, node, data); {
+		case node == "" && sure:
 			w.outcomes[Foreign].Inc()
 			return nobody()
-		}
-		if node == "" {
-			return silent()
-		}
-		if data == nil {
-			data = encode(correlation, a)
-		}
-		said, err := w.nodes.calls.Call(ctx, node, methodReply, data)
-		switch outcome := Outcome(said); {
-		case errors.Is(err, rpc.ErrUnreachable) || err == nil && outcome == Foreign:
-			// The node is gone, is another process now, or has too many at once.
-			w.nodes.forget(node)
-		case err != nil || outcome == "":
-			return silent()
-		default:
+		case outcome == Duplicate && unsure:
+			return nil
+		case outcome == Delivered || outcome == Late || outcome == Duplicate:
 			return told(outcome)
+		case outcome == "":
+			unsure = true
+			fallthrough
+		default: // the node is gone, is another process now, or has too many at once
+			w.nodes.forget(node)
 		}
 		select {
 		case <-time.After(time.Duration(try) * pause):
@@ -83,6 +79,21 @@ func (w *Waiting) Route(ctx context.Context, correlation string, a *route.Answer
 		}
 	}
 	return silent()
+}
+
+// bring lets a node deliver an answer: Foreign when it is certain that it did not, "" when
+// that is unknown.
+func (w *Waiting) bring(ctx context.Context, node string, data []byte) Outcome {
+	if node == "" {
+		return Foreign
+	}
+	ctx, cancel := context.WithTimeout(ctx, bringTime)
+	defer cancel()
+	said, err := w.nodes.calls.Call(ctx, node, methodReply, data)
+	if errors.Is(err, rpc.ErrUnreachable) {
+		return Foreign
+	}
+	return Outcome(said)
 }
 
 func told(o Outcome) error {
