@@ -60,5 +60,5 @@ func (x *exchange) notAllowed(detail, allow string) error {
 // sentPath is the path of a request as it was sent: without that of an absolute form's
 // scheme and host, and without the query.
 func sentPath(r *http.Request) string {
-	return r.URL.EscapedPath()
+	return route.SentPath(r)
 }

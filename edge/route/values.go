@@ -53,7 +53,7 @@ func (c *Call) Known(name string) string {
 	case "method":
 		return c.Request.Method
 	case "path":
-		return c.Request.URL.EscapedPath()
+		return SentPath(c.Request)
 	}
 	return ""
 }

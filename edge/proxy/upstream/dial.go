@@ -1,0 +1,77 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+
+	"weft/edge/route"
+)
+
+// A connectError says that no connection could be made: nothing was sent.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return "connect: " + e.err.Error() }
+func (e *connectError) Unwrap() error { return e.err }
+
+// protocols of TLS connections (ALPN), and of those that become a WebSocket.
+var (
+	anyHTTP = []string{"h2", "http/1.1"}
+	oldHTTP = []string{"http/1.1"}
+)
+
+// dial connects to the server. It belongs to one request, whose context has the call; how
+// long it may take is the route's business.
+func (s *server) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return s.connect(ctx, func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	})
+}
+
+// dialTLS does so and makes the connection a secure one.
+func (s *server) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	return s.connect(ctx, func(ctx context.Context) (net.Conn, error) {
+		plain, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		name, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: anyHTTP, ServerName: name}
+		if c := route.CallOf(ctx); c != nil && c.Upgrade {
+			cfg.NextProtos = oldHTTP
+		}
+		secure := tls.Client(plain, cfg)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = plain.Close()
+			return nil, err
+		}
+		return secure, nil
+	})
+}
+
+// connect bounds an attempt to connect, and learns from it how the server is.
+func (s *server) connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	within := ctx
+	if c := route.CallOf(ctx); c != nil {
+		var cancel context.CancelFunc
+		within, cancel = context.WithTimeout(ctx, c.Route.ConnectTimeout)
+		defer cancel()
+	}
+	conn, err := dial(within)
+	switch {
+	case err == nil:
+		if s.health.connected() {
+			s.log.Info("a target can be reached again", "target", s.name)
+		}
+		return conn, nil
+	case ctx.Err() != nil: // nobody wants the connection any more
+		return nil, err
+	}
+	if s.health.failed() {
+		s.log.Warn("a target cannot be reached and is set aside", "target", s.name, "for", asideTime, "err", err)
+	}
+	return nil, &connectError{err}
+}
