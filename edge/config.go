@@ -2,11 +2,13 @@ package edge
 
 import (
 	"fmt"
+	"regexp"
 	"time"
 
 	"weft/config"
 	"weft/edge/access"
 	"weft/edge/auth"
+	"weft/edge/proxy"
 )
 
 // Config is all that the edge needs to know: the sections public, admin, auth and
@@ -16,6 +18,15 @@ type Config struct {
 	Admin  AdminConfig
 	Auth   auth.Config
 	Tuning TuningConfig
+	Log    RequestLogConfig
+}
+
+// RequestLogConfig are the keys routes_log and routes_log_topic.
+type RequestLogConfig struct {
+	// RoutesLog is which requests that routes serve are logged.
+	RoutesLog proxy.LogMode `yaml:"routes_log"`
+	// RoutesLogTopic is the topic of Kafka to which all of them are written; "": none.
+	RoutesLogTopic string `yaml:"routes_log_topic"`
 }
 
 // PublicConfig is the section public: the listener for browsers and devices.
@@ -86,8 +97,12 @@ func Default() Config {
 		Admin:  AdminConfig{Listen: "127.0.0.1:4010"},
 		Auth:   auth.Default(),
 		Tuning: TuningConfig{OwnHTTP: true, RawCalls: true},
+		Log:    RequestLogConfig{RoutesLog: proxy.LogErrors},
 	}
 }
+
+// topicName is that of a topic of Kafka.
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 
 // Check returns all that is wrong with the configuration, each a
 // *config.KeyError.
@@ -136,6 +151,12 @@ func (c *Config) Check() []error {
 				bad(fmt.Sprintf("%s[%d]", key, i), "%v", err)
 			}
 		}
+	}
+	if err := c.Log.RoutesLog.Check(); err != nil {
+		bad("routes_log", "%v", err)
+	}
+	if t := c.Log.RoutesLogTopic; t != "" && (!topicName.MatchString(t) || t == "." || t == "..") {
+		bad("routes_log_topic", "%q is no topic; it has 1 to 249 letters, digits, ., - and _", t)
 	}
 	return append(errs, c.Auth.Check()...)
 }

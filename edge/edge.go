@@ -47,7 +47,7 @@ import (
 	"weft/jetstream/routes"
 )
 
-// Deps are the parts that the edge stands on. All but Drain and Moved are needed.
+// Deps are the parts that the edge stands on. All but Drain, Moved and Recorder are needed.
 type Deps struct {
 	Node     admin.Node
 	Hub      *feed.Hub
@@ -59,6 +59,8 @@ type Deps struct {
 	Services service.Requester
 	Kafka    Kafka
 	Waiting  *reply.Waiting
+	// Recorder, which may be nil, takes a record of each request that a route serves.
+	Recorder proxy.Recorder
 	// Ready is nil when the parts below may serve; its error is shown to
 	// operators. It is called for each new connection and must be cheap.
 	Ready func() error

@@ -36,6 +36,7 @@ func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*p
 	}
 	return proxy.New(proxy.Params{
 		Table: e.deps.Routes.Table, Auth: who, Guard: e.guard, Ready: e.ready.refuse,
-		Targets: targets, Upstreams: servers, Waiting: e.deps.Waiting, Log: e.log,
+		Targets: targets, Upstreams: servers, Waiting: e.deps.Waiting,
+		Logs: e.cfg.Log.RoutesLog, Recorder: e.deps.Recorder, Log: e.log,
 	}, reg)
 }

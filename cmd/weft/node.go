@@ -141,11 +141,15 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 	if n.requests, err = target.New(n.cfg.Kafka, waiting, n.log.With("room", "kafka"), reg); err != nil {
 		return fmt.Errorf("read kafka: %w", err)
 	}
+	n.requests.LogTo(n.cfg.RoutesLogTopic)
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
 		Routes: n.member.Routes(), Kafka: n.requests, Waiting: waiting,
 		Ingest: ingest.New(n.cfg.Ingest, n.member.Store(), reg),
 		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
+	if n.cfg.RoutesLogTopic != "" {
+		deps.Recorder = n.requests
+	}
 	if n.cfg.Tuning.TrimHeap {
 		n.trimmer = &heaptrim.Trimmer{}
 		deps.Moved = n.trimmer.Moved

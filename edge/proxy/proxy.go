@@ -25,7 +25,7 @@ import (
 	"weft/jetstream/routes"
 )
 
-// Params are what a Proxy stands on. All are needed.
+// Params are what a Proxy stands on. All but Recorder are needed.
 type Params struct {
 	// Table is the newest table of routes.
 	Table func() *routes.Table
@@ -40,8 +40,15 @@ type Params struct {
 	Upstreams *upstream.Upstreams
 	// Waiting is where requests wait for answers that come later.
 	Waiting *reply.Waiting
-	Log     *slog.Logger
+	// Logs is which requests are logged, and Recorder, which may be nil, takes a record of
+	// each.
+	Logs     LogMode
+	Recorder Recorder
+	Log      *slog.Logger
 }
+
+// A Recorder takes records of requests. Log may be called concurrently and must not block.
+type Recorder interface{ Log(*route.Record) }
 
 // A Proxy is the handler of all requests that are not Weft's own.
 type Proxy struct {

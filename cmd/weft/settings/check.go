@@ -24,6 +24,9 @@ func (c *Config) check(insecurePublic bool) []error {
 		bad("auth.mode", "none lets anybody be any user, and others can reach public.listen %s; listen on 127.0.0.1, or force it with --insecure-public", c.Public.Listen)
 	}
 	c.checkListeners(bad)
+	if c.RoutesLogTopic != "" && len(c.Kafka.Brokers) == 0 {
+		bad("routes_log_topic", "needs kafka.brokers")
+	}
 	if !slices.Contains(levels, c.Log.Level) {
 		bad("log.level", "%q is none of debug, info, warn and error", c.Log.Level)
 	}

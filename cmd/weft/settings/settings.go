@@ -29,6 +29,7 @@ type Config struct {
 	Kafka   bridge.KafkaConfig    `yaml:"kafka"`
 	Log     LogConfig             `yaml:"log"`
 	Tuning  TuningConfig          `yaml:"tuning"`
+	edge.RequestLogConfig
 }
 
 // LogConfig is the section log.
@@ -58,6 +59,8 @@ func Default() Config {
 		Kafka:  ways.Kafka,
 		Log:    LogConfig{Level: "info", Format: "text"},
 		Tuning: TuningConfig{TuningConfig: face.Tuning, TrimHeap: true},
+
+		RequestLogConfig: face.Log,
 	}
 }
 
@@ -68,7 +71,7 @@ func (c *Config) JetStream() jetstream.Config {
 
 // Edge is the part that listeners and connections need.
 func (c *Config) Edge() edge.Config {
-	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth, Tuning: c.Tuning.TuningConfig}
+	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth, Tuning: c.Tuning.TuningConfig, Log: c.RequestLogConfig}
 }
 
 // Bridge is the part that the ways in need.
