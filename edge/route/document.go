@@ -181,13 +181,14 @@ func (r *reader) members(n *node, at string, depth int) bool {
 			continue
 		}
 		var m member
-		below := at
+		below, whole := at, true
 		if n.kind == '{' {
 			start := r.pos
 			r.skipString()
 			name, err := pointer.Text(r.doc[start:r.pos])
 			if err != nil {
-				r.bad(at, "names a member with half of a surrogate pair")
+				r.bad("", "names a member with half of a surrogate pair")
+				whole = false
 			}
 			m.name, below = name, join(at, name)
 			r.space()
@@ -197,8 +198,9 @@ func (r *reader) members(n *node, at string, depth int) bool {
 		if !ok {
 			return false
 		}
-		m.node = value
-		n.members = append(n.members, m)
+		if m.node = value; whole {
+			n.members = append(n.members, m)
+		}
 	}
 }
 

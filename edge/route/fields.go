@@ -7,12 +7,12 @@ import (
 
 	"weft/bridge/pointer"
 	"weft/edge/origin"
+	"weft/edge/route/pattern"
 	"weft/edge/route/template"
 )
 
 // Bounds that stand at several fields.
 const (
-	maxPattern     = 1024
 	maxTargets     = 16
 	maxNames       = 64 // of headers, of a request or an answer
 	maxHeaderValue = 4 << 10
@@ -23,7 +23,7 @@ const (
 
 // documentFields are all that may stand in a document, in the order of the documentation.
 var documentFields = &field{kind: section, members: []*field{
-	{name: "pattern", required: true, most: maxPattern, form: &form{expr: "/", ok: always},
+	{name: "pattern", required: true, most: pattern.MaxBytes, form: &form{expr: "/", ok: always},
 		shape: "`[METHOD ][HOST]/[PATH]`, at most 1024 bytes; required", means: "Which requests the route takes: [Patterns](#patterns)."},
 	{name: "target", form: targetForm, shape: "a URL; this or `targets`", means: "Where they go: [Targets](#targets)."},
 	{name: "targets", kind: list, takes: takesHTTP, least: 1, most: maxTargets, each: &field{form: targetForm},
@@ -94,15 +94,10 @@ var (
 	pointerForm = &form{expr: `^(/([^~]|~[01])*)?$`, not: `^$`, ok: isPointer, detail: "is no JSON Pointer; write one like /roles"}
 	headerForm  = &form{expr: tokenExpr, not: refusedExpr(refusedHeaders), ok: isSettable,
 		detail: "is no header that a route may change; names are letters, digits and -, and not hop-by-hop ones, Host or Weft-*"}
-	passForm = &form{expr: tokenExpr, not: refusedExpr([]string{"weft-*"}), ok: isPassable, detail: "is no header of a client"}
+	passForm = &form{expr: tokenExpr, not: refusedExpr(ours), ok: isPassable, detail: "is no header of a client"}
 )
 
 const tokenExpr = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-
-// refusedHeaders belong to a connection, to a request as a whole, or to Weft; with * all that
-// begin so.
-var refusedHeaders = []string{"connection", "content-length", "expect", "host", "keep-alive", "proxy-*", "te", "trailer",
-	"transfer-encoding", "upgrade", "sec-websocket-*", "weft-*"}
 
 func always(string) bool { return true }
 
@@ -115,22 +110,12 @@ func isTopic(s string) bool {
 	return s != "" && len(s) <= maxTopic && s != "." && s != ".."
 }
 
-func isSettable(name string) bool { return template.IsToken(name) && !isRefused(name, refusedHeaders) }
+func isSettable(name string) bool { return HeaderName(name) && !RefusedHeader(name) }
 
-func isPassable(name string) bool {
-	return template.IsToken(name) && !isRefused(name, []string{"weft-*"})
-}
+// ours are the headers that no client may send.
+var ours = []string{"weft-*"}
 
-// isRefused reports whether a header is one of a list; many servers take _ for -.
-func isRefused(name string, list []string) bool {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	for _, r := range list {
-		if prefix, many := strings.CutSuffix(r, "*"); many && strings.HasPrefix(name, prefix) || name == r {
-			return true
-		}
-	}
-	return false
-}
+func isPassable(name string) bool { return HeaderName(name) && !isRefused(name, ours) }
 
 // refusedExpr is isRefused as a regular expression, in which nothing has both cases.
 func refusedExpr(list []string) string {

@@ -105,7 +105,7 @@ func (p *parser) target(r *Route, at, text string) bool {
 			err = fmt.Errorf("%q %s", shorten(after), topicForm.detail)
 		}
 	default:
-		err = p.url(&t, after)
+		err = p.url(r, &t, after)
 	}
 	if err != nil {
 		p.bad(at, err.Error())
@@ -116,7 +116,7 @@ func (p *parser) target(r *Route, at, text string) bool {
 }
 
 // url reads what follows the scheme of an HTTP target.
-func (p *parser) url(t *Target, after string) error {
+func (p *parser) url(r *Route, t *Target, after string) error {
 	authority, path := after, ""
 	if end := endOfAuthority(after); end < len(after) {
 		authority, path = after[:end], after[end:]
@@ -138,7 +138,7 @@ func (p *parser) url(t *Target, after string) error {
 	if path == "" {
 		return nil
 	}
-	if p.rest() {
+	if r.Pattern != nil && r.Pattern.Unnamed() {
 		return fmt.Errorf("the pattern ends in /; name the rest, %s{rest...}, and use {rest}", p.patternPath())
 	}
 	names := p.scope
@@ -147,9 +147,6 @@ func (p *parser) url(t *Target, after string) error {
 	t.Path, err = template.ParsePath(path, names)
 	return err
 }
-
-// rest reports whether the pattern ends in a rest that has no name.
-func (p *parser) rest() bool { return !p.scope.AnyName && strings.HasSuffix(p.patternPath(), "/") }
 
 // patternPath is the pattern from its path on.
 func (p *parser) patternPath() string {
