@@ -17,6 +17,9 @@ func unavailable(detail string, retry time.Duration) *problem.Problem {
 	return p.Retry(retry)
 }
 
+// notConfigured is answered by a node without kafka.brokers.
+func notConfigured() *problem.Problem { return unavailable("Kafka is not configured at this node", 0) }
+
 // away is answered while no broker can be reached.
 func away() *problem.Problem {
 	return unavailable("Kafka is away; the record was not written", time.Second)

@@ -53,7 +53,9 @@ type Kafka struct {
 
 	mu       sync.Mutex
 	closed   bool
+	follows  []string  // topics of Follow before Open
 	producer *producer // nil without brokers
+	reader   *reader   // nil without brokers
 }
 
 // New makes a Kafka; it does no I/O. Without brokers every request is refused.
@@ -74,15 +76,22 @@ func (k *Kafka) Open(context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.producer, err = newProducer(&k.cfg, tls, k.limited)
-	return err
+	if k.producer, err = newProducer(&k.cfg, tls, k.limited); err != nil {
+		return err
+	}
+	if k.reader, err = newReader(&k.cfg, tls, k.take, k.limited); err != nil {
+		return err
+	}
+	k.reader.follow(k.follows)
+	return nil
 }
 
 // Configured reports whether there are brokers: without, routes to Kafka cannot be served
 // by this node.
 func (k *Kafka) Configured() bool { return len(k.cfg.Brokers) > 0 }
 
-// Run reads answers until ctx ends, then returns nil. It ends what Open has begun.
+// Run reads answers until ctx ends, then returns nil. It ends what Open has begun, so it
+// should last for as long as there are requests.
 func (k *Kafka) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return k.Close()
@@ -91,21 +100,48 @@ func (k *Kafka) Run(ctx context.Context) error {
 // Close ends the producer and the reader: whoever waits is answered. It may be called twice.
 func (k *Kafka) Close() error {
 	k.mu.Lock()
-	producer, closed := k.producer, k.closed
+	producer, reader, closed := k.producer, k.reader, k.closed
 	k.closed = true
 	k.mu.Unlock()
-	if producer != nil && !closed {
+	if closed {
+		return nil
+	}
+	if producer != nil {
 		producer.close()
+	}
+	if reader != nil {
+		reader.close()
 	}
 	return nil
 }
 
-// Follow says which topics answers come by, from now on. It does not block.
-func (k *Kafka) Follow(topics []string) {}
+// Follow says which topics answers come by, from now on. It does not block. A topic that is
+// not among them any more is read on for as long as a request may wait.
+func (k *Kafka) Follow(topics []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.follows = topics
+	if k.reader != nil {
+		k.reader.follow(topics)
+	}
+}
 
-// Ready returns when the topic is read from before now on. Its errors are problems.
+// Ready returns when all partitions of the topic are read, from an end before which nothing
+// can be an answer to what is sent after Ready has returned. Its errors are problems:
+// without Kafka, or when ctx ends, 503.
 func (k *Kafka) Ready(ctx context.Context, topic string) error {
-	return unavailable("Kafka is not configured at this node", 0)
+	_, reader := k.parts()
+	if reader == nil {
+		return notConfigured()
+	}
+	return reader.ready(ctx, topic)
+}
+
+// parts are nil without brokers, and before Open.
+func (k *Kafka) parts() (*producer, *reader) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.producer, k.reader
 }
 
 // RoundTrip implements http.RoundTripper. The request's context has a route.Call; its
@@ -116,11 +152,12 @@ func (k *Kafka) RoundTrip(r *http.Request) (*http.Response, error) {
 		defer func() { _ = r.Body.Close() }() // it was read as far as it matters
 	}
 	call := route.CallOf(r.Context())
+	producer, _ := k.parts()
 	switch {
 	case call == nil:
 		return nil, problem.New(problem.Internal, "the request has no route")
-	case k.producer == nil:
-		return nil, unavailable("Kafka is not configured at this node", 0)
+	case producer == nil:
+		return nil, notConfigured()
 	}
 	id := call.Correlation
 	if id == "" {
@@ -133,7 +170,7 @@ func (k *Kafka) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), call.Route.Timeout)
 	defer cancel()
 	rec.deadline, _ = ctx.Deadline()
-	if err := k.producer.send(ctx, call.Route.Targets[0].Host, rec); err != nil {
+	if err := producer.send(ctx, call.Route.Targets[0].Host, rec); err != nil {
 		if r.Context().Err() != nil {
 			return nil, context.Cause(r.Context())
 		}
