@@ -96,17 +96,13 @@ func (n *node) step(token string) *node {
 			return c.node
 		}
 	}
-	next := &node{}
-	n.children = append(n.children, child{name: token, index: index(token), node: next})
-	return next
-}
-
-// index is a token as the index of a list, -1 when it is none.
-func index(token string) int {
+	index := -1
 	if i, err := strconv.Atoi(token); err == nil && i >= 0 && strconv.Itoa(i) == token {
-		return i
+		index = i
 	}
-	return -1
+	next := &node{}
+	n.children = append(n.children, child{name: token, index: index, node: next})
+	return next
 }
 
 // Len is the number of pointers in the set.

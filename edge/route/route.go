@@ -80,8 +80,6 @@ type Route struct {
 type Require struct {
 	Pointer string // a JSON Pointer into the claims
 	Values  []string
-
-	tokens []string // of the pointer
 }
 
 // A Target is a URL that requests go to.
