@@ -280,5 +280,5 @@ func (s *stack) metric(name string, labels ...string) (sum float64) {
 // partsOf are the parts of a node that an edge is handed.
 func partsOf(n *jetstream.Node) admin.Node {
 	return admin.Node{Name: n.Name(), Started: n.Started(), Clustered: n.Clustered(), Cluster: n.Cluster(),
-		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer()}
+		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer(), Routes: n.Routes()}
 }

@@ -125,7 +125,7 @@ func (n *node) open(ctx context.Context, stop func()) error {
 // partsOf are those that the edge is handed.
 func partsOf(n *jetstream.Node) admin.Node {
 	return admin.Node{Name: n.Name(), Started: n.Started(), Clustered: n.Clustered(), Cluster: n.Cluster(),
-		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer()}
+		RPC: n.RPC(), Presence: n.Presence(), Blacklist: n.Blacklist(), Transfer: n.Transfer(), Routes: n.Routes()}
 }
 
 // openEdge opens the listeners, and serves: a node that still waits for its

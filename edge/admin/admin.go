@@ -11,6 +11,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -29,11 +30,13 @@ import (
 	"weft/edge/access"
 	"weft/edge/parameter"
 	"weft/edge/problem"
+	"weft/edge/route"
 	"weft/edge/session"
 	"weft/jetstream/blacklist"
 	"weft/jetstream/cluster"
 	"weft/jetstream/kv"
 	"weft/jetstream/presence"
+	"weft/jetstream/routes"
 	"weft/jetstream/rpc"
 )
 
@@ -57,6 +60,7 @@ type Node struct {
 	Presence  *presence.Presence
 	Blacklist *blacklist.Blacklist
 	Transfer  *kv.Transfer
+	Routes    *routes.Routes
 }
 
 // Deps are what the listener shows and does.
@@ -73,6 +77,9 @@ type Deps struct {
 	// Answer hands an answer that comes later to the request that waits for it, on any
 	// node; its errors are problems.
 	Answer func(ctx context.Context, correlation string, header iter.Seq2[string, string], body []byte) error
+	// Lacks says what this node lacks to serve a route that is good; nil: nothing. It may
+	// be nil.
+	Lacks func(*route.Route) *route.FieldError
 	// Refused is told of requests of those who may not use the listener, and
 	// Failed of those that an error of ours refused.
 	Refused func(r *http.Request, p *problem.Problem)
@@ -103,7 +110,7 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 		metrics: promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}),
 	}
 	who := &connections{sessions: deps.Sessions, nodes: deps.Node.RPC, online: deps.Node.Presence.Online, log: log}
-	a.endpoints = a.table(who, &blacklistEntries{deps.Node.Blacklist, log})
+	a.endpoints = append(a.table(who, &blacklistEntries{deps.Node.Blacklist, log}), newRouteAPI(deps, log).table()...)
 	a.answerNodes(who)
 	return a, nil
 }
@@ -272,13 +279,15 @@ func text(w http.ResponseWriter, status int, s string) error {
 
 // answer writes v as JSON.
 func answer(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // documents are shown as they were put
+	if err := enc.Encode(v); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body.Bytes())
 	return nil
 }

@@ -78,6 +78,15 @@ type Problem struct {
 	Detail string
 	// RetryAfter, when above zero, is sent as Retry-After, in whole seconds.
 	RetryAfter time.Duration
+	// Errors are all that is wrong with a document, as the member errors (RFC 9457,
+	// section 3.2).
+	Errors []FieldError
+}
+
+// A FieldError says what is wrong with a field of a document; "" is the document.
+type FieldError struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
 }
 
 // New makes a problem with the code's usual status.
@@ -121,11 +130,12 @@ func Of(err error) *Problem {
 func Write(w http.ResponseWriter, err error) {
 	p := Of(err)
 	body, _ := json.Marshal(struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-		Code   Code   `json:"code"`
-	}{http.StatusText(p.Status), p.Status, p.Detail, p.Code})
+		Title  string       `json:"title"`
+		Status int          `json:"status"`
+		Detail string       `json:"detail,omitempty"`
+		Code   Code         `json:"code"`
+		Errors []FieldError `json:"errors,omitempty"`
+	}{http.StatusText(p.Status), p.Status, p.Detail, p.Code, p.Errors})
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")

@@ -21,6 +21,8 @@ func TestWhatAClientSees(t *testing.T) {
 		{errors.Join(errors.New("inner"), New(BadEvent, "shown")), 422, `"detail":"shown","code":"bad_event"`, ""},
 		{New(StoreUnavailable, "later").Retry(time.Second), 503, `"code":"store_unavailable"`, "1"},
 		{errors.New("inner"), 500, `"code":"internal"`, ""},
+		{&Problem{Status: 400, Code: BadRequest, Detail: "bad", Errors: []FieldError{{"target", "is missing"}}}, 400,
+			`"detail":"bad","code":"bad_request","errors":[{"field":"target","detail":"is missing"}]}`, ""},
 		{New("made_up", "x"), 500, `"code":"internal"`, ""},
 	} {
 		w := httptest.NewRecorder()
