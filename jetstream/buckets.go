@@ -37,7 +37,7 @@ func (n *Node) makeBuckets(reg prometheus.Registerer) {
 	guards := kv.Guards{Opened: n.opened, DiskFull: n.disk.Full}
 	n.routes = routes.New(routes.Config{Replicas: n.cfg.replicas(), MaxBytes: bucketBytes / 4,
 		Watch: kv.WatchConfig{Account: n.control, Log: n.log, Prove: prove, CutOff: cutOff}, Guards: guards}, reg)
-	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: n.routes.Bucket()}}, n.log)
+	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: n.routes.Bucket(), Memory: n.routes}}, n.log)
 	n.transfer = kv.NewTransfer(n.control, guards,
 		map[string]func() (kv.Merger, error){kv.Blacklist: n.blacklist.NewMerger})
 }

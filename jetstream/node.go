@@ -99,7 +99,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 }
 
 // Open locks the data folder, starts the server, makes stream and buckets and
-// loads the blacklist. When it fails everything is closed again.
+// loads blacklist and routes. When it fails everything is closed again.
 func (n *Node) Open(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -165,19 +165,16 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	return nil
 }
 
-// startTasks starts what runs until Close, and waits for the blacklist, and until
-// all publishers are heard: one that asks for no acknowledgement would not learn
+// startTasks starts what runs until Close, and waits for the blacklist and the table of
+// routes, and until all publishers are heard: one that asks for no acknowledgement would not learn
 // that it was not.
 func (n *Node) startTasks(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.Background())
 	n.undo = append(n.undo, func() error { cancel(); n.tasks.Wait(); return nil })
-	loaded := make(chan struct{})
-	var once sync.Once
-	n.tasks.Go(func() {
-		n.blacklist.Run(run, func() { once.Do(func() { close(loaded) }) })
-	})
-	n.tasks.Go(func() { n.routes.Run(run, func() {}) })
-	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed()) })
+	loaded, tabled := make(chan struct{}), make(chan struct{})
+	n.tasks.Go(func() { n.blacklist.Run(run, sync.OnceFunc(func() { close(loaded) })) })
+	n.tasks.Go(func() { n.routes.Run(run, func() { close(tabled) }) })
+	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed(), n.routes.Missed()) })
 	n.tasks.Go(func() { n.disk.Run(run) })
 	n.tasks.Go(func() { n.cluster.Run(run) })
 	n.tasks.Go(func() { watchdogOf(n).run(run) })
@@ -196,6 +193,11 @@ func (n *Node) startTasks(ctx context.Context) error {
 	}
 	if err := n.blacklist.AwaitFresh(ctx); err != nil {
 		return err
+	}
+	select {
+	case <-tabled:
+	case <-ctx.Done():
+		return fmt.Errorf("load routes: %w", context.Cause(ctx))
 	}
 	for range publishers {
 		select {

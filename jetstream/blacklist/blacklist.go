@@ -126,7 +126,9 @@ func (f folder) Fold(_ Entry, c *kv.Change) (now Entry, keep bool) {
 	return newEntry(c.Key, string(c.Value), c.Made, c.Expires), true
 }
 
-func (f folder) Restore(e Entry) *nats.Msg { return f.messageOf(&e, time.Now()) }
+func (f folder) Restore(_ string, e Entry) []*nats.Msg {
+	return []*nats.Msg{f.messageOf(&e, time.Now())}
+}
 
 // Revoked reports whether a token is cut; issued is zero when it has no iat. It
 // is a look-up in memory. Before the bucket is loaded everything is revoked.

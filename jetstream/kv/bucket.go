@@ -94,11 +94,12 @@ func PutAt(ctx context.Context, conn *nats.Conn, m *nats.Msg, newest uint64) (se
 }
 
 // putAll writes messages into buckets side by side and returns when all are
-// stored. What is not acknowledged is sent again, which changes nothing.
-func (a *Account) putAll(ctx context.Context, messages []*nats.Msg) error {
+// stored. What is not acknowledged is sent again, which changes nothing. The sequences
+// of those that are known to be stored are entered in stored; it may be nil.
+func (a *Account) putAll(ctx context.Context, messages []*nats.Msg, stored map[*nats.Msg]uint64) error {
 	for todo := messages; len(todo) > 0; {
 		var err error
-		if todo, err = a.putRound(ctx, todo); errors.Is(err, api.ErrRefused) {
+		if todo, err = a.putRound(ctx, todo, stored); errors.Is(err, api.ErrRefused) {
 			return err
 		} else if len(todo) == 0 {
 			break
@@ -111,7 +112,7 @@ func (a *Account) putAll(ctx context.Context, messages []*nats.Msg) error {
 }
 
 // putRound sends messages once and returns those that were not acknowledged.
-func (a *Account) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.Msg, err error) {
+func (a *Account) putRound(ctx context.Context, todo []*nats.Msg, stored map[*nats.Msg]uint64) (left []*nats.Msg, err error) {
 	reply, answers, done := a.Mux.Expect(len(todo))
 	defer done()
 	open := make(map[string]*nats.Msg, len(todo))
@@ -135,7 +136,11 @@ func (a *Account) putRound(ctx context.Context, todo []*nats.Msg) (left []*nats.
 			return unacknowledged(), errors.New("no answer")
 		case m := <-answers:
 			silence.Reset(api.WriteTry)
-			if _, err = api.AckOf(m); err == nil || errors.Is(err, api.ErrExists) {
+			var ack api.Ack
+			if ack, err = api.AckOf(m); err == nil && stored != nil && open[m.Subject] != nil {
+				stored[open[m.Subject]] = ack.Seq
+			}
+			if err == nil || errors.Is(err, api.ErrExists) {
 				delete(open, m.Subject)
 			}
 			if errors.Is(err, api.ErrRefused) {

@@ -30,6 +30,9 @@ func (w *Watch[T]) keepProving(ctx context.Context) {
 // CatchUp brings the Watch up to date, if the bucket's leader answers. One that is cut off proves nothing: it does
 // not know what the others have agreed on.
 func (w *Watch[T]) CatchUp(ctx context.Context) {
+	if _, ok := w.folder.(Retainer[T]); ok && (!w.Loaded() || w.Remaking()) {
+		return // what comes would be folded onto another bucket's
+	}
 	for {
 		asked := time.Now()
 		made, applied := w.position()

@@ -106,5 +106,5 @@ func (t *Transfer) inheritEntries(ctx context.Context, bucket string, entries []
 	}
 	ctx, cancel := context.WithTimeout(ctx, importWait)
 	defer cancel()
-	return t.account.putAll(ctx, messages)
+	return t.account.putAll(ctx, messages, nil)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -20,7 +21,9 @@ const keepEvery = 2 * time.Second
 // A Memory knows what is in a bucket and puts it back; a Watch is one.
 type Memory interface {
 	Loaded() bool
-	Len() int
+	// Lacks reports whether a bucket with so many messages, the newest with the given
+	// sequence, has lost some that must be put back.
+	Lacks(messages, newest uint64) bool
 	Restore(ctx context.Context) error
 }
 
@@ -56,8 +59,14 @@ func (k *Keeper) Open(ctx context.Context) error {
 
 // Run makes buckets anew that have disappeared, until ctx ends. There is no right to
 // remove one; but who may use the account may find a way, and the node must not serve
-// without them. It looks at once when missed gets a token.
-func (k *Keeper) Run(ctx context.Context, missed <-chan struct{}) {
+// without them. It looks at once when one of missed gets a token.
+func (k *Keeper) Run(ctx context.Context, missed ...<-chan struct{}) {
+	look := make(chan struct{}, 1)
+	var hearing sync.WaitGroup
+	defer hearing.Wait()
+	for _, m := range missed {
+		hearing.Go(func() { forward(ctx, m, look) })
+	}
 	t := time.NewTicker(keepEvery)
 	defer t.Stop()
 	for {
@@ -65,7 +74,7 @@ func (k *Keeper) Run(ctx context.Context, missed <-chan struct{}) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-		case <-missed:
+		case <-look:
 		}
 		for i := range k.buckets {
 			b := &k.buckets[i]
@@ -74,6 +83,20 @@ func (k *Keeper) Run(ctx context.Context, missed <-chan struct{}) {
 			}
 		}
 		k.dropStrangers(ctx)
+	}
+}
+
+func forward(ctx context.Context, from <-chan struct{}, to chan<- struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-from:
+		}
+		select {
+		case to <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -93,7 +116,7 @@ func (k *Keeper) keep(ctx context.Context, b *Kept) error {
 		if err := k.changeBack(ctx, b); err != nil {
 			return err
 		}
-	case b.Memory == nil || stream.CachedInfo().State.Msgs >= uint64(b.Memory.Len()):
+	case b.Memory == nil || !b.Memory.Lacks(stream.CachedInfo().State.Msgs, stream.CachedInfo().State.LastSeq):
 		return nil
 	default:
 		k.log.Error("entries of a bucket were removed without a trace; putting them back", "bucket", bucket)

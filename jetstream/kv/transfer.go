@@ -87,7 +87,7 @@ func (t *Transfer) put(ctx context.Context, entries []Entry, mergers map[string]
 			return Imported{}, err
 		}
 	}
-	if err := t.account.putAll(ctx, slices.Collect(maps.Values(plan.Messages))); err != nil {
+	if err := t.account.putAll(ctx, slices.Collect(maps.Values(plan.Messages)), nil); err != nil {
 		return Imported{}, err
 	}
 	for _, m := range mergers {

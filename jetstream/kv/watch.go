@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -25,9 +26,11 @@ type Folder[T any] interface {
 	// remembered of the key so far, the zero T if nothing is. What it returns is
 	// remembered, unless keep is false.
 	Fold(have T, c *Change) (now T, keep bool)
-	// Restore is the message that puts back what is remembered of a key when the
-	// bucket has lost it; nil: it is not put back.
-	Restore(v T) *nats.Msg
+	// Restore are the messages that put back what is remembered of a key when the
+	// bucket has lost it. The first is put where the key has nothing; the others follow,
+	// in their order, when the first ones of all keys are stored. One that is nil is
+	// left out.
+	Restore(key string, v T) []*nats.Msg
 }
 
 // A WatchConfig says what is watched.
@@ -62,6 +65,7 @@ type Watch[T any] struct {
 	applied uint64
 	made    time.Time
 	proved  time.Time // when the Watch was last known to have everything
+	again   func()    // has a bucket with a history read again
 	// remaking is set while the bucket is gone, and until the one that takes its
 	// place has what the Watch has.
 	remaking bool
@@ -76,7 +80,7 @@ type remembered[T any] struct {
 
 // NewWatch makes a Watch that is empty and not loaded.
 func NewWatch[T any](cfg WatchConfig, folder Folder[T]) *Watch[T] {
-	return &Watch[T]{cfg: cfg, folder: folder, account: cfg.Account, gone: make(chan struct{}, 1),
+	return &Watch[T]{cfg: cfg, folder: folder, account: cfg.Account, gone: make(chan struct{}, 1), again: func() {},
 		entries: make(map[string]remembered[T])}
 }
 
@@ -164,12 +168,11 @@ func (w *Watch[T]) follow(ctx context.Context, loaded func()) error {
 		}
 		w.cfg.Log.Warn("the bucket was made anew; its entries are there again", "bucket", bucket, "entries", len(lost))
 	}
-	w.begin(made)
-	policy := js.DeliverAllPolicy
-	if w.cfg.Bucket.History <= 1 {
-		policy = js.DeliverLastPerSubjectPolicy
+	if _, ok := w.folder.(Retainer[T]); ok {
+		return w.followHistory(ctx, made, loaded)
 	}
-	c, err := api.Consume(ctx, w.account.JS, Stream(bucket), js.ConsumerConfig{DeliverPolicy: policy})
+	w.begin(made)
+	c, err := api.Consume(ctx, w.account.JS, Stream(bucket), js.ConsumerConfig{DeliverPolicy: js.DeliverLastPerSubjectPolicy})
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", bucket, err)
 	}
@@ -215,42 +218,67 @@ func (w *Watch[T]) Missed() <-chan struct{} { return w.gone }
 
 // lost returns what puts back what the Watch has of an earlier bucket than the one made
 // at the given time.
-func (w *Watch[T]) lost(made time.Time) []*nats.Msg {
+func (w *Watch[T]) lost(made time.Time) [][]*nats.Msg {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.loaded || made.Equal(w.made) {
 		return nil
 	}
 	w.remaking = true
-	return w.restoresLocked()
+	return restoresOf(w.folder, w.entries)
 }
 
-func (w *Watch[T]) restoresLocked() []*nats.Msg {
-	var messages []*nats.Msg
-	for _, e := range w.entries {
-		if m := w.folder.Restore(e.value); m != nil {
-			messages = append(messages, m)
+func restoresOf[T any](folder Folder[T], entries map[string]remembered[T]) [][]*nats.Msg {
+	var restores [][]*nats.Msg
+	for key, e := range entries {
+		if messages := folder.Restore(key, e.value); len(messages) > 0 {
+			restores = append(restores, messages)
 		}
 	}
-	return messages
+	return restores
 }
 
 // Restore puts all that the Watch remembers into the bucket. What was put since, or put
 // back by another node, stays as it is.
 func (w *Watch[T]) Restore(ctx context.Context) error {
 	w.mu.RLock()
-	messages := w.restoresLocked()
+	restores := restoresOf(w.folder, w.entries)
 	w.mu.RUnlock()
-	return w.putBack(ctx, messages)
+	return w.putBack(ctx, restores)
 }
 
-func (w *Watch[T]) putBack(ctx context.Context, messages []*nats.Msg) error {
+// putBack puts the first messages of all keys, then the second ones of those keys of
+// which the first was stored, and so on.
+func (w *Watch[T]) putBack(ctx context.Context, restores [][]*nats.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, restoreWait)
 	defer cancel()
-	for _, m := range messages {
-		m.Header.Set(headerExpected, "0")
+	stored := map[*nats.Msg]uint64{}
+	for i := 0; ; i++ {
+		var batch []*nats.Msg
+		more := false
+		for _, messages := range restores {
+			if len(messages) <= i {
+				continue
+			}
+			more = true
+			m, newest := messages[i], uint64(0)
+			if i > 0 && messages[i-1] != nil {
+				if newest = stored[messages[i-1]]; newest == 0 {
+					continue // another node, or an operator, was quicker
+				}
+			}
+			if m != nil {
+				m.Header.Set(headerExpected, strconv.FormatUint(newest, 10))
+				batch = append(batch, m)
+			}
+		}
+		if !more {
+			return nil
+		}
+		if err := w.account.putAll(ctx, batch, stored); err != nil {
+			return err
+		}
 	}
-	return w.account.putAll(ctx, messages)
 }
 
 // begin prepares for reading the bucket made at the given time. What is remembered of
@@ -286,7 +314,7 @@ func (w *Watch[T]) complete(seen map[string]bool, newest uint64) {
 	w.loaded, w.remaking = true, false
 	w.mu.Unlock()
 	for key, v := range dropped {
-		w.tell(key, v, false)
+		tell(w.fns, key, v, false)
 	}
 }
 
@@ -309,12 +337,12 @@ func (w *Watch[T]) apply(c *Change, made time.Time) bool {
 		delete(w.entries, c.Key)
 	}
 	w.mu.Unlock()
-	w.tell(c.Key, v, keep)
+	tell(w.fns, c.Key, v, keep)
 	return keep
 }
 
-func (w *Watch[T]) tell(key string, v T, there bool) {
-	for _, fn := range w.fns {
+func tell[T any](fns []func(key string, v T, there bool), key string, v T, there bool) {
+	for _, fn := range fns {
 		fn(key, v, there)
 	}
 }

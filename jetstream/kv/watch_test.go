@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 
+	"weft/config/testkit/waitfor"
 	"weft/jetstream/api"
 )
 
@@ -52,7 +53,34 @@ func (versions) Fold(have string, c *Change) (string, bool) {
 	return have + string(c.Value), true
 }
 
-func (versions) Restore(v string) *nats.Msg { return Message("b", v[:1], []byte(v), 0) }
+func (versions) Restore(key, v string) []*nats.Msg {
+	return []*nats.Msg{Message("b", key, []byte(v), 0)}
+}
+
+// retained remembers the values of so many versions of a key.
+type retained struct{ history int }
+
+func (r retained) Fold(have string, c *Change) (string, bool) {
+	if c.Rollup {
+		have = ""
+	}
+	if c.Gone {
+		have += "-"
+	}
+	have += string(c.Value)
+	return have[max(0, len(have)-r.history):], true
+}
+
+func (retained) Retained(v string) int { return len(v) }
+
+// Restore puts the last two back, the newest at the end.
+func (retained) Restore(key, v string) []*nats.Msg {
+	var messages []*nats.Msg
+	for _, c := range v[max(0, len(v)-2):] {
+		messages = append(messages, Message("b", key, []byte{byte(c)}, 0))
+	}
+	return messages
+}
 
 // forgetful remembers nothing of what is gone.
 type forgetful struct{ versions }
@@ -60,8 +88,12 @@ type forgetful struct{ versions }
 func (forgetful) Fold(string, *Change) (string, bool) { return "", false }
 
 func watch(a *Account, cfg js.KeyValueConfig, cutOff bool) *Watch[string] {
+	var f Folder[string] = versions{}
+	if cfg.History > 1 {
+		f = retained{int(cfg.History)}
+	}
 	return NewWatch(WatchConfig{Account: a, Bucket: cfg, Log: slog.New(slog.DiscardHandler), Prove: time.Hour,
-		CutOff: func() bool { return cutOff }}, versions{})
+		CutOff: func() bool { return cutOff }}, f)
 }
 
 // run runs a Watch until the test ends and returns when it is loaded.
@@ -90,15 +122,21 @@ func TestAllVersionsThatTheBucketRetainsComeInTheirOrder(t *testing.T) {
 	told := make(chan string, 16)
 	w.OnChange(func(key, v string, there bool) { told <- fmt.Sprint(key, v, there) })
 	run(t, w)
-	if v, ok := w.Get("k"); v != "234" || !ok || w.Len() != 1 || !w.Loaded() {
+	if v, ok := w.Get("k"); v != "234" || !ok || w.Len() != 2 || !w.Loaded() {
 		t.Errorf("%q, %v; %d keys", v, ok, w.Len())
 	}
 	put(t, a, Message("b", "k", []byte("5"), 0))
 	put(t, a, Deletion("b", "k"))
-	want := []string{"k2true", "k23true", "k234true", "gone-false", "k2345true", "k2345-true"}
-	for _, one := range want {
-		if got := <-told; got != one {
-			t.Errorf("told %s instead of %s", got, one)
+	loaded := []string{<-told, <-told}
+	slices.Sort(loaded)
+	for i, want := range []string{"gone-true", "k234true"} {
+		if loaded[i] != want {
+			t.Errorf("told %s instead of %s", loaded[i], want)
+		}
+	}
+	for _, want := range []string{"k345true", "k45-true"} {
+		if got := <-told; got != want {
+			t.Errorf("told %s instead of %s", got, want)
 		}
 	}
 	if err := w.AwaitFresh(t.Context()); err != nil {
@@ -236,6 +274,91 @@ func TestABucketThatIsMadeAnewGetsItsEntriesBack(t *testing.T) {
 		if e, err := bucket.Get(t.Context(), key); err != nil || string(e.Value()) != key {
 			t.Errorf("%s: %v, %v", key, e, err)
 		}
+	}
+}
+
+// Operators may purge a bucket with a history, which tells nobody: what is remembered is
+// what is retained.
+func TestWhatIsPurgedFromAHistoryIsForgotten(t *testing.T) {
+	a, cfg := openAccount(t, "b", 3)
+	cfg.MaxBytes, cfg.Replicas = 1<<20, 1 // as it is asked for: no more than what is changed back
+	if err := Ensure(t.Context(), a.JS, cfg); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"x", "x", "y", "z"} {
+		put(t, a, Message("b", key, []byte(key), 0))
+	}
+	w := watch(a, cfg, false)
+	run(t, w)
+	gone := make(chan string, 16)
+	w.OnChange(func(key, v string, there bool) { gone <- fmt.Sprint(key, v, there) })
+	keeper := NewKeeper(a, []Kept{{Config: cfg, Memory: w}}, slog.New(slog.DiscardHandler))
+	stream, err := a.JS.Stream(t.Context(), Stream("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+		t.Error(err)
+	}
+	if err := stream.Purge(t.Context(), js.WithPurgeSubject(Subject("b", "x"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+		t.Error(err)
+	}
+	if got := <-gone; got != "xxxfalse" {
+		t.Errorf("told %s", got)
+	}
+	// A purge of the key library is a message, and takes the place of what was before.
+	bucket, err := a.JS.KeyValue(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Purge(t.Context(), "y"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-gone; got != "y-true" {
+		t.Errorf("told %s", got)
+	}
+	if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+		t.Error(err)
+	}
+	put(t, a, Message("b", "z", []byte("Z"), 0))
+	if got := <-gone; got != "zzZtrue" {
+		t.Errorf("told %s; it was read again for nothing", got)
+	}
+}
+
+// What was restored by two nodes at once is there once, in its order, and what an
+// operator put meanwhile is newer.
+func TestAHistoryThatIsMadeAnewIsPutBackInItsOrder(t *testing.T) {
+	a, cfg := openAccount(t, "b", 3)
+	for _, c := range "123" {
+		put(t, a, Message("b", "x", []byte{byte(c)}, 0))
+	}
+	put(t, a, Message("b", "y", []byte("1"), 0))
+	put(t, a, Message("b", "z", []byte("1"), 0))
+	put(t, a, Message("b", "z", []byte("2"), 0))
+	one, other := watch(a, cfg, false), watch(a, cfg, false)
+	run(t, one)
+	run(t, other)
+	if err := a.JS.DeleteStream(t.Context(), Stream("b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Ensure(t.Context(), a.JS, cfg); err != nil {
+		t.Fatal(err)
+	}
+	put(t, a, Message("b", "z", []byte("9"), 0))
+	for _, w := range []*Watch[string]{one, other} {
+		waitfor.True(t, func() bool {
+			x, _ := w.Get("x")
+			y, _ := w.Get("y")
+			z, _ := w.Get("z")
+			if x != "123" && x != "23" || y != "1" || z != "12" && z != "9" {
+				t.Fatalf("%q, %q, %q", x, y, z)
+			}
+			return x == "23" && z == "9" && w.Len() == 3
+		})
 	}
 }
 

@@ -62,7 +62,7 @@ func New(cfg Config, reg prometheus.Registerer) *Routes {
 	cfg.Watch.Bucket = js.KeyValueConfig{Bucket: kv.Routes, Description: "routes from the front to the back", History: history,
 		Storage: js.FileStorage, Replicas: cfg.Replicas, MaxBytes: cfg.MaxBytes}
 	r := &Routes{cfg: cfg, log: cfg.Watch.Log, bucket: cfg.Watch.Bucket, changed: make(chan struct{}, 1), swapped: make(chan struct{})}
-	r.Watch = kv.NewWatch[[]*Version](cfg.Watch, folder{})
+	r.Watch = kv.NewWatch[[]*Version](cfg.Watch, folder{r})
 	r.OnChange(func(string, []*Version, bool) { r.touch() })
 	r.table.Store(newMaking(nil).table())
 	r.measure(reg)

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -58,7 +59,7 @@ func (v *Version) serve(name string) *route.Route {
 }
 
 // folder remembers what the bucket retains.
-type folder struct{}
+type folder struct{ *Routes }
 
 // Fold implements kv.Folder.
 func (folder) Fold(have []*Version, c *kv.Change) ([]*Version, bool) {
@@ -75,8 +76,39 @@ func (folder) Fold(have []*Version, c *kv.Change) ([]*Version, bool) {
 	return now, true
 }
 
-// Restore implements kv.Folder.
-func (folder) Restore(have []*Version) *nats.Msg { return nil }
+// Retained implements kv.Retainer.
+func (folder) Retained(have []*Version) int { return len(have) }
+
+// Restore implements kv.Folder. What serves comes first, and no two of that have one
+// pattern: so the table is the same, in whatever order keys are put. What is bad comes
+// when all that serves is there again.
+func (f folder) Restore(name string, have []*Version) []*nats.Msg {
+	last := newest(have)
+	if last == nil {
+		return nil
+	}
+	var serving *Version
+	if s := f.Table().states[name]; s != nil && s.serving != nil && slices.Contains(have, s.serving) {
+		serving = s.serving
+	}
+	switch {
+	case last.Gone || last == serving:
+		return []*nats.Msg{last.message(name)}
+	case serving == nil:
+		return []*nats.Msg{nil, last.message(name)}
+	}
+	return []*nats.Msg{serving.message(name), last.message(name)}
+}
+
+// message puts the version into the bucket again.
+func (v *Version) message(name string) *nats.Msg {
+	m := kv.Message(kv.Routes, name, v.Document, 0)
+	if v.Gone {
+		m = kv.Deletion(kv.Routes, name)
+	}
+	kv.SetMade(m, v.Modified)
+	return m
+}
 
 // newest is the newest version, nil if there is none.
 func newest(versions []*Version) *Version {
