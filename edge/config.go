@@ -3,22 +3,26 @@ package edge
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"weft/config"
 	"weft/edge/access"
 	"weft/edge/auth"
 	"weft/edge/proxy"
+	"weft/edge/proxy/upstream"
 )
 
-// Config is all that the edge needs to know: the sections public, admin, auth and
-// tuning of the configuration file.
+// Config is all that the edge needs to know: the sections public, admin, auth, upstreams
+// and tuning of the configuration file.
 type Config struct {
 	Public PublicConfig
 	Admin  AdminConfig
 	Auth   auth.Config
 	Tuning TuningConfig
 	Log    RequestLogConfig
+	// Upstreams are what the node needs to talk to HTTP servers of routes.
+	Upstreams []upstream.Config
 }
 
 // RequestLogConfig are the keys routes_log and routes_log_topic.
@@ -158,7 +162,7 @@ func (c *Config) Check() []error {
 	if t := c.Log.RoutesLogTopic; t != "" && (!topicName.MatchString(t) || t == "." || t == "..") {
 		bad("routes_log_topic", "%q is no topic; it has 1 to 249 letters, digits, ., - and _", t)
 	}
-	return append(errs, c.Auth.Check()...)
+	return slices.Concat(errs, c.Auth.Check(), upstream.Check(c.Upstreams))
 }
 
 // access are the keys that decide who may use the listener.
@@ -193,7 +197,7 @@ func (c *Config) pages() (names *access.Host, origins *access.Origins, err error
 // CheckFiles reports which files that the configuration names cannot be used,
 // each error a *config.KeyError.
 func (c *Config) CheckFiles() []error {
-	errs := c.Auth.CheckFiles()
+	errs := append(c.Auth.CheckFiles(), upstream.CheckFiles(c.Upstreams)...)
 	if t := c.Public.TLS; t != nil {
 		errs = append(errs, config.CheckPair("public.tls", t.Cert, t.Key)...)
 	}

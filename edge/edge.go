@@ -40,6 +40,7 @@ import (
 	"weft/edge/proxy"
 	"weft/edge/proxy/reply"
 	"weft/edge/proxy/service"
+	"weft/edge/proxy/upstream"
 	"weft/edge/session"
 	"weft/edge/transport"
 	"weft/jetstream/event"
@@ -89,6 +90,7 @@ type Edge struct {
 	admission *access.Admission
 	sessions  *session.Sessions
 	proxy     *proxy.Proxy
+	upstreams *upstream.Upstreams
 	changer   *changer
 	public    http.Handler
 	admin     http.Handler
@@ -273,6 +275,7 @@ func (e *Edge) Close() error {
 	}
 	e.cancel()
 	e.sessions.Wait()
+	errs = append(errs, e.upstreams.Close())
 	if e.poller != nil {
 		errs = append(errs, e.poller.Close())
 	}

@@ -22,12 +22,12 @@ type Kafka interface {
 // forward makes what serves the requests that are not Weft's own, with all targets that
 // routes can have.
 func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*proxy.Proxy, error) {
-	servers, err := upstream.New(e.log, reg)
-	if err != nil {
+	var err error
+	if e.upstreams, err = upstream.New(e.cfg.Upstreams, e.log, reg); err != nil {
 		return nil, err
 	}
 	e.deps.Waiting.AnswerNodes(e.deps.Node.RPC)
-	answered := &reply.Transport{Next: servers, Topics: e.deps.Kafka}
+	answered := &reply.Transport{Next: e.upstreams, Topics: e.deps.Kafka}
 	targets := map[route.Scheme]http.RoundTripper{
 		route.HTTP: answered, route.HTTPS: answered, route.H2C: answered, route.NATS: service.New(e.deps.Services),
 	}
@@ -36,7 +36,7 @@ func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*p
 	}
 	return proxy.New(proxy.Params{
 		Table: e.deps.Routes.Table, Auth: who, Guard: e.guard, Ready: e.ready.refuse,
-		Targets: targets, Upstreams: servers, Waiting: e.deps.Waiting,
+		Targets: targets, Upstreams: e.upstreams, Waiting: e.deps.Waiting,
 		Logs: e.cfg.Log.RoutesLog, Recorder: e.deps.Recorder, Log: e.log,
 	}, reg)
 }

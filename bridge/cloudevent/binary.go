@@ -60,18 +60,22 @@ func FromHTTP(h http.Header) (Extensions, error) {
 		if len(values) != 1 {
 			return nil, fmt.Errorf("%w: header %.80s is there %d times", ErrEvent, name, len(values))
 		}
-		value := values[0]
-		if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
-			value = unquoted(value[1 : n-1])
-		}
-		if decoded, err := url.PathUnescape(value); err == nil {
-			value = decoded
-		}
-		if err := x.Add(name[len(HTTPPrefix):], value); err != nil {
+		if err := x.Add(name[len(HTTPPrefix):], Decoded(values[0])); err != nil {
 			return nil, err
 		}
 	}
 	return x, nil
+}
+
+// Decoded is the value of an attribute that stands in an HTTP header.
+func Decoded(value string) string {
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		value = unquoted(value[1 : n-1])
+	}
+	if decoded, err := url.PathUnescape(value); err == nil {
+		value = decoded
+	}
+	return value
 }
 
 // HasHTTP reports whether h says that its message is an event in binary form.

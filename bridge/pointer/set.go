@@ -96,13 +96,17 @@ func (n *node) step(token string) *node {
 			return c.node
 		}
 	}
-	index := -1
-	if i, err := strconv.Atoi(token); err == nil && i >= 0 && strconv.Itoa(i) == token {
-		index = i
-	}
 	next := &node{}
-	n.children = append(n.children, child{name: token, index: index, node: next})
+	n.children = append(n.children, child{name: token, index: index(token), node: next})
 	return next
+}
+
+// index is a token as the index of a list, -1 when it is none.
+func index(token string) int {
+	if i, err := strconv.Atoi(token); err == nil && i >= 0 && strconv.Itoa(i) == token {
+		return i
+	}
+	return -1
 }
 
 // Len is the number of pointers in the set.

@@ -138,14 +138,13 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 		return fmt.Errorf("open auth: %w", err)
 	}
 	waiting := reply.New(reg)
-	n.member.Services().OnAnswer(waiting.Answer)
-	if n.requests, err = target.New(n.cfg.Kafka, waiting, n.log.With("room", "kafka"), reg); err != nil {
-		return fmt.Errorf("read kafka: %w", err)
+	if err := n.openRequests(ctx, waiting, reg); err != nil {
+		return err
 	}
 	n.requests.LogTo(n.cfg.RoutesLogTopic)
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
-		Routes: n.member.Routes(), Services: n.member.Services(), Kafka: n.requests, Waiting: waiting,
+		Routes: n.member.Routes(), Kafka: n.requests, Waiting: waiting,
 		Ingest: ingest.New(n.cfg.Ingest, n.member.Store(), reg),
 		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.RoutesLogTopic != "" {
@@ -203,7 +202,7 @@ func (n *node) run(ctx context.Context) error {
 	g.add("store", n.member.Run)
 	g.add("feeds", n.hub.Run)
 	g.add("auth", n.verifier.Run)
-	g.add("answers", n.requests.Run) // which the edge's requests wait for
+	g.add("requests", n.requests.Run) // which the edge stands on
 	g.add("edge", n.serve)
 	if n.trimmer != nil {
 		g.add("heap", n.trimmer.Run)

@@ -19,6 +19,7 @@ import (
 	"fmt"
 
 	"weft/config"
+	"weft/edge/origin"
 )
 
 // Config are the keys of the section public that belong here.
@@ -44,7 +45,7 @@ func (c *Config) Check(section string) []error {
 		}
 	}
 	for i, o := range c.CORSOrigins {
-		bad(fmt.Sprintf("cors_origins[%d]", i), checkOrigin(o))
+		bad(fmt.Sprintf("cors_origins[%d]", i), origin.Check(o))
 	}
 	for i, p := range c.TrustedProxies {
 		_, err := parseProxy(p)

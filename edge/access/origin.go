@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
+
+	"weft/edge/origin"
 )
 
 // ErrOrigin is returned when a page of a site that is not permitted is behind
@@ -23,7 +24,7 @@ type Origins struct {
 func NewOrigins(origins []string) (*Origins, error) {
 	o := &Origins{permitted: map[string]bool{}, protection: http.NewCrossOriginProtection()}
 	for _, s := range origins {
-		if err := checkOrigin(s); err != nil {
+		if err := origin.Check(s); err != nil {
 			return nil, err
 		}
 		if err := o.protection.AddTrustedOrigin(s); err != nil {
@@ -32,28 +33,6 @@ func NewOrigins(origins []string) (*Origins, error) {
 		o.permitted[s] = true
 	}
 	return o, nil
-}
-
-// checkOrigin reports why s is no origin in the form that browsers send (RFC
-// 6454 section 6.2).
-func checkOrigin(s string) error {
-	if s == "*" {
-		return errors.New(`"*" is refused, since it would let every site's pages in; list the origins`)
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Scheme == "" || u.Host == "" || u.Hostname() == "":
-		return fmt.Errorf("%q is no origin; write scheme://host[:port]", s)
-	case s != u.Scheme+"://"+u.Host:
-		return fmt.Errorf("%q is more than an origin; write %s://%s", s, u.Scheme, strings.ToLower(u.Host))
-	case s != strings.ToLower(s):
-		return fmt.Errorf("%q must be in lower case, as browsers send it", s)
-	case strings.Contains(s, "*"):
-		return fmt.Errorf("%q: a pattern is refused; list the origins", s)
-	case u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80":
-		return fmt.Errorf("%q names the default port, which browsers leave out; write %s://%s", s, u.Scheme, u.Hostname())
-	}
-	return nil
 }
 
 // Permit refuses, with ErrOrigin, what a page of another site could have made a

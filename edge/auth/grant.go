@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"weft/bridge/pointer"
 	"weft/jetstream/subject"
 )
 
@@ -166,7 +167,7 @@ func (g *grants) identity(t *parsed, issued, expires time.Time) (*Identity, erro
 		session = t.digest()
 	}
 	id := &Identity{User: user, Session: session, Issued: issued, Expires: expires}
-	g.fill(id, func(p claimPath) []string { return scalars(p.in(t.claims)) })
+	g.fill(id, func(p claimPath) []string { return pointer.Scalars(p.in(t.claims)) })
 	return id, nil
 }
 
@@ -178,7 +179,7 @@ func (g *grants) trusted(user string) (*Identity, error) {
 	claims := map[string]any{}
 	g.user.set(claims, user)
 	id := &Identity{User: user}
-	g.fill(id, func(p claimPath) []string { return scalars(p.in(claims)) })
+	g.fill(id, func(p claimPath) []string { return pointer.Scalars(p.in(claims)) })
 	return id, nil
 }
 

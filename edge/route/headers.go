@@ -1,41 +1,50 @@
 package route
 
-import "strings"
+import (
+	"strings"
 
-// refusedHeaders are those that Weft or net/http decide on; so are all that begin with
-// one of refusedPrefixes.
-var (
-	refusedHeaders  = []string{"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
-	refusedPrefixes = []string{"proxy-", "sec-websocket-", "weft-"}
+	"weft/edge/route/template"
 )
 
+// refusedHeaders are those that Weft or net/http decide on: they belong to a connection, to
+// a request as a whole, or to Weft. With * all that begin so.
+var refusedHeaders = []string{"connection", "content-length", "expect", "host", "keep-alive", "proxy-*", "te", "trailer",
+	"transfer-encoding", "upgrade", "sec-websocket-*", "weft-*"}
+
 // RefusedHeader reports whether a header, in any case, may be set or removed by nobody
-// but Weft itself.
-func RefusedHeader(name string) bool {
-	for _, refused := range refusedHeaders {
-		if strings.EqualFold(name, refused) {
-			return true
-		}
-	}
-	for _, prefix := range refusedPrefixes {
-		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+// but Weft itself. As for many servers, _ counts as -.
+func RefusedHeader(name string) bool { return isRefused(name, refusedHeaders) }
+
+func isRefused(name string, list []string) bool {
+	for _, r := range list {
+		prefix, many := strings.CutSuffix(r, "*")
+		if len(name) >= len(prefix) && (many || len(name) == len(prefix)) && sameHeader(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
 	return false
 }
 
-// HeaderName reports whether a text is a token, which the name of a header is (RFC 9110,
-// section 5.6.2).
-func HeaderName(name string) bool {
-	for i := range len(name) {
+// sameHeader compares with a name in lower case.
+func sameHeader(name, lower string) bool {
+	for i := range len(lower) {
 		c := name[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_':
+			c = '-'
+		}
+		if c != lower[i] {
 			return false
 		}
 	}
-	return name != ""
+	return true
 }
+
+// HeaderName reports whether a text is a token, which the name of a header is (RFC 9110,
+// section 5.6.2).
+func HeaderName(name string) bool { return template.IsToken(name) }
 
 // HeaderValue reports whether a text may stand in a header: it has no control character.
 func HeaderValue(text string) bool {

@@ -80,6 +80,8 @@ type Route struct {
 type Require struct {
 	Pointer string // a JSON Pointer into the claims
 	Values  []string
+
+	tokens []string // of the pointer
 }
 
 // A Target is a URL that requests go to.

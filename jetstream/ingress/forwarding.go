@@ -176,10 +176,9 @@ func (f *forwarding) settle(place, epoch uint64, b []byte) (whom []byte, ok bool
 	return append(b, s.reply...), true
 }
 
-// answer tells a publisher, if it wants to know, and has an inbox: what it may not publish
-// the ingress could. An error shows on the next read.
+// answer tells a publisher, if it wants to know. An error shows on the next read.
 func (f *forwarding) answer(reply, data []byte) {
-	if !subject.IsInbox(reply) {
+	if len(reply) == 0 {
 		return
 	}
 	_ = f.client.Send(func(b []byte) []byte {

@@ -35,6 +35,10 @@ kafka:
         - user.{/customer/id}
         - topic.orders.{key}
     - {topic: other, to: ["user.{header:x}"], type: "other.{/state}", start: newest}
+upstreams:
+  - match: https://orders:8443
+    tls: {ca: ca.pem, server_name: orders.internal}
+    headers: {Authorization: Basic c2VjcmV0, X-Api-Key: "k: 1"}
 `
 
 func effective(t *testing.T, l *settings.Loaded) string {
@@ -52,7 +56,7 @@ func TestTheEffectiveConfigurationMasksSecretsAndNamesOrigins(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := effective(t, l)
-	for _, hidden := range []string{"p: #1", "0x10", "not so secret", "spaces", "hush"} {
+	for _, hidden := range []string{"p: #1", "0x10", "not so secret", "spaces", "hush", "c2VjcmV0", "k: 1"} {
 		if strings.Contains(text, hidden) {
 			t.Errorf("%q is not masked in\n%s", hidden, text)
 		}
@@ -63,6 +67,7 @@ func TestTheEffectiveConfigurationMasksSecretsAndNamesOrigins(t *testing.T) {
 		"  max_age: 36h30m  # weft.yaml:6\n",
 		"  max_per_subject: 100\n",
 		"  format: json  # WEFT_LOG_FORMAT\n",
+		`headers: {Authorization: "********", X-Api-Key: "********"}`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -77,7 +82,7 @@ func TestExactlyTheseKeysAreSecret(t *testing.T) {
 			got = append(got, l.Name)
 		}
 	}
-	want := []string{"node.users[].password", "cluster.secret", "admin.token", "auth.issuers[].keys[].secret", "kafka.sasl.password"}
+	want := []string{"node.users[].password", "cluster.secret", "admin.token", "auth.issuers[].keys[].secret", "kafka.sasl.password", "upstreams[].headers"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

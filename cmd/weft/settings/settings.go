@@ -11,6 +11,7 @@ import (
 	"weft/config"
 	"weft/edge"
 	"weft/edge/auth"
+	"weft/edge/proxy/upstream"
 	"weft/jetstream"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
@@ -19,16 +20,17 @@ import (
 // Config is the whole configuration. Its zero value is of no use; begin with
 // Default.
 type Config struct {
-	Node    server.NodeConfig     `yaml:"node"`
-	Cluster *server.ClusterConfig `yaml:"cluster"`
-	Public  edge.PublicConfig     `yaml:"public"`
-	Admin   edge.AdminConfig      `yaml:"admin"`
-	Auth    auth.Config           `yaml:"auth"`
-	Events  event.Limits          `yaml:"events"`
-	Ingest  bridge.IngestConfig   `yaml:"ingest"`
-	Kafka   bridge.KafkaConfig    `yaml:"kafka"`
-	Log     LogConfig             `yaml:"log"`
-	Tuning  TuningConfig          `yaml:"tuning"`
+	Node      server.NodeConfig     `yaml:"node"`
+	Cluster   *server.ClusterConfig `yaml:"cluster"`
+	Public    edge.PublicConfig     `yaml:"public"`
+	Admin     edge.AdminConfig      `yaml:"admin"`
+	Auth      auth.Config           `yaml:"auth"`
+	Events    event.Limits          `yaml:"events"`
+	Ingest    bridge.IngestConfig   `yaml:"ingest"`
+	Kafka     bridge.KafkaConfig    `yaml:"kafka"`
+	Upstreams []upstream.Config     `yaml:"upstreams"`
+	Log       LogConfig             `yaml:"log"`
+	Tuning    TuningConfig          `yaml:"tuning"`
 	edge.RequestLogConfig
 }
 

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 
 	"weft/edge/route"
@@ -14,7 +15,12 @@ type connectError struct{ err error }
 func (e *connectError) Error() string { return "connect: " + e.err.Error() }
 func (e *connectError) Unwrap() error { return e.err }
 
-// protocols of TLS connections (ALPN), and of those that become a WebSocket.
+// An unusable says that this node lacks what it needs to ask a server.
+type unusable struct{ error }
+
+func (u *unusable) Unwrap() error { return u.error }
+
+// Protocols of TLS connections (ALPN), and of those that become a WebSocket.
 var (
 	anyHTTP = []string{"h2", "http/1.1"}
 	oldHTTP = []string{"http/1.1"}
@@ -31,15 +37,19 @@ func (s *server) dial(ctx context.Context, network, address string) (net.Conn, e
 // dialTLS does so and makes the connection a secure one.
 func (s *server) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	return s.connect(ctx, func(ctx context.Context) (net.Conn, error) {
-		plain, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
 		name, _, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
-		cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: anyHTTP, ServerName: name}
+		cfg, err := s.credentials.config(name)
+		if err != nil {
+			return nil, &unusable{err}
+		}
+		plain, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		cfg.NextProtos = anyHTTP
 		if c := route.CallOf(ctx); c != nil && c.Upgrade {
 			cfg.NextProtos = oldHTTP
 		}
@@ -67,6 +77,8 @@ func (s *server) connect(ctx context.Context, dial func(context.Context) (net.Co
 			s.log.Info("a target can be reached again", "target", s.name)
 		}
 		return conn, nil
+	case isUnusable(err):
+		return nil, &connectError{err}
 	case ctx.Err() != nil: // nobody wants the connection any more
 		return nil, err
 	}
@@ -74,4 +86,9 @@ func (s *server) connect(ctx context.Context, dial func(context.Context) (net.Co
 		s.log.Warn("a target cannot be reached and is set aside", "target", s.name, "for", asideTime, "err", err)
 	}
 	return nil, &connectError{err}
+}
+
+func isUnusable(err error) bool {
+	_, ok := errors.AsType[*unusable](err)
+	return ok
 }

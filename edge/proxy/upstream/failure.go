@@ -39,8 +39,8 @@ func (t *trip) failure(err error) *failure {
 		}
 	}
 	if _, ok := errors.AsType[*connectError](err); ok {
-		if _, ok := errors.AsType[*problem.Problem](err); ok {
-			return &failure{error: unusable(), again: true}
+		if isUnusable(err) {
+			return &failure{error: notEquipped(), again: true}
 		}
 		return &failure{error: problem.New(problem.UpstreamUnavailable, "the back end cannot be reached"), again: true}
 	}

@@ -36,11 +36,12 @@ type serverKey struct{ scheme, authority string }
 
 // A server is one that targets name. Requests of all routes share its connections.
 type server struct {
-	name      string // for logs
-	log       *slog.Logger
-	transport *http.Transport
-	health    health
-	used      atomic.Int64 // Unix time in seconds
+	name        string // for logs
+	log         *slog.Logger
+	credentials *credentials // nil: none
+	transport   *http.Transport
+	health      health
+	used        atomic.Int64 // Unix time in seconds
 }
 
 // use notes that a request goes there.
@@ -52,7 +53,9 @@ func (s *server) use() {
 
 // servers are all that requests went to lately.
 type servers struct {
-	log *slog.Logger
+	log         *slog.Logger
+	credentials map[serverKey]*credentials
+
 	all atomic.Pointer[map[serverKey]*server]
 	mu  sync.Mutex // of changes
 }
@@ -62,7 +65,7 @@ func (ss *servers) get(scheme, host string) (*server, error) {
 	if host == "" {
 		return nil, errNoHost
 	}
-	key := serverKey{scheme, authority(scheme, host)}
+	key := keyOf(scheme, host)
 	if s := ss.known()[key]; s != nil {
 		s.use()
 		return s, nil
@@ -78,7 +81,7 @@ func (ss *servers) get(scheme, host string) (*server, error) {
 		all = map[serverKey]*server{}
 	}
 	ss.forget(all)
-	s := newServer(key, ss.log)
+	s := newServer(key, ss.credentials[key], ss.log)
 	s.use()
 	all[key] = s
 	ss.all.Store(&all)
@@ -130,8 +133,8 @@ func (ss *servers) show(reg prometheus.Registerer) error {
 }
 
 // newServer makes a server without connections.
-func newServer(key serverKey, log *slog.Logger) *server {
-	s := &server{name: key.scheme + "://" + key.authority, log: log}
+func newServer(key serverKey, known *credentials, log *slog.Logger) *server {
+	s := &server{name: key.scheme + "://" + key.authority, log: log, credentials: known}
 	protocols := &http.Protocols{}
 	switch route.Scheme(key.scheme) {
 	case route.H2C:

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -68,6 +69,10 @@ func (t *trip) to(c candidate) (*http.Response, error) {
 	r.URL = &u
 	if t.body != nil {
 		r.Body = t.body
+	}
+	if secret := c.server.credentials; secret != nil && len(secret.headers) > 0 {
+		r.Header = maps.Clone(r.Header)
+		maps.Copy(r.Header, secret.headers)
 	}
 	res, err := c.server.transport.RoundTrip(r)
 	if err != nil {

@@ -14,9 +14,9 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,10 +32,18 @@ type Upstreams struct {
 	turns   turns
 }
 
-// New makes Upstreams; it does no I/O.
-func New(log *slog.Logger, reg prometheus.Registerer) (*Upstreams, error) {
+// New makes Upstreams; it does no I/O. The entries must have passed Check; reg may be nil.
+func New(entries []Config, log *slog.Logger, reg prometheus.Registerer) (*Upstreams, error) {
 	u := &Upstreams{log: log}
 	u.servers.log = log
+	u.servers.credentials = map[serverKey]*credentials{}
+	for i := range entries {
+		key, err := entries[i].server()
+		if err != nil {
+			return nil, fmt.Errorf("read %s.match: %w", entryKey(i), err)
+		}
+		u.servers.credentials[key] = newCredentials(&entries[i], log)
+	}
 	return u, u.servers.show(reg)
 }
 
@@ -56,8 +64,7 @@ func (u *Upstreams) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	candidates, err := u.candidates(call.Route)
 	if err != nil {
-		u.log.Warn("an upstream cannot be used", "route", call.Route.Name, "err", err)
-		return nil, unusable()
+		return nil, notEquipped()
 	}
 	t := newTrip(r, call)
 	for i, c := range candidates {
@@ -75,11 +82,11 @@ func (u *Upstreams) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, f
 		}
 	}
-	return nil, unusable()
+	return nil, notEquipped()
 }
 
-// unusable is told when this node lacks what it needs to ask a server.
-func unusable() *problem.Problem {
+// notEquipped is told when this node lacks what it needs to ask a server.
+func notEquipped() *problem.Problem {
 	p := problem.New(problem.UpstreamUnavailable, "this node cannot use the back end")
 	p.Status = http.StatusServiceUnavailable
 	return p
@@ -143,22 +150,6 @@ func turned(list []candidate, turn uint64) []candidate {
 	}
 	at := int(turn % uint64(len(list)))
 	return append(append(make([]candidate, 0, len(list)), list[at:]...), list[:at]...)
-}
-
-// authority is host:port of a target in one spelling.
-func authority(scheme, host string) string {
-	host = strings.ToLower(host)
-	port := "80"
-	if scheme == string(route.HTTPS) {
-		port = "443"
-	}
-	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
-		if at == len(host)-1 {
-			return host + port
-		}
-		return host
-	}
-	return host + ":" + port
 }
 
 var errNoHost = errors.New("a target has no host")
