@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"weft/bridge/pointer"
@@ -18,13 +19,13 @@ const (
 	maxErrors = 100
 )
 
-// A node is a value of a document. What it says stays in the document's bytes until it is
-// asked for.
+// A node is a value of a document. It is part of one text, of which a route must keep
+// nothing: what it keeps is cloned.
 type node struct {
 	kind    byte   // one of { [ " 0 t n
-	raw     []byte // as it is written
+	bad     bool   // it has been complained about
+	raw     string // as it is written
 	members []member
-	bad     bool // it has been complained about
 }
 
 // A member is one of an object, or of a list, where it has no name.
@@ -62,7 +63,15 @@ func (n *node) text() (string, bool) {
 	if n.kind != '"' {
 		return "", false
 	}
-	s, err := pointer.Text(n.raw)
+	return unquote(n.raw)
+}
+
+// unquote is part of the quoted text unless it has escapes.
+func unquote(quoted string) (string, bool) {
+	if strings.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], true
+	}
+	s, err := pointer.Text([]byte(quoted))
 	return s, err == nil
 }
 
@@ -86,8 +95,8 @@ func (p *parser) readDocument(document []byte) (*node, bool) {
 		p.bad("", errNoObject+syntax(document))
 		return nil, false
 	}
-	r := reader{parser: p, doc: document}
-	root, ok := r.value("", 0)
+	r := reader{parser: p, doc: string(document)}
+	root, ok := r.value(0)
 	switch {
 	case !ok:
 		return nil, false
@@ -117,8 +126,9 @@ func syntax(document []byte) string {
 // A reader makes nodes of a document that is known to be valid JSON.
 type reader struct {
 	*parser
-	doc []byte
-	pos int
+	doc  string
+	pos  int
+	path []string // to what is being read
 }
 
 func (r *reader) space() {
@@ -133,7 +143,7 @@ func (r *reader) space() {
 }
 
 // value reads the next value; it is false when the document is nested too deeply.
-func (r *reader) value(at string, depth int) (n node, ok bool) {
+func (r *reader) value(depth int) (n node, ok bool) {
 	if depth > maxDepth {
 		r.bad("", fmt.Sprintf("is nested in more than %d levels", maxDepth))
 		return n, false
@@ -143,17 +153,17 @@ func (r *reader) value(at string, depth int) (n node, ok bool) {
 	n.kind = kindOf(r.doc[start])
 	switch n.kind {
 	case '{', '[':
-		ok = r.members(&n, at, depth)
+		ok = r.members(&n, depth)
 	case '"':
 		r.skipString()
 		ok = true
 	default:
-		for r.pos < len(r.doc) && bytes.IndexByte([]byte(",]} \t\r\n"), r.doc[r.pos]) < 0 {
+		for r.pos < len(r.doc) && strings.IndexByte(",]} \t\r\n", r.doc[r.pos]) < 0 {
 			r.pos++
 		}
 		ok = true
 	}
-	n.raw = r.doc[start:r.pos:r.pos]
+	n.raw = r.doc[start:r.pos]
 	return n, ok
 }
 
@@ -167,36 +177,43 @@ func (r *reader) skipString() {
 }
 
 // members reads those of an object or a list. A name may stand there once.
-func (r *reader) members(n *node, at string, depth int) bool {
+func (r *reader) members(n *node, depth int) bool {
 	r.pos++
 	for {
 		r.space()
 		switch r.doc[r.pos] {
 		case '}', ']':
 			r.pos++
-			r.findTwice(n, at)
+			r.findTwice(n)
 			return true
 		case ',':
 			r.pos++
 			continue
 		}
 		var m member
-		below, whole := at, true
+		whole := true
 		if n.kind == '{' {
 			start := r.pos
 			r.skipString()
-			name, err := pointer.Text(r.doc[start:r.pos])
-			if err != nil {
+			name, ok := unquote(r.doc[start:r.pos])
+			if !ok {
 				r.bad("", "names a member with half of a surrogate pair")
 				whole = false
 			}
-			m.name, below = name, join(at, name)
+			m.name = name
+			r.path = append(r.path, name)
 			r.space()
 			r.pos++ // the colon
 		}
-		value, ok := r.value(below, depth+1)
+		value, ok := r.value(depth + 1)
+		if n.kind == '{' {
+			r.path = r.path[:len(r.path)-1]
+		}
 		if !ok {
 			return false
+		}
+		if n.members == nil {
+			n.members = make([]member, 0, 4)
 		}
 		if m.node = value; whole {
 			n.members = append(n.members, m)
@@ -207,7 +224,7 @@ func (r *reader) members(n *node, at string, depth int) bool {
 // fewMembers is up to how many of them are compared each with each.
 const fewMembers = 32
 
-func (r *reader) findTwice(n *node, at string) {
+func (r *reader) findTwice(n *node) {
 	if n.kind != '{' {
 		return
 	}
@@ -226,8 +243,8 @@ func (r *reader) findTwice(n *node, at string) {
 		}
 		if twice {
 			where := ""
-			if at != "" {
-				where = ", in " + at
+			if len(r.path) > 0 {
+				where = ", in " + shorten(strings.Join(r.path, "."))
 			}
 			r.bad("", fmt.Sprintf("names %q twice%s", shorten(m.name), where))
 		}

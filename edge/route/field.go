@@ -86,29 +86,49 @@ func (t takers) has(s Scheme) bool {
 	return t&takesKafka != 0
 }
 
-// A place is where in a document something is wrong: its field, and what comes before the
-// detail.
-type place struct{ field, before string }
-
-func (at place) member(name string) place { return place{join(at.field, name), at.before} }
-
-func (at place) element(i int) place {
-	return place{at.field + "[" + strconv.Itoa(i) + "]", at.before}
+// A place is where in a document something is wrong. It is spelled only then.
+type place struct {
+	above *place
+	name  string // of a member
+	index int    // of an element, from 1
+	entry string // of a mapping: it is no part of the field
 }
 
-func (at place) entry(name string) place {
-	return place{at.field, fmt.Sprintf("%s%q: ", at.before, shorten(name))}
+// field is the path to the place, and what comes before a detail.
+func (at *place) field() (path, before string) {
+	if at == nil || at.above == nil {
+		return "", ""
+	}
+	path, before = at.above.field()
+	switch {
+	case at.name != "":
+		path = join(path, at.name)
+	case at.index > 0:
+		if before != "" {
+			return path, fmt.Sprintf("%s%d: ", before, at.index)
+		}
+		path += "[" + strconv.Itoa(at.index-1) + "]"
+	default:
+		before = fmt.Sprintf("%q: ", shorten(at.entry))
+	}
+	return path, before
+}
+
+// badAt adds what is wrong at a place.
+func (p *parser) badAt(at *place, detail string) {
+	field, before := at.field()
+	p.bad(field, before+detail)
 }
 
 // check says all that is wrong with a value by its field alone, and marks it then.
-func (p *parser) check(f *field, n *node, at place) {
+func (p *parser) check(f *field, n *node, at *place) {
 	if detail := p.wrong(f, n, at); detail != "" {
 		n.bad = true
-		p.bad(at.field, at.before+detail)
+		p.badAt(at, detail)
 	}
 }
 
-func (p *parser) wrong(f *field, n *node, at place) string {
+func (p *parser) wrong(f *field, n *node, at *place) string {
 	if !f.takes.has(p.scheme) {
 		return "is not for a target of scheme " + string(p.scheme)
 	}
@@ -140,7 +160,7 @@ func (p *parser) wrong(f *field, n *node, at place) string {
 			return "is no list"
 		}
 		for i := range n.members {
-			p.check(f.each, &n.members[i].node, at.element(i))
+			p.check(f.each, &n.members[i].node, &place{above: at, index: i + 1})
 		}
 		return f.wrongCount(n)
 	case mapping:
@@ -150,11 +170,11 @@ func (p *parser) wrong(f *field, n *node, at place) string {
 		for i := range n.members {
 			m := &n.members[i]
 			if f.keys != nil && !f.keys.ok(m.name) {
-				p.bad(at.field, fmt.Sprintf("%s%q %s", at.before, shorten(m.name), f.keys.detail))
+				p.badAt(at, fmt.Sprintf("%q %s", shorten(m.name), f.keys.detail))
 				m.node.bad = true
 				continue
 			}
-			p.check(f.each, &m.node, at.entry(m.name))
+			p.check(f.each, &m.node, &place{above: at, entry: m.name})
 		}
 		return f.wrongCount(n)
 	case section:
@@ -166,22 +186,22 @@ func (p *parser) wrong(f *field, n *node, at place) string {
 	return ""
 }
 
-func (p *parser) checkMembers(f *field, n *node, at place) {
+func (p *parser) checkMembers(f *field, n *node, at *place) {
 	for i := range n.members {
 		m := &n.members[i]
 		if known := f.member(m.name); known != nil {
-			p.check(known, &m.node, at.member(m.name))
+			p.check(known, &m.node, &place{above: at, name: m.name})
 			continue
 		}
 		hint := ""
 		if near := suggestion.Nearest(m.name, f.names()); near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
-		p.bad(join(at.field, m.name), at.before+"is unknown"+hint)
+		p.badAt(&place{above: at, name: m.name}, "is unknown"+hint)
 	}
 	for _, m := range f.members {
 		if m.required && n.get(m.name) == nil {
-			p.bad(join(at.field, m.name), at.before+"is missing")
+			p.badAt(&place{above: at, name: m.name}, "is missing")
 		}
 	}
 }
@@ -301,10 +321,10 @@ func wholeNumber(n *node) (int64, bool) {
 	if n.kind != '0' {
 		return 0, false
 	}
-	if i, err := strconv.ParseInt(string(n.raw), 10, 64); err == nil {
+	if i, err := strconv.ParseInt(n.raw, 10, 64); err == nil {
 		return i, true
 	}
-	f, err := strconv.ParseFloat(string(n.raw), 64)
+	f, err := strconv.ParseFloat(n.raw, 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
 		return 0, false
 	}

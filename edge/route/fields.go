@@ -1,7 +1,7 @@
 package route
 
 import (
-	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,11 +84,10 @@ var documentFields = &field{kind: section, members: []*field{
 
 // The forms of texts.
 var (
-	targetForm = &form{expr: `^((https?|h2c)://[^/?#@{}\s]+(/[^?#\s]*)?(\?[^#{}\s]*)?|nats://svc\..+|kafka://[A-Za-z0-9._-]{1,249})$`, ok: always}
+	targetForm = &form{expr: `^((https?|h2c)://[^/?#@{}\s]+(/[^?#\s]*)?(\?[^#{}\s]*)?|nats://svc\..+|kafka://[A-Za-z0-9._-]{1,249})$`, not: `^kafka://\.\.?$`, ok: always}
 	topicForm  = &form{expr: `^[A-Za-z0-9._-]{1,249}$`, not: `^\.\.?$`, ok: isTopic,
 		detail: "is no topic; it has 1 to 249 letters, digits, ., - and _"}
-	rateExpr    = `^([1-9][0-9]{0,5}|1000000)/[smh]$`
-	rateForm    = &form{expr: rateExpr, ok: regexp.MustCompile(rateExpr).MatchString, detail: "is no rate like 10/s; 1 to 1000000 per s, m or h"}
+	rateForm    = &form{expr: `^([1-9][0-9]{0,5}|1000000)/[smh]$`, ok: isRate, detail: "is no rate like 10/s; 1 to 1000000 per s, m or h"}
 	lineForm    = &form{expr: `^[^\x00-\x1f\x7f-\x9f]*$`, ok: func(s string) bool { return !template.HasControl(s) }, detail: "holds a control character"}
 	originForm  = &form{expr: `^[^A-Z*/?#]+://[^A-Z*/?#]+$`, ok: always} // its texts are those of package origin
 	pointerForm = &form{expr: `^(/([^~]|~[01])*)?$`, not: `^$`, ok: isPointer, detail: "is no JSON Pointer; write one like /roles"}
@@ -108,6 +107,12 @@ func isTopic(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= maxTopic && s != "." && s != ".."
+}
+
+func isRate(s string) bool {
+	count, unit, _ := strings.Cut(s, "/")
+	n, err := strconv.Atoi(count)
+	return err == nil && n >= 1 && n <= maxRate && count[0] >= '1' && count[0] <= '9' && (unit == "s" || unit == "m" || unit == "h")
 }
 
 func isSettable(name string) bool { return HeaderName(name) && !RefusedHeader(name) }

@@ -55,7 +55,7 @@ func Parse(name string, document []byte) (*Route, []*FieldError) {
 	}
 	p.root = root
 	p.scheme = schemeOf(root)
-	p.check(documentFields, root, place{})
+	p.check(documentFields, root, &place{})
 	r := p.route()
 	if len(p.errs) > 0 {
 		return nil, p.errs
@@ -104,14 +104,15 @@ func (p *parser) auth(r *Route, a reading) {
 	}
 	for i := range n.members {
 		m := &n.members[i]
-		tokens, err := pointer.Split(m.name)
+		name := strings.Clone(m.name)
+		tokens, err := pointer.Split(name)
 		if m.node.bad || err != nil {
 			continue
 		}
-		need := Require{Pointer: m.name, tokens: tokens}
+		need := Require{Pointer: name, tokens: tokens}
 		for j := range m.node.members {
 			if s, ok := m.node.members[j].node.text(); ok {
-				need.Values = append(need.Values, s)
+				need.Values = append(need.Values, strings.Clone(s))
 			}
 		}
 		r.Require = append(r.Require, need)
@@ -149,7 +150,7 @@ func (p *parser) origins(d reading) (origins []string) {
 		if detail := wrongOrigin(s); ok && detail != "" {
 			p.bad("cors["+strconv.Itoa(i)+"]", detail)
 		}
-		origins = append(origins, s)
+		origins = append(origins, strings.Clone(s))
 	}
 	return origins
 }
@@ -191,7 +192,7 @@ func (p *parser) headers(r *Route, d reading) {
 	r.RequestHeaders.Remove, r.RequestHeaders.Pass = p.names(q, "remove"), p.names(q, "pass")
 	p.set(q, func(name string, n *node) error {
 		text, _ := n.text()
-		t, err := template.Parse(text, p.scope)
+		t, err := template.Parse(strings.Clone(text), p.scope)
 		r.RequestHeaders.Set = append(r.RequestHeaders.Set, SetHeader{name, t})
 		return err
 	})
@@ -204,7 +205,8 @@ func (p *parser) headers(r *Route, d reading) {
 		if r.ResponseHeaders.Set == nil {
 			r.ResponseHeaders.Set = map[string]string{}
 		}
-		r.ResponseHeaders.Set[name], _ = n.text()
+		text, _ := n.text()
+		r.ResponseHeaders.Set[name] = strings.Clone(text)
 		return nil
 	})
 	p.fewNames(a, len(r.ResponseHeaders.Set)+len(r.ResponseHeaders.Remove))
@@ -217,20 +219,20 @@ func (p *parser) set(d reading, made func(name string, n *node) error) {
 		return
 	}
 	var seen []string
-	at := place{field: join(d.at, "set")}
+	at := join(d.at, "set")
 	for i := range n.members {
 		m := &n.members[i]
 		if m.node.bad {
 			continue
 		}
-		name := http.CanonicalHeaderKey(m.name)
+		name := strings.Clone(http.CanonicalHeaderKey(m.name))
 		if slices.Contains(seen, name) {
-			p.bad(at.field, fmt.Sprintf("%q is set twice", shorten(m.name)))
+			p.bad(at, fmt.Sprintf("%q is set twice", shorten(m.name)))
 			continue
 		}
 		seen = append(seen, name)
 		if err := made(name, &m.node); err != nil {
-			p.bad(at.field, at.entry(m.name).before+err.Error())
+			p.bad(at, fmt.Sprintf("%q: %v", shorten(m.name), err))
 		}
 	}
 }
@@ -243,7 +245,7 @@ func (p *parser) names(d reading, name string) (names []string) {
 	}
 	for i := range n.members {
 		if s, ok := n.members[i].node.text(); ok {
-			names = append(names, http.CanonicalHeaderKey(s))
+			names = append(names, strings.Clone(http.CanonicalHeaderKey(s)))
 		}
 	}
 	return names
@@ -287,7 +289,7 @@ func (d reading) good(name string) bool { return d.get(name) != nil }
 func (d reading) text(name string) string {
 	if n := d.get(name); n != nil {
 		s, _ := n.text()
-		return s
+		return strings.Clone(s)
 	}
 	return d.f.member(name).standard
 }

@@ -58,6 +58,7 @@ func (p *parser) targets(r *Route, d reading) {
 			continue
 		}
 		text, _ := n.members[i].node.text()
+		text = strings.Clone(text)
 		if !p.target(r, at, text) || len(r.Targets)-1 == first {
 			continue
 		}
