@@ -9,10 +9,11 @@
 //	store      the stream: reads, publishing, pipelines, ticks
 //	kv         the buckets; blacklist is one of them in memory
 //	ingress    what NATS publishers send
+//	services   requests to NATS services, and their answers
 //
 // A Node is opened once, then run, then closed. The server's client port is for
-// publishers and operators and listens on loopback unless users are configured;
-// only the node's own connections may subscribe beyond their inbox.
+// publishers, operators and services and listens on loopback unless users are configured;
+// only services and the node's own connections may subscribe beyond their inbox.
 package jetstream
 
 import (
@@ -38,6 +39,7 @@ import (
 	"weft/jetstream/routes"
 	"weft/jetstream/rpc"
 	"weft/jetstream/server"
+	"weft/jetstream/services"
 	"weft/jetstream/store"
 )
 
@@ -57,6 +59,7 @@ type Node struct {
 	transfer  *kv.Transfer
 	rpc       *rpc.RPC
 	presence  *presence.Presence
+	services  *services.Services
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
 	cluster   *cluster.Cluster
 	restarts  prometheus.Counter
@@ -76,6 +79,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n := &Node{made: time.Now(), cfg: cfg, log: log, client: new(api.Client)}
 	n.srv = server.New(cfg.server(), log)
 	n.rpc = rpc.New(rpc.Params{Node: cfg.Node.Name, Log: log, Peers: n.srv.Peers, Members: func() int { return n.cluster.Links().Known() }}, reg)
+	n.services = services.New(services.Params{Subject: n.srv.ServiceSubject, Log: log, Connect: func(name string, opts ...nats.Option) (*nats.Conn, error) {
+		return n.srv.Connect(server.ServiceUser, name, opts...)
+	}})
 	n.presence = presence.New(n.srv.Interest, n.rpc)
 	n.disk = server.NewDisk(&cfg.Node, log, reg)
 	n.store = store.New(store.Params{Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
@@ -133,6 +139,10 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.rpc.Open(calls); err != nil {
 		return err
 	}
+	if err := n.services.Open(); err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { n.services.Close(); return nil })
 	if err := n.openControl(); err != nil {
 		return err
 	}
@@ -167,7 +177,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	n.tasks.Go(func() { n.keeper.Run(run, n.blacklist.Missed(), n.routes.Missed()) })
 	n.tasks.Go(func() { n.disk.Run(run) })
 	n.tasks.Go(func() { n.cluster.Run(run) })
-	n.tasks.Go(func() { n.newWatchdog().run(run) })
+	n.tasks.Go(func() { watchdogOf(n).run(run) })
 	publishers := n.srv.Publishers()
 	heard := make(chan struct{}, len(publishers))
 	for _, p := range publishers {
@@ -199,7 +209,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) newWatchdog() *watchdog {
+func watchdogOf(n *Node) *watchdog {
 	links := n.cluster.Links()
 	return &watchdog{log: n.log, restarts: n.restarts, stop: n.srv.Stop, start: n.srv.Start, diskFull: n.disk.Full,
 		silence: n.store.Silence, illFor: links.StaleFor, linkedFor: links.LinkedFor, renew: links.Restarting,
@@ -243,6 +253,9 @@ func (n *Node) RPC() *rpc.RPC { return n.rpc }
 
 // Presence says whether anybody follows a subject.
 func (n *Node) Presence() *presence.Presence { return n.presence }
+
+// Services are asked by requests of the front end.
+func (n *Node) Services() *services.Services { return n.services }
 
 // Cluster is what the node knows of its cluster.
 func (n *Node) Cluster() *cluster.Cluster { return n.cluster }

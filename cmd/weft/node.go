@@ -138,13 +138,14 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 		return fmt.Errorf("open auth: %w", err)
 	}
 	waiting := reply.New(reg)
+	n.member.Services().OnAnswer(waiting.Answer)
 	if err := n.openRequests(ctx, waiting, reg); err != nil {
 		return err
 	}
 	n.requests.LogTo(n.cfg.RoutesLogTopic)
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
-		Routes: n.member.Routes(), Kafka: n.requests, Waiting: waiting,
+		Routes: n.member.Routes(), Services: n.member.Services(), Kafka: n.requests, Waiting: waiting,
 		Ingest: ingest.New(n.cfg.Ingest, n.member.Store(), reg),
 		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.RoutesLogTopic != "" {

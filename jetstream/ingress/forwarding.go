@@ -176,9 +176,10 @@ func (f *forwarding) settle(place, epoch uint64, b []byte) (whom []byte, ok bool
 	return append(b, s.reply...), true
 }
 
-// answer tells a publisher, if it wants to know. An error shows on the next read.
+// answer tells a publisher, if it wants to know, and has an inbox: what it may not publish
+// the ingress could. An error shows on the next read.
 func (f *forwarding) answer(reply, data []byte) {
-	if len(reply) == 0 {
+	if !subject.IsInbox(reply) {
 		return
 	}
 	_ = f.client.Send(func(b []byte) []byte {

@@ -44,7 +44,8 @@ type NodeConfig struct {
 type User struct {
 	Name     string `yaml:"name"`
 	Password string `yaml:"password"`
-	// Role is publisher (may publish events) or operator (may use the buckets).
+	// Role is publisher (may publish events), operator (may use the buckets) or service
+	// (may answer requests, and publish events).
 	Role string `yaml:"role"`
 }
 
@@ -52,6 +53,7 @@ type User struct {
 const (
 	RolePublisher = "publisher"
 	RoleOperator  = "operator"
+	RoleService   = "service"
 )
 
 // ClusterConfig is the section cluster.
@@ -137,8 +139,14 @@ func (c *Config) Check() []error {
 		if u.Password == "" {
 			bad(key+".password", "is empty")
 		}
-		if u.Role != RolePublisher && u.Role != RoleOperator {
-			bad(key+".role", "%q is neither publisher nor operator", u.Role)
+		switch u.Role {
+		case RolePublisher, RoleOperator:
+		case RoleService:
+			if strings.ContainsAny(u.Name, " \t\r\n.*>") {
+				bad(key+".name", "%q cannot be that of a service, which listens on _INBOX_<name>; use letters, digits, - and _", u.Name)
+			}
+		default:
+			bad(key+".role", "%q is none of publisher, operator and service", u.Role)
 		}
 	}
 	if c.Cluster != nil {

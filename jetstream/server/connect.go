@@ -29,7 +29,7 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 func (s *Server) Connect(user, name string, opts ...nats.Option) (*nats.Conn, error) {
 	conn, err := nats.Connect("", append([]nats.Option{
 		nats.InProcessServer(s), nats.Name(s.cfg.Node.Name + " " + name),
-		nats.UserInfo(user, s.password), nats.CustomInboxPrefix(NodeInbox),
+		nats.UserInfo(user, s.own.password), nats.CustomInboxPrefix(NodeInbox),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
 		nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
@@ -54,7 +54,7 @@ func (s *Server) Dial(user, name string) (*natsconn.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := natsconn.Open(conn, natsconn.Login{User: user, Password: s.password, Name: name})
+	c, err := natsconn.Open(conn, natsconn.Login{User: user, Password: s.own.password, Name: name})
 	if err != nil {
 		return nil, fmt.Errorf("connect within the process (%s): %w", name, err)
 	}

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"slices"
-
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/subject"
@@ -15,7 +13,7 @@ import (
 // publisherPermissions are those of the only client of an account: it may publish
 // events, and hear the acknowledgements.
 func publisherPermissions(p Publisher) *natsserver.Permissions {
-	return grant(publishSubjects(p), []string{"_INBOX.>", "_INBOX_" + p.Name + ".>"})
+	return grant(publishSubjects(p.Prefix), []string{"_INBOX.>", "_INBOX_" + p.Name + ".>"})
 }
 
 // operatorPermissions let every key-value library work on the buckets.
@@ -24,14 +22,17 @@ func operatorPermissions(buckets []Bucket) *natsserver.Permissions {
 }
 
 // localPermissions are those of a client on loopback when no users are
-// configured: it may publish and use the buckets.
+// configured: it may publish, use the buckets, and be a service.
 func localPermissions(p Publisher, buckets []Bucket) *natsserver.Permissions {
-	return grant(slices.Concat(bucketRequests(buckets), publishSubjects(p)), bucketSubjects(buckets))
+	own := servicePermissions("", p.Prefix)
+	own.Publish.Allow = append(own.Publish.Allow, bucketRequests(buckets)...)
+	own.Subscribe.Allow = append(bucketSubjects(buckets), subject.AllServices, discovery)
+	return own
 }
 
 // publishSubjects are checked after the account has put its prefix before them.
-func publishSubjects(p Publisher) []string {
-	return []string{p.Prefix + subject.AllUsers, p.Prefix + subject.AllTopics}
+func publishSubjects(prefix string) []string {
+	return []string{prefix + subject.AllUsers, prefix + subject.AllTopics}
 }
 
 // bucketSubjects are what clients of the buckets subscribe to.

@@ -40,15 +40,15 @@ var errServerGone = errors.New("the embedded server is not running")
 // process; connections made by Connect then reconnect to the new one. Form, Start and
 // Stop are called by one goroutine at a time, all else may be called concurrently.
 type Server struct {
-	cfg      Config
-	log      *slog.Logger
-	limited  *ratelog.Log // of what clients and strangers can cause
-	token    string       // the node's name as a subject token
-	password string       // of the node's own users, made at boot, never leaves the machine
-	faults   *linkFaults
-	formed   bool     // the node was in a cluster before it was started
-	met      []string // addresses of the nodes that it forms a cluster with
-	links    *linkTLS // from the first start on; nil without cluster.tls
+	cfg     Config
+	log     *slog.Logger
+	limited *ratelog.Log // of what clients and strangers can cause
+	token   string       // the node's name as a subject token
+	own     ownAccess    // made at boot
+	faults  *linkFaults
+	formed  bool     // the node was in a cluster before it was started
+	met     []string // addresses of the nodes that it forms a cluster with
+	links   *linkTLS // from the first start on; nil without cluster.tls
 
 	mu   sync.Mutex
 	srv  *natsserver.Server
@@ -58,7 +58,7 @@ type Server struct {
 
 // New makes a server; it is started by Start, after Form.
 func New(cfg Config, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), password: rand.Text(), faults: newLinkFaults(cfg.Node.Name, log)}
+	return &Server{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), own: ownAccess{rand.Text(), askPrefix + rand.Text() + "."}, faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
 // Start runs a new server. It fails when a port is taken or the data folder
@@ -81,7 +81,7 @@ func (s *Server) run(routes []string, store bool) error {
 	if err != nil {
 		return err
 	}
-	if err := configureAccounts(opts, &s.cfg, s.Publishers(), s.password); err != nil {
+	if err := configureAccounts(opts, &s.cfg, s.Publishers(), s.own); err != nil {
 		return err
 	}
 	if err := probe("listen for NATS clients (node.listen)", s.cfg.Node.Listen); err != nil {

@@ -40,6 +40,32 @@ const (
 	AllTopics = Topic + ">"
 )
 
+// Prefixes of what is between a node and services: its requests, and the answers that
+// name a correlation.
+const (
+	Services = "svc."
+	Reply    = "reply."
+
+	AllServices = Services + ">"
+	AllReplies  = Reply + ">"
+)
+
+// IsInbox reports whether somebody may name a subject to be answered at: it is an inbox as
+// client libraries make them, _INBOX.… or _INBOX_<user>.…, without wildcards. What is
+// answered elsewhere could be taken for a message that its author may not publish.
+func IsInbox[T string | []byte](reply T) bool {
+	const begin = "_INBOX"
+	if len(reply) < len(begin)+2 || string(reply[:len(begin)]) != begin || reply[len(begin)] != '.' && reply[len(begin)] != '_' {
+		return false
+	}
+	for i := range len(reply) {
+		if c := reply[i]; c <= ' ' || c == '*' || c == '>' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // ErrToken is wrapped by all errors about a token that is empty or too long.
 var ErrToken = errors.New("bad subject token")
 

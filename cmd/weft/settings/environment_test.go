@@ -34,7 +34,7 @@ func TestAListOfSectionsCanBeAVariable(t *testing.T) {
 	got := problems(t, environment("WEFT_NODE_USERS=[{name: orders, pasword: s, role: boss}]"), "")
 	want := "WEFT_NODE_USERS: node.users[0].pasword: unknown key; did you mean password?\n" +
 		"WEFT_NODE_USERS: node.users[0].password: is empty\n" +
-		`WEFT_NODE_USERS: node.users[0].role: "boss" is neither publisher nor operator`
+		`WEFT_NODE_USERS: node.users[0].role: "boss" is none of publisher, operator and service`
 	if strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}

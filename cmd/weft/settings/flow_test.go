@@ -70,7 +70,7 @@ func TestAMistakeInFlowStyleNamesItsPlace(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"in a line":             {"log: {format: text, level: loud}", `weft.yaml:1: log.level: "loud" is none of debug, info, warn and error`},
 		"over lines":            {"log: {\n  format: text,\n  level: loud\n}", `weft.yaml:3: log.level: "loud" is none of debug, info, warn and error`},
-		"in a list":             {"node: {users: [\n  {name: a, password: b, role: publisher},\n  {name: b, password: c, role: boss}]}", `weft.yaml:3: node.users[1].role: "boss" is neither publisher nor operator`},
+		"in a list":             {"node: {users: [\n  {name: a, password: b, role: publisher},\n  {name: b, password: c, role: boss}]}", `weft.yaml:3: node.users[1].role: "boss" is none of publisher, operator and service`},
 		"a seed":                {"cluster: {\n  secret: s, seeds: [a:1,\n    b:x]}", `weft.yaml:3: cluster.seeds[1]: `},
 		"a pair in a list":      {"cluster: {secret: s, seeds: [a: 1]}", `weft.yaml:1: cluster.seeds[0]: must be one value, not a section of keys`},
 		"an unknown key":        {"log: {format: text,\n  levle: warn}", `weft.yaml:2: log.levle: unknown key; did you mean level?`},

@@ -79,12 +79,12 @@ func await(r *http.Request, answer <-chan *route.Answer, within time.Duration) (
 	defer late.Stop()
 	select {
 	case a := <-answer:
-		return respond(r, a)
+		return Respond(r, a)
 	default:
 	}
 	select {
 	case a := <-answer:
-		return respond(r, a)
+		return Respond(r, a)
 	case <-late.C:
 		return nil, problem.New(problem.UpstreamTimeout, "the answer did not come in time")
 	case <-r.Context().Done():
@@ -92,8 +92,8 @@ func await(r *http.Request, answer <-chan *route.Answer, within time.Duration) (
 	}
 }
 
-// respond makes a response of an answer.
-func respond(r *http.Request, a *route.Answer) (*http.Response, error) {
+// Respond makes the response to a request of an answer. Its errors are problems.
+func Respond(r *http.Request, a *route.Answer) (*http.Response, error) {
 	if a.Err != nil {
 		return nil, problem.New(problem.UpstreamUnavailable, "the answer that came is none: "+a.Err.Error())
 	}

@@ -1,0 +1,64 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"weft/jetstream/subject"
+)
+
+// Requests to services. Whoever holds a message may answer to the subject that it names,
+// and what the server itself answers is bound by no permission, so permissions cannot
+// keep a subject to the nodes. A mapping of the account can: it holds for whatever comes
+// from a client of this server or as a response from another account, whatever it may
+// publish. So below svc. arrives only what a node has published under a prefix that is
+// known to nobody else.
+const (
+	// askPrefix begins the subjects of a node's requests, before a token that is secret.
+	askPrefix = "weft.ask."
+	// refused begins the subjects that nobody hears.
+	refused = "weft.refused."
+	// discovery is where services are asked about themselves (NATS ADR-32).
+	discovery = "$SRV.>"
+	// answerWithin is how long a service may take to answer: longer than a route's
+	// greatest timeout. The server remembers until then whom it may answer.
+	answerWithin = 11 * time.Minute
+)
+
+// ServiceSubject is what a node publishes so that it arrives at a subject below svc.
+func (s *Server) ServiceSubject(to string) string {
+	return s.own.asking + strings.TrimPrefix(to, subject.Services)
+}
+
+// servicePermissions are those of a service: it hears requests, and its own inbox, and
+// publishes events, answers that come later, and one reply to each request.
+func servicePermissions(name, prefix string) *natsserver.Permissions {
+	p := grant(append(publishSubjects(prefix), subject.AllReplies), []string{subject.AllServices, discovery, "_INBOX_" + name + ".>"})
+	p.Response = oneReply()
+	return p
+}
+
+func oneReply() *natsserver.ResponsePermission {
+	return &natsserver.ResponsePermission{MaxMsgs: 1, Expires: answerWithin}
+}
+
+// mappings of an account say where what comes under a subject goes.
+type mappings []mapping
+
+type mapping struct{ from, to string }
+
+func (m mappings) text() string {
+	var b strings.Builder
+	b.WriteString("mappings: {")
+	for i, one := range m {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q: %q", one.from, one.to)
+	}
+	b.WriteString("}")
+	return b.String()
+}
