@@ -243,7 +243,7 @@ func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/", 404}, {"GET", "/_weft/v1", 404}, {"GET", "/_weft/v1/../v1/events", 404}, {"GET", "//_weft/v1/events", 404},
+		{"GET", "/", 404}, {"GET", "/_weft/v1", 404}, {"GET", "/_weft/v1/../v1/events", 404}, {"GET", "//_weft/v1/events", 400}, {"GET", "/_weft2/../_weft/v1/events", 400},
 		{"DELETE", pathEvents, 405}, {"GET", pathConnections + "x", 405},
 	} {
 		resp, body := s.do(w.method, w.path, "", "")

@@ -43,8 +43,15 @@ type mux struct {
 func newMux(m mux, cors *access.CORS, names *access.Host) http.Handler {
 	m.weft = cors.Protect(m.closing(m.serveWeft))
 	m.others = m.closing(m.others.ServeHTTP)
-	return access.Named(&m, names, "public.hosts", func(r *http.Request, p *problem.Problem) {
+	named := access.Named(&m, names, "public.hosts", func(r *http.Request, p *problem.Problem) {
 		m.report.refused(onPublic, r, p)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect { // its host is that of a tunnel, which there is not
+			m.others.ServeHTTP(w, r)
+			return
+		}
+		named.ServeHTTP(w, r)
 	})
 }
 

@@ -71,6 +71,8 @@ func Listen(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		MaxHeaderBytes:    maxHead,
 		Protocols:         &protocols,
 		TLSConfig:         cfg.TLS,
+		// OPTIONS * is for the handler to answer, as all others.
+		DisableGeneralOptionsHandler: true,
 		// A stream that is given up is over only when the connection has taken
 		// that: who reads nothing at all, or does not answer, loses the connection.
 		HTTP2: &http.HTTP2Config{

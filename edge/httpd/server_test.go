@@ -3,6 +3,7 @@ package httpd
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -66,4 +67,31 @@ func TestWhatCannotBeServedSaysSo(t *testing.T) {
 		t.Errorf("it hangs, and then says %v", <-failed)
 	}
 	_ = s.Close(t.Context())
+}
+
+func TestOptionsOfTheWholeServerAreForTheHandler(t *testing.T) {
+	s, err := Listen(t.Context(), ServerConfig{Name: "public.listen", Addr: "127.0.0.1:0", WriteTimeout: time.Minute, Handler: http.NotFoundHandler()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve() }()
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(conn, "OPTIONS * HTTP/1.1\r\nHost: weft\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || answer.StatusCode != http.StatusNotFound {
+		t.Errorf("OPTIONS * is answered %v, %v", answer, err)
+	}
+	if err := errors.Join(s.Close(t.Context()), <-done); err != nil {
+		t.Error(err)
+	}
 }

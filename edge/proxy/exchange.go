@@ -50,9 +50,18 @@ func (x *exchange) WriteHeader(status int) {
 		x.mu.Lock()
 		x.head = true
 		x.mu.Unlock()
+		if chunked(x.call.Request) {
+			x.Header().Set("Connection", "close")
+		}
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
+
+// chunked reports whether a request of HTTP/1 came in chunks; its connection ends with it.
+// If there was a Content-Length, too, which net/http takes out before anybody can see it, a
+// proxy before Weft may think that the request ends elsewhere, and what follows may be half
+// of somebody else's (RFC 9112, section 6.1: such a connection must be closed).
+func chunked(r *http.Request) bool { return r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 }
 
 // Write implements http.ResponseWriter.
 func (x *exchange) Write(b []byte) (int, error) {
@@ -141,7 +150,9 @@ func (p *Proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if x.call.Request.Context().Err() != nil {
-		return // nobody is there to be told
+		// Nobody is there to be told, or somebody who said no more and would take silence
+		// for 200.
+		panic(http.ErrAbortHandler)
 	}
 	if told, ok := errors.AsType[*problem.Problem](err); ok {
 		x.refuse(told)
