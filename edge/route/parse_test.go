@@ -116,6 +116,7 @@ var faults = []fault{
 	{targetDoc("http://b/ä"), "target", `is not for a path; escape it as %C3`},
 	{targetDoc(`http://b/a\b`), "target", `is not for a path; escape it as %5C`},
 	{targetDoc("http://b/a%2"), "target", "has a malformed %"},
+	{targetDoc("http://b/a%00"), "target", "has a control character"},
 	{targetDoc("http://b/%2{id}"), "target", "has a malformed %"},
 	{targetDoc("http://b/{id"), "target", "{ without }"},
 	{targetDoc("http://b/id}"), "target", "} without {"},

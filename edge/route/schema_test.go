@@ -47,7 +47,7 @@ var beyond = []string{
 	"is not between",                                                                                                                // it knows no durations
 	"method", "CONNECT", "/_weft/", `"." or ".." segment`, "empty segment", "is not the last segment", "host is not", "32 segments", // syntax of patterns
 	"a placeholder is a whole", "is not for", "is not in the pattern", "has two meanings", "the pattern ends in /", // of templates
-	"{ without }", "} without {", "malformed %", "names no", "is Weft's own", "no JSON Pointer", "needs mode",
+	"a control character", "{ without }", "} without {", "malformed %", "names no", "is Weft's own", "no JSON Pointer", "needs mode",
 	"port", "host", "no token", "tokens", "empty token", "no IPv6 address", // syntax of URLs
 	"the first one", // it compares nothing
 	"names, at most",

@@ -159,11 +159,11 @@ func (p *part) pathValue(in Scope, others []string) error {
 		if whole, ok := strings.CutSuffix(p.text, "..."); ok && slices.Contains(in.Names, whole) {
 			return fmt.Errorf("{%s} is not in the pattern; the rest is {%s} here", p.text, whole)
 		}
-		near := suggestion.Nearest(p.text, append(slices.Clone(in.Names), others...))
-		if near != "" {
-			near = "; did you mean {" + near + "}?"
+		hint := ""
+		if near := suggestion.Nearest(p.text, append(slices.Clone(in.Names), others...)); near != "" && len(p.text) > 2 {
+			hint = "; did you mean {" + near + "}?"
 		}
-		return fmt.Errorf("{%s} is not in the pattern%s", p.text, near)
+		return fmt.Errorf("{%s} is not in the pattern%s", p.text, hint)
 	}
 	p.kind, p.rest = pathValue, p.text == in.Rest
 	return nil

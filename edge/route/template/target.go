@@ -66,8 +66,12 @@ func isSpecial(name string) bool {
 
 // checkPathText says why a literal cannot stand in a path (RFC 3986 section 3.3).
 func checkPathText(s string) error {
-	if _, err := url.PathUnescape(s); err != nil {
+	decoded, err := url.PathUnescape(s)
+	if err != nil {
 		return errors.New("has a malformed %; a percent sign itself is %25")
+	}
+	if strings.ContainsFunc(decoded, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return errors.New("has a control character")
 	}
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -121,23 +125,32 @@ func (t *Target) Path(v Values) (string, error) {
 	return path, nil
 }
 
-// appendSent appends a value as it was sent. What would end the path is escaped.
+// appendSent appends a value as it was sent. What would end the path is escaped; a control
+// character is refused, escaped or not.
 func appendSent(b []byte, sent string) ([]byte, error) {
 	const upperHex = "0123456789ABCDEF"
 	for i := range len(sent) {
 		switch c := sent[i]; {
 		case c == '%':
-			if i+2 >= len(sent) || !isHex(sent[i+1]) || !isHex(sent[i+2]) {
+			if i+2 >= len(sent) || isEscapedControl(sent[i+1], sent[i+2]) {
 				return nil, ErrMissing
 			}
 			b = append(b, c)
-		case c <= ' ', c == 0x7f, c == '?', c == '#':
+		case c < ' ', c == 0x7f:
+			return nil, ErrMissing
+		case c == ' ', c == '?', c == '#':
 			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
 		default:
 			b = append(b, c)
 		}
 	}
 	return b, nil
+}
+
+// isEscapedControl reports whether what follows a % is not two hexadecimal digits, or those
+// of a control character.
+func isEscapedControl(high, low byte) bool {
+	return !isHex(high) || !isHex(low) || high == '0' || high == '1' || high == '7' && low|0x20 == 'f'
 }
 
 func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
