@@ -183,7 +183,7 @@ const (
 // one placeholder. It has values of the pattern, claims and {user}.
 func ParseSubject(text string, in Scope) (*Target, error) {
 	if !strings.HasPrefix(text, subjectPrefix) || text == subjectPrefix {
-		return nil, errors.New("subject does not begin with svc.")
+		return nil, errors.New("subject does not begin with svc., as in nats://svc.orders")
 	}
 	t := &Target{text: text}
 	tokens := splitSubject(text)
