@@ -170,7 +170,7 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		Node: deps.Node, Sessions: e.sessions.Registry(), Gatherer: deps.Gatherer, Drain: deps.Drain,
 		Version: deps.Version, Ready: e.Ready,
 		Refused: func(r *http.Request, p *problem.Problem) { e.report.refused(onAdmin, r, p) }, Failed: e.report.failed,
-		Answer: deps.Waiting.Answer,
+		Answer: deps.Waiting.Answer, Lacks: e.lacks,
 		Publish: func(w http.ResponseWriter, r *http.Request) error {
 			return publish.accept(w, r, event.Operators, func(string) bool { return true })
 		},

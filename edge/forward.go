@@ -17,6 +17,22 @@ import (
 type Kafka interface {
 	http.RoundTripper
 	reply.Topics
+	// Configured reports whether this node knows brokers.
+	Configured() bool
+}
+
+// lacks says what this node lacks to serve a route; nil: nothing. It does not make the
+// route a bad one: other nodes may have it.
+func (e *Edge) lacks(r *route.Route) *route.FieldError {
+	const brokers = "this node has no kafka.brokers, and answers 503"
+	away := e.deps.Kafka == nil || !e.deps.Kafka.Configured()
+	switch {
+	case away && r.Scheme == route.Kafka:
+		return &route.FieldError{Field: "target", Detail: brokers}
+	case away && r.Reply != nil && r.Reply.Topic != "":
+		return &route.FieldError{Field: "reply.topic", Detail: brokers}
+	}
+	return e.upstreams.Lacks(r)
 }
 
 // forward makes what serves the requests that are not Weft's own, with all targets that

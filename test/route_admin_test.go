@@ -2,9 +2,13 @@ package test
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +81,14 @@ func served(t testing.TB, n *stage.Node, path string) int {
 }
 
 func TestOperatorsReadChangeAndTryRoutes(t *testing.T) {
-	n := stage.StartNode(t, stage.Settings(t.TempDir()))
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	issuer := httptest.NewTLSServer(nil)
+	issuer.Close()
+	pem := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuer.Certificate().Raw})
+	if err := os.WriteFile(ca, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := stage.StartNode(t, stage.Settings(t.TempDir()).With("upstreams", []any{map[string]any{"match": "https://secure.example.com", "tls": map[string]any{"ca": ca}}}))
 	back := stage.StartBackend(t, nil).URL()
 
 	t.Run("a put is served when it is answered", func(t *testing.T) {
@@ -289,6 +300,43 @@ func TestOperatorsReadChangeAndTryRoutes(t *testing.T) {
 			if got.Status != c.status || got.Header.Get("Allow") != c.allow {
 				t.Errorf("%s %s: %d %v %s", c.method, c.url, got.Status, got.Header, got.Body)
 			}
+		}
+	})
+
+	t.Run("what this node lacks shows with the route, which is good", func(t *testing.T) {
+		kafka := askRoutes(t, n, "PUT", "/kafka", `{"pattern":"POST /kafka","target":"kafka://orders","auth":{"mode":"none"}}`)
+		if kafka.Status != 201 || kafka.State != "serving" || kafka.Problem == nil || kafka.Problem.Field != "target" || !strings.Contains(kafka.Problem.Detail, "kafka.brokers") {
+			t.Errorf("%d %s", kafka.Status, kafka.Body)
+		}
+		reply := askRoutes(t, n, "PUT", "/later", `{"pattern":"POST /later","target":"`+back+`","reply":{"topic":"answers"}}`)
+		if reply.Problem == nil || reply.Problem.Field != "reply.topic" {
+			t.Errorf("%d %s", reply.Status, reply.Body)
+		}
+		if err := os.WriteFile(ca, []byte("no certificate any more"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		secure := askRoutes(t, n, "PUT", "/secure", document("/secure", "https://secure.example.com"))
+		if secure.State != "serving" || secure.Problem == nil || !strings.Contains(secure.Problem.Detail, "https://secure.example.com") {
+			t.Errorf("%d %s", secure.Status, secure.Body)
+		}
+		if status := served(t, n, "/secure"); status != 503 {
+			t.Errorf("it is answered %d", status)
+		}
+	})
+
+	t.Run("the schema", func(t *testing.T) {
+		req, err := http.NewRequest("GET", n.AdminURL()+"/_weft/v1/routes/schema", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var schema struct {
+			Schema     string `json:"$schema"`
+			Properties map[string]any
+		}
+		status, text, header := exchange(t, req)
+		if err := json.Unmarshal(text, &schema); err != nil || status != 200 || header.Get("Content-Type") != "application/schema+json" ||
+			schema.Schema != "https://json-schema.org/draft/2020-12/schema" || schema.Properties["pattern"] == nil {
+			t.Errorf("%d %v %s: %v", status, header, text, err)
 		}
 	})
 

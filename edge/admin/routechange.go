@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -42,13 +41,14 @@ func (a *routeAPI) rollback(w http.ResponseWriter, r *request) error {
 	}
 	return a.change(w, r, "rolled back", func(c routes.Condition, dry bool) (routes.Item, bool, error) {
 		if dry {
-			return a.tryRollback(r.Context(), r.name, revision, c)
+			return a.tryRollback(r.name, revision, c)
 		}
 		return a.routes.Rollback(r.Context(), r.name, revision, c)
 	})
 }
 
-func (a *routeAPI) tryRollback(_ context.Context, name string, revision uint64, c routes.Condition) (i routes.Item, created bool, err error) {
+// tryRollback says what Rollback would.
+func (a *routeAPI) tryRollback(name string, revision uint64, c routes.Condition) (i routes.Item, created bool, err error) {
 	versions := a.routes.History(name)
 	if len(versions) == 0 {
 		return i, false, routes.ErrNotFound

@@ -34,6 +34,7 @@ func (a *routeAPI) table() []endpoint {
 	dry := parameter.Once("dry_run")
 	return []endpoint{
 		{method: "GET", head: "routes", takes: parameter.Once("after", "limit"), serve: a.loaded(a.list)},
+		{method: "GET", head: "routes/schema", serve: showSchema},
 		{method: "GET", head: "routes/match", takes: parameter.Once("method", "url"), serve: a.loaded(a.match)},
 		{method: "GET", head: "routes/", tail: "/history", slot: true, serve: a.loaded(a.history)},
 		{method: "POST", head: "routes/", tail: "/rollback", slot: true, takes: dry.And("revision"), serve: a.loaded(a.rollback)},
@@ -52,6 +53,14 @@ func (a *routeAPI) loaded(serve handler) handler {
 		}
 		return serve(w, r)
 	}
+}
+
+// showSchema answers with the JSON Schema of documents, for editors and checks elsewhere.
+func showSchema(w http.ResponseWriter, _ *request) error {
+	w.Header().Set("Content-Type", "application/schema+json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(route.Schema())
+	return nil
 }
 
 const (

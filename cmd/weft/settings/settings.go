@@ -73,7 +73,7 @@ func (c *Config) JetStream() jetstream.Config {
 
 // Edge is the part that listeners and connections need.
 func (c *Config) Edge() edge.Config {
-	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth, Tuning: c.Tuning.TuningConfig, Log: c.RequestLogConfig}
+	return edge.Config{Public: c.Public, Admin: c.Admin, Auth: c.Auth, Tuning: c.Tuning.TuningConfig, Log: c.RequestLogConfig, Upstreams: c.Upstreams}
 }
 
 // Bridge is the part that the ways in need.
