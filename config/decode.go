@@ -21,6 +21,10 @@ func (d *document) decode(n ast.Node, v reflect.Value, key string, line int, sec
 	empty := n == nil || n.Type() == ast.NullType
 	t := v.Type()
 	switch {
+	case t == jsonType:
+		if !empty {
+			d.decodeJSON(n, v, key, line)
+		}
 	case isSection(t):
 		if !empty { // a section whose keys are all commented out is not there
 			d.decodeSection(n, section(v), key, line)

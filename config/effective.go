@@ -118,6 +118,8 @@ func (p *printer) value(v reflect.Value, secret bool) string {
 	switch {
 	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface && !v.IsNil():
 		return p.value(v.Elem(), secret)
+	case v.Type() == jsonType && v.Len() > 0: // JSON is YAML
+		return compact(v.Bytes())
 	case v.Kind() == reflect.Slice && !isScalar(v.Type()):
 		items := make([]string, v.Len())
 		for i := range items {

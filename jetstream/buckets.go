@@ -1,10 +1,12 @@
 package jetstream
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/jetstream/api"
 	"weft/jetstream/blacklist"
 	"weft/jetstream/kv"
 	"weft/jetstream/routes"
@@ -50,4 +52,17 @@ func (n *Node) openControl() error {
 	}
 	n.undo = append(n.undo, func() error { conn.Close(); return nil })
 	return n.control.Open(conn)
+}
+
+// plant creates the routes of the configuration as soon as the node is ready.
+func plant(ctx context.Context, ready func() error, r *routes.Routes, seeds routes.Seeds) {
+	if len(seeds) == 0 {
+		return
+	}
+	for ready() != nil {
+		if !api.Sleep(ctx, api.StartPause) {
+			return
+		}
+	}
+	r.Plant(ctx, seeds)
 }

@@ -1,10 +1,12 @@
 package jetstream
 
 import (
+	"slices"
 	"time"
 
 	"weft/jetstream/event"
 	"weft/jetstream/kv"
+	"weft/jetstream/routes"
 	"weft/jetstream/server"
 )
 
@@ -16,6 +18,9 @@ type Config struct {
 	Events  event.Limits
 	// MaxTokenLife is auth.max_token_life: the age of the bucket blacklist.
 	MaxTokenLife time.Duration
+	// Routes are documents that the node creates where the bucket routes has nothing of
+	// their name.
+	Routes routes.Seeds
 }
 
 // Default returns the defaults.
@@ -30,7 +35,7 @@ func Default() Config {
 // Check returns all that is wrong with the configuration, each a *config.KeyError.
 func (c *Config) Check() []error {
 	s := c.server()
-	return append(s.Check(), c.Events.Check()...)
+	return slices.Concat(s.Check(), c.Events.Check(), c.Routes.Check())
 }
 
 // replicas is how many copies of stream and buckets there are.

@@ -199,6 +199,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("load routes: %w", context.Cause(ctx))
 	}
+	n.tasks.Go(func() { plant(run, n.Ready, n.routes, n.cfg.Routes) })
 	for range publishers {
 		select {
 		case <-heard:

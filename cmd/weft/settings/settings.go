@@ -32,6 +32,8 @@ type Config struct {
 	Log       LogConfig             `yaml:"log"`
 	Tuning    TuningConfig          `yaml:"tuning"`
 	edge.RequestLogConfig
+	// Routes are documents of routes that are to be there, by name.
+	Routes map[string]config.JSON `yaml:"routes"`
 }
 
 // LogConfig is the section log.
@@ -68,7 +70,7 @@ func Default() Config {
 
 // JetStream is the part that the node needs.
 func (c *Config) JetStream() jetstream.Config {
-	return jetstream.Config{Node: c.Node, Cluster: c.Cluster, Events: c.Events, MaxTokenLife: c.Auth.MaxTokenLife}
+	return jetstream.Config{Node: c.Node, Cluster: c.Cluster, Events: c.Events, MaxTokenLife: c.Auth.MaxTokenLife, Routes: c.Routes}
 }
 
 // Edge is the part that listeners and connections need.
