@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,8 +18,9 @@ const (
 
 // Drain takes no new connections from now on. In a cluster it lets load
 // balancers notice that for public.drain_delay, and then says goodbye to those
-// that are open, spread over public.drain_window. Events are still taken. It
-// returns when all have left or ctx ends; then its error says how many were left.
+// that are open, spread over public.drain_window; requests that routes serve may end
+// within that time. Events are still taken. It returns when all have left or ctx ends;
+// then its error says how many were left.
 func (e *Edge) Drain(ctx context.Context) error {
 	e.ready.draining.Store(true)
 	delay := e.cfg.Public.DrainDelay
@@ -26,10 +28,13 @@ func (e *Edge) Drain(ctx context.Context) error {
 		delay = 0 // there is nobody else to send them to
 	}
 	e.log.Info("draining", "connections", e.Connections(), "delay", delay, "window", e.cfg.Public.DrainWindow)
+	forwarded := make(chan error, 1)
 	select {
 	case <-time.After(delay):
+		go func() { forwarded <- e.proxy.Drain(ctx, e.cfg.Public.DrainWindow) }()
 		e.sessions.Dismiss(ctx, session.Draining, e.cfg.Public.DrainWindow, func() bool { return true })
 	case <-ctx.Done():
+		forwarded <- nil
 	}
 	left := make(chan struct{})
 	go func() {
@@ -38,9 +43,9 @@ func (e *Edge) Drain(ctx context.Context) error {
 	}()
 	select {
 	case <-left:
-		return nil
+		return <-forwarded
 	case <-ctx.Done():
-		return fmt.Errorf("drain: %d connections left: %w", e.Connections(), ctx.Err())
+		return errors.Join(fmt.Errorf("drain: %d connections left: %w", e.Connections(), ctx.Err()), <-forwarded)
 	}
 }
 
@@ -58,6 +63,11 @@ func (e *Edge) watchIsolation(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		}
+		if e.proxy.Known() && cutOff() {
+			if n := e.proxy.Isolate(); n > 0 {
+				e.log.Warn("cut off for too long; requests by a token are ended", "requests", n)
+			}
 		}
 		if n := e.Connections(); n > 0 && cutOff() {
 			e.log.Warn("cut off for too long; clients are sent elsewhere", "connections", n)

@@ -203,6 +203,7 @@ func (e *Edge) Open(context.Context) error {
 		return errors.Join(err, e.Close())
 	}
 	e.deps.Node.Blacklist.OnEntry(e.sessions.Registry().Cut)
+	e.deps.Node.Blacklist.OnEntry(e.proxy.Cut)
 	e.log.Info("listening", "public", e.PublicAddr().String(), "admin", e.AdminAddr().String())
 	return nil
 }
@@ -221,6 +222,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serving.Go(func() { e.sessions.Run(ctx) })
+	serving.Go(func() { e.proxy.Run(ctx) })
 	if e.poller != nil {
 		serving.Go(func() {
 			if err := e.poller.Run(); err != nil {
@@ -267,6 +269,7 @@ func (e *Edge) Close() error {
 	servers := e.servers
 	e.mu.Unlock()
 	e.sessions.EndAll(session.Draining)
+	e.proxy.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), session.GraceKeep)
 	defer cancel()
 	var errs []error

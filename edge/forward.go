@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/edge/access"
+	"weft/edge/auth"
+	"weft/edge/problem"
 	"weft/edge/proxy"
 	"weft/edge/proxy/reply"
 	"weft/edge/proxy/service"
@@ -50,9 +52,24 @@ func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*p
 	if e.deps.Kafka != nil {
 		targets[route.Kafka] = &reply.Transport{Next: e.deps.Kafka, Topics: e.deps.Kafka}
 	}
-	return proxy.New(proxy.Params{
+	served, err := proxy.New(proxy.Params{
 		Table: e.deps.Routes.Table, Auth: who, Guard: e.guard, Ready: e.ready.refuse,
+		Claims: e.claims, Origins: e.cfg.Public.CORSOrigins, WriteTimeout: e.cfg.Public.WriteTimeout,
+		Refused: func(r *http.Request, p *problem.Problem) { e.report.refused(onPublic, r, p) },
 		Targets: targets, Upstreams: e.upstreams, Waiting: e.deps.Waiting,
 		Logs: e.cfg.Log.RoutesLog, Recorder: e.deps.Recorder, Log: e.log,
 	}, reg)
+	if err != nil {
+		return nil, err
+	}
+	e.deps.Routes.OnTable(served.Adopt)
+	return served, nil
+}
+
+// claims are those of somebody whom the verifier knows.
+func (e *Edge) claims(id *auth.Identity, token string) map[string]any {
+	if e.deps.Verifier.ModeNone() {
+		return e.deps.Verifier.TrustedClaims(id.User)
+	}
+	return e.deps.Verifier.Claims(token)
 }

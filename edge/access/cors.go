@@ -44,17 +44,18 @@ func attributeName(s string) bool {
 // Protect answers preflights and adds the CORS headers to every response of h.
 func (c *CORS) Protect(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c.preflight(w, r) {
+		if IsPreflight(r) {
+			c.Preflight(w, r)
 			return
 		}
-		c.setHeaders(w.Header(), r)
+		c.SetHeaders(w.Header(), r)
 		h.ServeHTTP(w, r)
 	})
 }
 
-// setHeaders says that a response depends on the origin, and, for a permitted one,
+// SetHeaders says that a response depends on the origin, and, for a permitted one,
 // that its page may read it.
-func (c *CORS) setHeaders(h http.Header, r *http.Request) {
+func (c *CORS) SetHeaders(h http.Header, r *http.Request) {
 	if !slices.Contains(h.Values("Vary"), "Origin") {
 		h.Add("Vary", "Origin")
 	}
@@ -67,17 +68,19 @@ func (c *CORS) setHeaders(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Expose-Headers", "Retry-After")
 }
 
-// preflight answers a preflight request (section 3.2.2) and reports whether r was one.
-func (c *CORS) preflight(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" || r.Header.Get("Origin") == "" {
-		return false
-	}
+// IsPreflight reports whether a request is a preflight (section 3.2.2).
+func IsPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" && r.Header.Get("Origin") != ""
+}
+
+// Preflight answers a preflight request.
+func (c *CORS) Preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	c.setHeaders(h, r)
+	c.SetHeaders(h, r)
 	h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
 	if !c.Origins.permitted[r.Header.Get("Origin")] {
 		w.WriteHeader(http.StatusForbidden)
-		return true
+		return
 	}
 	h.Set("Access-Control-Allow-Methods", c.Methods)
 	h.Set("Access-Control-Max-Age", corsMaxAge)
@@ -85,7 +88,6 @@ func (c *CORS) preflight(w http.ResponseWriter, r *http.Request) bool {
 		h.Set("Access-Control-Allow-Headers", allowed)
 	}
 	w.WriteHeader(http.StatusNoContent)
-	return true
 }
 
 // allowed returns those of the asked header names that pages may send. They are

@@ -115,7 +115,7 @@ func NewLimiter(limits Limits, reg prometheus.Registerer) (*Limiter, error) {
 // is a *LimitError. Whoever is refused by a count does not use up the rate, so
 // that one greedy client cannot keep the others out.
 func (l *Limiter) Acquire(addr netip.Addr, user string) (release func(), err error) {
-	addr = countedAs(addr)
+	addr = CountedAs(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -175,8 +175,8 @@ func less[K comparable](counts map[K]int, k K) {
 	}
 }
 
-// countedAs is the address by which a client is counted.
-func countedAs(a netip.Addr) netip.Addr {
+// CountedAs is the address by which a client is counted: an IPv6 client has a whole /64.
+func CountedAs(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {

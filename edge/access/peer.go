@@ -26,7 +26,7 @@ func (l *Limiter) Arrive(addr netip.Addr) (*Peer, error) {
 	if l.limits.PerAddress == 0 || !addr.IsValid() {
 		return nil, nil
 	}
-	p := &Peer{l: l, addr: countedAs(addr)}
+	p := &Peer{l: l, addr: CountedAs(addr)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.idle[p.addr] >= max(l.limits.PerAddress, leastRoom) {

@@ -19,6 +19,8 @@ type prefixedConn struct {
 	mu    sync.Mutex
 	timer *time.Timer // gives a stranger's up
 	over  bool        // it is closed
+	busy  int         // requests that may take as long as they take
+	until time.Time   // when the last one of them has had its time to be followed by another
 }
 
 // Read implements net.Conn.
@@ -51,19 +53,61 @@ func (p *prefixedConn) giveUpIn(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case d == 0 || p.over || p.guest.Known():
+	case d == 0 || p.over || p.busy > 0 || p.guest.Known():
 		if p.timer != nil {
 			p.timer.Stop()
 		}
 	case p.timer == nil:
 		p.timer = time.AfterFunc(d, func() {
-			if !p.guest.Known() {
+			p.mu.Lock()
+			stays := p.busy > 0
+			p.mu.Unlock()
+			if !stays && !p.guest.Known() {
 				_ = p.Close()
 			}
 		})
 	default:
 		p.timer.Reset(d)
 	}
+}
+
+// Stay keeps the connection of a request from being given up as a stranger's until done
+// is called: the request may take as long as it takes. last reports that the stranger's
+// time is over, so that the answer is to be the last one of the connection.
+func Stay(r *http.Request) (done func(), last bool) {
+	p, ok := r.Context().Value(connKey{}).(*prefixedConn)
+	if !ok || p.guest.Known() {
+		return func() {}, false
+	}
+	p.mu.Lock()
+	p.busy++
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	return p.leave, p.guest.Left() <= 0
+}
+
+// leave is the done of Stay.
+func (p *prefixedConn) leave() {
+	p.mu.Lock()
+	p.busy--
+	p.until = time.Now().Add(p.listener.cfg.Limits.Silent)
+	p.mu.Unlock()
+	p.giveUpIn(p.patience())
+}
+
+// patience is how long a stranger's connection may wait for its next request. One that
+// was served just now is not cut before it can know that its time is over.
+func (p *prefixedConn) patience() time.Duration {
+	p.mu.Lock()
+	until := p.until
+	p.mu.Unlock()
+	left := p.guest.Left()
+	if !until.IsZero() {
+		left = max(left, time.Until(until))
+	}
+	return max(min(p.listener.cfg.Limits.Silent, left), 1)
 }
 
 // connKey is that of a prefixedConn in the context of net/http's requests.
@@ -85,9 +129,9 @@ func Observe(s *http.Server) {
 		}
 		switch state {
 		case http.StateNew, http.StateActive:
-			p.giveUpIn(max(p.guest.Left(), 1))
+			p.giveUpIn(max(p.guest.Left(), p.patience()))
 		case http.StateIdle:
-			p.giveUpIn(max(min(p.listener.cfg.Limits.Silent, p.guest.Left()), 1))
+			p.giveUpIn(p.patience())
 		case http.StateHijacked, http.StateClosed:
 			p.giveUpIn(0)
 		}

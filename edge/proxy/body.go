@@ -4,62 +4,56 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	"weft/edge/httpd"
 	"weft/edge/problem"
 )
 
-// restTime is how long what is left of a request's body may take to arrive once the
-// request is answered.
-const restTime = 5 * time.Second
+// restTime is how long what is left of a request's body is waited for once the request is
+// answered, so that the answer is not lost in a connection that breaks.
+const restTime = time.Second
 
 // A limitedBody is the body of a request up to a limit. One more byte ends the request.
 type limitedBody struct {
 	io.ReadCloser
-	left, limit int64 // -1: no limit
+	room, limit int64 // limit -1: none
 	end         func(error)
-	whole       atomic.Bool // it was read to its end
+	whole       atomic.Bool           // it was read to its end
+	broken      atomic.Pointer[error] // what its client did wrong
 }
 
 // Read implements io.Reader.
 func (b *limitedBody) Read(p []byte) (int, error) {
-	if b.limit < 0 {
-		n, err := b.ReadCloser.Read(p)
-		b.note(err)
-		return n, err
-	}
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
+	if b.limit >= 0 && int64(len(p)) > b.room+1 {
+		p = p[:b.room+1]
 	}
 	n, err := b.ReadCloser.Read(p)
-	if int64(n) > b.left {
-		n = int(b.left)
-		b.left = 0
-		err = tooLarge(b.limit)
+	switch {
+	case b.limit >= 0 && int64(n) > b.room:
+		n, b.room, err = int(b.room), 0, tooLarge(b.limit)
 		b.end(err)
 		return n, err
+	case err == io.EOF:
+		b.whole.Store(true)
+	case err != nil:
+		b.broken.CompareAndSwap(nil, &err)
 	}
-	b.left -= int64(n)
-	b.note(err)
+	b.room -= int64(n)
 	return n, err
 }
 
-func (b *limitedBody) note(err error) {
-	if err == io.EOF {
-		b.whole.Store(true)
-	}
-}
-
-// release is called when the request is answered: the server reads what is left of its
-// body, or gives the connection up.
-func (b *limitedBody) release(w http.ResponseWriter, r *http.Request) {
-	if !b.whole.Load() {
-		httpd.BodyTime(w, r, restTime)
-	}
-}
+// left reports whether there is more to read.
+func (b *limitedBody) left() bool { return b.ReadCloser != nil && !b.whole.Load() }
 
 func tooLarge(limit int64) error {
 	return problem.New(problem.TooLarge, fmt.Sprintf("the body is longer than %d bytes", limit))
+}
+
+// lastOne makes the current answer the last one of a connection of HTTP/1, also when its
+// head is out; the connection is then closed so that the answer can still be read. It is
+// what http.MaxBytesReader does where its limit is passed.
+func lastOne(w http.ResponseWriter) {
+	_, _ = http.MaxBytesReader(w, io.NopCloser(strings.NewReader("..")), 0).Read(make([]byte, 1))
 }

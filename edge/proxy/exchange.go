@@ -3,12 +3,12 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
+	"weft/edge/access"
 	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/route"
@@ -20,15 +20,37 @@ type exchange struct {
 	http.ResponseWriter
 	proxy *Proxy
 	call  route.Call
-	allow string // of a 405
+	lane  *lane // of the route; nil without one
+	began time.Time
+	guest *access.Guest // nil: the listener counts nobody
+	allow string        // of a 405
 
-	status int   // that the client was told; 0: none yet
-	bytes  int64 // of the body
-	body   *limitedBody
+	// Of the token; zero without one.
+	issued, expires time.Time
 
-	mu   sync.Mutex
-	head bool     // it is out
-	conn net.Conn // of an upgraded connection
+	// Of a request that was entered among those that run.
+	entered bool
+	links   [places]links
+	ctx     context.Context
+	unwatch func() bool // ends what waits for the end of ctx
+
+	body      limitedBody
+	passing   bool // it is being forwarded
+	outcome   outcome
+	status    int   // that the client was told; 0: none yet
+	bytes     int64 // of the body
+	target    string
+	timeout   time.Duration // of each write; 0: none
+	failedOut bool          // the client did not take what was written
+	last      bool          // the answer is the last one of the connection
+
+	mu       sync.Mutex
+	head     bool     // it is out
+	ended    bool     // the exchange was, with a cause
+	over     bool     // the handler has returned
+	deafened bool     // the client is not listened to any more
+	conn     net.Conn // of an upgraded connection
+	expiry   *time.Timer
 }
 
 // exchangeKey is that of an exchange in the context of its request.
@@ -40,6 +62,39 @@ func exchangeOf(ctx context.Context) *exchange {
 	return x
 }
 
+// enter makes the exchange one that runs and can be ended, and reports false when the
+// node stops. Whose it is must be known.
+func (x *exchange) enter() bool {
+	ctx, cancel := context.WithCancelCause(x.call.Request.Context())
+	x.call.End = cancel
+	x.ctx = context.WithValue(route.WithCall(ctx, &x.call), exchangeKey{}, x)
+	x.unwatch = context.AfterFunc(ctx, x.letGo)
+	return x.proxy.running.add(x)
+}
+
+// end ends an exchange that has entered. The first cause counts.
+func (x *exchange) end(cause error) { x.call.End(cause) }
+
+// known reports whether it is somebody's.
+func (x *exchange) known() bool { return x.call.User != "" || x.call.Session != "" }
+
+// leave is called when the handler returns, or panics.
+func (x *exchange) leave() {
+	x.mu.Lock()
+	x.over = true
+	if x.expiry != nil {
+		x.expiry.Stop()
+	}
+	x.mu.Unlock()
+	if x.entered {
+		x.proxy.running.remove(x)
+	}
+	if x.unwatch != nil {
+		x.unwatch()
+		x.call.End(context.Canceled)
+	}
+}
+
 // Unwrap is for http.ResponseController.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
@@ -49,6 +104,9 @@ func (x *exchange) WriteHeader(status int) {
 		x.status = status
 		x.mu.Lock()
 		x.head = true
+		if x.ended && !x.over && x.passing {
+			_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(longAgo)
+		}
 		x.mu.Unlock()
 		if chunked(x.call.Request) {
 			x.Header().Set("Connection", "close")
@@ -65,8 +123,12 @@ func chunked(r *http.Request) bool { return r.ProtoMajor == 1 && len(r.TransferE
 
 // Write implements http.ResponseWriter.
 func (x *exchange) Write(b []byte) (int, error) {
+	if x.timeout > 0 {
+		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(x.timeout))
+	}
 	n, err := x.ResponseWriter.Write(b)
 	x.bytes += int64(n)
+	x.failedOut = x.failedOut || err != nil
 	return n, err
 }
 
@@ -76,91 +138,99 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	x.mu.Lock()
-	x.head, x.conn = true, conn
-	x.mu.Unlock()
 	x.status = http.StatusSwitchingProtocols
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.head, x.conn = true, conn
+	if x.ended {
+		_ = conn.SetDeadline(longAgo)
+	}
 	return conn, rw, nil
 }
 
-// refuse answers with a problem.
-func (x *exchange) refuse(err error) {
-	h := x.Header()
-	if x.allow != "" {
-		h.Set("Allow", x.allow)
-	}
-	h.Set("X-Request-Id", x.call.RequestID)
-	problem.Write(x, err)
-}
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
 
-// forward forwards the request, and returns when it is answered.
-func (x *exchange) forward(r *http.Request) {
-	call := &x.call
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	call.End = cancel
-	if call.Route.Reply != nil {
-		var forget func()
-		call.Correlation, call.Answer, forget = x.proxy.p.Waiting.Expect()
-		defer forget()
-	}
-	if call.Route.Scheme.IsHTTP() {
-		_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // HTTP/2 has no need of it
-		httpd.BodyTime(x.ResponseWriter, r, 0)
-	}
-	ctx = context.WithValue(route.WithCall(ctx, call), exchangeKey{}, x)
-	stop := context.AfterFunc(ctx, x.letGo)
-	defer stop()
-	out := r.WithContext(ctx)
-	if r.ContentLength != 0 {
-		x.body = &limitedBody{ReadCloser: r.Body, left: call.Route.BodyLimit, limit: call.Route.BodyLimit, end: cancel}
-		out.Body = x.body
-		defer x.body.release(x.ResponseWriter, r)
-	}
-	x.proxy.reverse.ServeHTTP(x, out)
-}
-
-// partingTime is how long a client may take to read why its request was ended.
+// partingTime is how long a client may take to be told why its request was ended.
 const partingTime = 5 * time.Second
 
-// letGo frees who waits for a client, in either direction, when the exchange was ended.
+// letGo frees who waits for the client, in either direction, when the exchange was ended
+// with a cause, or the client has left.
 func (x *exchange) letGo() {
 	x.mu.Lock()
-	head, conn := x.head, x.conn
-	x.mu.Unlock()
-	past := time.Unix(1, 0)
-	if conn != nil {
-		_ = conn.SetDeadline(past)
+	defer x.mu.Unlock()
+	if x.over {
+		return
+	}
+	x.ended = true
+	if x.conn != nil {
+		_ = x.conn.SetDeadline(longAgo)
 		return
 	}
 	rc := http.NewResponseController(x.ResponseWriter)
-	_ = rc.SetReadDeadline(past)
-	if head {
-		_ = rc.SetWriteDeadline(past)
+	// Of a request without a body the server waits for the end of the connection, and
+	// is not to be disturbed.
+	if x.body.left() {
+		x.deafened = true
+		_ = rc.SetReadDeadline(longAgo)
+	}
+	if x.head {
+		_ = rc.SetWriteDeadline(longAgo)
 		return
 	}
 	_ = rc.SetWriteDeadline(time.Now().Add(partingTime))
 }
 
-// failed answers when there is no answer of a target.
-func (p *Proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
-	x, ctx := exchangeOf(r.Context()), r.Context()
-	if told, ok := errors.AsType[*problem.Problem](context.Cause(ctx)); ok {
-		x.refuse(told)
-		return
+// refuse answers with a problem.
+func (x *exchange) refuse(err error) {
+	p := problem.Of(err)
+	x.outcome = outcomeOfProblem(p)
+	if p.Code == problem.Internal {
+		x.proxy.p.Log.Error("serve a request", "route", x.routeName(), "err", err)
 	}
-	if x.call.Request.Context().Err() != nil {
-		// Nobody is there to be told, or somebody who said no more and would take silence
-		// for 200.
-		panic(http.ErrAbortHandler)
+	h := x.Header()
+	if x.allow != "" {
+		h.Set("Allow", x.allow)
 	}
-	if told, ok := errors.AsType[*problem.Problem](err); ok {
-		x.refuse(told)
-		return
+	if x.lane != nil && x.lane.cors != nil {
+		cors := access.CORS{Origins: x.lane.cors}
+		cors.SetHeaders(h, x.call.Request)
+		if h.Get("Access-Control-Allow-Origin") != "" {
+			h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id, WWW-Authenticate")
+		}
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		x.refuse(tooLarge(x.call.Route.BodyLimit))
-		return
+	h.Set("X-Request-Id", x.call.RequestID)
+	if x.passing {
+		x.passing = false
+		x.parting()
 	}
-	x.refuse(problem.New(problem.UpstreamUnavailable, "the back end cannot be reached"))
+	x.setLast(h)
+	problem.Write(x, p)
+}
+
+// setLast tells the client that the answer is the last one of the connection.
+func (x *exchange) setLast(h http.Header) {
+	if x.last {
+		h.Set("Connection", "close") // over HTTP/2 it becomes a GOAWAY
+	}
+}
+
+// parting gives up what is left of the request's body. Over HTTP/1 the connection is
+// closed then, once the client has had time to read the answer: what is on its way must
+// not be taken for a request.
+func (x *exchange) parting() {
+	x.mu.Lock()
+	deafened := x.deafened
+	x.mu.Unlock()
+	if r := x.call.Request; r.ProtoMajor == 1 && (deafened || x.body.left()) {
+		lastOne(x.ResponseWriter)
+		httpd.BodyTime(x.ResponseWriter, r, restTime)
+	}
+}
+
+func (x *exchange) routeName() string {
+	if x.call.Route == nil {
+		return ""
+	}
+	return x.call.Route.Name
 }

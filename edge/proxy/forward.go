@@ -1,20 +1,86 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+	"mime"
+	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
+	"weft/edge/access"
+	"weft/edge/httpd"
 	"weft/edge/problem"
 	"weft/edge/route"
 )
+
+// forward forwards the request, and returns when it is answered.
+func (x *exchange) forward() {
+	if !x.entered && !x.enter() {
+		x.refuse(stopping())
+		return
+	}
+	call := &x.call
+	r, p := call.Request, x.proxy
+	stayed, last := httpd.Stay(r)
+	defer stayed()
+	x.last, x.passing = last, true
+	scheme := call.Route.Scheme
+	p.metrics.running[scheme].Inc()
+	defer func() {
+		p.metrics.running[scheme].Dec()
+		p.metrics.duration[scheme].Observe(time.Since(x.began).Seconds())
+	}()
+	switch {
+	case call.Route.Reply != nil:
+		var forget func()
+		call.Correlation, call.Answer, forget = p.p.Waiting.Expect()
+		defer forget()
+	case scheme == route.Kafka:
+		var forget func()
+		call.Correlation, _, forget = p.p.Waiting.Expect() // nobody waits, but it names the record
+		forget()
+	}
+	if call.Upgrade || strings.Contains(r.Header.Get("Accept"), eventStream) {
+		x.expire()
+	}
+	if !scheme.IsHTTP() {
+		x.timeout = p.p.WriteTimeout
+	}
+	out := r.WithContext(x.ctx)
+	if r.ContentLength != 0 {
+		if scheme.IsHTTP() {
+			_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // HTTP/2 has no need of it
+			httpd.BodyTime(x.ResponseWriter, r, 0)
+		}
+		x.body = limitedBody{ReadCloser: r.Body, room: call.Route.BodyLimit, limit: call.Route.BodyLimit, end: call.End}
+		out.Body = &x.body
+		defer x.parting()
+	}
+	p.reverse.ServeHTTP(x, out)
+}
+
+// expire ends the exchange when its token ends.
+func (x *exchange) expire() {
+	if x.expires.IsZero() || x.expiry != nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.expiry = time.AfterFunc(time.Until(x.expires), func() { x.end(expired()) })
+}
 
 // targets dispatches requests to the target of their route's scheme.
 type targets map[route.Scheme]http.RoundTripper
 
 // RoundTrip implements http.RoundTripper.
 func (t targets) RoundTrip(r *http.Request) (*http.Response, error) {
-	target := t[route.CallOf(r.Context()).Route.Scheme]
+	x := exchangeOf(r.Context())
+	target := t[x.call.Route.Scheme]
 	if target == nil {
 		p := problem.New(problem.UpstreamUnavailable, "this node has no way to the back end")
 		p.Status = http.StatusServiceUnavailable
@@ -22,6 +88,9 @@ func (t targets) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res, err := target.RoundTrip(r)
 	if err == nil {
+		if sent := res.Request; sent != nil && sent.URL != nil && sent.URL.Host != "" {
+			x.target = sent.URL.Scheme + "://" + sent.URL.Host
+		}
 		res.Request = r // by which respond finds the exchange
 	}
 	return res, err
@@ -37,10 +106,95 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.Header = x.call.MessageHeader()
 }
 
+const eventStream = "text/event-stream"
+
 // respond makes of the target's answer what the client is told.
 func (p *Proxy) respond(res *http.Response) error {
-	p.p.Upstreams.Response(res, route.CallOf(res.Request.Context()))
+	x := exchangeOf(res.Request.Context())
+	if x.ctx.Err() != nil { // it was ended while the head was on its way
+		return context.Cause(x.ctx)
+	}
+	p.p.Upstreams.Response(res, &x.call)
+	x.share(res.Header)
+	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == eventStream {
+		x.timeout = p.p.WriteTimeout
+		x.expire()
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		x.Header().Del("Connection")
+		x.expire()
+		return nil
+	}
+	x.setLast(x.Header())
 	return nil
+}
+
+// share sets the CORS headers of an answer in place of the back end's, if the route has
+// cors: permitted pages may read all of it.
+func (x *exchange) share(h http.Header) {
+	if x.lane.cors == nil {
+		return
+	}
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			delete(h, name)
+		}
+	}
+	names := make([]string, 0, len(h))
+	for name := range h {
+		if name != "Set-Cookie" && name != "Vary" {
+			names = append(names, name)
+		}
+	}
+	cors := access.CORS{Origins: x.lane.cors}
+	cors.SetHeaders(h, x.call.Request)
+	if h.Get("Access-Control-Allow-Origin") != "" {
+		slices.Sort(names)
+		h.Set("Access-Control-Expose-Headers", strings.Join(names[:min(len(names), mostExposed)], ", "))
+	}
+}
+
+// mostExposed bounds how many headers of an answer a page of another origin may read.
+const mostExposed = 64
+
+// failed answers when there is no answer of a target.
+func (p *Proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeOf(r.Context())
+	if x.status != 0 {
+		panic(http.ErrAbortHandler) // after the head
+	}
+	if told, ok := errors.AsType[*problem.Problem](context.Cause(x.ctx)); ok {
+		x.refuse(told)
+		return
+	}
+	if x.call.Request.Context().Err() != nil {
+		x.outcome = clientGone
+		panic(http.ErrAbortHandler) // nobody is there to be told
+	}
+	if broken := x.body.broken.Load(); broken != nil {
+		x.refuse(brokenBody(*broken))
+		return
+	}
+	if told, ok := errors.AsType[*problem.Problem](err); ok {
+		x.refuse(told)
+		return
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		x.refuse(tooLarge(x.call.Route.BodyLimit))
+		return
+	}
+	p.p.Log.Debug("forward a request", "route", x.routeName(), "err", err)
+	x.refuse(problem.New(problem.UpstreamUnavailable, "the back end cannot be reached"))
+}
+
+// brokenBody is what is wrong with a body that could not be read to its end.
+func brokenBody(err error) error {
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		p := problem.New(problem.BadRequest, "the body of the request came too slowly")
+		p.Status = http.StatusRequestTimeout
+		return p
+	}
+	return problem.New(problem.BadRequest, "the body of the request is broken off")
 }
 
 // buffers are used again for the bodies of answers.

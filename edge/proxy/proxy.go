@@ -15,23 +15,31 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/edge/access"
+	"weft/edge/auth"
+	"weft/edge/httpd"
+	"weft/edge/problem"
 	"weft/edge/proxy/reply"
 	"weft/edge/proxy/upstream"
 	"weft/edge/route"
 	"weft/jetstream/routes"
 )
 
-// Params are what a Proxy stands on. All but Recorder are needed.
+// Params are what a Proxy stands on. All but Refused and Recorder are needed.
 type Params struct {
 	// Table is the newest table of routes.
 	Table func() *routes.Table
 	// Auth says whose a request is, Guard where it comes from.
 	Auth  *access.Authenticator
 	Guard *access.Guard
+	// Claims are those of a token that was verified, "" in auth.mode none.
+	Claims func(id *auth.Identity, token string) map[string]any
+	// Origins are those of public.cors_origins.
+	Origins []string
 	// Ready is nil when the node may serve; its error is a problem.
 	Ready func() error
 	// Targets serve the requests of each scheme.
@@ -40,6 +48,11 @@ type Params struct {
 	Upstreams *upstream.Upstreams
 	// Waiting is where requests wait for answers that come later.
 	Waiting *reply.Waiting
+	// WriteTimeout is how long a client may take nothing of an event stream, or of an answer
+	// that came as a message. Other answers have the idle_timeout of their route.
+	WriteTimeout time.Duration
+	// Refused, which may be nil, is told of requests that a route's protection refused.
+	Refused func(r *http.Request, p *problem.Problem)
 	// Logs is which requests are logged, and Recorder, which may be nil, takes a record of
 	// each.
 	Logs     LogMode
@@ -54,27 +67,50 @@ type Recorder interface{ Log(*route.Record) }
 type Proxy struct {
 	p       Params
 	reverse httputil.ReverseProxy
+	metrics *metrics
+	lanes   *lanes
+	running *running
 }
 
 // New makes a Proxy.
-func New(p Params, reg prometheus.Registerer) (*Proxy, error) {
-	x := &Proxy{p: p}
-	x.reverse = httputil.ReverseProxy{
-		Transport: targets(p.Targets), Rewrite: x.rewrite, ModifyResponse: x.respond, ErrorHandler: x.failed,
-		BufferPool: &buffers{}, ErrorLog: slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
+func New(params Params, reg prometheus.Registerer) (*Proxy, error) {
+	m, err := newMetrics(reg)
+	if err != nil {
+		return nil, err
 	}
-	return x, nil
+	p := &Proxy{p: params, metrics: m, running: newRunning(),
+		lanes: &lanes{origins: params.Origins, metrics: m, byName: map[string]*lane{}}}
+	p.reverse = httputil.ReverseProxy{
+		Transport: targets(params.Targets), Rewrite: p.rewrite, ModifyResponse: p.respond, ErrorHandler: p.failed,
+		BufferPool: &buffers{}, ErrorLog: slog.NewLogLogger(params.Log.Handler(), slog.LevelDebug),
+	}
+	return p, nil
 }
+
+// Adopt is to be told of each table that comes into use.
+func (p *Proxy) Adopt(t *routes.Table) { p.lanes.adopt(t) }
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, proxy: p}
-	x.call.Request = r
-	x.call.Address, x.call.Trusted = p.p.Guard.Address(r), p.p.Guard.Trusts(r)
-	x.call.RequestID = requestID(r, x.call.Trusted)
-	if err := x.letIn(r); err != nil {
+	x := &exchange{ResponseWriter: w, proxy: p, began: time.Now(), outcome: outcomes}
+	x.guest, _ = httpd.GuestOf(w, r).(*access.Guest)
+	call := &x.call
+	call.Request, call.Address, call.Trusted = r, p.p.Guard.Address(r), p.p.Guard.Trusts(r)
+	call.RequestID, call.Upgrade = requestID(r, call.Trusted), r.ProtoMajor == 1 && access.IsWebSocket(r)
+	returned := false
+	defer func() {
+		x.leave()
+		x.tell(returned)
+	}()
+	answered, err := x.letIn()
+	switch {
+	case err != nil:
 		x.refuse(err)
-		return
+		if p.p.Refused != nil {
+			p.p.Refused(r, problem.Of(err))
+		}
+	case !answered:
+		x.forward()
 	}
-	x.forward(r)
+	returned = true
 }
