@@ -39,7 +39,7 @@ func (p *Proxy) Close() {
 // what was revoked. It returns how many requests that were.
 func (p *Proxy) Isolate() int {
 	cut := problem.New(problem.NotReady, session.Isolated.Ending().Detail).RetrySoon()
-	return p.running.endAll(cut, false, (*exchange).known)
+	return p.running.endAll(cut, false, known)
 }
 
 // Known reports whether a request runs by a token.

@@ -75,8 +75,8 @@ func (x *exchange) enter() bool {
 // end ends an exchange that has entered. The first cause counts.
 func (x *exchange) end(cause error) { x.call.End(cause) }
 
-// known reports whether it is somebody's.
-func (x *exchange) known() bool { return x.call.User != "" || x.call.Session != "" }
+// known reports whether an exchange is somebody's.
+func known(x *exchange) bool { return x.call.User != "" || x.call.Session != "" }
 
 // leave is called when the handler returns, or panics.
 func (x *exchange) leave() {

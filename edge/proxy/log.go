@@ -46,7 +46,7 @@ func (x *exchange) tell(returned bool) {
 	if !logged && p.Recorder == nil {
 		return
 	}
-	rec := x.record(o)
+	rec := recordOf(x, o)
 	if p.Recorder != nil {
 		p.Recorder.Log(rec)
 	}
@@ -88,8 +88,8 @@ func (x *exchange) ending(returned bool) outcome {
 // longest bounds what a record says of a path and of a method, in bytes.
 const longest = 2 << 10
 
-// record is what the log says of the exchange.
-func (x *exchange) record(o outcome) *route.Record {
+// recordOf is what the log says of the exchange.
+func recordOf(x *exchange, o outcome) *route.Record {
 	call := &x.call
 	took := time.Since(x.began)
 	rec := &route.Record{
