@@ -2,8 +2,10 @@ package main
 
 import (
 	"io"
+	"log"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,4 +60,23 @@ func newLogger(w io.Writer, c settings.LogConfig) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// takeLibraryLog makes lines of what libraries write to the log that Go has for everybody:
+// what package http thinks of servers that routes lead to, with bytes of theirs in it.
+func takeLibraryLog(to *slog.Logger) {
+	log.SetFlags(0)
+	log.SetOutput(libraryLog{to})
+}
+
+type libraryLog struct{ to *slog.Logger }
+
+// Write implements io.Writer; package log writes one line at a time.
+func (l libraryLog) Write(line []byte) (int, error) {
+	said := strings.TrimSpace(string(line))
+	if strings.HasPrefix(said, "Unsolicited response") {
+		said = "a server sent more than its answer" // which nobody may read
+	}
+	l.to.Debug("a library reports", "text", said)
+	return len(line), nil
 }

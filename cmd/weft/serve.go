@@ -37,6 +37,7 @@ The log goes to standard error. The line "ready" names the addresses.`,
 			}
 			log := newLogger(cmd.ErrOrStderr(), l.Log)
 			hup.tell(log)
+			takeLibraryLog(log)
 			return serve(cmd.Context(), l, log)
 		},
 	}
