@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"sync"
 	"time"
 
@@ -62,6 +63,7 @@ func newProducer(k *bridge.KafkaConfig, secure *tls.Config, limited *ratelog.Log
 	sends := broker.Config(k, secure)
 	sends.Net.DialTimeout, sends.Net.ReadTimeout, sends.Net.WriteTimeout = dialTimeout, produceTimeout, produceTimeout
 	sends.Net.MaxOpenRequests = openRequests
+	sends.Net.Proxy.Enable, sends.Net.Proxy.Dialer = true, dialer{net.Dialer{Timeout: dialTimeout}}
 	p := &producer{client: client, links: newLinks(sends), limited: limited, lanes: map[place]*lane{}}
 	p.topics = newTopics(client)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
