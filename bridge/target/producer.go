@@ -73,18 +73,9 @@ func newProducer(k *bridge.KafkaConfig, secure *tls.Config, limited *ratelog.Log
 // send returns when all in-sync replicas have a record. Its errors are problems. When ctx
 // ends first, the record may yet be written.
 func (p *producer) send(ctx context.Context, topic string, r *record) error {
-	n, err := p.topics.partitions(ctx, topic)
-	if err != nil {
-		p.limited.Warn("find "+topic, "a route's topic cannot be written to", "topic", topic, "err", err)
-		r.finish(err)
+	if err := p.hand(ctx, topic, r); err != nil {
 		return problemOf(err)
 	}
-	l := p.lane(place{topic, partitionOf(r.key, n)})
-	if l == nil {
-		r.finish(sarama.ErrClosedClient)
-		return away()
-	}
-	l.put(r)
 	select {
 	case err := <-r.done:
 		return err
@@ -92,6 +83,24 @@ func (p *producer) send(ctx context.Context, topic string, r *record) error {
 		p.limited.Warn("late "+topic, "Kafka has not acknowledged a record in time", "topic", topic)
 		return late()
 	}
+}
+
+// hand gives a record to the lane of its partition. When that cannot be, the record is
+// finished.
+func (p *producer) hand(ctx context.Context, topic string, r *record) error {
+	n, err := p.topics.partitions(ctx, topic)
+	if err != nil {
+		p.limited.Warn("find "+topic, "a topic cannot be written to", "topic", topic, "err", err)
+		r.finish(err)
+		return err
+	}
+	l := p.lane(place{topic, partitionOf(r.key, n)})
+	if l == nil {
+		r.finish(sarama.ErrClosedClient)
+		return sarama.ErrClosedClient
+	}
+	l.put(r)
+	return nil
 }
 
 // lane returns the lane of a partition; nil when the producer is closed.

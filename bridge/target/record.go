@@ -45,15 +45,21 @@ type record struct {
 	made       time.Time
 	deadline   time.Time // nobody waits after it
 	size       int
-	done       chan error // of one
-	release    func()
+	done       chan error  // of one
+	told       func(error) // is called at the end; it must not block
 }
 
-// finish answers whoever waits, if anybody does, and gives back the memory's charge.
+// finish tells whoever waits what has become of the record.
 func (r *record) finish(err error) {
 	r.done <- err
-	if r.release != nil {
-		r.release()
+	r.told(err)
+}
+
+// measure says how much memory the record holds.
+func (r *record) measure() {
+	r.size = recordOverhead + len(r.key) + len(r.value)
+	for _, h := range r.headers {
+		r.size += len(h.Key) + len(h.Value)
 	}
 }
 
@@ -62,8 +68,8 @@ func (r *record) add(name, value string) {
 	r.headers = append(r.headers, &sarama.RecordHeader{Key: []byte(name), Value: []byte(value)})
 }
 
-// newRecord makes a record of a value, which is charged to the budget until it is finished.
-func (k *Kafka) newRecord(value []byte) *record {
+// newRecord makes a record of a value.
+func newRecord(value []byte) *record {
 	return &record{value: value, made: time.Now(), done: make(chan error, 1)}
 }
 
@@ -83,8 +89,8 @@ func (k *Kafka) record(r *http.Request, call *route.Call, id string) (*record, e
 		body.release()
 		return nil, err
 	}
-	rec := k.newRecord(value)
-	rec.release = body.release
+	rec := newRecord(value)
+	rec.told = func(error) { body.release() } // until then it is charged for
 	if call.Route.Key != nil {
 		if key, ok := call.Route.Key.Text(call); ok {
 			rec.key = []byte(key)
@@ -100,20 +106,8 @@ func (k *Kafka) record(r *http.Request, call *route.Call, id string) (*record, e
 	if ce := call.Route.CloudEvent; ce != nil {
 		rec.event(id, kind, ce.Source)
 	}
-	rec.size = recordOverhead + len(rec.key) + len(rec.value)
-	for _, h := range rec.headers {
-		rec.size += len(h.Key) + len(h.Value)
-	}
+	rec.measure()
 	return rec, nil
-}
-
-// event makes the record a CloudEvent in binary mode (Kafka protocol binding, section 3.2).
-func (r *record) event(id, kind, source string) {
-	for _, a := range [][2]string{
-		{"specversion", "1.0"}, {"id", id}, {"type", kind}, {"source", source}, {"time", r.made.UTC().Format(time.RFC3339Nano)},
-	} {
-		r.add(cloudevent.KafkaPrefix+a[0], a[1])
-	}
 }
 
 // connections are headers of an HTTP connection, which may come with a request and are

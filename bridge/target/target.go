@@ -45,11 +45,11 @@ type Replies interface {
 // A Kafka is the http.RoundTripper of the scheme kafka, and the reader of answers. It is
 // safe for concurrent use.
 type Kafka struct {
-	cfg     bridge.KafkaConfig
-	replies Replies
-	log     *slog.Logger
-	limited *ratelog.Log
-	bodies  budget
+	cfg      bridge.KafkaConfig
+	replies  Replies
+	limited  *ratelog.Log
+	bodies   budget
+	requests *requestLog
 
 	mu       sync.Mutex
 	closed   bool
@@ -60,7 +60,7 @@ type Kafka struct {
 
 // New makes a Kafka; it does no I/O. Without brokers every request is refused.
 func New(k bridge.KafkaConfig, replies Replies, log *slog.Logger, reg prometheus.Registerer) (*Kafka, error) {
-	t := &Kafka{cfg: k, replies: replies, log: log, limited: ratelog.New(log, time.Now)}
+	t := &Kafka{cfg: k, replies: replies, limited: ratelog.New(log, time.Now), requests: newRequestLog(reg)}
 	t.bodies.free.Store(bodiesLimit)
 	return t, nil
 }
@@ -93,7 +93,13 @@ func (k *Kafka) Configured() bool { return len(k.cfg.Brokers) > 0 }
 // Run reads answers until ctx ends, then returns nil. It ends what Open has begun, so it
 // should last for as long as there are requests.
 func (k *Kafka) Run(ctx context.Context) error {
+	if producer, _ := k.parts(); producer != nil {
+		var logging sync.WaitGroup
+		defer logging.Wait()
+		logging.Go(func() { k.requests.run(producer.ctx, producer) })
+	}
 	<-ctx.Done()
+	k.requests.flush()
 	return k.Close()
 }
 

@@ -142,7 +142,7 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 	if err := n.openRequests(ctx, waiting, reg); err != nil {
 		return err
 	}
-	n.requests.LogTo(n.cfg.RoutesLogTopic)
+	n.requests.LogTo(n.cfg.RoutesLogTopic, "/weft/"+n.member.Name())
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
 		Routes: n.member.Routes(), Services: n.member.Services(), Kafka: n.requests, Waiting: waiting,
