@@ -58,6 +58,12 @@ func newMux(m mux, cors *access.CORS, names *access.Host) http.Handler {
 // ServeHTTP implements http.Handler. It dispatches by the path as it was sent: an
 // http.ServeMux would answer an unclean one with a redirect.
 func (m *mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.RequestURI, " ") {
+		// Over HTTP/2 it may. Over HTTP/1, to a back end, all that follows would be the
+		// sender's: the version, and with it where the request ends.
+		problem.Write(w, problem.New(problem.BadRequest, "the path or the query has a space"))
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, pathWeft) {
 		m.weft.ServeHTTP(w, r)
 		return

@@ -15,6 +15,7 @@ var (
 	errDots      = fmt.Errorf(`%w: it has a "." or ".." segment`, ErrPath)
 	errControl   = fmt.Errorf("%w: it has a control character", ErrPath)
 	errMalformed = fmt.Errorf("%w: it has a malformed %%", ErrPath)
+	errSpace     = fmt.Errorf("%w: it has a space", ErrPath)
 	errFragment  = fmt.Errorf("%w: it has a #", ErrPath)
 )
 
@@ -43,7 +44,8 @@ type part struct {
 //   - a segment that, decoded once and cut at ";", "/" or "\", has . or .. as a part
 //   - control characters, decoded
 //   - a % without two hexadecimal digits
-//   - a #, which RFC 9112, section 3.2 does not know in a request
+//   - a # or a space, which RFC 9112, section 3.2 does not know in a request, while HTTP/2
+//     lets them through
 //
 // The errors wrap ErrPath and are safe to show. Memory is in proportion to the first few
 // segments, however many a path has.
@@ -64,6 +66,8 @@ func ParsePath(sent string) (*Path, error) {
 				dots = true
 			case c < ' ' || c == 0x7F:
 				return nil, errControl
+			case c == ' ':
+				return nil, errSpace
 			case c == '#':
 				return nil, errFragment
 			}

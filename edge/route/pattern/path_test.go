@@ -42,6 +42,7 @@ func TestAPathThatABackEndCouldTakeForAnotherIsRefused(t *testing.T) {
 		"/a%zz/b":             "it has a malformed %",
 		"/%2/e":               "it has a malformed %",
 		"/a#b":                "it has a #",
+		"/a b":                "it has a space",
 	} {
 		p, err := pattern.ParsePath(sent)
 		if p != nil || !errors.Is(err, pattern.ErrPath) || err.Error() != "the path is refused: "+want {
