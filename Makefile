@@ -109,6 +109,7 @@ release: ## binaries for all platforms, their SBOMs and checksums in dist/ (VERS
 docs: ## write the tables of all keys, metrics and packages into docs/
 	go test ./cmd/weft/settings -run TestTheDocsHoldTheReferenceOfAllKeys -update
 	go test ./cmd/weft -run TestTheDocsHoldTheTable -update
+	go test ./edge/route -run TestTheDocsHoldTheTable -update
 
 clean: ## remove what was built
 	rm -rf bin dist
