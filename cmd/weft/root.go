@@ -35,6 +35,7 @@ Commands that speak to a node find its admin listener in the configuration
 		newListenCommand(),
 		newUsersCommand(),
 		newRevokeCommand(),
+		newRouteCommand(),
 		newHealthCommand(),
 		newClusterCommand(),
 		newExportCommand(),

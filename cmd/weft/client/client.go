@@ -30,8 +30,23 @@ type Problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
+	// Errors are all that is wrong with a document.
+	Errors []FieldError `json:"errors"`
 	// RetryAfter is what the answer's header asks for; 0 when it does not.
 	RetryAfter time.Duration `json:"-"`
+}
+
+// A FieldError says what is wrong with a field of a document; "" is the document.
+type FieldError struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+func (e FieldError) String() string {
+	if e.Field == "" {
+		return e.Detail
+	}
+	return e.Field + ": " + e.Detail
 }
 
 func (p *Problem) Error() string {
