@@ -173,12 +173,16 @@ func hostileUpgrades(t *testing.T, h *hostile) {
 		{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"},
 		{"Connection: Upgrade", "Upgrade: h2c"},
 		{"Upgrade: h2c"},
-		{"Connection: upgrade", "Upgrade: H2C, websocket"},
-		{"Connection: upgrade", "Upgrade: websocket", "Upgrade: h2c"},
 		{"Connection: Upgrade", "Upgrade: TLS/1.0"},
 		{"Connection: keep-alive", "Connection: Upgrade", "Upgrade: foo"},
 	} {
 		h.reaches(strings.Join(lines, ", "), getHead("/api/x", lines...)).lacks("h2c", "upgrade", "http2-settings")
+	}
+	for _, lines := range [][]string{
+		{"Connection: upgrade", "Upgrade: H2C, websocket"},
+		{"Connection: upgrade", "Upgrade: websocket", "Upgrade: h2c"},
+	} {
+		h.reaches(strings.Join(lines, ", "), getHead("/api/x", lines...)).header("Upgrade", "websocket").header("Connection", "Upgrade").lacks("h2c")
 	}
 }
 

@@ -111,6 +111,9 @@ func (x *exchange) WriteHeader(status int) {
 		if chunked(x.call.Request) {
 			x.Header().Set("Connection", "close")
 		}
+		if h := x.Header(); h["Content-Type"] == nil {
+			h["Content-Type"] = nil // or net/http would guess one
+		}
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
