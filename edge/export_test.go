@@ -16,8 +16,8 @@ func TestAnExportIsImportedElsewhere(t *testing.T) {
 	for i := range entries {
 		fmt.Fprintf(&lines, `{"bucket":"blacklist","key":"s%d","value":"<lost>","expires":%q}`+"\n", i, time.Now().Add(time.Hour).Format(time.RFC3339))
 	}
-	lines.WriteString(`{"bucket":"routes","key":"orders","value":"{\"pattern\":\"GET /a\"}"}` + "\n\n")
-	lines.WriteString(`{"bucket":"routes","key":"odd","value_base64":"//4="}`)
+	lines.WriteString(`{"bucket":"routes","key":"orders","value":"{\"pattern\":\"GET /a\",\"target\":\"http://127.0.0.1:1\"}"}` + "\n\n")
+	lines.WriteString(`{"bucket":"blacklist","key":"odd","value_base64":"//4="}`)
 	if resp, body := from.do("POST", "admin:/_weft/v1/import", "", lines.String()); resp.StatusCode != 200 ||
 		strings.TrimSpace(body) != `{"stored":1502,"unchanged":0,"expired":0}` {
 		t.Fatalf("%d %s", resp.StatusCode, body)
@@ -45,18 +45,21 @@ func TestAnImportNamesTheLine(t *testing.T) {
 	s := newStack(t, nil)
 	const head, good = `{"weft":"export","version":1}` + "\n", `{"bucket":"blacklist","key":"s1","value":"x"}` + "\n"
 	for name, c := range map[string]struct{ query, body, want string }{
-		"no JSON":           {"", head + good + "nonsense\n", "line 3: it is no line of an export"},
-		"two on a line":     {"", strings.TrimSpace(good) + good, "line 1: it is no line of an export"},
-		"an unknown field":  {"", `{"bucket":"blacklist","key":"s1","ttl":"1h"}`, "line 1: it is no line of an export"},
-		"no bucket":         {"?first_line=1001", good + `{"key":"s1"}`, `line 1002: there is no bucket \"\"`},
-		"no key":            {"", head + "\n" + good + `{"bucket":"routes","key":"a b"}`, "line 4: "},
-		"a newer version":   {"", `{"weft":"export","version":2}`, "line 1: the export has version 2"},
-		"an unknown line":   {"", `{"weft":"comment"}`, "line 1: it is neither"},
-		"cut off":           {"", head + good, "the export was cut off"},
-		"an entry is lost":  {"", head + good + `{"weft":"end","entries":2}`, "line 3: the export had 2 entries, and here are 1"},
-		"after the end":     {"", head + `{"weft":"end","entries":0}` + "\n" + good, "line 3: it follows the end"},
-		"too long":          {"", head + strings.Repeat("x", 9<<20), "line 2: it has more than"},
-		"a bad first line":  {"?first_line=0", good, "first_line"},
+		"no JSON":             {"", head + good + "nonsense\n", "line 3: it is no line of an export"},
+		"two on a line":       {"", strings.TrimSpace(good) + good, "line 1: it is no line of an export"},
+		"an unknown field":    {"", `{"bucket":"blacklist","key":"s1","ttl":"1h"}`, "line 1: it is no line of an export"},
+		"no bucket":           {"?first_line=1001", good + `{"key":"s1"}`, `line 1002: there is no bucket \"\"`},
+		"no key":              {"", head + "\n" + good + `{"bucket":"routes","key":"a b"}`, "line 4: "},
+		"a newer version":     {"", `{"weft":"export","version":2}`, "line 1: the export has version 2"},
+		"an unknown line":     {"", `{"weft":"comment"}`, "line 1: it is neither"},
+		"cut off":             {"", head + good, "the export was cut off"},
+		"an entry is lost":    {"", head + good + `{"weft":"end","entries":2}`, "line 3: the export had 2 entries, and here are 1"},
+		"after the end":       {"", head + `{"weft":"end","entries":0}` + "\n" + good, "line 3: it follows the end"},
+		"too long":            {"", head + strings.Repeat("x", 9<<20), "line 2: it has more than"},
+		"a bad first line":    {"?first_line=0", good, "first_line"},
+		"a route that is bad": {"", good + `{"bucket":"routes","key":"a","value":"{\"pattern\":\"GET a\",\"target\":\"http://h\"}"}`, "line 2: the route a is bad: pattern has no path"},
+		"a taken pattern": {"", good + strings.Repeat(`{"bucket":"routes","key":"a","value":"{\"pattern\":\"/a\",\"target\":\"http://h\"}"}`+"\n", 2) +
+			`{"bucket":"routes","key":"b","value":"{\"pattern\":\"/a\",\"target\":\"http://h\"}"}`, `line 4: the route b is bad: pattern is that of route \"a\"`},
 		"a value too large": {"", good + `{"bucket":"routes","key":"a","value":"` + strings.Repeat("x", 1<<20+1) + `"}`, "line 2: the value has more than"},
 	} {
 		if resp, body := s.do("POST", "admin:/_weft/v1/import"+c.query, "", c.body); resp.StatusCode != 400 || !strings.Contains(body, c.want) {

@@ -41,7 +41,7 @@ func (n *Node) makeBuckets(reg prometheus.Registerer) {
 		Watch: kv.WatchConfig{Account: n.control, Log: n.log, Prove: prove, CutOff: cutOff}, Guards: guards}, reg)
 	n.keeper = kv.NewKeeper(n.control, []kv.Kept{{Config: n.blacklist.Bucket(), Memory: n.blacklist}, {Config: n.routes.Bucket(), Memory: n.routes}}, n.log)
 	n.transfer = kv.NewTransfer(n.control, guards,
-		map[string]func() (kv.Merger, error){kv.Blacklist: n.blacklist.NewMerger})
+		map[string]kv.Rules{kv.Blacklist: {Merger: n.blacklist.NewMerger}, kv.Routes: n.routes.Rules()})
 }
 
 // openControl connects to the account of operators.

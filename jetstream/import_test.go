@@ -62,7 +62,7 @@ func TestEntriesSurviveTheWayFromOneNodeToThree(t *testing.T) {
 	if err := old.control.Conn.Publish("$KV.blacklist."+"a@b", nil); err != nil {
 		t.Fatal(err)
 	}
-	doImport(t, old, kv.Entry{Bucket: "routes", Key: "orders", Value: []byte(`{"pattern":"GET /a"}`)})
+	doImport(t, old, kv.Entry{Bucket: "routes", Key: "orders", Value: routeDocument("GET /a")})
 	waitfor.True(t, func() bool { _, ok := b.Get("a@b"); return ok })
 	before := exported(t, old)
 	if len(before) != 6 {
@@ -136,6 +136,32 @@ func TestAnImportNeverWeakensTheBlacklist(t *testing.T) {
 			t.Errorf("of two the later counts: %+v", e)
 		}
 		slices.Reverse(both)
+	}
+}
+
+// An export is what serves, in an order in which it can be put again; a pattern that one
+// route gives up may be taken by the next one in the same import.
+func TestRoutesAreCarriedAsTheyServe(t *testing.T) {
+	from, to := open(t, testConfig(t)), open(t, testConfig(t))
+	putRoute(t, from, "a", "/1")
+	rawPut(t, from, "a", []byte("{"))
+	rawPut(t, from, "never", []byte("{"))
+	revision := rawPut(t, from, "b", routeDocument("/1"))
+	waitfor.True(t, func() bool { return from.Routes().Table().Revision >= revision })
+	all := exported(t, from)
+	if len(all) != 1 || string(all["routes/a"].Value) != string(routeDocument("/1")) {
+		t.Errorf("exported %v", all)
+	}
+	putRoute(t, to, "b", "/1")
+	if _, err := to.Transfer().Import(t.Context(), entriesOf(all)); err == nil {
+		t.Error("a route whose pattern is taken was imported")
+	}
+	entries := []kv.Entry{{Bucket: "routes", Key: "b", Value: routeDocument("/2")}, all["routes/a"]}
+	for i := range 40 {
+		entries = append(entries, kv.Entry{Bucket: "routes", Key: fmt.Sprintf("more%d", i), Value: routeDocument(fmt.Sprintf("/more%d", i))})
+	}
+	if done := doImport(t, to, entries...); done.Stored != 42 || to.Routes().Table().Bad != 0 || len(to.Routes().Table().Routes) != 42 {
+		t.Errorf("%+v; %d serve, %d are bad", done, len(to.Routes().Table().Routes), to.Routes().Table().Bad)
 	}
 }
 

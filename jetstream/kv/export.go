@@ -23,7 +23,17 @@ func (t *Transfer) Export(ctx context.Context, fn func(Entry) error) error {
 		return err
 	}
 	for _, bucket := range Operated {
-		if err := exportBucket(ctx, t.account.JS, bucket, fn); err != nil {
+		carry := fn
+		if rules := t.rules[bucket]; rules.Export != nil {
+			export := rules.Export(ctx)
+			carry = func(e Entry) error {
+				if !export(&e) {
+					return nil
+				}
+				return fn(e)
+			}
+		}
+		if err := exportBucket(ctx, t.account.JS, bucket, carry); err != nil {
 			return fmt.Errorf("export bucket %s: %w", bucket, err)
 		}
 	}

@@ -37,12 +37,10 @@ type Imported struct {
 // Its errors are *EntryError, with which nothing was stored, and api.ErrUnavailable
 // and api.ErrDiskFull, with which some may have been.
 func (t *Transfer) Import(ctx context.Context, entries []Entry) (Imported, error) {
-	for i := range entries {
-		if msg := entries[i].problem(); msg != "" {
-			return Imported{}, &EntryError{i, msg}
-		}
-	}
 	if err := t.guards.Opened(); err != nil {
+		return Imported{}, err
+	}
+	if err := t.check(entries); err != nil {
 		return Imported{}, err
 	}
 	mergers, err := t.newMergers()

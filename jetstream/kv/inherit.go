@@ -92,7 +92,7 @@ func earlier(ctx context.Context, from js.JetStream, bucket string) (entries []E
 // inheritEntries puts entries into the new bucket. One that is merged is merged; of
 // others what is there is newer.
 func (t *Transfer) inheritEntries(ctx context.Context, bucket string, entries []Entry) error {
-	if t.mergers[bucket] != nil {
+	if t.rules[bucket].Merger != nil {
 		mergers, err := t.newMergers()
 		if err == nil {
 			_, err = t.put(ctx, entries, mergers)

@@ -5,8 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,12 +23,28 @@ type Merger interface {
 	Await(ctx context.Context) error
 }
 
+// Rules are what is particular about the entries of one bucket. Each may be nil.
+type Rules struct {
+	// Merger makes the merger of one import. Without one an entry replaces what is there.
+	Merger func() (Merger, error)
+	// Check makes what says, of one import and in the order of its entries, why an entry
+	// cannot be taken; "" if it can.
+	Check func() func(*Entry) string
+	// Export makes what changes an entry of one export to what is to be carried; false
+	// leaves it out.
+	Export func(ctx context.Context) func(*Entry) bool
+	// Await returns when what was stored up to a sequence of the bucket can be told, and
+	// exported.
+	Await func(ctx context.Context, newest uint64) error
+}
+
 // A Plan is what one import will write.
 type Plan struct {
 	Now      time.Time
 	Messages map[string]*nats.Msg // by subject
 	Done     Imported
 
+	order   []string               // of messages, by subject
 	buckets map[string]js.KeyValue // those that were asked for what is there
 }
 
@@ -47,6 +62,7 @@ func (p *Plan) bucket(ctx context.Context, store js.JetStream, name string) (b j
 // Put adds a message. Of two for one key, one is stored: the later.
 func (p *Plan) Put(m *nats.Msg) {
 	if p.Messages[m.Subject] == nil {
+		p.order = append(p.order, m.Subject)
 		p.Done.Stored++
 	} else {
 		p.Done.Unchanged++
@@ -65,14 +81,13 @@ type Guards struct {
 type Transfer struct {
 	account *Account
 	guards  Guards
-	mergers map[string]func() (Merger, error)
+	rules   map[string]Rules
 }
 
-// NewTransfer makes a Transfer between the buckets of operators and another Weft. An
-// entry of a bucket with a merger, which is made for each import, is merged with what
-// is there; one of another bucket replaces what is there.
-func NewTransfer(account *Account, guards Guards, mergers map[string]func() (Merger, error)) *Transfer {
-	return &Transfer{account, guards, mergers}
+// NewTransfer makes a Transfer between the buckets of operators and another Weft, with
+// the rules of each bucket that has any.
+func NewTransfer(account *Account, guards Guards, rules map[string]Rules) *Transfer {
+	return &Transfer{account, guards, rules}
 }
 
 // put carries entries that have been checked.
@@ -87,8 +102,27 @@ func (t *Transfer) put(ctx context.Context, entries []Entry, mergers map[string]
 			return Imported{}, err
 		}
 	}
-	if err := t.account.putAll(ctx, slices.Collect(maps.Values(plan.Messages)), nil); err != nil {
+	messages := make([]*nats.Msg, len(plan.order)) // in their order: a route may wait for what another one gives up
+	for i, subject := range plan.order {
+		messages[i] = plan.Messages[subject]
+	}
+	stored := make(map[*nats.Msg]uint64, len(messages))
+	if err := t.account.putAll(ctx, messages, stored); err != nil {
 		return Imported{}, err
+	}
+	for bucket, rules := range t.rules {
+		if rules.Await == nil {
+			continue
+		}
+		newest := uint64(0)
+		for m, seq := range stored {
+			if strings.HasPrefix(m.Subject, Subject(bucket, "")) {
+				newest = max(newest, seq)
+			}
+		}
+		if err := rules.Await(ctx, newest); err != nil {
+			return plan.Done, err
+		}
 	}
 	for _, m := range mergers {
 		if err := m.Await(ctx); err != nil {
@@ -100,15 +134,39 @@ func (t *Transfer) put(ctx context.Context, entries []Entry, mergers map[string]
 
 // newMergers makes the mergers for one import.
 func (t *Transfer) newMergers() (map[string]Merger, error) {
-	made := make(map[string]Merger, len(t.mergers))
-	for bucket, merger := range t.mergers {
-		m, err := merger()
+	made := make(map[string]Merger, len(t.rules))
+	for bucket, rules := range t.rules {
+		if rules.Merger == nil {
+			continue
+		}
+		m, err := rules.Merger()
 		if err != nil {
 			return nil, err
 		}
 		made[bucket] = m
 	}
 	return made, nil
+}
+
+// check says which entry cannot be taken, nil if all can.
+func (t *Transfer) check(entries []Entry) *EntryError {
+	checks := map[string]func(*Entry) string{}
+	for bucket, rules := range t.rules {
+		if rules.Check != nil {
+			checks[bucket] = rules.Check()
+		}
+	}
+	for i := range entries {
+		e := &entries[i]
+		msg := e.problem()
+		if check := checks[e.Bucket]; msg == "" && check != nil {
+			msg = check(e)
+		}
+		if msg != "" {
+			return &EntryError{i, msg}
+		}
+	}
+	return nil
 }
 
 // replace decides whether an entry has to be written.

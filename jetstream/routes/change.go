@@ -210,8 +210,8 @@ func (r *Routes) ready() error {
 // served returns when the table has a revision of a name, and its version; nil if newer
 // ones have replaced it.
 func (r *Routes) served(ctx context.Context, name string, revision uint64) (v *Version, err error) {
-	if err := r.await(ctx, func(t *Table) bool { return t.Revision >= revision }); err != nil {
-		return nil, fmt.Errorf("%w: route is stored, but not served here: %w", api.ErrUnavailable, err)
+	if err := r.awaitRevision(ctx, revision); err != nil {
+		return nil, err
 	}
 	for _, v := range r.History(name) {
 		if v.Revision == revision {

@@ -12,10 +12,10 @@ import (
 const alarm = 15
 
 // measure shows what the table is.
-func (r *Routes) measure(reg prometheus.Registerer) {
+func measure(reg prometheus.Registerer, table func() *Table) {
 	show := func(name, help string, value func(*Table) float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weft_route_" + name, Help: help},
-			func() float64 { return value(r.Table()) }))
+			func() float64 { return value(table()) }))
 	}
 	show("bad", "Routes whose newest version is bad; the last good one serves on.", func(t *Table) float64 { return float64(t.Bad) })
 	show("table_routes", "Routes that serve.", func(t *Table) float64 { return float64(len(t.Routes)) })

@@ -65,7 +65,7 @@ func New(cfg Config, reg prometheus.Registerer) *Routes {
 	r.Watch = kv.NewWatch[[]*Version](cfg.Watch, folder{r})
 	r.OnChange(func(string, []*Version, bool) { r.touch() })
 	r.table.Store(newMaking(nil).table())
-	r.measure(reg)
+	measure(reg, r.Table)
 	return r
 }
 
