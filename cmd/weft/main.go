@@ -9,6 +9,7 @@
 //	weft listen    print a user's events as they arrive, and resume by itself
 //	weft users     show who is online, or one user's connections
 //	weft revoke    cut a session or a user off, take that back, list what is revoked
+//	weft route     show, change and try the routes from the front end to the back ends
 //	weft health    ask whether a node is healthy, as a container's health check does
 //	weft cluster   look at a cluster, and remove a dead node from it
 //	weft export    write blacklist and routes to standard output
