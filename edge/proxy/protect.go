@@ -27,6 +27,9 @@ func (x *exchange) letIn() (answered bool, err error) {
 	if err != nil {
 		return false, problem.New(problem.BadRequest, err.Error())
 	}
+	if !table.Made() {
+		return false, problem.New(problem.NotReady, "the node is not ready; come back later").RetrySoon()
+	}
 	if access.IsPreflight(r) {
 		if answered, err = x.preflight(table, path); answered || err != nil {
 			return answered, err

@@ -75,6 +75,9 @@ func (r *Routes) Bucket() js.KeyValueConfig { return r.bucket }
 // Table is the newest one; before the bucket is loaded it is empty.
 func (r *Routes) Table() *Table { return r.table.Load() }
 
+// Made reports whether a table was made of the bucket; before it is loaded there is none.
+func (t *Table) Made() bool { return t.made }
+
 // OnTable registers fn for every table that is made from now on, in their order. It is
 // called after the table is in use and with no lock that Table needs, by one goroutine at
 // a time; while it runs no other table is made.
