@@ -76,8 +76,8 @@ func bearer(token string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}
 }
 
-// with is a header with one more field.
-func with(h map[string]string, name, value string) map[string]string {
+// having is a header with one more field.
+func having(h map[string]string, name, value string) map[string]string {
 	out := map[string]string{name: value}
 	for k, v := range h {
 		out[k] = v
@@ -220,22 +220,22 @@ func TestProtectionOfRoutes(t *testing.T) {
 
 	t.Run("with a cookie, unsafe methods and upgrades want a permitted origin", func(t *testing.T) {
 		cookie := map[string]string{"Cookie": "weft_token=" + ann}
-		cross := with(cookie, "Sec-Fetch-Site", "cross-site")
-		g.expect(t, asked{path: "/token/x", header: with(cross, "Origin", otherOrigin)}, 200, "")
-		a := g.expect(t, asked{method: "POST", path: "/token/x", header: with(cross, "Origin", otherOrigin)}, 403, "forbidden")
+		cross := having(cookie, "Sec-Fetch-Site", "cross-site")
+		g.expect(t, asked{path: "/token/x", header: having(cross, "Origin", otherOrigin)}, 200, "")
+		a := g.expect(t, asked{method: "POST", path: "/token/x", header: having(cross, "Origin", otherOrigin)}, 403, "forbidden")
 		for _, key := range []string{"public.cors_origins", "cors"} {
 			if !strings.Contains(a.detail, key) {
 				t.Errorf("%q does not say that %s adds an origin", a.detail, key)
 			}
 		}
-		g.expect(t, asked{method: "POST", path: "/token/x", header: with(cross, "Origin", appOrigin)}, 200, "")
-		g.expect(t, asked{method: "POST", path: "/token/x", header: with(cross, "Origin", shopOrigin)}, 403, "forbidden")
-		g.expect(t, asked{method: "POST", path: "/shop/x", header: with(cross, "Origin", shopOrigin)}, 200, "")
-		g.expect(t, asked{method: "POST", path: "/shop/x", header: with(cross, "Origin", appOrigin)}, 200, "")
-		g.expect(t, asked{method: "POST", path: "/optional/x", header: with(cross, "Origin", otherOrigin)}, 403, "forbidden")
-		g.expect(t, asked{method: "POST", path: "/token/x", header: with(bearer(ann), "Origin", otherOrigin)}, 200, "")
-		upgrade := with(with(with(cookie, "Upgrade", "websocket"), "Connection", "Upgrade"), "Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg==")
-		g.expect(t, asked{path: "/token/x", header: with(upgrade, "Origin", otherOrigin)}, 403, "forbidden")
+		g.expect(t, asked{method: "POST", path: "/token/x", header: having(cross, "Origin", appOrigin)}, 200, "")
+		g.expect(t, asked{method: "POST", path: "/token/x", header: having(cross, "Origin", shopOrigin)}, 403, "forbidden")
+		g.expect(t, asked{method: "POST", path: "/shop/x", header: having(cross, "Origin", shopOrigin)}, 200, "")
+		g.expect(t, asked{method: "POST", path: "/shop/x", header: having(cross, "Origin", appOrigin)}, 200, "")
+		g.expect(t, asked{method: "POST", path: "/optional/x", header: having(cross, "Origin", otherOrigin)}, 403, "forbidden")
+		g.expect(t, asked{method: "POST", path: "/token/x", header: having(bearer(ann), "Origin", otherOrigin)}, 200, "")
+		upgrade := having(having(having(cookie, "Upgrade", "websocket"), "Connection", "Upgrade"), "Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg==")
+		g.expect(t, asked{path: "/token/x", header: having(upgrade, "Origin", otherOrigin)}, 403, "forbidden")
 		g.expect(t, asked{path: "/token/x", header: upgrade}, 403, "forbidden")
 	})
 
