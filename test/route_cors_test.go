@@ -16,9 +16,9 @@ func TestRatesOfRoutes(t *testing.T) {
 		stage.PutRoute(t, n, name, stage.Route{"pattern": "/" + name, "target": back.URL(), "auth": stage.Route{"mode": mode},
 			"rate": stage.Route{"per": per, "limit": limit, "burst": burst}})
 	}
-	many := func(path string, count int, header map[string]string) (good int, last answered) {
+	many := func(path string, count int, header map[string]string) (good int, last routeAnswer) {
 		for range count {
-			if last = ask(t, n, asked{path: path, header: header}); last.status == 200 {
+			if last = askRoute(t, n, routeAsk{path: path, header: header}); last.status == 200 {
 				good++
 			}
 		}
@@ -28,14 +28,14 @@ func TestRatesOfRoutes(t *testing.T) {
 
 	t.Run("by user", func(t *testing.T) {
 		put("by-user", "token", "user", "1/h", 3)
-		good, last := many("/by-user", 5, bearer(stage.Token(t, "ann", nil)))
+		good, last := many("/by-user", 5, bearerOf(stage.Token(t, "ann", nil)))
 		if good != 3 || last.status != 429 || last.code != "limit" || last.header.Get("Retry-After") != "3600" {
 			t.Errorf("%d of 5 passed, the last was %d %s, Retry-After %q", good, last.status, last.body, last.header.Get("Retry-After"))
 		}
-		if good, _ := many("/by-user", 5, bearer(stage.Token(t, "ann", stage.Claims{"jti": "another"}))); good != 0 {
+		if good, _ := many("/by-user", 5, bearerOf(stage.Token(t, "ann", stage.Claims{"jti": "another"}))); good != 0 {
 			t.Errorf("another token of the user has another rate: %d passed", good)
 		}
-		if good, _ := many("/by-user", 5, bearer(stage.Token(t, "bob", nil))); good != 3 {
+		if good, _ := many("/by-user", 5, bearerOf(stage.Token(t, "bob", nil))); good != 3 {
 			t.Errorf("%d of another user's passed", good)
 		}
 	})
@@ -68,7 +68,7 @@ func TestRatesOfRoutes(t *testing.T) {
 	t.Run("time gives tokens back", func(t *testing.T) {
 		put("refilled", "none", "route", "20/s", 1)
 		many("/refilled", 2, nil)
-		waitfor.True(t, func() bool { return ask(t, n, asked{path: "/refilled"}).status == 200 })
+		waitfor.True(t, func() bool { return askRoute(t, n, routeAsk{path: "/refilled"}).status == 200 })
 	})
 }
 
@@ -93,14 +93,14 @@ func TestCORSOfRoutes(t *testing.T) {
 	stage.PutRoute(t, n, "any", route("/any", shared))
 	stage.PutRoute(t, n, "own", route("/own", stage.Route{"auth": stage.Route{"mode": "none"}, "target": back.URL()}))
 	stage.PutRoute(t, n, "locked", route("/locked", stage.Route{"cors": []string{shopOrigin}, "target": back.URL()}))
-	preflight := func(path, origin, method, headers string) answered {
+	preflight := func(path, origin, method, headers string) routeAnswer {
 		h := map[string]string{"Origin": origin, "Access-Control-Request-Method": method}
 		if headers != "" {
 			h["Access-Control-Request-Headers"] = headers
 		}
-		return ask(t, n, asked{method: "OPTIONS", path: path, header: h})
+		return askRoute(t, n, routeAsk{method: "OPTIONS", path: path, header: h})
 	}
-	get := func(a answered, name string) string { return strings.Join(a.header.Values(name), "|") }
+	get := func(a routeAnswer, name string) string { return strings.Join(a.header.Values(name), "|") }
 
 	t.Run("Weft answers preflights of a route with cors", func(t *testing.T) {
 		back.Forget()
@@ -131,16 +131,16 @@ func TestCORSOfRoutes(t *testing.T) {
 		}
 	})
 	t.Run("its answers have Weft's headers, not the back end's", func(t *testing.T) {
-		a := ask(t, n, asked{path: "/shared", header: map[string]string{"Origin": shopOrigin}})
+		a := askRoute(t, n, routeAsk{path: "/shared", header: map[string]string{"Origin": shopOrigin}})
 		if a.status != 200 || get(a, "Access-Control-Allow-Origin") != shopOrigin || get(a, "Access-Control-Allow-Methods") != "" ||
 			get(a, "Vary") != "Accept|Origin" || !strings.Contains(get(a, "Access-Control-Expose-Headers"), "X-Total") {
 			t.Errorf("%d %v", a.status, a.header)
 		}
-		a = ask(t, n, asked{path: "/shared", header: map[string]string{"Origin": otherOrigin}})
+		a = askRoute(t, n, routeAsk{path: "/shared", header: map[string]string{"Origin": otherOrigin}})
 		if a.status != 200 || get(a, "Access-Control-Allow-Origin") != "" {
 			t.Errorf("%d %v", a.status, a.header)
 		}
-		a = ask(t, n, asked{path: "/locked", header: map[string]string{"Origin": shopOrigin}})
+		a = askRoute(t, n, routeAsk{path: "/locked", header: map[string]string{"Origin": shopOrigin}})
 		if a.status != 401 || get(a, "Access-Control-Allow-Origin") != shopOrigin {
 			t.Errorf("a page cannot read a problem: %d %v", a.status, a.header)
 		}
@@ -160,7 +160,7 @@ func TestCORSOfRoutes(t *testing.T) {
 		if a.status != 204 || get(a, "Access-Control-Allow-Origin") != appOrigin {
 			t.Errorf("%d %v", a.status, a.header)
 		}
-		if a = ask(t, n, asked{path: "/nowhere", header: map[string]string{"Origin": appOrigin}}); get(a, "Vary") != "" {
+		if a = askRoute(t, n, routeAsk{path: "/nowhere", header: map[string]string{"Origin": appOrigin}}); get(a, "Vary") != "" {
 			t.Errorf("%d %v", a.status, a.header)
 		}
 	})
