@@ -224,31 +224,40 @@ func (r *reader) members(n *node, depth int) bool {
 // fewMembers is up to how many of them are compared each with each.
 const fewMembers = 32
 
+// findTwice says each name that stands in an object more than once.
 func (r *reader) findTwice(n *node) {
 	if n.kind != '{' {
 		return
 	}
-	var seen map[string]bool
+	var seen map[string]int
 	if len(n.members) > fewMembers {
-		seen = make(map[string]bool, len(n.members))
+		seen = make(map[string]int, len(n.members))
 	}
 	for i, m := range n.members {
-		twice := seen[m.name]
+		before := seen[m.name]
 		if seen != nil {
-			seen[m.name] = true
+			seen[m.name]++
 		} else {
-			for _, before := range n.members[:i] {
-				twice = twice || before.name == m.name
-			}
+			before = count(n.members[:i], m.name)
 		}
-		if twice {
-			where := ""
-			if len(r.path) > 0 {
-				where = ", in " + shorten(strings.Join(r.path, "."))
-			}
-			r.bad("", fmt.Sprintf("names %q twice%s", shorten(m.name), where))
+		if before != 1 || r.full() {
+			continue
+		}
+		where := ""
+		if len(r.path) > 0 {
+			where = ", in " + shorten(strings.Join(r.path, "."))
+		}
+		r.bad("", fmt.Sprintf("names %q twice%s", shorten(m.name), where))
+	}
+}
+
+func count(members []member, name string) (found int) {
+	for i := range members {
+		if members[i].name == name {
+			found++
 		}
 	}
+	return found
 }
 
 // join is the path of a member.

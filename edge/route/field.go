@@ -186,15 +186,24 @@ func (p *parser) wrong(f *field, n *node, at *place) string {
 	return ""
 }
 
+// maxMistyped is the longest name in bytes that may be one of ours with typing errors.
+const maxMistyped = 32
+
 func (p *parser) checkMembers(f *field, n *node, at *place) {
 	for i := range n.members {
+		if p.full() {
+			return
+		}
 		m := &n.members[i]
 		if known := f.member(m.name); known != nil {
 			p.check(known, &m.node, &place{above: at, name: m.name})
 			continue
 		}
-		hint := ""
-		if near := suggestion.Nearest(m.name, f.names()); near != "" {
+		hint, near := "", ""
+		if len(m.name) <= maxMistyped {
+			near = suggestion.Nearest(m.name, f.names())
+		}
+		if near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
 		p.badAt(&place{above: at, name: m.name}, "is unknown"+hint)

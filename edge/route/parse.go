@@ -24,10 +24,13 @@ type parser struct {
 
 // bad adds what is wrong. From maxErrors on nothing is added.
 func (p *parser) bad(field, detail string) {
-	if len(p.errs) < maxErrors {
+	if !p.full() {
 		p.errs = append(p.errs, &FieldError{field, detail})
 	}
 }
+
+// full reports that no more is said.
+func (p *parser) full() bool { return len(p.errs) >= maxErrors }
 
 // CheckName says what is wrong with the name of a route, nil when nothing is.
 func CheckName(name string) *FieldError {
