@@ -77,9 +77,9 @@ func newRecord(value []byte) *record {
 // case.
 func (k *Kafka) record(r *http.Request, call *route.Call, id string) (*record, error) {
 	var kind string
-	if ce := call.Route.CloudEvent; ce != nil {
+	if call.Route.CloudEvent != nil {
 		var ok bool
-		if kind, ok = ce.Type.Text(call); !ok || kind == "" {
+		if kind, ok = call.CloudEventType(); !ok {
 			return nil, problem.New(problem.Forbidden, "the type of the event cannot be made of this request")
 		}
 	}
@@ -91,10 +91,8 @@ func (k *Kafka) record(r *http.Request, call *route.Call, id string) (*record, e
 	}
 	rec := newRecord(value)
 	rec.told = func(error) { body.release() } // until then it is charged for
-	if call.Route.Key != nil {
-		if key, ok := call.Route.Key.Text(call); ok {
-			rec.key = []byte(key)
-		}
+	if key, ok := call.Key(); ok {
+		rec.key = []byte(key)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		rec.addHeader(name, r.Header[name], call.Route.CloudEvent != nil)
