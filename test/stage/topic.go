@@ -37,6 +37,30 @@ func CreateTopic(ctx context.Context, broker, topic string, partitions int32, co
 	return nil
 }
 
+// AddPartitions makes a topic have a number of partitions.
+func AddPartitions(ctx context.Context, broker, topic string, count int32) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	req := kmsg.NewCreatePartitionsRequest()
+	req.TimeoutMillis = 20_000
+	more := kmsg.NewCreatePartitionsRequestTopic()
+	more.Topic, more.Count = topic, count
+	req.Topics = append(req.Topics, more)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return fmt.Errorf("add partitions to %s: %w", topic, err)
+	}
+	for _, t := range resp.Topics {
+		if t.ErrorCode != 0 {
+			return fmt.Errorf("add partitions to %s: error code %d", topic, t.ErrorCode)
+		}
+	}
+	return nil
+}
+
 // ReadTopic reads a topic from its start until it has the given number of
 // records of each partition (as EndOffsets returns them).
 func ReadTopic(ctx context.Context, broker, topic string, ends map[int32]int64, each func(*kgo.Record)) error {
