@@ -279,13 +279,19 @@ func TestTheThreeNodesOfTheDocs(t *testing.T) {
 	r.done(in + publish)
 }
 
-// The weft lines of docs/operating.md are done by a node with the file that they name.
-func TestEachWeftLineOfOperatingIsDone(t *testing.T) {
+// The weft lines of these pages are done by a node with the file that they name.
+func TestEachWeftLineOfOperatingAndRoutesIsDone(t *testing.T) {
+	for _, page := range []string{"operating", "routes"} {
+		t.Run(page, func(t *testing.T) { doWeftLines(t, "../docs/"+page+".md") })
+	}
+}
+
+func doWeftLines(t *testing.T, page string) {
 	binary, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../docs/operating.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,9 @@ var effects = []struct {
 	{regexp.MustCompile(`^nats kv create --ttl 1h blacklist (\w+) (\w+)$`), cutsForAnHour},
 	{regexp.MustCompile(`^nats kv del -f blacklist (\w+)$`), letsIn},
 	{regexp.MustCompile(`^nats kv ls blacklist$`), lists},
+	{regexp.MustCompile(`^nats kv put routes \w+ '\{"pattern": "GET (/\w+)".*\}'$`), putsRoute},
+	{regexp.MustCompile(`^nats kv revert --force routes (\w+) 1$`), revertsRoute},
+	{regexp.MustCompile(`^nats req -H weft-status:(\d+) reply\.<correlation> '(.*)'$`), answersLater},
 }
 
 // Each line of README and docs/ that uses the NATS port does what is said there.
