@@ -1,0 +1,247 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"weft/config/testkit/waitfor"
+	"weft/jetstream/server"
+)
+
+// wallUsers are who is on the NATS port of a node with users.
+var wallUsers = []server.User{
+	{Name: "orders", Password: "pw", Role: server.RoleService}, {Name: "mallory", Password: "pw", Role: server.RoleService},
+	{Name: "shop", Password: "pw", Role: server.RolePublisher}, {Name: "ops", Password: "pw", Role: server.RoleOperator},
+}
+
+// A stranger connects as a user with an inbox of its own, and minds no violation.
+func stranger(t testing.TB, n *Node, user string) *nats.Conn {
+	t.Helper()
+	opts := []nats.Option{nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
+	if user != "" {
+		opts = append(opts, nats.UserInfo(user, "pw"), nats.CustomInboxPrefix("_INBOX_"+user))
+	}
+	nc, err := nats.Connect(n.ClientURL(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// A victim is a service that writes down all that it hears.
+type victim struct {
+	nc    *nats.Conn
+	mu    sync.Mutex
+	heard []string
+}
+
+func newVictim(t testing.TB, n *Node, user string) *victim {
+	t.Helper()
+	v := &victim{nc: stranger(t, n, user)}
+	for _, s := range []string{"svc.victim.>", "$SRV.>"} {
+		if _, err := v.nc.Subscribe(s, func(m *nats.Msg) {
+			v.mu.Lock()
+			v.heard = append(v.heard, fmt.Sprintf("%s reply %q header %v data %.80q", m.Subject, m.Reply, m.Header, m.Data))
+			v.mu.Unlock()
+			_ = m.Respond([]byte("heard " + m.Header.Get("Weft-User")))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (v *victim) hears() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return append([]string(nil), v.heard...)
+}
+
+// askNode asks a service as a node.
+func askNode(t testing.TB, n *Node, subject string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	m, err := n.Services().Request(ctx, &nats.Msg{Subject: subject, Header: nats.Header{"Weft-User": {"ann"}}})
+	if err != nil {
+		return "", err
+	}
+	return string(m.Data), nil
+}
+
+// forge tries everything to be heard at a subject in the name of somebody else.
+func forge(t testing.TB, nc *nats.Conn, own, target string) {
+	t.Helper()
+	forged := nats.Header{"Weft-User": {"bob"}, "Weft-Method": {"POST"}}
+	send := func(subject, reply string, header nats.Header, data string) {
+		t.Helper()
+		if err := nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Header: header, Data: []byte(data)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What is heard with the target as reply subject may be answered there.
+	for _, s := range []string{"_INBOX.>", own + ">", "svc.>", "$SRV.>", "$KV.routes.>", "reply.>", "user.>", "topic.>", "weft.>", "_R_.>"} {
+		if _, err := nc.Subscribe(s, func(m *nats.Msg) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	direct := func() { send(target, own+"answer", forged, "forged directly") }
+	direct()
+	send("weft.ask."+strings.TrimPrefix(target, "svc."), "", forged, "forged through a mapping")
+	send("weft.refused."+target, "", forged, "forged")
+	for _, subject := range []string{"user.eve", "topic.eve", "user.not.canonical", "reply.a.b", own + "x", "_INBOX.x", "_WEFT.x", "svc.mine", "$SRV.PING",
+		"$KV.routes.deed", "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.KV_routes",
+		"$JS.API.DIRECT.GET.KV_routes.$KV.routes.deed", "$SYS.REQ.USER.INFO", "$SYS.REQ.ACCOUNT.PING.CONNZ"} {
+		send(subject, target, forged, "forged by an answer")
+		direct()
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		direct()
+		send(subject, "", nats.Header{"Nats-Trace-Dest": {target}, "Weft-User": {"bob"}}, "forged by a trace")
+	}
+	for subject, body := range map[string]string{
+		"$JS.API.DIRECT.GET.KV_routes":                `{"last_by_subj":"$KV.routes.deed"}`,
+		"$JS.API.STREAM.MSG.GET.KV_routes":            `{"last_by_subj":"$KV.routes.deed"}`,
+		"$JS.API.CONSUMER.CREATE.KV_routes":           `{"stream_name":"KV_routes","config":{"deliver_subject":"` + target + `","ack_policy":"none","deliver_policy":"all"}}`,
+		"$JS.API.CONSUMER.CREATE.KV_routes.evil":      `{"stream_name":"KV_routes","config":{"name":"evil","ack_policy":"none","deliver_policy":"all","mem_storage":true}}`,
+		"$JS.API.CONSUMER.MSG.NEXT.KV_routes.evil":    `{"batch":5,"no_wait":true}`,
+		"$JS.API.CONSUMER.INFO.KV_routes.evil":        ``,
+		"$JS.FC.KV_routes.evil.x":                     ``,
+		"$JS.ACK.KV_routes.evil.1.1.1.1.1":            `-NAK`,
+		"$JS.API.CONSUMER.DELETE.KV_routes.evil":      ``,
+		"$JS.API.CONSUMER.DURABLE.CREATE.KV_routes.d": `{"deliver_subject":"` + target + `"}`,
+	} {
+		send(subject, target, forged, body)
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An answer of one request as the next request.
+	send("$JS.API.DIRECT.GET.KV_routes.$KV.routes.deed", "$JS.API.DIRECT.GET.KV_routes.$KV.routes.deed", forged, "")
+	send("$JS.API.DIRECT.GET.KV_routes.$KV.routes.deed", "$KV.routes.other", forged, "")
+	direct()
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// besiege lets everybody at each node try to reach a victim at each node.
+func besiege(t *testing.T, nodes []*Node) {
+	var victims []*victim
+	for _, n := range nodes {
+		user := "orders"
+		if len(n.cfg.Node.Users) == 0 {
+			user = ""
+		}
+		victims = append(victims, newVictim(t, n, user))
+	}
+	for _, from := range nodes {
+		waitfor.True(t, func() bool {
+			got, err := askNode(t, from, "svc.victim.canary")
+			return err == nil && got == "heard ann"
+		})
+	}
+	waitfor.True(t, func() bool { // all of them heard all nodes
+		for _, v := range victims {
+			if len(v.hears()) < len(nodes) {
+				return false
+			}
+		}
+		return true
+	})
+	for _, n := range nodes {
+		users := []string{"mallory", "shop", "ops"}
+		if len(n.cfg.Node.Users) == 0 {
+			users = []string{""}
+		}
+		for _, user := range users {
+			own := "_INBOX."
+			if user != "" {
+				own = "_INBOX_" + user + "."
+			}
+			for _, target := range []string{"svc.victim.1", "$SRV.PING"} {
+				forge(t, stranger(t, n, user), own, target)
+			}
+		}
+	}
+	// What was on its way has come when these have.
+	for _, from := range nodes {
+		for range 20 {
+			if _, err := askNode(t, from, "svc.victim.canary"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, v := range victims {
+		for _, m := range v.hears() {
+			if !strings.HasPrefix(m, "svc.victim.canary ") {
+				t.Errorf("the service at node %d has heard %s", i+1, m)
+			}
+		}
+	}
+}
+
+// Below svc. is heard what a node has sent, and nothing else, whatever its sender may
+// do and whoever it lets answer in its place.
+func TestNobodyButNodesReachesAService(t *testing.T) {
+	t.Parallel()
+	for _, users := range [][]server.User{nil, wallUsers} {
+		t.Run(fmt.Sprintf("%d users", len(users)), func(t *testing.T) {
+			t.Parallel()
+			cfg := testConfig(t)
+			cfg.Node.Users = users
+			besiege(t, []*Node{open(t, cfg)})
+		})
+	}
+}
+
+func TestNobodyButNodesReachesAServiceOfAnotherNode(t *testing.T) {
+	t.Parallel()
+	configs := clusterConfigs(t, 3, 3)
+	configs[0].Node.Users, configs[2].Node.Users = wallUsers, wallUsers
+	besiege(t, openCluster(t, configs))
+}
+
+// A service answers each request once, and nobody else's inbox.
+func TestAServiceAnswersARequestOnce(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t)
+	cfg.Node.Users = wallUsers
+	n := open(t, cfg)
+	nc := stranger(t, n, "orders")
+	violations := make(chan error, 10)
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { violations <- err })
+	if _, err := nc.Subscribe("svc.twice", func(m *nats.Msg) {
+		_ = m.Respond([]byte("first"))
+		_ = m.Respond([]byte("second"))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := askNode(t, n, "svc.twice"); err != nil || got != "first" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := nc.Publish("_INBOX_mallory.x", nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		select {
+		case <-violations:
+		case <-time.After(10 * time.Second):
+			t.Fatal("it may answer twice, or write to another one's inbox")
+		}
+	}
+}
