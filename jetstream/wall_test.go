@@ -1,8 +1,10 @@
 package jetstream
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -136,6 +138,46 @@ func forge(t testing.TB, nc *nats.Conn, own, target string) {
 	}
 }
 
+// burst sends all in one packet, with which the client logs in: in what comes with it the
+// server knows no mapping of the account yet.
+func burst(t testing.TB, n *Node, user, own, target string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(n.ClientURL(), "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	header := "NATS/1.0\r\nWeft-User: bob\r\n\r\n"
+	var b strings.Builder
+	fmt.Fprintf(&b, "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true,\"user\":%q,\"pass\":\"pw\"}\r\n", user)
+	heard := []string{"$KV.routes.burst", own + "x", "svc.mine", "$SRV.mine", "reply.a", "user.eve"}
+	for i, s := range heard {
+		fmt.Fprintf(&b, "SUB %s %d\r\n", s, i+1)
+	}
+	for _, s := range append(heard, "$JS.API.INFO", "$JS.API.DIRECT.GET.KV_routes.$KV.routes.deed") {
+		fmt.Fprintf(&b, "HPUB %s %s %d %d\r\n%s\r\n", s, target, len(header), len(header), header)
+		fmt.Fprintf(&b, "HPUB %s %d %d\r\n%sforged\r\n", target, len(header), len(header)+6, header)
+	}
+	b.WriteString("PING\r\n")
+	if user == "" {
+		connect, rest, _ := strings.Cut(b.String(), "\r\n")
+		b.Reset()
+		b.WriteString(strings.NewReplacer(`,"user":""`, "", `,"pass":"pw"`, "").Replace(connect) + "\r\n" + rest)
+	}
+	if _, err := conn.Write([]byte(b.String())); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for in := bufio.NewScanner(conn); in.Scan(); {
+		if in.Text() == "PONG" {
+			return
+		}
+	}
+	t.Fatal("the server does not answer")
+}
+
 // besiege lets everybody at each node try to reach a victim at each node.
 func besiege(t *testing.T, nodes []*Node) {
 	var victims []*victim
@@ -171,6 +213,7 @@ func besiege(t *testing.T, nodes []*Node) {
 				own = "_INBOX_" + user + "."
 			}
 			for _, target := range []string{"svc.victim.1", "$SRV.PING"} {
+				burst(t, n, user, own, target)
 				forge(t, stranger(t, n, user), own, target)
 			}
 		}

@@ -71,7 +71,10 @@ type Publisher struct {
 // Publishers are those that the configuration lets publish.
 func (s *Server) Publishers() []Publisher {
 	var list []Publisher
-	shared := Publisher{Account: accountServices, Prefix: "weft.in." + s.token + "."}
+	shared := Publisher{Account: accountServices}
+	if s.cfg.Cluster != nil {
+		shared.Prefix = "weft.in." + s.token + "."
+	}
 	for _, u := range s.cfg.Node.Users {
 		switch u.Role {
 		case RolePublisher:
@@ -116,7 +119,9 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 			fmt.Fprintf(&text, "%q: {}\n", p.Account)
 			continue
 		}
-		shared = append(shared, mapping{subject.AllUsers, p.Prefix + subject.AllUsers}, mapping{subject.AllTopics, p.Prefix + subject.AllTopics})
+		if p.Prefix != "" {
+			shared = append(shared, mapping{subject.AllUsers, p.Prefix + subject.AllUsers}, mapping{subject.AllTopics, p.Prefix + subject.AllTopics})
+		}
 		if p.Name == localUser {
 			imports = importBuckets(cfg.Buckets)
 			buckets += ", " + exportBuckets(cfg.Buckets)

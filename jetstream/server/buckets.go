@@ -12,6 +12,9 @@ import (
 // An answer then passes the mappings of the services' account, and goes nowhere below
 // svc.
 
+// inboxes are where the consumers of those who watch a bucket deliver.
+const inboxes = "_INBOX.>"
+
 // exportBuckets lets the services' account use the buckets.
 func exportBuckets(buckets []Bucket) string {
 	var list []string
@@ -22,9 +25,7 @@ func exportBuckets(buckets []Bucket) string {
 		}
 		list = append(list, fmt.Sprintf("{service: %q, accounts: [%s]%s}", s, accountServices, response))
 	}
-	for _, s := range bucketSubjects(buckets) {
-		list = append(list, fmt.Sprintf("{stream: %q, accounts: [%s]}", s, accountServices))
-	}
+	list = append(list, fmt.Sprintf("{stream: %q, accounts: [%s]}", inboxes, accountServices))
 	return "exports: [" + strings.Join(list, ", ") + "]"
 }
 
@@ -34,8 +35,6 @@ func importBuckets(buckets []Bucket) string {
 	for _, s := range bucketRequests(buckets) {
 		list = append(list, fmt.Sprintf("{service: {account: %s, subject: %q}}", accountControl, s))
 	}
-	for _, s := range bucketSubjects(buckets) {
-		list = append(list, fmt.Sprintf("{stream: {account: %s, subject: %q}}", accountControl, s))
-	}
+	list = append(list, fmt.Sprintf("{stream: {account: %s, subject: %q}}", accountControl, inboxes))
 	return ", imports: [" + strings.Join(list, ", ") + "]"
 }

@@ -13,7 +13,7 @@ import (
 // publisherPermissions are those of the only client of an account: it may publish
 // events, and hear the acknowledgements.
 func publisherPermissions(p Publisher) *natsserver.Permissions {
-	return grant(publishSubjects(p.Prefix), []string{"_INBOX.>", "_INBOX_" + p.Name + ".>"})
+	return grant(publishSubjects(p.Prefix), []string{inboxes, "_INBOX_" + p.Name + ".>"})
 }
 
 // operatorPermissions let every key-value library work on the buckets.
@@ -22,11 +22,13 @@ func operatorPermissions(buckets []Bucket) *natsserver.Permissions {
 }
 
 // localPermissions are those of a client on loopback when no users are
-// configured: it may publish, use the buckets, and be a service.
+// configured: it may publish, use the buckets, and be a service. It may not hear $KV.: what
+// it publishes there itself with a reply subject it could answer to, and in what it sends
+// before the server has taken up its account no mapping would stop that.
 func localPermissions(p Publisher, buckets []Bucket) *natsserver.Permissions {
 	own := servicePermissions("", p.Prefix)
 	own.Publish.Allow = append(own.Publish.Allow, bucketRequests(buckets)...)
-	own.Subscribe.Allow = append(bucketSubjects(buckets), subject.AllServices, discovery)
+	own.Subscribe.Allow = []string{inboxes, subject.AllServices, discovery}
 	return own
 }
 
@@ -37,7 +39,7 @@ func publishSubjects(prefix string) []string {
 
 // bucketSubjects are what clients of the buckets subscribe to.
 func bucketSubjects(buckets []Bucket) []string {
-	subjects := []string{"_INBOX.>"}
+	subjects := []string{inboxes}
 	for _, bucket := range buckets {
 		subjects = append(subjects, "$KV."+bucket.Name+".>")
 	}
