@@ -158,7 +158,7 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 	for _, u := range cfg.Node.Users {
 		switch u.Role {
 		case RoleOperator:
-			add(u.Name, u.Password, accountControl, operatorPermissions(cfg.Buckets))
+			add(u.Name, u.Password, accountControl, operatorPermissions(u.Name, cfg.Buckets))
 		case RoleService:
 			add(u.Name, u.Password, accountServices, servicePermissions(u.Name, prefix))
 		}

@@ -17,8 +17,8 @@ func publisherPermissions(p Publisher) *natsserver.Permissions {
 }
 
 // operatorPermissions let every key-value library work on the buckets.
-func operatorPermissions(buckets []Bucket) *natsserver.Permissions {
-	return grant(bucketRequests(buckets), bucketSubjects(buckets))
+func operatorPermissions(name string, buckets []Bucket) *natsserver.Permissions {
+	return grant(bucketRequests(buckets), append(bucketSubjects(buckets), "_INBOX_"+name+".>"))
 }
 
 // localPermissions are those of a client on loopback when no users are

@@ -26,6 +26,10 @@ const (
 	// answerWithin is how long a service may take to answer: longer than a route's
 	// greatest timeout. The server remembers until then whom it may answer.
 	answerWithin = 11 * time.Minute
+	// maxReplies is how often a client may reply to a request, of which the first reply
+	// counts. The server counts one, too, for each further subscription by which the
+	// client hears the same request.
+	maxReplies = 8
 )
 
 // ServiceSubject is what a node publishes so that it arrives at a subject below svc.
@@ -34,15 +38,11 @@ func (s *Server) ServiceSubject(to string) string {
 }
 
 // servicePermissions are those of a service: it hears requests, and its own inbox, and
-// publishes events, answers that come later, and one reply to each request.
+// publishes events, answers that come later, and replies to requests.
 func servicePermissions(name, prefix string) *natsserver.Permissions {
 	p := grant(append(publishSubjects(prefix), subject.AllReplies), []string{subject.AllServices, discovery, "_INBOX_" + name + ".>"})
-	p.Response = oneReply()
+	p.Response = &natsserver.ResponsePermission{MaxMsgs: maxReplies, Expires: answerWithin}
 	return p
-}
-
-func oneReply() *natsserver.ResponsePermission {
-	return &natsserver.ResponsePermission{MaxMsgs: 1, Expires: answerWithin}
 }
 
 // mappings of an account say where what comes under a subject goes.
