@@ -19,6 +19,7 @@ var wallUsers = []any{
 	map[string]any{"name": "orders", "password": "orders-pw", "role": "publisher"},
 	map[string]any{"name": "mallory", "password": "mallory-pw", "role": "publisher"},
 	map[string]any{"name": "ops", "password": "ops-pw", "role": "operator"},
+	map[string]any{"name": "eve", "password": "eve-pw", "role": "service"},
 }
 
 // A trespasser is who uses the NATS port for what is not theirs.
@@ -33,6 +34,7 @@ var trespassers = []trespasser{
 	{name: "local client", buckets: true, publishes: true},
 	{name: "operator", user: "ops", password: "ops-pw", users: true, buckets: true},
 	{name: "publisher", user: "mallory", password: "mallory-pw", users: true, publishes: true},
+	{name: "service", user: "eve", password: "eve-pw", users: true, publishes: true},
 }
 
 // A deed is a message that would do harm where it is heard.
@@ -74,7 +76,9 @@ func deeds(bucketsToo bool) []deed {
 		{"weft.in.n1.tick.n1", "", ``},
 		{"_WEFT.x", "", `{"stream":"EVENTS","seq":999999}`},
 		{"presence.bob", "", ``},
-		{"svc.orders", "", ``},
+		{"svc.orders", "Weft-User: bob\r\n", ``},
+		{"$SRV.PING", "", ``},
+		{"weft.ask.x.orders", "", ``},
 		{"reply.x", "", ``},
 		{"$SYS.REQ.SERVER.PING", "", ``},
 		{"$SYS.REQ.SERVER.PING.CONNZ", "", `{"subscriptions":true}`},
