@@ -50,6 +50,10 @@ func (d *delivery) run() {
 			d.answer(nil)
 			return
 		case never:
+			if d.sent { // an attempt before may have written it
+				d.giveUp()
+				return
+			}
 			if tooLarge(d.last) && len(d.batch) > 1 {
 				d.split()
 				return
