@@ -181,7 +181,7 @@ func (r *Routes) change(ctx context.Context, name string, decide func(have *Vers
 		switch {
 		case err == nil:
 			return revision, nil
-		case errors.Is(err, api.ErrExists): // the node is behind
+		case errors.Is(err, api.ErrExists), api.IsCode(err, api.CodeInFlight): // the node is behind
 			r.CatchUp(ctx)
 		case errors.Is(err, api.ErrRefused), errors.Is(err, api.ErrDiskFull):
 			return 0, err

@@ -87,6 +87,13 @@ func TestEachMistakeNamesFileLineAndKey(t *testing.T) {
 		"nobody checked":  {"auth:\n  mode: none\n", `weft.yaml:2: auth.mode: none lets anybody be any user, and others can reach public.listen :4000; listen on 127.0.0.1, or force it with --insecure-public`},
 		"admin token":     {"admin:\n  listen: :4010\n", `weft.yaml:1: admin.token: is empty and admin.listen :4010 is beyond loopback; set a token or listen on 127.0.0.1`},
 		"template":        {"kafka:\n  brokers: ['b:9092']\n  sources:\n    - topic: orders\n      to: ['user.{/a}', 'usr.{/b}']\n", `weft.yaml:5: kafka.sources[0].to[1]: `},
+		"a route's key":   {"routes:\n  orders:\n    pattern: GET /a\n    target: http://h\n    timeout: soon\n", `weft.yaml:5: routes.orders.timeout: is no duration like 30s`},
+		"a route's list":  {"routes:\n  orders:\n    pattern: GET /a\n    target: http://h\n    cors:\n      - https://a.example\n      - b\n", `weft.yaml:7: routes.orders.cors[1]: `},
+		"a route lacks":   {"routes:\n  orders:\n    pattern: GET /a\n", `weft.yaml:2: routes.orders.target: is missing`},
+		"a route's name":  {"routes:\n  a b: {pattern: GET /a, target: http://h}\n", `weft.yaml:2: routes.a b: is not 1 to 64 letters, digits, - and _`},
+		"no route":        {"routes:\n  orders: 7\n", `weft.yaml:2: routes.orders: is no JSON object`},
+		"nothing there":   {"routes:\n  orders:\n", `weft.yaml:2: routes.orders: is no JSON object: it is empty`},
+		"one pattern":     {"routes:\n  orders: {pattern: 'GET /a/{x}', target: http://h}\n  stock: {pattern: 'GET /a/{y}', target: http://h}\n", `weft.yaml:3: routes.stock.pattern: is that of route "orders"`},
 		"one address":     {"admin:\n  listen: 127.0.0.1:4000\n", `weft.yaml:2: admin.listen: 127.0.0.1:4000 is taken by public.listen :4000`},
 		"nested key":      {"auth:\n  issuers:\n    - keys:\n        - {alg: HS1, secret: x}\n", `weft.yaml:4: auth.issuers[0].keys[0].alg: "HS1" is unknown; use one of `},
 	} {

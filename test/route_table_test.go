@@ -1,0 +1,288 @@
+package test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"weft/test/stage"
+)
+
+// sameRoutes are three nodes and the routes that all of them have.
+type sameRoutes struct {
+	t     testing.TB
+	nodes []*stage.Node
+	back  string
+}
+
+// routes is the bucket as a node shows it to an operator's library.
+func (x *sameRoutes) routes(n *stage.Node) (jetstream.JetStream, jetstream.KeyValue) {
+	x.t.Helper()
+	js, err := jetstream.New(n.NATS())
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	bucket, err := js.KeyValue(x.t.Context(), "routes")
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return js, bucket
+}
+
+func (x *sameRoutes) put(n *stage.Node, key, value string) uint64 {
+	x.t.Helper()
+	_, bucket := x.routes(n)
+	revision, err := bucket.Put(x.t.Context(), key, []byte(value))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return revision
+}
+
+// same waits until nodes have the table of one revision, not older than the given one,
+// and one list of items.
+func (x *sameRoutes) same(revision uint64, nodes ...*stage.Node) {
+	x.t.Helper()
+	stage.AwaitRoutes(x.t, revision, nodes...)
+	first := ""
+	for i, n := range nodes {
+		if have := metric(x.t, n, "weft_route_table_revision"); have != metric(x.t, nodes[0], "weft_route_table_revision") {
+			x.t.Errorf("node %d has the table of revision %v", i+1, have)
+		}
+		list := askRoutes(x.t, n, "GET", "?limit=1000", "").Body
+		if i == 0 {
+			first = list
+		}
+		if list != first {
+			x.t.Errorf("node %d has other routes:\n%.2000s\nand node 1\n%.2000s", i+1, list, first)
+		}
+	}
+}
+
+// leader is the node that leads the bucket.
+func (x *sameRoutes) leader() *stage.Node {
+	x.t.Helper()
+	js, _ := x.routes(x.nodes[0])
+	s, err := js.Stream(x.t.Context(), "KV_routes")
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	name := s.CachedInfo().Cluster.Leader
+	for _, n := range x.nodes {
+		if n.Config["node.name"] == name {
+			return n
+		}
+	}
+	x.t.Fatalf("%q leads the bucket", name)
+	return nil
+}
+
+func (x *sameRoutes) others(than *stage.Node) []*stage.Node {
+	return slices.DeleteFunc(slices.Clone(x.nodes), func(n *stage.Node) bool { return n == than })
+}
+
+// A table is made of the bucket alone: whatever happens to nodes, all have the same.
+func TestEveryNodeServesTheSameRoutes(t *testing.T) {
+	x := &sameRoutes{t: t, nodes: stage.StartCluster(t, within(t, 2*time.Minute), nil), back: stage.StartBackend(t, nil).URL()}
+
+	t.Run("a put on one node is served by another", func(t *testing.T) {
+		for i := range 20 {
+			path := fmt.Sprintf("/moving%d", i)
+			x.put(x.nodes[0], "moving", document(path, x.back))
+			eventually(t, 10*time.Second, path+" is served by node 3", func() bool { return served(t, x.nodes[2], path) == 200 })
+			if before := fmt.Sprintf("/moving%d", i-1); served(t, x.nodes[2], before) != 404 {
+				t.Errorf("%s is still served", before)
+			}
+		}
+		x.same(0, x.nodes...)
+	})
+
+	t.Run("a thousand puts in a second end in one table", func(t *testing.T) {
+		js, _ := x.routes(x.nodes[1])
+		var stored []jetstream.PubAckFuture
+		for i := range 1000 {
+			f, err := js.PublishAsync(fmt.Sprintf("$KV.routes.bulk%d", i%100), []byte(document(fmt.Sprintf("/bulk%d/v%d", i%100, i/100), x.back)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored = append(stored, f)
+		}
+		newest := uint64(0)
+		for _, f := range stored {
+			select {
+			case ack := <-f.Ok():
+				newest = max(newest, ack.Sequence)
+			case err := <-f.Err():
+				t.Fatal(err)
+			}
+		}
+		x.same(newest, x.nodes...)
+		for _, n := range x.nodes {
+			if got := served(t, n, "/bulk99/v9"); got != 200 {
+				t.Errorf("/bulk99/v9: %d", got)
+			}
+		}
+	})
+
+	t.Run("raw puts that are bad change nothing but the report", func(t *testing.T) { x.badPuts(t) })
+
+	t.Run("after the bucket's leader was killed", func(t *testing.T) {
+		led := x.leader()
+		rest := x.others(led)
+		led.Kill()
+		var revision uint64
+		eventually(t, 30*time.Second, "a put is taken", func() bool {
+			told := askRoutes(t, rest[0], "PUT", "/survivor", document("/survivor", x.back))
+			if told.Status >= 300 && told.Status != http.StatusServiceUnavailable {
+				t.Fatalf("%d %s", told.Status, told.Body)
+			}
+			revision = told.Revision
+			return told.Status < 300
+		})
+		x.same(revision, rest...)
+		if got := served(t, rest[1], "/survivor"); got != 200 {
+			t.Errorf("/survivor: %d", got)
+		}
+		led.Launch()
+		led.AwaitReady(within(t, time.Minute))
+		// What it serves when it is ready is all that there was.
+		if got := served(t, led, "/survivor"); got != 200 {
+			t.Errorf("/survivor at the node that came back: %d", got)
+		}
+		x.same(revision, x.nodes...)
+	})
+
+	t.Run("without a majority the last table serves", func(t *testing.T) {
+		alone, gone := x.nodes[0], x.nodes[1:]
+		for _, n := range gone {
+			n.Kill()
+		}
+		before := metric(t, alone, "weft_route_table_revision")
+		if told := askRoutes(t, alone, "PUT", "/nobody", document("/nobody", x.back)); told.Status != http.StatusServiceUnavailable {
+			t.Errorf("a put: %d %s", told.Status, told.Body)
+		}
+		if told := askRoutes(t, alone, "DELETE", "/survivor", ""); told.Status != http.StatusServiceUnavailable {
+			t.Errorf("a deletion: %d %s", told.Status, told.Body)
+		}
+		if got := served(t, alone, "/survivor"); got != 200 || metric(t, alone, "weft_route_table_revision") != before {
+			t.Errorf("/survivor: %d", got)
+		}
+		for _, n := range gone {
+			n.Launch()
+		}
+		for _, n := range gone {
+			n.AwaitReady(within(t, time.Minute))
+		}
+		// Whether the put was stored is unknown; that it is the same everywhere is not.
+		revision := x.put(alone, "last", document("/last", x.back))
+		x.same(revision, x.nodes...)
+	})
+}
+
+// badPuts puts what an operator may get wrong past the admin API.
+func (x *sameRoutes) badPuts(t *testing.T) {
+	n := x.nodes[1]
+	good := x.put(n, "orders", document("/orders", x.back))
+	x.put(n, "stock", document("/stock", x.back))
+	last := uint64(0)
+	puts := []struct{ key, value, field, words string }{
+		{"syntax", `{"pattern":`, "", "is no JSON object"},
+		{"unknown", strings.Replace(document("/unknown", x.back), "{", `{"patern":"/x",`, 1), "patern", "is unknown"},
+		{"same", document("/stock", x.back+"/other"), "pattern", `is that of route "stock"`},
+		{"a.b", document("/dotted", x.back), "name", "is not 1 to 64 letters"},
+		{"long", strings.Replace(document("/long", x.back), "{", "{"+strings.Repeat(" ", 64<<10+1-len(document("/long", x.back))), 1), "", "is longer than 64 KiB"},
+	}
+	for _, p := range puts {
+		last = x.put(n, p.key, p.value)
+	}
+	for range 19 {
+		last = x.put(n, "orders", "{")
+	}
+	x.same(last, x.nodes...)
+	for i, n := range x.nodes {
+		if got := metric(t, n, "weft_route_bad"); got != float64(len(puts)+1) {
+			t.Errorf("node %d: %v routes are bad", i+1, got)
+		}
+		if got := served(t, n, "/orders"); got != 200 {
+			t.Errorf("node %d: /orders: %d", i+1, got)
+		}
+		for _, path := range []string{"/unknown", "/dotted", "/long"} {
+			if got := served(t, n, path); got != 404 {
+				t.Errorf("node %d: %s: %d", i+1, path, got)
+			}
+		}
+		output := strings.Join(n.Process().Output(), "\n")
+		if told := askRoutes(t, n, "GET", "/orders", ""); told.State != "bad" || told.Serving != good || told.Revision != last || told.Problem == nil {
+			t.Errorf("node %d: %s", i+1, told.Body)
+		}
+		for revision := range uint64(19) {
+			level := "WARN"
+			if revision >= 14 {
+				level = "ERROR"
+			}
+			line := fmt.Sprintf(`"level":%q,"msg":"route is bad","room":"jetstream","route":"orders","revision":%d,`, level, last-18+revision)
+			if strings.Count(output, line) != 1 {
+				t.Errorf("node %d does not say once %s", i+1, line)
+			}
+		}
+		for _, p := range puts {
+			told := askRoutes(t, n, "GET", "/"+p.key, "")
+			if told.State != "bad" || told.Serving != 0 || told.Problem == nil || told.Problem.Field != p.field || !strings.Contains(told.Problem.Detail, p.words) {
+				t.Errorf("node %d: %s is %.300s", i+1, p.key, told.Body)
+			}
+			if strings.Count(output, fmt.Sprintf(`"msg":"route is bad","room":"jetstream","route":%q,`, p.key)) != 1 {
+				t.Errorf("node %d does not say once that %s is bad", i+1, p.key)
+			}
+		}
+	}
+	// One more, and it ends; a good one, and it is there again.
+	x.same(x.put(n, "orders", "{"), x.nodes...)
+	if got := served(t, n, "/orders"); got != 404 {
+		t.Errorf("after 20 bad puts in a row: %d", got)
+	}
+	x.same(x.put(n, "orders", document("/orders", x.back)), x.nodes...)
+	if got := served(t, n, "/orders"); got != 200 {
+		t.Errorf("after a good put: %d", got)
+	}
+	_, bucket := x.routes(n)
+	for _, p := range puts {
+		if err := bucket.Purge(t.Context(), p.key); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, 10*time.Second, "no route is bad", func() bool { return metric(t, n, "weft_route_bad") == 0 })
+}
+
+// Routes of the configuration are created by whichever node is ready, once, on a fresh
+// node, and never over what the bucket had.
+func TestRoutesOfTheConfigurationAreThereOnAFreshNode(t *testing.T) {
+	back := stage.StartBackend(t, nil).URL()
+	seed := func(path string) any {
+		return map[string]any{"pattern": "GET " + path, "target": back, "auth": map[string]any{"mode": "none"}}
+	}
+	n := stage.StartNode(t, stage.Settings(t.TempDir()).With("routes", map[string]any{"orders": seed("/orders"), "stock": seed("/stock")}))
+	for _, path := range []string{"/orders", "/stock"} {
+		eventually(t, 10*time.Second, path+" is served", func() bool { return served(t, n, path) == 200 })
+	}
+	if told := askRoutes(t, n, "DELETE", "/stock", ""); told.Status != 204 {
+		t.Fatalf("%d %s", told.Status, told.Body)
+	}
+	if told := askRoutes(t, n, "PUT", "/orders", document("/other", back)); told.Status != 200 {
+		t.Fatalf("%d %s", told.Status, told.Body)
+	}
+	n.Restart()
+	eventually(t, 10*time.Second, "the difference is told", func() bool {
+		output := strings.Join(n.Process().Output(), "\n")
+		return strings.Contains(output, `which counts","room":"jetstream","route":"orders"`) && strings.Contains(output, `stays so","room":"jetstream","route":"stock"`)
+	})
+	for path, want := range map[string]int{"/stock": 404, "/orders": 404, "/other": 200} {
+		if got := served(t, n, path); got != want {
+			t.Errorf("%s: %d", path, got)
+		}
+	}
+}
