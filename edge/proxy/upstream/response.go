@@ -12,6 +12,9 @@ func (u *Upstreams) Response(res *http.Response, call *route.Call) {
 	clean(h, to.Remove)
 	if res.Trailer != nil {
 		clean(res.Trailer, to.Remove)
+		if len(res.Trailer) > 0 {
+			delete(h, "Content-Length") // HTTP/1 has trailers behind chunks only
+		}
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
