@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -116,16 +117,15 @@ func (t *topics) forget(name string) {
 }
 
 // partitioner chooses as the producers of Kafka's own clients do: records of one key are in
-// one partition, whoever writes them.
+// one partition, whoever writes them. It keeps nothing of a record that has a key.
 var partitioner = sarama.NewMurmur2Partitioner("")
 
 // partitionOf is where a record goes; a nil key, anywhere.
 func partitionOf(key []byte, partitions int32) int32 {
-	m := &sarama.ProducerMessage{}
-	if key != nil {
-		m.Key = sarama.ByteEncoder(key)
+	if key == nil {
+		return rand.Int32N(partitions)
 	}
-	p, err := partitioner.Partition(m, partitions)
+	p, err := partitioner.Partition(&sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}, partitions)
 	if err != nil {
 		return 0
 	}
