@@ -13,6 +13,9 @@ const (
 	// ackTimeout is for how long a broker waits for the replicas before it says that they
 	// are late. The batch is sent again then, and waits on.
 	ackTimeout = 500 * time.Millisecond
+	// responseTimeout is for how long a response is waited for before the connection is
+	// given up. Another one may have held it up.
+	responseTimeout = ackTimeout + time.Second
 	// patience is for how long a batch that was not written is tried again while brokers
 	// are there: a partition gets another leader in that time, or it is away.
 	patience = 2 * time.Second
@@ -136,6 +139,9 @@ func (d *delivery) split() {
 // such topic or partition.
 var errNoTopic = errors.New("there is no such topic or partition")
 
+// errNoResponse is the error of an attempt that was not answered.
+var errNoResponse = errors.New("no response")
+
 // attempt sends the batch once, and says what has come of it.
 func (d *delivery) attempt(until time.Time) verdict {
 	if err := d.prepare(); err != nil {
@@ -155,8 +161,11 @@ func (d *delivery) attempt(until time.Time) verdict {
 	done := make(chan result, 1)
 	request := &sarama.ProduceRequest{RequiredAcks: sarama.WaitForAll, Timeout: int32(ackTimeout / time.Millisecond), Version: 7}
 	request.AddBatch(d.topic, d.partition, d.sealed)
-	began := time.Now()
-	err = over.AsyncProduce(request, func(response *sarama.ProduceResponse, err error) { done <- result{response, err} })
+	began, turn := time.Now(), over.sent.Add(1)
+	err = over.AsyncProduce(request, func(response *sarama.ProduceResponse, err error) {
+		over.answered.Add(1)
+		done <- result{response, err}
+	})
 	if err != nil { // no whole request was written
 		d.last = err
 		d.links.drop(at, over)
@@ -166,12 +175,18 @@ func (d *delivery) attempt(until time.Time) verdict {
 		return again
 	}
 	var r result
-	timer := time.NewTimer(time.Until(until))
+	timer := time.NewTimer(min(time.Until(until), responseTimeout))
 	defer timer.Stop()
 	select {
 	case r = <-done:
 	case <-timer.C:
-		d.last = errors.New("no response")
+		d.last = errNoResponse
+		if over.answered.Load() == turn-1 { // it is this one that the broker is at
+			d.slow = true
+		}
+		if time.Since(began) >= responseTimeout {
+			d.links.drop(at, over)
+		}
 		return unknown
 	case <-d.ctx.Done():
 		d.last = d.ctx.Err()

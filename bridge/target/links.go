@@ -2,6 +2,7 @@ package target
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/IBM/sarama"
 )
@@ -14,7 +15,7 @@ type links struct {
 
 	mu      sync.Mutex
 	closed  bool
-	open    map[link]*sarama.Broker
+	open    map[link]*connection
 	closing sync.WaitGroup
 }
 
@@ -24,12 +25,18 @@ type link struct {
 	slow    bool
 }
 
+// A connection counts its requests, which a broker answers in their order.
+type connection struct {
+	*sarama.Broker
+	sent, answered atomic.Int64
+}
+
 func newLinks(conf *sarama.Config) *links {
-	return &links{conf: conf, open: map[link]*sarama.Broker{}}
+	return &links{conf: conf, open: map[link]*connection{}}
 }
 
 // to returns a connection, which may still be connecting: a request over it waits for that.
-func (l *links) to(at link) (*sarama.Broker, error) {
+func (l *links) to(at link) (*connection, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -37,7 +44,7 @@ func (l *links) to(at link) (*sarama.Broker, error) {
 	}
 	b := l.open[at]
 	if b == nil {
-		b = sarama.NewBroker(at.address)
+		b = &connection{Broker: sarama.NewBroker(at.address)}
 		if err := b.Open(l.conf); err != nil {
 			return nil, err
 		}
@@ -47,7 +54,7 @@ func (l *links) to(at link) (*sarama.Broker, error) {
 }
 
 // drop closes a connection that has failed; the next request makes another one.
-func (l *links) drop(at link, b *sarama.Broker) {
+func (l *links) drop(at link, b *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open[at] == b {
@@ -58,7 +65,7 @@ func (l *links) drop(at link, b *sarama.Broker) {
 
 // end closes a connection, for which it may have to wait. Those whose requests are on
 // their way over it are told.
-func (l *links) end(b *sarama.Broker) {
+func (l *links) end(b *connection) {
 	l.closing.Go(func() { _ = b.Close() }) // it has failed, or nobody waits for it
 }
 

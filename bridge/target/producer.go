@@ -19,9 +19,8 @@ const (
 	// are known are written to on.
 	dialTimeout = 2 * time.Second
 	askTimeout  = 3 * time.Second
-	// produceTimeout bounds the wait for a response on a connection that records were sent
-	// over. It is above ackTimeout, for which a broker itself waits for its replicas.
-	produceTimeout = 10 * time.Second
+	// produceTimeout bounds a broker's silence on a connection that records are sent over.
+	produceTimeout = 2 * responseTimeout
 	// openRequests is how many batches, of different partitions, are on their way over one
 	// connection.
 	openRequests = 256
