@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"weft/test/natsclients"
 	"weft/test/stage"
 )
@@ -316,6 +318,7 @@ func doWeftLines(t *testing.T, page string) {
 func TestEachCurlLineOfTheDocsIsAnsweredWithSuccess(t *testing.T) {
 	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("auth.allow", []string{"topic.hotel.*"}))
 	token := stage.Token(t, "ann", stage.Claims{"jti": "s0"})
+	serveNATS(t, node.NATS(), "svc.greet", func(m *nats.Msg) { _ = m.Respond([]byte("hello")) }) // in the other terminal
 	paths, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)

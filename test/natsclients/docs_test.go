@@ -1,6 +1,7 @@
 package natsclients
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -67,6 +68,7 @@ var effects = []struct {
 	{regexp.MustCompile(`^nats kv ls blacklist$`), lists},
 	{regexp.MustCompile(`^nats kv put routes \w+ '\{"pattern": "GET (/\w+)".*\}'$`), putsRoute},
 	{regexp.MustCompile(`^nats kv revert --force routes (\w+) 1$`), revertsRoute},
+	{regexp.MustCompile(`^nats reply (svc\.\w+) '(.*)'$`), serves},
 	{regexp.MustCompile(`^nats req -H weft-status:(\d+) reply\.<correlation> '(.*)'$`), answersLater},
 }
 
@@ -97,8 +99,8 @@ type shell struct {
 	line string
 }
 
-// run types the line and returns what it printed.
-func (s *shell) run(stdin string) string {
+// command is the line in a shell, which is killed when ctx ends.
+func (s *shell) command(ctx context.Context) *exec.Cmd {
 	s.t.Helper()
 	folder, err := Installed()
 	if err != nil {
@@ -106,8 +108,15 @@ func (s *shell) run(stdin string) string {
 	}
 	path := filepath.Join(folder, "bin") + string(os.PathListSeparator) + os.Getenv("PATH")
 	port := "/127.0.0.1/" + s.node.NATSAddress()[strings.LastIndex(s.node.NATSAddress(), ":")+1:]
-	cmd := exec.CommandContext(soon(s.t), "bash", "-c", strings.Replace(s.line, "/127.0.0.1/4222", port, 1))
+	cmd := exec.CommandContext(ctx, "bash", "-c", strings.Replace(s.line, "/127.0.0.1/4222", port, 1))
 	cmd.Env = environment(Login{URL: "nats://" + s.node.NATSAddress()}, "HOME="+s.t.TempDir(), "PATH="+path)
+	return cmd
+}
+
+// run types the line and returns what it printed.
+func (s *shell) run(stdin string) string {
+	s.t.Helper()
+	cmd := s.command(soon(s.t))
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -1,0 +1,36 @@
+package natsclients
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"weft/test/stage"
+)
+
+// serves is for a service that answers until it is ended.
+func serves(t *testing.T, s *shell, m []string) {
+	stage.PutRoute(t, s.node, "doc", stage.Route{"pattern": "/doc", "target": "nats://" + m[0], "auth": stage.Route{"mode": "none"}})
+	awaitStatus(t, s.node, "/doc", http.StatusServiceUnavailable)
+	ctx, end := context.WithCancel(t.Context())
+	cmd := s.command(ctx)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		end()
+		_ = cmd.Wait() // it was killed
+	}()
+	awaitStatus(t, s.node, "/doc", http.StatusOK)
+	client := http.Client{Timeout: 10 * time.Second}
+	answer, err := client.Get(s.node.URL() + "/doc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || string(text) != m[1] {
+		t.Errorf("it answers %q, %v", text, err)
+	}
+}
