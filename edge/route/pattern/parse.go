@@ -110,7 +110,7 @@ func (p *Pattern) parsePath(path string) error {
 		if i < last && (s.kind == rest || s.kind == end) {
 			return fmt.Errorf("%s is not the last segment", part)
 		}
-		if i == 0 && s.text == own {
+		if i == 0 && (s.text == own || strings.HasPrefix(s.text, own+"/")) {
 			return errors.New("/_weft/ is Weft's own")
 		}
 		if i == MaxSegments && s.kind != end {

@@ -24,6 +24,7 @@ func TestABadPatternIsToldWhatIsWrong(t *testing.T) {
 		"/_weft":                 "/_weft/ is Weft's own",
 		"GET /_weft/v1/events":   "/_weft/ is Weft's own",
 		"x.example.com/_weft/a":  "/_weft/ is Weft's own",
+		"/_weft%2Fv1/a":          "/_weft/ is Weft's own",
 		"/%5fwef%74/{rest...}":   "/_weft/ is Weft's own",
 		"/a/../b":                `has a "." or ".." segment`,
 		"/./b":                   `has a "." or ".." segment`,

@@ -90,7 +90,7 @@ func againstServeMux(t testing.TB, patterns []*pattern.Pattern, method, host, se
 func TestServeMuxChoosesTheSameWhereItAccepts(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	compared := 0
-	for range 20_000 {
+	for range 6_000 {
 		a, b := parse(t, randomPattern(r)), parse(t, randomPattern(r))
 		for range 3 {
 			if againstServeMux(t, []*pattern.Pattern{a, b}, pick(r, methods[2:]), pick(r, []string{"h", "i", "h:80", "k"}), randomPath(r)) {
@@ -98,8 +98,8 @@ func TestServeMuxChoosesTheSameWhereItAccepts(t *testing.T) {
 			}
 		}
 	}
-	if compared < 10_000 {
-		t.Errorf("only %d of 60000 requests were compared", compared)
+	if compared < 4_000 {
+		t.Errorf("only %d of 18000 requests were compared", compared)
 	}
 }
 
