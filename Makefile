@@ -19,7 +19,7 @@ roads = $$(go list ./test/... | grep -v '^weft/test/kafka$$')
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge release docs clean prepare
+.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge bench-routes release docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and 
 
 bench: build ## benchmarks, those of the whole road of an event included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
+
+bench-routes: build ## what routes cost: matching, tables, a put until another node serves it, a request
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench 'Match|Index|Parse|Table|Route' -benchmem -timeout 30m ./edge/route/... ./jetstream/routes ./edge/proxy/... ./test/bench/...
 
 # The load command runs two plain servers in turn with Weft and prints ratios.
 # QUICK=1: two minutes instead of 70; ONLY=regexp: some scenarios; SETTLE=135s:
