@@ -53,7 +53,7 @@ func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*p
 		targets[route.Kafka] = &reply.Transport{Next: e.deps.Kafka, Topics: e.deps.Kafka}
 	}
 	served, err := proxy.New(proxy.Params{
-		Table: e.deps.Routes.Table, Auth: who, Guard: e.guard, Ready: e.ready.refuse,
+		Table: e.deps.Routes.Table, Loaded: func() bool { return e.deps.Routes.Table().Made() }, Auth: who, Guard: e.guard, Ready: e.ready.refuse,
 		Claims: e.claims, Origins: e.cfg.Public.CORSOrigins, WriteTimeout: e.cfg.Public.WriteTimeout,
 		Refused: func(r *http.Request, p *problem.Problem) { e.report.refused(onPublic, r, p) },
 		Targets: targets, Upstreams: e.upstreams, Waiting: e.deps.Waiting,

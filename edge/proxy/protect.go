@@ -27,7 +27,7 @@ func (x *exchange) letIn() (answered bool, err error) {
 	if err != nil {
 		return false, problem.New(problem.BadRequest, err.Error())
 	}
-	if !table.Made() {
+	if !x.proxy.p.Loaded() {
 		return false, problem.New(problem.NotReady, "the node is not ready; come back later").RetrySoon()
 	}
 	if access.IsPreflight(r) {

@@ -31,8 +31,9 @@ import (
 
 // Params are what a Proxy stands on. All but Refused and Recorder are needed.
 type Params struct {
-	// Table is the newest table of routes.
-	Table func() *routes.Table
+	// Table is the newest table of routes, and Loaded reports whether there is one.
+	Table  func() *routes.Table
+	Loaded func() bool
 	// Auth says whose a request is, Guard where it comes from.
 	Auth  *access.Authenticator
 	Guard *access.Guard
