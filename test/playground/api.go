@@ -21,6 +21,7 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 	}
 	p.answer(w, http.StatusOK, map[string]any{
 		"events": "http://" + p.addrs.Public + "/_weft/v1/events",
+		"routed": "http://" + p.addrs.Public,
 		"users":  p.users,
 		"topic":  map[string]string{"name": topicName, "subject": topicSubject},
 		"states": states,

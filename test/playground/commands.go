@@ -34,6 +34,10 @@ func commands(a addresses, t token) []command {
 			fmt.Sprintf(`echo '{"text":"by hand"}' | kcat -P -b %s -t %s`, a.Kafka, kafkaChat),
 		},
 		{
+			"Order as " + t.User + ", through a route to Kafka, and wait for the answer",
+			fmt.Sprintf(`curl -H 'Authorization: Bearer %s' -d '{"item":"tea"}' http://%s/api/orders`, t.Token, a.Public),
+		},
+		{
 			"Revoke this token of " + t.User,
 			fmt.Sprintf("curl -X PUT 'http://%s/_weft/v1/blacklist/%s'", a.Admin, t.Session),
 		},

@@ -39,6 +39,7 @@ type clusterConfig struct {
 func (c nodeConfig) String() string {
 	q := strconv.Quote
 	_, port, _ := net.SplitHostPort(c.addrs.Page)
+	origins := "[" + q("http://"+c.addrs.Page) + ", " + q("http://localhost:"+port) + "]"
 	lines := []string{
 		"# Made by the playground. Try it: weft serve --config this-file",
 		"node:",
@@ -48,7 +49,7 @@ func (c nodeConfig) String() string {
 		"public:",
 		"  listen: " + c.addrs.Public,
 		"  # The page comes from another port, which to a browser is another origin.",
-		"  cors_origins: [" + q("http://"+c.addrs.Page) + ", " + q("http://localhost:"+port) + "]",
+		"  cors_origins: " + origins,
 		"  # An EventSource cannot send headers, so it brings its token in the query.",
 		"  # Behind one's own domain the cookie weft_token is the better way.",
 		"  token_in_query: true",
@@ -73,8 +74,11 @@ func (c nodeConfig) String() string {
 		"    - topic: "+kafkaChat,
 		"      to: ["+q(topicSubject)+"]",
 		"      type: "+topicType,
-		"",
 	)
+	if c.addrs.Shop != "" {
+		lines = append(lines, routeLines(origins, c.addrs.Shop)...)
+	}
+	lines = append(lines, "")
 	return strings.Join(lines, "\n")
 }
 

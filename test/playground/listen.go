@@ -15,12 +15,13 @@ const (
 	addrAdmin  = "weft, admin"
 	addrNATS   = "weft, NATS"
 	addrKafka  = "Kafka broker"
+	addrShop   = "shop"
 )
 
 // addresses says where each part of a playground is reached, all on loopback.
 // In a cluster Public and Admin are those of the balancer, and NATS has the
 // addresses of all nodes, with commas between.
-type addresses struct{ Page, Public, Admin, NATS, Kafka string }
+type addresses struct{ Page, Public, Admin, NATS, Kafka, Shop string }
 
 // usual are the addresses that the documentation of each part names.
 var usual = addresses{
@@ -29,13 +30,14 @@ var usual = addresses{
 	Admin:  "127.0.0.1:4010",
 	NATS:   "127.0.0.1:4222",
 	Kafka:  "127.0.0.1:9092",
+	Shop:   "127.0.0.1:4200",
 }
 
 // A wish is where something should listen, if it can be had.
 type wish struct{ name, addr string }
 
 func (a addresses) wishes() []wish {
-	return []wish{{addrPage, a.Page}, {addrPublic, a.Public}, {addrAdmin, a.Admin}, {addrNATS, a.NATS}, {addrKafka, a.Kafka}}
+	return []wish{{addrPage, a.Page}, {addrPublic, a.Public}, {addrAdmin, a.Admin}, {addrNATS, a.NATS}, {addrKafka, a.Kafka}, {addrShop, a.Shop}}
 }
 
 // reserved holds a listener per address, so that no two parts choose the same
@@ -88,7 +90,7 @@ func listen(addr string) (net.Listener, error) {
 
 func (r *reserved) addresses() addresses {
 	return addresses{
-		Page: r.at[addrPage], Public: r.at[addrPublic], Admin: r.at[addrAdmin], NATS: r.at[addrNATS], Kafka: r.at[addrKafka],
+		Page: r.at[addrPage], Public: r.at[addrPublic], Admin: r.at[addrAdmin], NATS: r.at[addrNATS], Kafka: r.at[addrKafka], Shop: r.at[addrShop],
 	}
 }
 

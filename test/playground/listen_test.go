@@ -8,7 +8,7 @@ import (
 )
 
 // anyPort wishes for free ports, so that tests disturb nobody.
-var anyPort = addresses{Page: "127.0.0.1:0", Public: "127.0.0.1:0", Admin: "127.0.0.1:0", NATS: "127.0.0.1:0", Kafka: "127.0.0.1:0"}
+var anyPort = addresses{Page: "127.0.0.1:0", Public: "127.0.0.1:0", Admin: "127.0.0.1:0", NATS: "127.0.0.1:0", Kafka: "127.0.0.1:0", Shop: "127.0.0.1:0"}
 
 func TestATakenPortIsNamedAndReplaced(t *testing.T) {
 	other, err := net.Listen("tcp", "127.0.0.1:0")

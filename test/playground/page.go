@@ -32,6 +32,9 @@ type page struct {
 type backend interface {
 	publish(ctx context.Context, e event) error
 	revoke(ctx context.Context, session string) error
+	route(ctx context.Context) (routeItem, error)
+	putRoute(ctx context.Context, document string, raw bool) error
+	rollBackRoute(ctx context.Context) error
 }
 
 func newPage(a addresses, config string, tokens *mint, back backend, log *slog.Logger) *page {
@@ -75,6 +78,9 @@ func (p *page) handler() http.Handler {
 	} else {
 		mux.HandleFunc("POST /api/send", p.send)
 		mux.HandleFunc("POST /api/revoke", p.revokeToken)
+		mux.HandleFunc("GET /api/route", p.showRoute)
+		mux.HandleFunc("POST /api/route", p.putRoute)
+		mux.HandleFunc("POST /api/rollback", p.rollBack)
 	}
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-var testAddrs = addresses{Page: "127.0.0.1:4100", Public: "127.0.0.1:4000", Admin: "127.0.0.1:4010", NATS: "127.0.0.1:4222", Kafka: "127.0.0.1:9092"}
+var testAddrs = addresses{Page: "127.0.0.1:4100", Public: "127.0.0.1:4000", Admin: "127.0.0.1:4010", NATS: "127.0.0.1:4222", Kafka: "127.0.0.1:9092", Shop: "127.0.0.1:4200"}
 
 // recorder is a back end that remembers what it was asked.
 type recorder struct {
@@ -30,6 +30,12 @@ func (r *recorder) publish(_ context.Context, e event) error {
 	r.events = append(r.events, e)
 	return r.err
 }
+
+func (r *recorder) route(context.Context) (routeItem, error) { return routeItem{Revision: 1}, r.err }
+
+func (r *recorder) putRoute(context.Context, string, bool) error { return r.err }
+
+func (r *recorder) rollBackRoute(context.Context) error { return r.err }
 
 func (r *recorder) revoke(_ context.Context, session string) error {
 	r.revoked = append(r.revoked, session)

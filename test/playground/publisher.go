@@ -25,6 +25,9 @@ const (
 // publishTimeout bounds one publish, whatever the way.
 const publishTimeout = 5 * time.Second
 
+// maxResponse bounds what is read of an answer, in bytes.
+const maxResponse = 256 << 10
+
 // A publisher plays the back end: it publishes by all three ways, and revokes
 // tokens. It may be used concurrently.
 type publisher struct {
@@ -169,20 +172,22 @@ func (p *publisher) post(ctx context.Context, e event, body []byte) error {
 	} else {
 		q.Set("user", e.To)
 	}
-	return p.admin(ctx, http.MethodPost, "/_weft/v1/events?"+q.Encode(), e.key, body)
+	_, err := p.admin(ctx, http.MethodPost, "/_weft/v1/events?"+q.Encode(), e.key, body)
+	return err
 }
 
 // revoke puts session on the blacklist.
 func (p *publisher) revoke(ctx context.Context, session string) error {
-	return p.admin(ctx, http.MethodPut, "/_weft/v1/blacklist/"+url.PathEscape(session), "", nil)
+	_, err := p.admin(ctx, http.MethodPut, "/_weft/v1/blacklist/"+url.PathEscape(session), "", nil)
+	return err
 }
 
 // admin calls the node's admin listener and expects a status of 2xx. A key makes
 // the request one that may be repeated.
-func (p *publisher) admin(ctx context.Context, method, path, key string, body []byte) error {
+func (p *publisher) admin(ctx context.Context, method, path, key string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+p.addrs.Admin+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("make request: %w", err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -192,22 +197,28 @@ func (p *publisher) admin(ctx context.Context, method, path, key string, body []
 	}
 	resp, err := p.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("call weft: %w", err)
+		return nil, fmt.Errorf("call weft: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end or of no interest
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if err != nil {
-		return fmt.Errorf("read answer of weft: %w", err)
+		return nil, fmt.Errorf("read answer of weft: %w", err)
 	}
 	if resp.StatusCode/100 != 2 {
 		// RFC 9457.
-		var problem struct{ Detail, Code string }
-		if json.Unmarshal(answer, &problem) == nil && problem.Code != "" {
-			return fmt.Errorf("weft answered %s: %s: %s", resp.Status, problem.Code, problem.Detail)
+		var problem struct {
+			Detail, Code string
+			Errors       []struct{ Field, Detail string }
 		}
-		return fmt.Errorf("weft answered %s", resp.Status)
+		if json.Unmarshal(answer, &problem) == nil && problem.Code != "" {
+			for _, e := range problem.Errors {
+				problem.Detail += "; " + e.Field + " " + e.Detail
+			}
+			return nil, fmt.Errorf("weft answered %s: %s: %s", resp.Status, problem.Code, problem.Detail)
+		}
+		return nil, fmt.Errorf("weft answered %s", resp.Status)
 	}
-	return nil
+	return answer, nil
 }
 
 // Close ends the connections. It may be called twice.

@@ -36,6 +36,11 @@ func (p *playground) openNode(ctx context.Context, opts options) error {
 	if err := n.awaitReady(ctx); err != nil {
 		return err
 	}
+	shop, err := openShop(p.addrs, held.take(addrShop), p.log)
+	if err != nil {
+		return err
+	}
+	p.close.add(shop.Close)
 	return p.openPage(held, cfg.masked())
 }
 

@@ -4,6 +4,7 @@
 export const clock = () => performance.timeOrigin + performance.now();
 
 export const setup = () => answer(fetch("api/setup"));
+export const route = () => answer(fetch("api/route"));
 export const cluster = () => answer(fetch("api/cluster"));
 
 export const call = (name, body) => answer(fetch("api/" + name, {

@@ -152,6 +152,7 @@ export class Inbox extends EventTarget {
       if (this.#note) this.#countMissed();
     }
     this.#show();
+    this.dispatchEvent(new CustomEvent("event", { detail: frame }));
   }
 
   #eventElement(frame, data, missed) {

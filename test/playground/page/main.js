@@ -1,6 +1,7 @@
 import { call, clock, setup as loadSetup } from "./api.js";
 import { Inbox } from "./inbox.js";
 import { play } from "./story.js";
+import { Way } from "./way.js";
 
 const byId = (id) => document.getElementById(id);
 const say = (text, failed = false) => {
@@ -76,6 +77,9 @@ async function main() {
   };
   byId("hand-user").onchange = showCommands;
   for (const i of inboxes) i.addEventListener("token", showCommands);
+
+  const way = new Way(setup.routed, () => ann.token.token);
+  ann.addEventListener("event", ({ detail: frame }) => way.arrived(frame));
 
   for (const i of inboxes) {
     await i.renew();
