@@ -1,6 +1,7 @@
 // Command load measures what connections and deliveries cost an event server.
 //
 //	load bench   runs Weft and two plain servers and prints what each costs
+//	load routes  runs requests through Weft's routes and a plain reverse proxy
 //	load drive   drives any server of Server-Sent Events or WebSocket
 //
 // README.md beside it tells how to read what it prints. It needs Linux: it reads
@@ -19,8 +20,9 @@ import (
 )
 
 const usage = `usage: load bench [flags]
+       load routes [flags]
        load drive [flags]
-       load bench -h, load drive -h   list the flags
+       load bench -h, load routes -h, load drive -h   list the flags
 `
 
 // errInvalid is the error of a run whose figures say nothing.
@@ -44,6 +46,8 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "bench":
 			return benchCommand(ctx, args[1:])
+		case "routes":
+			return routesCommand(ctx, args[1:])
 		case "drive":
 			return driveCommand(ctx, args[1:])
 		}

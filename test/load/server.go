@@ -25,6 +25,7 @@ import (
 type server struct {
 	name      string
 	pids      []int
+	address   string // of HTTP, of what has one
 	sse       crowd.Target
 	websocket crowd.Target
 	ready     string // for SSE; and for WebSocket with weft
@@ -40,6 +41,9 @@ func (s *server) target(t crowd.Transport) crowd.Target {
 	}
 	return s.sse
 }
+
+// startLimit bounds how long a process may take to be ready.
+const startLimit = time.Minute
 
 // A program is a weft binary, and the environment variables of keys that its nodes run
 // with.
@@ -66,6 +70,8 @@ type weftOptions struct {
 	query string
 	// nodes is how many form a cluster; at most 1: a standalone node.
 	nodes int
+	// routes is a section of the configuration; "" for none.
+	routes string
 	// tls, when set, is served with.
 	tls *certificate
 }

@@ -8,14 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"weft/test/load/crowd"
 	"weft/test/stage"
 )
-
-// startLimit bounds how long a process may take to be ready.
-const startLimit = time.Minute
 
 // startWeft starts a node, or a cluster, on empty data folders and waits until all
 // of it is ready.
@@ -66,7 +62,7 @@ func (s *server) openWeft(ctx context.Context, p program, dir string, o weftOpti
 		s.sse.Hosts = append(s.sse.Hosts, ready.Public)
 		if i == 0 {
 			s.sse.URL = "http://" + ready.Public + "/_weft/v1/events" + o.query
-			s.publish = "nats://" + ready.NATS
+			s.address, s.publish = ready.Public, "nats://"+ready.NATS
 			s.metrics = "http://" + ready.Admin + "/metrics"
 		}
 	}
@@ -96,7 +92,7 @@ auth:
   issuers: [{keys: [{alg: HS256, secret: %q}]}]
   subscribe: [%q]
   allow: ["topic.>"]
-`, name, dir, tls, secret, subscribe)
+%s`, name, dir, tls, secret, subscribe, o.routes)
 }
 
 // clusterKeys makes it node i of a cluster whose nodes link at these addresses.
@@ -106,25 +102,24 @@ cluster: {size: %d, listen: %q, seeds: ["%s"], secret: %q}
 `, len(links), links[i], strings.Join(links, `", "`), secret)
 }
 
-// startBaseline starts the plain server.
-func startBaseline(ctx context.Context, binary string) (*server, error) {
+// startBaseline starts a plain server.
+func startBaseline(ctx context.Context, binary string, args ...string) (*server, error) {
 	s := &server{name: "baseline", end: func() {}}
-	process, err := s.launch(exec.Command(binary))
+	process, err := s.launch(exec.Command(binary, args...))
 	if err != nil {
 		return nil, err
 	}
-	address := ""
 	if err := s.await(ctx, process, func(line string) bool {
 		var ok bool
-		address, ok = strings.CutPrefix(line, "listening ")
+		s.address, ok = strings.CutPrefix(line, "listening ")
 		return ok
 	}); err != nil {
 		s.end()
 		return nil, err
 	}
-	s.sse = crowd.Target{URL: "http://" + address + "/sse"}
-	s.websocket = crowd.Target{URL: "ws://" + address + "/websocket"}
-	s.publish = "http://" + address + "/publish"
+	s.sse = crowd.Target{URL: "http://" + s.address + "/sse"}
+	s.websocket = crowd.Target{URL: "ws://" + s.address + "/websocket"}
+	s.publish = "http://" + s.address + "/publish"
 	return s, nil
 }
 
