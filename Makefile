@@ -106,6 +106,12 @@ bench-edge: build ## what connections and deliveries cost, beside plain servers 
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE)) $(if $(SET),-set '$(SET)')
 
+# The same load command, a plain reverse proxy in turn with Weft; QUICK=1 for less.
+bench-routes: build ## what requests through routes cost, beside a plain reverse proxy
+	@go build -o bin/load ./test/load
+	@go build -o bin/baseline ./test/load/baseline
+	@bin/load routes -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick) $(if $(SET),-set '$(SET)')
+
 release: ## binaries for all platforms, their SBOMs and checksums in dist/ (VERSION=v0.1.0)
 	@deploy/release.sh "$(VERSION)" $(platforms)
 
