@@ -6,7 +6,6 @@ const maxShown = 50;
 
 export class Way {
   #base; #token; #socket = null; #ticks = 0;
-  #waiting = new Map(); // what the page shows of an order, by its id
 
   // token() is that of the user who asks.
   constructor(base, token) {
@@ -28,7 +27,7 @@ export class Way {
   // arrived is told of each event of the user: it may be what became of an order.
   arrived(frame) {
     const id = frame.data?.order;
-    if (id !== undefined) this.#line(`event ${frame.type}`, `order ${short(id)}`, this.#waiting.has(id) ? "good" : "");
+    if (id !== undefined) this.#line(`event ${frame.type}`, `order ${short(id)}`, "good");
   }
 
   async #ask(path, request = {}) {
@@ -37,8 +36,6 @@ export class Way {
     try {
       const response = await fetch(this.#base + path, { ...request, headers: { ...request.headers, Authorization: `Bearer ${this.#token()}` } });
       const body = await response.json().catch(() => ({}));
-      const id = body.order ?? body.id;
-      if (id !== undefined) this.#waiting.set(id, true);
       const ms = Math.round(performance.now() - began);
       this.#line(`${method} ${path} → ${response.status}`, `${describe(body)} · ${ms} ms`, response.ok ? "good" : "bad");
     } catch {
@@ -62,6 +59,7 @@ export class Way {
   }
 
   async #change(what, body) {
+    this.#say("…", false);
     try {
       this.#showRoute(await call(what, body), what === "rollback");
     } catch (err) {
