@@ -160,7 +160,7 @@ func TestEachWeftLineOfTheDocsIsTypedRightly(t *testing.T) {
 // Blocks of configuration in README and docs/ have known keys with values that can be
 // read. What a whole file must have beside them may be missing.
 func TestEachBlockOfConfigurationInTheDocsIsRead(t *testing.T) {
-	block := regexp.MustCompile(`(?m)^    (?:node|cluster|public|admin|auth|events|ingest|kafka|log|tuning):.*\n(?:^    .*\n)*`)
+	block := regexp.MustCompile(`(?m)^    (?:node|cluster|public|admin|auth|events|ingest|kafka|log|routes|tuning|upstreams):.*\n(?:^    .*\n)*`)
 	found := 0
 	for path, text := range pages(t) {
 		for _, b := range block.FindAllString(text, -1) {
