@@ -139,10 +139,6 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.rpc.Open(calls); err != nil {
 		return err
 	}
-	if err := n.services.Open(); err != nil {
-		return err
-	}
-	n.undo = append(n.undo, func() error { n.services.Close(); return nil })
 	if err := n.openControl(); err != nil {
 		return err
 	}
@@ -158,6 +154,11 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.keeper.Open(ctx); err != nil {
 		return err
 	}
+	// It hears answers for the whole cluster from now on, so it must know the cluster.
+	if err := n.services.Open(); err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { n.services.Close(); return nil })
 	if err := n.startTasks(ctx); err != nil {
 		return err
 	}

@@ -298,3 +298,36 @@ func TestAServiceMayReplyToWhatItHeardAndNowhereElse(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a service listens to, or tries to, nobody is online by it.
+func TestAServiceIsNobodyWhoFollows(t *testing.T) {
+	t.Parallel()
+	for user, users := range map[string][]server.User{"": nil, "orders": wallUsers} {
+		t.Run("as "+user, func(t *testing.T) {
+			t.Parallel()
+			cfg := testConfig(t)
+			cfg.Node.Users = users
+			n := open(t, cfg)
+			nc := stranger(t, n, user)
+			for _, s := range []string{">", "out.>", "out.user.ann", "out.user.*", "user.ann", "user.>", "svc.>", "svc.out.user.ann", "_INBOX.>", "weft.>", "presence.ann"} {
+				if _, err := nc.Subscribe(s, func(*nats.Msg) {}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n.Presence().Handle(func(string) bool { return false })
+			serveOnce := make(chan struct{}, 1)
+			if _, err := nc.Subscribe("svc.presence", func(m *nats.Msg) { _ = m.Respond(nil); serveOnce <- struct{}{} }); err != nil {
+				t.Fatal(err)
+			}
+			if err := nc.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := askNode(t, n, "svc.presence"); err != nil || len(serveOnce) != 1 {
+				t.Fatalf("the service is not there: %v", err)
+			}
+			if is, sure := n.Presence().Online(t.Context(), "user.ann"); is || !sure || n.Presence().Interest("user.ann") {
+				t.Errorf("ann is online: %v, sure %v", is, sure)
+			}
+		})
+	}
+}

@@ -166,3 +166,61 @@ func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
 		})
 	}
 }
+
+// An acknowledgement goes to an inbox. What a publisher may not publish, or what would
+// be an event of its own, it is not published by the ingress either.
+func TestAnAcknowledgementGoesToAnInboxOnly(t *testing.T) {
+	users := append(slices.Clone(publishers), server.User{Name: "svc", Password: "pw", Role: server.RoleService})
+	for _, user := range []string{"", "orders", "svc"} {
+		t.Run("as "+user, func(t *testing.T) {
+			t.Parallel()
+			var have []server.User
+			if user != "" {
+				have = users
+			}
+			n := open(t, have...)
+			ear, err := n.srv.Connect(server.ServiceUser, "ear")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(ear.Close)
+			heard := make(chan *nats.Msg, 100)
+			for _, s := range []string{"svc.>", "reply.>", "$SRV.>", "other.>"} {
+				if _, err := ear.ChanSubscribe(s, heard); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := ear.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			nc, err := nats.Connect(n.srv.ClientURL(), nats.UserInfo(user, "pw"), nats.CustomInboxPrefix("_INBOX_"+user))
+			if user == "" {
+				nc, err = nats.Connect(n.srv.ClientURL())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(nc.Close)
+			for _, reply := range []string{"svc.orders.1", "reply.a.b", "$SRV.PING", "user.bob", "topic.news", "other.x", "_INBOXsvc.x", "weft.ask.x"} {
+				for _, subject := range []string{"user.ann", "user.not.canonical"} {
+					if err := nc.PublishRequest(subject, reply, []byte("x")); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if _, err := nc.Request("user.ann", []byte("last"), 10*time.Second); err != nil {
+				t.Fatalf("one with an inbox is not acknowledged: %v", err)
+			}
+			if err := ear.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			for len(heard) > 0 {
+				m := <-heard
+				t.Errorf("heard %s %s", m.Subject, m.Data)
+			}
+			if events := n.all(t, ">"); slices.ContainsFunc(events, func(s event.Stored) bool { return s.Subject == "user.bob" || strings.HasPrefix(s.Subject, "topic.") }) {
+				t.Errorf("an acknowledgement was stored: %v", events)
+			}
+		})
+	}
+}
