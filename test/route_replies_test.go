@@ -298,6 +298,25 @@ func TestAnswersThatComeLaterReachTheirRequests(t *testing.T) {
 		}
 	})
 
+	t.Run("waiting is not idling", func(t *testing.T) {
+		patient := route("1m")
+		patient["pattern"], patient["idle_timeout"] = "POST /patient", "1s"
+		stage.PutRoute(t, nodes[0], "patient", patient, nodes...)
+		client := send(ctx, nodes[0], "/patient", "x")
+		one := q.take(t, 1)[0]
+		select {
+		case <-client.done:
+			t.Fatalf("it is answered %d %s %v", client.status, client.text, client.err)
+		case <-time.After(2500 * time.Millisecond):
+		}
+		if status, code := answerLater(t, nodes[1], one.correlation, "at last"); status != 204 {
+			t.Errorf("%d %s", status, code)
+		}
+		if client.wait(t); client.status != 200 || client.text != "at last" {
+			t.Errorf("%d %s %v", client.status, client.text, client.err)
+		}
+	})
+
 	t.Run("late is 504, and then nobody waits", func(t *testing.T) {
 		c := send(ctx, nodes[0], "/later/200ms", "x").wait(t)
 		if c.status != 504 || !strings.Contains(c.text, `"upstream_timeout"`) {
