@@ -195,11 +195,14 @@ func dryFlag(cmd *cobra.Command, dry *bool) {
 func putRoutes(cmd *cobra.Command, admin client.Admin, documents []client.Document, dry, asJSON bool) error {
 	var wrong []error
 	list := make([]client.Route, len(documents))
+	twins := client.Twins(documents)
 	for i, d := range documents {
-		if len(documents) > 1 || dry {
+		if other, ok := twins[i]; ok {
+			wrong = append(wrong, fmt.Errorf("%s: pattern: is that of %s", d.File, other.File))
+		} else if len(documents) > 1 || dry {
 			var err error
 			if list[i], _, err = admin.PutRoute(cmd.Context(), d.Name, d.Text, true); err != nil {
-				wrong = append(wrong, documentError(d, err))
+				wrong = append(wrong, client.FieldErrors(d.File, err))
 			}
 		}
 	}
@@ -211,7 +214,7 @@ func putRoutes(cmd *cobra.Command, admin client.Admin, documents []client.Docume
 		if !dry {
 			r, created, err := admin.PutRoute(cmd.Context(), d.Name, d.Text, false)
 			if err != nil {
-				return routeHint(documentError(d, err))
+				return routeHint(client.FieldErrors(d.File, err))
 			}
 			said = fmt.Sprintf("is changed; its revision is %d", r.Revision)
 			if list[i] = r; created {
@@ -230,28 +233,6 @@ func putRoutes(cmd *cobra.Command, admin client.Admin, documents []client.Docume
 	}
 	return nil
 }
-
-// documentError names the file, and the field of each mistake, a line for each.
-func documentError(d client.Document, err error) error {
-	var p *client.Problem
-	if !errors.As(err, &p) || len(p.Errors) == 0 {
-		return fmt.Errorf("%s: %w", d.File, err)
-	}
-	lines := make([]string, len(p.Errors))
-	for i, e := range p.Errors {
-		lines[i] = d.File + ": " + visible(e.String())
-	}
-	return &badDocument{strings.Join(lines, "\n"), p}
-}
-
-// A badDocument is a problem that is told by its fields.
-type badDocument struct {
-	text    string
-	problem *client.Problem
-}
-
-func (b *badDocument) Error() string { return b.text }
-func (b *badDocument) Unwrap() error { return b.problem }
 
 func newRouteRemove() *cobra.Command {
 	var dry bool
@@ -345,7 +326,7 @@ or else of the last good one before the newest. weft route history shows them.`,
 		}
 		r, err := admin.RollbackRoute(cmd.Context(), args[0], revision, dry)
 		if err != nil {
-			return routeHint(documentError(client.Document{File: fmt.Sprintf("roll %s back to %d", args[0], revision)}, err))
+			return routeHint(client.FieldErrors(fmt.Sprintf("roll %s back to %d", args[0], revision), err))
 		}
 		if asJSON {
 			return printJSON(cmd.OutOrStdout(), r)

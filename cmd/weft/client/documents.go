@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"weft/edge/route/pattern"
 )
 
 // maxDocument is how much of a file is read: a byte more than a document may have.
@@ -65,6 +67,25 @@ func ReadDocuments(name, path string, stdin io.Reader) ([]Document, error) {
 		return nil, fmt.Errorf("%s: %w", path, errNoDocuments)
 	}
 	return all, nil
+}
+
+// Twins says of each document whose pattern an earlier one has, too, which one that is: a
+// dry run finds each of them good. They are told by the index of the later one.
+func Twins(documents []Document) map[int]Document {
+	first, twins := map[string]Document{}, map[int]Document{}
+	for i, d := range documents {
+		r := Route{Document: d.Text}
+		p, err := pattern.Parse(r.Pattern())
+		if err != nil {
+			continue // the node says what is wrong
+		}
+		if other, taken := first[p.Key()]; taken {
+			twins[i] = other
+		} else {
+			first[p.Key()] = d
+		}
+	}
+	return twins
 }
 
 func readDocument(path string) (d Document, err error) {

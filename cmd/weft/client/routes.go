@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -149,3 +150,26 @@ func (a Admin) MatchRoute(ctx context.Context, method, sent string) (m Matched, 
 	err = a.ask(ctx, request{method: http.MethodGet, path: "routes/match", query: query}, &m)
 	return m, err
 }
+
+// FieldErrors makes of a node's answer a line for each field that is wrong, which begins
+// with what is put: a file. It wraps err.
+func FieldErrors(file string, err error) error {
+	var p *Problem
+	if !errors.As(err, &p) || len(p.Errors) == 0 {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	lines := make([]string, len(p.Errors))
+	for i, e := range p.Errors {
+		lines[i] = file + ": " + e.String()
+	}
+	return &badFields{strings.Join(lines, "\n"), err}
+}
+
+// A badFields is a problem that is told by its fields.
+type badFields struct {
+	text string
+	err  error
+}
+
+func (b *badFields) Error() string { return b.text }
+func (b *badFields) Unwrap() error { return b.err }
