@@ -256,3 +256,36 @@ func TestAClientThatGoesIsNotWaitedFor(t *testing.T) {
 		t.Errorf("%v, want the cause of the context", err)
 	}
 }
+
+func TestRoutesProveWhoTheyAre(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, "orders", "answers"), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "weft", "secret"))
+	login := func(password string) func(*bridge.KafkaConfig) {
+		return func(k *bridge.KafkaConfig) {
+			k.SASL = &bridge.SASL{Mechanism: bridge.MechanismSHA512, User: "weft", Password: password}
+		}
+	}
+	k := openTarget(t, b.ListenAddrs(), newReplies(), login("secret"))
+	accept(t, k, toTopic("orders"), "x")
+	awaitReading(t, k, "answers")
+	stranger := openTarget(t, b.ListenAddrs(), newReplies(), login("wrong"))
+	began := time.Now()
+	refused(t, stranger, toTopic("orders"), "x", http.StatusServiceUnavailable, problem.UpstreamUnavailable)
+	if p := problem.Of(stranger.Ready(t.Context(), "answers")); p.Status != http.StatusServiceUnavailable {
+		t.Error(p)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestOnlyTheBrokerMakesTopicsAndNoneForAnswers(t *testing.T) {
+	b := newBroker(t, kfake.AllowAutoTopicCreation())
+	k := openTarget(t, b.ListenAddrs(), newReplies())
+	accept(t, k, toTopic("orders"), "x")
+	if p := problem.Of(k.Ready(t.Context(), "answers")); p.Status != http.StatusServiceUnavailable {
+		t.Error(p)
+	}
+	if b.TopicInfo("orders") == nil || b.TopicInfo("answers") != nil {
+		t.Error("the wrong topics are there")
+	}
+}

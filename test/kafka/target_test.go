@@ -25,10 +25,13 @@ import (
 )
 
 // openTarget opens a target that runs until the test ends.
-func openTarget(t testing.TB, brokers []string, replies target.Replies) *target.Kafka {
+func openTarget(t testing.TB, brokers []string, replies target.Replies, change ...func(*bridge.KafkaConfig)) *target.Kafka {
 	t.Helper()
 	cfg := bridge.Default().Kafka
 	cfg.Brokers = brokers
+	for _, c := range change {
+		c(&cfg)
+	}
 	log, _ := newLog(t)
 	k, err := target.New(cfg, replies, log, prometheus.NewRegistry())
 	if err != nil {
