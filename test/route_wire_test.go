@@ -32,6 +32,7 @@ func newHostile(t *testing.T, answer func(net.Conn, string)) *hostile {
 		"request_headers": stage.Route{"set": stage.Route{"X-Id": "is {id}"}}})
 	stage.PutRoute(t, h.node, "token", stage.Route{"pattern": "/token/{rest...}", "target": h.back.URL(),
 		"request_headers": stage.Route{"set": stage.Route{"X-Claim": "{/evil}", "X-Good": "{/good}"}}})
+	t.Cleanup(h.settles)
 	h.reaches("the routes serve", "GET /api/ready HTTP/1.1\r\nHost: weft\r\nConnection: close\r\n\r\n")
 	return h
 }
@@ -102,6 +103,20 @@ func (h *hostile) nothingCame(of string) {
 	if got := h.back.Await(1); len(got) != 1 || !strings.HasPrefix(got[0], "GET /api/after HTTP/1.1\r\n") {
 		h.t.Errorf("%q reached the back end: %q", short(of), got)
 	}
+}
+
+// settles waits until nothing of what was tried is left: no request runs, and the back end
+// has no more connections than wait for the next request.
+func (h *hostile) settles() {
+	if h.t.Failed() {
+		return
+	}
+	if metric(h.t, h.node, `weft_route_requests_total\{[^}]*"2xx"[^}]*\}`) == 0 {
+		h.t.Error("no request has been counted")
+	}
+	eventually(h.t, 20*time.Second, "no request runs any more, and connections to the back end are few", func() bool {
+		return metric(h.t, h.node, `weft_route_running\{[^}]*\}`) == 0 && h.back.Open() <= 2
+	})
 }
 
 // reaches sends one request that must reach the back end as one, and returns it.

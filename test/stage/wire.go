@@ -21,7 +21,7 @@ type Wire struct {
 
 	mu       sync.Mutex
 	requests []string
-	conns    []net.Conn
+	conns    map[net.Conn]struct{}
 	changed  chan struct{}
 	serving  sync.WaitGroup
 }
@@ -39,7 +39,7 @@ func StartWire(t testing.TB, answer func(w net.Conn, request string)) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{t: t, listener: l, answer: answer, changed: make(chan struct{})}
+	w := &Wire{t: t, listener: l, answer: answer, conns: map[net.Conn]struct{}{}, changed: make(chan struct{})}
 	w.serving.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -47,9 +47,14 @@ func StartWire(t testing.TB, answer func(w net.Conn, request string)) *Wire {
 				return
 			}
 			w.mu.Lock()
-			w.conns = append(w.conns, conn)
+			w.conns[conn] = struct{}{}
 			w.mu.Unlock()
-			w.serving.Go(func() { w.serve(conn) })
+			w.serving.Go(func() {
+				w.serve(conn)
+				w.mu.Lock()
+				delete(w.conns, conn)
+				w.mu.Unlock()
+			})
 		}
 	})
 	t.Cleanup(w.close)
@@ -59,7 +64,7 @@ func StartWire(t testing.TB, answer func(w net.Conn, request string)) *Wire {
 func (w *Wire) close() {
 	w.listener.Close()
 	w.mu.Lock()
-	for _, c := range w.conns {
+	for c := range w.conns {
 		c.Close()
 	}
 	w.mu.Unlock()
@@ -68,6 +73,13 @@ func (w *Wire) close() {
 
 // URL is a target of scheme http without a path.
 func (w *Wire) URL() string { return "http://" + w.listener.Addr().String() }
+
+// Open is how many connections there are.
+func (w *Wire) Open() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.conns)
+}
 
 // Forget forgets what was received.
 func (w *Wire) Forget() {
