@@ -1,0 +1,219 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"weft/test/stage"
+)
+
+// forwardBytes is how much passes in each direction: WEFT_FORWARD_BYTES, or 64 MiB.
+func forwardBytes(t testing.TB) int64 {
+	text := os.Getenv("WEFT_FORWARD_BYTES")
+	if text == "" {
+		return 64 << 20
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 {
+		t.Fatalf("WEFT_FORWARD_BYTES is %q, no number of bytes", text)
+	}
+	return n
+}
+
+// A pattern of bytes that begins anew nowhere near.
+type blocks struct{ left, at int64 }
+
+func (b *blocks) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), b.left)]
+	for i := range p {
+		p[i] = byte((b.at + int64(i)) * 2654435761 >> 13)
+	}
+	b.left -= int64(len(p))
+	b.at += int64(len(p))
+	return len(p), nil
+}
+
+// Bodies of any size pass in both directions at once, and the node's memory stays what it
+// was.
+func TestBodiesOfAnySizePassThroughLittleMemory(t *testing.T) {
+	back := stage.StartBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		_ = c.EnableFullDuplex()
+		_ = c.Flush()
+		_, _ = io.Copy(w, r.Body)
+	})
+	node := stage.StartNode(t, stage.Settings(t.TempDir()))
+	stage.PutRoute(t, node, "h1", stage.Route{"pattern": "/h1", "target": back.URL(), "auth": openToAll, "body_limit": "none"})
+	stage.PutRoute(t, node, "h2c", stage.Route{"pattern": "/h2c", "target": back.H2C(), "auth": openToAll, "body_limit": "none"})
+	size := forwardBytes(t)
+	sum := sha256.New()
+	_, _ = io.Copy(sum, &blocks{left: size})
+	want := sum.Sum(nil)
+	for _, front := range []bool{false, true} {
+		for _, path := range []string{"/h1", "/h2c"} {
+			client := plainClient(t, front)
+			if got := bodyOf(t, sendTo(t, client, "POST", node.URL()+path, strings.NewReader("warm"))); got != "warm" {
+				t.Fatalf("%q came back", got)
+			}
+			before := resident(t, node)
+			most, stop := watchMemory(t, node)
+			r, _ := http.NewRequestWithContext(within(t, 10*time.Minute), "POST", node.URL()+path, &blocks{left: size})
+			res, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := sha256.New()
+			n, err := io.Copy(sum, res.Body)
+			_ = res.Body.Close()
+			stop()
+			if err != nil || n != size || !bytes.Equal(sum.Sum(nil), want) {
+				t.Errorf("HTTP/2 in front %v, %s: %d of %d bytes came back, whole: %v, %v", front, path, n, size, bytes.Equal(sum.Sum(nil), want), err)
+			}
+			if grown := *most - before; grown > 32<<20 {
+				t.Errorf("HTTP/2 in front %v, %s: memory grew by %d MiB", front, path, grown>>20)
+			} else {
+				t.Logf("HTTP/2 in front %v, %s: memory grew by %.1f MiB", front, path, float64(grown)/(1<<20))
+			}
+		}
+	}
+}
+
+func resident(t testing.TB, n *stage.Node) int64 {
+	t.Helper()
+	rss, err := n.Process().RSS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rss
+}
+
+// watchMemory looks at a node's memory until stop, and knows the most of it then.
+func watchMemory(t testing.TB, n *stage.Node) (most *int64, stop func()) {
+	most = new(int64)
+	done := make(chan bool)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			if rss, err := n.Process().RSS(); err == nil {
+				*most = max(*most, rss)
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				tick.Stop()
+				return
+			}
+		}
+	})
+	return most, func() {
+		close(done)
+		looking.Wait()
+	}
+}
+
+// slowOnes is how many clients or back ends do nothing at once.
+const slowOnes = 300
+
+// Clients and back ends that stand still hold nothing once idle_timeout is over, and keep
+// nobody else waiting.
+func TestWhatStandsStillIsLetGo(t *testing.T) {
+	big := bytes.Repeat([]byte("x"), 1<<20)
+	back := stage.StartBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/big": // more than all buffers on the way
+			for range 64 {
+				if _, err := w.Write(big); err != nil {
+					return
+				}
+			}
+		case "/slow":
+			_, _ = io.WriteString(w, "begin")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	})
+	node := stage.StartNode(t, stage.Settings(t.TempDir()))
+	stage.PutRoute(t, node, "r", routeTo(back.URL(), "idle_timeout", "2s"))
+	client := plainClient(t, false)
+	ask := func() {
+		t.Helper()
+		if got := told(t, sendTo(t, client, "GET", node.URL()+"/", nil)); got != "200 " {
+			t.Fatal(got)
+		}
+	}
+	ask()
+	client.CloseIdleConnections()
+	eventually(t, 20*time.Second, "nothing is running", func() bool { return runningHTTP(t, node) == 0 })
+	before := metric(t, node, `go_goroutines`)
+	files, err := node.Process().Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/big", "/slow", "/upload"} {
+		var conns []net.Conn
+		for range slowOnes {
+			conn, err := net.Dial("tcp", node.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+			request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: weft\r\n\r\n", path)
+			if path == "/upload" {
+				request = "POST /upload HTTP/1.1\r\nHost: weft\r\nContent-Length: 10\r\n\r\nabc"
+			}
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, conn)
+		}
+		if path == "/slow" {
+			for _, conn := range conns {
+				_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+				if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || res.StatusCode != 200 {
+					t.Fatal(res, err)
+				}
+			}
+		}
+		worst := time.Duration(0)
+		for range 50 {
+			began := time.Now()
+			ask()
+			worst = max(worst, time.Since(began))
+		}
+		t.Logf("%s: beside %d that stand still a request takes at most %v", path, slowOnes, worst)
+		if worst > 5*time.Second {
+			t.Errorf("%s: others wait %v", path, worst)
+		}
+		client.CloseIdleConnections()
+		eventually(t, 30*time.Second, path+": nothing is running", func() bool { return runningHTTP(t, node) == 0 })
+		// The clients are still there, and read nothing.
+		eventually(t, 30*time.Second, path+": no goroutine is left over", func() bool { return metric(t, node, `go_goroutines`) <= before+70 })
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}
+	eventually(t, 30*time.Second, "no socket is left over", func() bool {
+		now, err := node.Process().Files()
+		return err == nil && now <= files+70 // idle ones to the back end
+	})
+}
+
+func runningHTTP(t testing.TB, n *stage.Node) float64 {
+	t.Helper()
+	return metric(t, n, `weft_route_running\{scheme="http"\}`)
+}
