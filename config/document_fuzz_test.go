@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,7 @@ func FuzzLoadNeverPanics(f *testing.F) {
 		"node: {users: [\n  {name: a, password: b:c, role: operator}\n]}", "[{a:[b:{c:[:1]}]}]", "{a: [&x b:1, *x, !!str c:1, ? d:1, https://e:80]}",
 	} {
 		f.Add(s, "")
+		f.Add("node: {any: {a: "+s+"}}", "")
 		f.Add("", s)
 	}
 	f.Fuzz(func(t *testing.T, text, variable string) {
@@ -27,6 +29,11 @@ func FuzzLoadNeverPanics(f *testing.F) {
 		var b strings.Builder
 		if err := l.WriteYAML(&b); err != nil {
 			t.Fatal(err)
+		}
+		for key, value := range into.Node.Any {
+			if value != nil && !json.Valid(value) {
+				t.Fatalf("%q is %q, which is no JSON", key, value)
+			}
 		}
 	})
 }

@@ -10,11 +10,12 @@ import (
 // A sample has something of each kind.
 type sample struct {
 	Node struct {
-		Name    string         `yaml:"name"`
-		DataDir string         `yaml:"data_dir"`
-		Users   []user         `yaml:"users"`
-		Claims  map[string]any `yaml:"claims"`
-		MinFree Bytes          `yaml:"min_free"`
+		Name    string          `yaml:"name"`
+		DataDir string          `yaml:"data_dir"`
+		Users   []user          `yaml:"users"`
+		Claims  map[string]any  `yaml:"claims"`
+		MinFree Bytes           `yaml:"min_free"`
+		Any     map[string]JSON `yaml:"any"`
 	} `yaml:"node"`
 	Cluster *struct {
 		Seeds  []string  `yaml:"seeds"`
@@ -48,6 +49,7 @@ const full = `node:
       password: *n
       lists: [*n]
   claims: {a: 1, b: "1", c: true, d: 1.5}
+  any: {a: {b: [1, "1", true, null], c: {d: 1.5}}, e: '{"f":"g"}'}
 cluster: {seeds: ["127.0.0.1:9092", "[::1]:9092"], tls: {}}
 events: {max_age: 36h30m, per_subject: -7, share: 0.5, keep: true}
 `

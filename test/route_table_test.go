@@ -88,7 +88,23 @@ func (x *sameRoutes) others(than *stage.Node) []*stage.Node {
 
 // A table is made of the bucket alone: whatever happens to nodes, all have the same.
 func TestEveryNodeServesTheSameRoutes(t *testing.T) {
-	x := &sameRoutes{t: t, nodes: stage.StartCluster(t, within(t, 2*time.Minute), nil), back: stage.StartBackend(t, nil).URL()}
+	back := stage.StartBackend(t, nil).URL()
+	seeds := map[string]any{"seed": map[string]any{"pattern": "/seed", "target": back, "auth": map[string]any{"mode": "none"}}}
+	x := &sameRoutes{t: t, nodes: stage.StartCluster(t, within(t, 2*time.Minute), map[string]any{"routes": seeds}), back: back}
+
+	t.Run("a route of the configuration is created by one of them", func(t *testing.T) {
+		for _, n := range x.nodes {
+			eventually(t, 20*time.Second, "/seed is served", func() bool { return served(t, n, "/seed") == 200 })
+		}
+		if h := askRoutes(t, x.nodes[0], "GET", "/seed/history", ""); h.Status != 200 || len(h.Items) != 1 {
+			t.Errorf("%d %s", h.Status, h.Body)
+		}
+		for i, n := range x.nodes {
+			if output := strings.Join(n.Process().Output(), "\n"); strings.Contains(output, "of the configuration differs") {
+				t.Errorf("node %d finds a difference to what another one has created", i+1)
+			}
+		}
+	})
 
 	t.Run("a put on one node is served by another", func(t *testing.T) {
 		_, bucket := x.routes(x.nodes[0])

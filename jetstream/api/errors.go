@@ -31,6 +31,7 @@ const (
 	CodeResources   = 10023 // insufficient resources
 	CodeSequence    = 10071 // wrong last sequence: the key has a value
 	CodeInFlight    = 10164 // the same, of a key whose newest value is not agreed on yet
+	CodeStore       = 10077 // the stream does not take it: it has its greatest size, for example
 	CodeNoStream    = 10059
 	CodeNoMember    = 10044 // server is not a member of the cluster
 	CodeUnavailable = 10008 // JetStream system temporarily unavailable

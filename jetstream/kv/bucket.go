@@ -87,6 +87,9 @@ func PutAt(ctx context.Context, conn *nats.Conn, m *nats.Msg, newest uint64) (se
 		return 0, fmt.Errorf("%w: write %s: %w", api.ErrUnavailable, m.Subject, err)
 	}
 	ack, err := api.AckOf(resp)
+	if api.IsCode(err, api.CodeStore) { // the bucket has its greatest size
+		err = fmt.Errorf("%w: %w", api.ErrDiskFull, err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", m.Subject, err)
 	}

@@ -47,6 +47,9 @@ func (s Seeds) Check() []error {
 	return errs
 }
 
+// errBehind means that the bucket has what the node has not heard of yet.
+var errBehind = errors.New("the bucket has a newer version")
+
 // Plant creates the seeds whose name the bucket has never had, and says of the others
 // where they differ from what is there: the bucket wins, and what was deleted stays
 // deleted. It returns when all are there, or ctx ends. Nodes may do it at the same time.
@@ -57,10 +60,10 @@ func (r *Routes) Plant(ctx context.Context, seeds Seeds) {
 			if err == nil {
 				break
 			}
-			if !told {
+			if !told && !errors.Is(err, errBehind) {
 				r.log.Warn("create a route of the configuration; trying again", "route", name, "err", err)
 			}
-			if !api.Sleep(ctx, api.StartTry) {
+			if !api.Sleep(ctx, api.StartPause) {
 				return
 			}
 		}
@@ -88,12 +91,12 @@ func (r *Routes) plant(ctx context.Context, name string, document []byte) error 
 		case err == nil:
 			r.log.Info("created a route of the configuration", "route", name, "revision", revision)
 			return nil
-		case !errors.Is(err, api.ErrExists):
+		case !errors.Is(err, api.ErrExists) && !api.IsCode(err, api.CodeInFlight):
 			return err
 		}
 		r.CatchUp(ctx) // another node was quicker, or an operator
 		if have, _ = r.Get(name); len(have) == 0 {
-			return api.ErrExists
+			return errBehind
 		}
 	}
 	switch v := newest(have); {

@@ -1,0 +1,122 @@
+package kv
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"weft/config/testkit/waitfor"
+)
+
+// retained remembers the values of so many versions of a key.
+type retained struct{ history int }
+
+func (r retained) Fold(have string, c *Change) (string, bool) {
+	if c.Rollup {
+		have = ""
+	}
+	if c.Gone {
+		have += "-"
+	}
+	have += string(c.Value)
+	return have[max(0, len(have)-r.history):], true
+}
+
+func (retained) Retained(v string) int { return len(v) }
+
+// Restore puts the last two back, the newest at the end.
+func (retained) Restore(key, v string) []*nats.Msg {
+	var messages []*nats.Msg
+	for _, c := range v[max(0, len(v)-2):] {
+		messages = append(messages, Message("b", key, []byte{byte(c)}, 0))
+	}
+	return messages
+}
+
+// Operators may purge a bucket with a history, which tells nobody: what is remembered is
+// what is retained.
+func TestWhatIsPurgedFromAHistoryIsForgotten(t *testing.T) {
+	a, cfg := openAccount(t, "b", 3)
+	cfg.MaxBytes, cfg.Replicas = 1<<20, 1 // as it is asked for: no more than what is changed back
+	if err := Ensure(t.Context(), a.JS, cfg); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"x", "x", "y", "z"} {
+		put(t, a, Message("b", key, []byte(key), 0))
+	}
+	w := watch(a, cfg, false)
+	run(t, w)
+	gone := make(chan string, 16)
+	w.OnChange(func(key, v string, there bool) { gone <- fmt.Sprint(key, v, there) })
+	keeper := NewKeeper(a, []Kept{{Config: cfg, Memory: w}}, slog.New(slog.DiscardHandler))
+	stream, err := a.JS.Stream(t.Context(), Stream("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+		t.Error(err)
+	}
+	if err := stream.Purge(t.Context(), js.WithPurgeSubject(Subject("b", "x"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+		t.Error(err)
+	}
+	if got := <-gone; got != "xxxfalse" {
+		t.Errorf("told %s", got)
+	}
+	// A purge of the key library is a message, and takes the place of what was before.
+	bucket, err := a.JS.KeyValue(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.Purge(t.Context(), "y"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-gone; got != "y-true" {
+		t.Errorf("told %s", got)
+	}
+	if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+		t.Error(err)
+	}
+	put(t, a, Message("b", "z", []byte("Z"), 0))
+	if got := <-gone; got != "zzZtrue" {
+		t.Errorf("told %s; it was read again for nothing", got)
+	}
+}
+
+// What was restored by two nodes at once is there once, in its order, and what an
+// operator put meanwhile is newer.
+func TestAHistoryThatIsMadeAnewIsPutBackInItsOrder(t *testing.T) {
+	a, cfg := openAccount(t, "b", 3)
+	for _, c := range "123" {
+		put(t, a, Message("b", "x", []byte{byte(c)}, 0))
+	}
+	put(t, a, Message("b", "y", []byte("1"), 0))
+	put(t, a, Message("b", "z", []byte("1"), 0))
+	put(t, a, Message("b", "z", []byte("2"), 0))
+	one, other := watch(a, cfg, false), watch(a, cfg, false)
+	run(t, one)
+	run(t, other)
+	if err := a.JS.DeleteStream(t.Context(), Stream("b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Ensure(t.Context(), a.JS, cfg); err != nil {
+		t.Fatal(err)
+	}
+	put(t, a, Message("b", "z", []byte("9"), 0))
+	for _, w := range []*Watch[string]{one, other} {
+		waitfor.True(t, func() bool {
+			x, _ := w.Get("x")
+			y, _ := w.Get("y")
+			z, _ := w.Get("z")
+			if x != "123" && x != "23" || y != "1" || z != "12" && z != "9" {
+				t.Fatalf("%q, %q, %q", x, y, z)
+			}
+			return x == "23" && z == "9" && w.Len() == 3
+		})
+	}
+}
