@@ -105,7 +105,7 @@ func TestUsersAndTheirConnections(t *testing.T) {
 	if len(nodes.Items) != 1 || nodes.Items[0].Name != "n1" || !nodes.Items[0].Ready || nodes.Items[0].Connections != 4 {
 		t.Errorf("nodes: %+v", nodes)
 	}
-	for path, want := range map[string]int{"users?limit=0": 400, "topics/a..b": 400, "routes": 404, "": 404} {
+	for path, want := range map[string]int{"users?limit=0": 400, "topics/a..b": 400, "streams": 404, "": 404} {
 		if resp, _ := s.do("GET", "admin:/_weft/v1/"+path, "", ""); resp.StatusCode != want {
 			t.Errorf("GET %s: %d, want %d", path, resp.StatusCode, want)
 		}
