@@ -25,6 +25,7 @@ type command struct {
 	home     string
 	troubles []string // of the last one
 	watch    *watching
+	ends     []func() // of what still runs
 }
 
 func openCommand(_ context.Context, l Login) (Client, error) {
@@ -45,6 +46,9 @@ func openCommand(_ context.Context, l Login) (Client, error) {
 }
 
 func (c *command) Close() {
+	for _, end := range c.ends {
+		end()
+	}
 	if c.watch != nil {
 		c.watch.stop()
 	}
@@ -105,6 +109,8 @@ func (c *command) Do(ctx context.Context, r Request) (a Answer, err error) {
 		c.watch.stop()
 	case OpSend:
 		_, err = c.run(ctx, bytes.NewReader(r.payload()), c.publish(r, "--force-stdin")...)
+	case OpServe:
+		return a, c.serve(ctx, r)
 	case OpPublish:
 		return c.store(ctx, r)
 	case OpTrouble:

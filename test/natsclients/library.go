@@ -39,6 +39,16 @@ func send(ctx context.Context, nc *nats.Conn, r Request) error {
 	return nc.FlushWithContext(ctx)
 }
 
+// serve answers what comes on a subject until the connection is closed.
+func serve(ctx context.Context, nc *nats.Conn, r Request) error {
+	_, err := nc.QueueSubscribe(r.Subject, "services", func(m *nats.Msg) {
+		answer := messageOf(r)
+		answer.Subject = ""
+		_ = m.RespondMsg(answer) // who asks sees that none comes
+	})
+	return errors.Join(err, nc.FlushWithContext(ctx))
+}
+
 func nextTrouble(ctx context.Context, troubles <-chan error) (Answer, error) {
 	select {
 	case err := <-troubles:

@@ -1,4 +1,4 @@
-// Package natsclients holds the NATS clients that publishers and operators use, each
+// Package natsclients holds the NATS clients that publishers, operators and services use, each
 // behind one small interface: the nats command, nats.js 2 and 3, nats-py, and the
 // two APIs of nats.go. The tests run all of them through the same cases against the
 // built binary, and type what the documentation says.
@@ -42,6 +42,7 @@ const (
 	OpBuckets = "buckets"
 	OpSend    = "send"    // publish without an acknowledgement
 	OpPublish = "publish" // and wait for it
+	OpServe   = "serve"   // answer what comes on Subject with Value and Headers, from now on
 	OpTrouble = "trouble" // the next error that the connection told
 )
 

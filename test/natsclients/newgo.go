@@ -38,6 +38,8 @@ func (n *modern) Do(ctx context.Context, r Request) (a Answer, err error) {
 		return a, names.Error()
 	case OpSend:
 		return a, send(ctx, n.nc, r)
+	case OpServe:
+		return a, serve(ctx, n.nc, r)
 	case OpPublish:
 		var options []jetstream.PublishOpt
 		if r.ID != "" {

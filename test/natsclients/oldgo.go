@@ -36,6 +36,8 @@ func (o *old) Do(ctx context.Context, r Request) (a Answer, err error) {
 		return a, nil
 	case OpSend:
 		return a, send(ctx, o.nc, r)
+	case OpServe:
+		return a, serve(ctx, o.nc, r)
 	case OpPublish:
 		options := []nats.PubOpt{nats.Context(ctx)}
 		if r.ID != "" {

@@ -127,6 +127,10 @@ const ops = {
     nc.publish(r.subject, r.value, { headers: headersOf(r) });
     await nc.flush();
   },
+  serve: async (r) => {
+    nc.subscribe(r.subject, { queue: "services", callback: (_, m) => m.respond(r.value, { headers: headersOf(r) }) });
+    await nc.flush();
+  },
   publish: async (r) => {
     const ack = await lib.jetstream(nc).publish(r.subject, r.value, { headers: headersOf(r), msgID: r.id, timeout: 20000 });
     return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate };

@@ -95,6 +95,13 @@ class Driver:
         await self.nc.publish(r["subject"], r["value"].encode(), headers=r.get("headers"))
         await self.nc.flush()
 
+    async def serve(self, r, kv):
+        async def answer(m):
+            await self.nc.publish(m.reply, r["value"].encode(), headers=r.get("headers"))
+
+        await self.nc.subscribe(r["subject"], queue="services", cb=answer)
+        await self.nc.flush()
+
     async def publish(self, r, kv):
         headers = dict(r.get("headers") or {})
         if r.get("id"):
