@@ -94,9 +94,6 @@ fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and 
 bench: build ## benchmarks, those of the whole road of an event included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
 
-bench-routes: build ## what routes cost: matching, tables, a put until another node serves it, a request
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench 'Match|Index|Parse|Table|Route' -benchmem -timeout 30m ./edge/route/... ./jetstream/routes ./edge/proxy/... ./test/bench/...
-
 # The load command runs two plain servers in turn with Weft and prints ratios.
 # QUICK=1: two minutes instead of 70; ONLY=regexp: some scenarios; SETTLE=135s:
 # the quick form waits as long as the full one before it reads memory;
@@ -107,7 +104,8 @@ bench-edge: build ## what connections and deliveries cost, beside plain servers 
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE)) $(if $(SET),-set '$(SET)')
 
 # The same load command, a plain reverse proxy in turn with Weft; QUICK=1 for less.
-bench-routes: build ## what requests through routes cost, beside a plain reverse proxy
+bench-routes: build ## what routes cost: matching, tables, puts, and requests beside a plain reverse proxy
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench 'Match|Index|Parse|Table|Route' -benchmem -timeout 30m ./edge/route/... ./jetstream/routes ./edge/proxy/... ./test/bench/...
 	@go build -o bin/load ./test/load
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load routes -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick) $(if $(SET),-set '$(SET)')
