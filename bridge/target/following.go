@@ -52,9 +52,16 @@ func (f *following) run() {
 	}()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	trouble := true
 	for {
 		err := f.arrange()
-		if err != nil && f.ctx.Err() == nil {
+		switch {
+		case f.ctx.Err() != nil:
+		case err == nil && trouble:
+			f.limited.Info("read "+f.name, "answers are read", "topic", f.name, "partitions", len(f.partitions))
+			trouble = false
+		case err != nil:
+			trouble = true
 			f.limited.Warn("answers "+f.name, "the topic that answers come by cannot be read; trying on", "topic", f.name, "err", err)
 		}
 		f.mu.Lock()

@@ -42,6 +42,9 @@ type Replies interface {
 	Take(correlation string, a *route.Answer, err error)
 }
 
+// closeTime bounds Close.
+const closeTime = 3 * time.Second
+
 // A Kafka is the http.RoundTripper of the scheme kafka, and the reader of answers. It is
 // safe for concurrent use.
 type Kafka struct {
@@ -76,13 +79,17 @@ func (k *Kafka) Open(context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.producer, err = newProducer(&k.cfg, tls, k.limited); err != nil {
+	p, err := newProducer(&k.cfg, tls, k.limited)
+	if err != nil {
 		return err
 	}
-	if k.reader, err = newReader(&k.cfg, tls, k.take, k.limited); err != nil {
+	r, err := newReader(&k.cfg, tls, k.take, k.limited)
+	if err != nil {
+		p.close()
 		return err
 	}
-	k.reader.follow(k.follows)
+	k.producer, k.reader = p, r
+	r.follow(k.follows)
 	return nil
 }
 
@@ -103,20 +110,25 @@ func (k *Kafka) Run(ctx context.Context) error {
 	return k.Close()
 }
 
-// Close ends the producer and the reader: whoever waits is answered. It may be called twice.
+// Close ends the producer and the reader: whoever waits is answered. It takes three seconds
+// at most, and may be called twice.
 func (k *Kafka) Close() error {
 	k.mu.Lock()
 	producer, reader, closed := k.producer, k.reader, k.closed
 	k.closed = true
 	k.mu.Unlock()
-	if closed {
+	if closed || producer == nil {
 		return nil
 	}
-	if producer != nil {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
 		producer.close()
-	}
-	if reader != nil {
 		reader.close()
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeTime): // a broker hangs: what waits for it ends in the background
 	}
 	return nil
 }
