@@ -305,3 +305,49 @@ func TestAStrangersRequestThatARouteServesTakesAsLongAsItTakes(t *testing.T) {
 		res.Body.Close()
 	}
 }
+
+func TestOverHTTP2ARevocationEndsTheStreamAndNotTheConnection(t *testing.T) {
+	n, back := stage.StartNode(t, stage.Settings(t.TempDir())), startHolding(t)
+	stage.PutRoute(t, n, "held", stage.Route{"pattern": "/held/{rest...}", "target": back.URL()})
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	defer transport.CloseIdleConnections()
+	open := func(session string) (*http.Response, *bufio.Reader) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.URL()+"/held/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+stage.Token(t, "ann", stage.Claims{"jti": session}))
+		res, err := transport.RoundTrip(r)
+		if err != nil || res.ProtoMajor != 2 {
+			t.Fatalf("%v, %v", res, err)
+		}
+		t.Cleanup(func() { res.Body.Close() })
+		in := bufio.NewReader(res.Body)
+		if _, err := in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		return res, in
+	}
+	_, cut := open("lost")
+	_, rest := open("kept")
+	if status, body := admin(t, n, http.MethodPut, "/_weft/v1/blacklist/lost", ""); status/100 != 2 {
+		t.Fatalf("revoke: %d %s", status, body)
+	}
+	if text, err := io.ReadAll(cut); err == nil {
+		t.Errorf("the stream ended as if it were whole: %q", text)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, _ = rest.ReadString('\n') // what is left of the event
+		_, err := rest.ReadByte()
+		ended <- err
+	}()
+	open("another") // on the same connection
+	select {
+	case err := <-ended:
+		t.Errorf("the stream of another token ended: %v", err)
+	default:
+	}
+}

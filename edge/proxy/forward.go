@@ -57,7 +57,10 @@ func (x *exchange) forward() {
 			_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // HTTP/2 has no need of it
 			httpd.BodyTime(x.ResponseWriter, r, 0)
 		}
-		x.body = limitedBody{ReadCloser: r.Body, room: call.Route.BodyLimit, limit: call.Route.BodyLimit, end: call.End}
+		x.mu.Lock() // letGo looks at it
+		x.body.ReadCloser, x.body.end = r.Body, call.End
+		x.body.room, x.body.limit = call.Route.BodyLimit, call.Route.BodyLimit
+		x.mu.Unlock()
 		out.Body = &x.body
 		defer x.parting()
 	}
