@@ -351,3 +351,26 @@ func TestOverHTTP2ARevocationEndsTheStreamAndNotTheConnection(t *testing.T) {
 	default:
 	}
 }
+
+func TestAConnectionEndsWithAnAnswerThatCameBeforeTheBody(t *testing.T) {
+	n := stage.StartNode(t, stage.Settings(t.TempDir()))
+	early := stage.StartBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		fmt.Fprint(w, "early")
+	})
+	stage.PutRoute(t, n, "early", stage.Route{"pattern": "/early/{rest...}", "target": early.URL()})
+	conn := dialPublic(t, n)
+	fmt.Fprintf(conn, "POST /early/x HTTP/1.1\r\nHost: weft\r\nAuthorization: Bearer %s\r\nContent-Length: 1000\r\n\r\nbegun", stage.Token(t, "ann", nil))
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := routeAnswerOf(t, res); a.status != 200 || a.body != "early" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(8 * time.Second))
+	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("what comes next would be taken for a request: %v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,12 +21,19 @@ type limitedBody struct {
 	io.ReadCloser
 	room, limit int64 // limit -1: none
 	end         func(error)
+	reading     sync.Mutex            // held by a Read
+	over        bool                  // nobody is to read any more
 	whole       atomic.Bool           // it was read to its end
 	broken      atomic.Pointer[error] // what its client did wrong
 }
 
 // Read implements io.Reader.
 func (b *limitedBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.over {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	if b.limit >= 0 && int64(len(p)) > b.room+1 {
 		p = p[:b.room+1]
 	}
@@ -42,6 +50,13 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	b.room -= int64(n)
 	return n, err
+}
+
+// stop returns when nobody reads any more; a Read that waits must be woken.
+func (b *limitedBody) stop() {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.over = true
 }
 
 // left reports whether there is more to read.

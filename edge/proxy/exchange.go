@@ -227,6 +227,10 @@ func (x *exchange) parting() {
 	x.mu.Unlock()
 	if r := x.call.Request; r.ProtoMajor == 1 && (deafened || x.body.left()) {
 		lastOne(x.ResponseWriter)
+		// A target may still wait for the client. net/http would wake it, and then wait for
+		// the rest without a limit.
+		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(longAgo)
+		x.body.stop()
 		httpd.BodyTime(x.ResponseWriter, r, restTime)
 	}
 }
