@@ -80,7 +80,7 @@ func TestEachMistakeNamesFileLineAndKey(t *testing.T) {
 		"no anchor":       {"log:\n  level: *l\n", `weft.yaml:2: log.level: there is no anchor "l"`},
 		"UTF-8":           {"log:\n  level: \xff\n", `weft.yaml:2: is not UTF-8`},
 		"list entry":      {"node:\n  users:\n    - {name: a, password: p, role: publisher}\n    - name: b\n      password: p\n      role: boss\n", `weft.yaml:6: node.users[1].role: "boss" is none of publisher, operator and service`},
-		"name of service": {"node:\n  users:\n    - {name: a b, password: p, role: service}\n", `node.users[0].name: "a b" cannot be that of a service`},
+		"name of service": {"node:\n  users:\n    - {name: a b, password: p, role: service}\n", `weft.yaml:3: node.users[0].name: "a b" cannot be that of a service, which listens on _INBOX_<name>; use letters, digits, - and _`},
 		"missing":         {"node:\n  users:\n    - name: a\n      role: publisher\n", `weft.yaml:3: node.users[0].password: is empty`},
 		"not loopback":    {"node:\n  listen: 0.0.0.0:4222\n", `weft.yaml:2: node.listen: 0.0.0.0:4222 is beyond loopback and node.users is empty; add users or listen on 127.0.0.1`},
 		"two nodes":       {"cluster:\n  size: 2\n  seeds: ['n1:6222']\n  secret: s\n", `weft.yaml:2: cluster.size: 2 nodes are a trap: when either is lost nothing can be stored; run one standalone node or at least 3`},
