@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,9 @@ func schemeOf(root *node) Scheme {
 			continue
 		}
 		s, _ := n.text()
-		if before, _, ok := strings.Cut(s, schemeEnd); ok && contains(schemes, before) {
-			return Scheme(before)
+		before, _, ok := strings.Cut(s, schemeEnd)
+		if i := slices.Index(schemes, before); ok && i >= 0 {
+			return Scheme(schemes[i]) // before is part of the document
 		}
 	}
 	return ""
