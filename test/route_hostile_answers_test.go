@@ -46,6 +46,7 @@ var answers = map[string]string{
 	"no colon":    "HTTP/1.1 200 OK\r\nmallory\r\nContent-Length: 0\r\n\r\n!",
 	"space":       "HTTP/1.1 200 OK\r\nX-A : mallory\r\nContent-Length: 0\r\n\r\n!",
 	"switched":    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nmallory!",
+	"h2c":         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nmallory!",
 	"hints":       strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 10_000) + "!",
 	"many":        "HTTP/1.1 200 OK\r\n" + lines(200_000) + "Content-Length: 0\r\n\r\n!",
 	"wide":        "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("y", 4<<20) + "\r\nContent-Length: 0\r\n\r\n!",
@@ -118,6 +119,14 @@ func TestABackEndDeceivesNoClient(t *testing.T) {
 			}
 			h.goodAnswer(what)
 		}
+	})
+	in("a protocol that was not asked for", func(t *testing.T, h *hostile) {
+		answer := h.ask(strings.Replace(asking("h2c"), "Connection: close",
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", 1))
+		if body, err := io.ReadAll(answer.Body); answer.StatusCode != 502 || err != nil || strings.Contains(string(body), "mallory") {
+			t.Errorf("the client is told %d %q %v", answer.StatusCode, body, err)
+		}
+		h.goodAnswer("h2c")
 	})
 	in("1xx without end", func(t *testing.T, h *hostile) {
 		said := h.say(strings.Replace(asking("endless"), "/api/", "/short/", 1), false)

@@ -32,6 +32,7 @@ func newHostile(t *testing.T, answer func(net.Conn, string)) *hostile {
 		"request_headers": stage.Route{"set": stage.Route{"X-Id": "is {id}"}}})
 	stage.PutRoute(t, h.node, "token", stage.Route{"pattern": "/token/{rest...}", "target": h.back.URL(),
 		"request_headers": stage.Route{"set": stage.Route{"X-Claim": "{/evil}", "X-Good": "{/good}"}}})
+	stage.PutRoute(t, h.node, "kept", stage.Route{"pattern": "/kept/{rest...}", "target": h.back.URL(), "auth": stage.Route{"pass_token": false}})
 	t.Cleanup(h.settles)
 	h.reaches("the routes serve", "GET /api/ready HTTP/1.1\r\nHost: weft\r\nConnection: close\r\n\r\n")
 	return h
