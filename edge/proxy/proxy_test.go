@@ -237,3 +237,27 @@ func TestAClientThatLeavesIsNoFailureOfTheTarget(t *testing.T) {
 		t.Errorf("%+v, and the target has %d", got, held.Load())
 	}
 }
+
+func TestANodeThatIsCutOffEndsWhatRunsByATokenAndNothingElse(t *testing.T) {
+	var held atomic.Int64
+	s := newStandTo(t, false, holding(&held), map[string]any{"open": open, "token": map[string]any{"pattern": "/token", "target": "http://back"}})
+	codes := make(chan string, 2)
+	for path, token := range map[string]string{"/open/x": "", "/token": s.token(t, "ann", nil)} {
+		go func() {
+			w := s.ask("GET", path, token)
+			codes <- fmt.Sprint(path, " ", w.Code, " ", strings.Contains(w.Body.String(), string(problem.NotReady)))
+		}()
+	}
+	waitfor.True(t, func() bool { return held.Load() == 2 })
+	if !s.Known() || s.Isolate() != 1 {
+		t.Error("not one is ended")
+	}
+	if got := <-codes; got != "/token 503 true" {
+		t.Error(got)
+	}
+	if s.Running() != 1 || s.Known() {
+		t.Errorf("%d run", s.Running())
+	}
+	s.Close()
+	<-codes
+}
