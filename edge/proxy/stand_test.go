@@ -39,6 +39,7 @@ type stand struct {
 	revoked map[string]bool
 	records []*route.Record
 	asked   func() // when the blacklist is
+	ready   error
 }
 
 // Loaded implements access.Blacklist.
@@ -93,7 +94,7 @@ func newStandTo(t testing.TB, record bool, target http.RoundTripper, documents m
 			defer s.mu.Unlock()
 			return s.table
 		},
-		Loaded: func() bool { return true }, Ready: func() error { return nil },
+		Loaded: func() bool { return true }, Ready: func() error { return s.ready },
 		Auth:  &access.Authenticator{Verifier: verifier, Blacklist: s, Origins: origins},
 		Guard: guard, Claims: func(_ *auth.Identity, token string) map[string]any { return verifier.Claims(token) },
 		Targets:   map[route.Scheme]http.RoundTripper{route.HTTP: servers, route.H2C: servers},
