@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -76,28 +77,33 @@ func (c *Call) setOurs(h http.Header) {
 	if c.Address.IsValid() {
 		address = c.Address.String()
 	}
-	for _, o := range [...]struct{ name, value string }{
+	ours := [...]struct{ name, value string }{
 		{"Weft-Method", c.Request.Method}, {"Weft-Path", c.Known("path")}, {"Weft-Query", query},
 		{"Weft-Route", c.Route.Name}, {"Weft-User", Visible(c.User)}, {"Weft-Session", Visible(c.Session)},
 		{"Weft-Address", address}, {"Weft-Correlation", c.Correlation}, {"X-Request-Id", c.RequestID},
-	} {
-		delete(h, o.name)
-		if o.value != "" {
-			h[o.name] = []string{o.value}
+	}
+	values := make([]string, len(ours)) // of all, at once
+	for i, o := range ours {
+		if o.value == "" {
+			delete(h, o.name)
+			continue
 		}
+		values[i] = o.value
+		h[o.name] = values[i : i+1 : i+1]
 	}
 }
 
-// carry sets a header to values that it may have.
+// carry sets a header to values that it may have, which are not changed by who sets others.
 func carry(h http.Header, name string, values []string) {
 	if len(values) > 0 {
-		h[name] = append([]string(nil), values...)
+		h[name] = slices.Clip(values)
 	}
 }
 
 // isOurs reports whether a header is one that only Weft sets; many servers take _ for -.
 func isOurs(name string) bool {
-	return len(name) >= len(ourPrefix) && strings.EqualFold(strings.ReplaceAll(name[:len(ourPrefix)], "_", "-"), ourPrefix)
+	const letters = len(ourPrefix) - 1
+	return len(name) > letters && (name[letters] == '-' || name[letters] == '_') && strings.EqualFold(name[:letters], ourPrefix[:letters])
 }
 
 // printable reports whether a value can stand in a header: it has no control character but
