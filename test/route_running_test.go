@@ -374,3 +374,22 @@ func TestAConnectionEndsWithAnAnswerThatCameBeforeTheBody(t *testing.T) {
 		t.Errorf("what comes next would be taken for a request: %v", err)
 	}
 }
+
+func TestAnAnswerThatIsCutOverHTTP10IsNotTakenForTheWhole(t *testing.T) {
+	n := stage.StartNode(t, stage.Settings(t.TempDir()))
+	cutting := stage.StartBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "a part")
+		_ = http.NewResponseController(w).Flush()
+		if strings.HasSuffix(r.URL.Path, "/cut") {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	stage.PutRoute(t, n, "cutting", stage.Route{"pattern": "/cutting/{rest...}", "target": cutting.URL(), "auth": stage.Route{"mode": "none"}})
+	for path, whole := range map[string]bool{"/cutting/cut": false, "/cutting/whole": true} {
+		conn := dialPublic(t, n)
+		fmt.Fprintf(conn, "GET %s HTTP/1.0\r\nHost: weft\r\n\r\n", path)
+		if text, err := io.ReadAll(conn); (err == nil) != whole {
+			t.Errorf("%s: %q, %v", path, text, err)
+		}
+	}
+}

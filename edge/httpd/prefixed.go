@@ -88,6 +88,14 @@ func Stay(r *http.Request) (done func(), last bool) {
 	return p.leave, p.guest.Left() <= 0
 }
 
+// Sever makes the connection of a request end with a reset, so that an answer which ends
+// with its connection, as over HTTP/1.0, is not taken for the whole when it is cut.
+func Sever(r *http.Request) {
+	if p, ok := r.Context().Value(connKey{}).(*prefixedConn); ok {
+		_ = p.SetLinger(0)
+	}
+}
+
 // leave is the done of Stay.
 func (p *prefixedConn) leave() {
 	p.mu.Lock()

@@ -101,6 +101,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	returned := false
 	defer func() {
 		x.leave()
+		if !returned && !r.ProtoAtLeast(1, 1) {
+			httpd.Sever(r)
+		}
 		x.tell(returned)
 	}()
 	answered, err := x.letIn()
