@@ -80,7 +80,7 @@ func (t *Table) Made() bool { return t.made }
 
 // OnTable registers fn for every table that is made from now on, in their order. It is
 // called after the table is in use and with no lock that Table needs, by one goroutine at
-// a time; while it runs no other table is made.
+// a time; while it runs no other table is made. It must not call OnTable.
 func (r *Routes) OnTable(fn func(*Table)) {
 	r.making.Lock()
 	defer r.making.Unlock()
