@@ -33,11 +33,14 @@ func (q *Require) met(claims map[string]any) bool {
 	})
 }
 
-// SetHeaders sets the headers of request_headers.set whose values can be made.
+// SetHeaders sets the headers of request_headers.set. One whose value cannot be made is not
+// there afterwards: a client could put its own in the place of what the back end trusts.
 func (c *Call) SetHeaders(h http.Header) {
 	for _, s := range c.Route.RequestHeaders.Set {
 		if text, ok := s.Value.Header(c); ok {
 			h[s.Name] = []string{text}
+		} else {
+			delete(h, s.Name)
 		}
 	}
 }

@@ -78,13 +78,13 @@ func TestTheFirstParameterOfAQueryCountsHoweverItIsEscaped(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingIsNotSet(t *testing.T) {
+func TestWhatIsMissingIsNotSetNorIsTheClientsOwn(t *testing.T) {
 	r := parse(t, httpDoc(`,"request_headers":{"set":{"X-Id":"{id}","X-Rest":"{rest}","X-Tenant":"{/tenant/0}","X-None":"{/none}","X-User":"{user}","X-Host":"{header:host}","X-Break":"{query:q}"}}`))
 	c := call(r, "http://shop.example.com/a/1%202/b/c?q=%0d%0aX-Admin:1")
 	c.Values, c.Claims = []string{"1%202", "b/c"}, claims(t, `{"tenant":["t1"]}`)
 	h := http.Header{"X-None": {"the client's"}}
 	c.SetHeaders(h)
-	want := map[string]string{"X-Id": "1 2", "X-Rest": "b/c", "X-Tenant": "t1", "X-None": "the client's", "X-Host": "shop.example.com"}
+	want := map[string]string{"X-Id": "1 2", "X-Rest": "b/c", "X-Tenant": "t1", "X-Host": "shop.example.com"}
 	for name, value := range want {
 		if h.Get(name) != value {
 			t.Errorf("%s is %q, want %q", name, h.Get(name), value)
