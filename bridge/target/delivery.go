@@ -181,9 +181,7 @@ func (d *delivery) attempt(until time.Time) verdict {
 	case r = <-done:
 	case <-timer.C:
 		d.last = errNoResponse
-		if over.answered.Load() == turn-1 { // it is this one that the broker is at
-			d.slow = true
-		}
+		d.slow = over.answered.Load() == turn-1 // it is this one that the broker is at
 		if time.Since(began) >= responseTimeout {
 			d.links.drop(at, over)
 		}

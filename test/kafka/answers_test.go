@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weft/bridge/target"
 	"weft/edge/problem"
@@ -145,7 +147,17 @@ func TestATopicThatIsMadeAnewIsReadFromItsBeginning(t *testing.T) {
 	produce(t, p, answer("answers", 0, "me.3", "x"), answer("answers", 1, "me.4", "x"))
 	eventually(t, "answers in the new topic are read", func() bool { return r.has("me.3")() && r.has("me.4")() })
 	awaitReading(t, k, "answers")
-	// Made anew between two looks, it is the same by its name alone.
+	// Made anew between two looks and two fetches, it is the same by its name, and has a
+	// record at the offset that would be next.
+	holding, release := atomic.Bool{}, make(chan struct{})
+	holding.Store(true)
+	b.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		if holding.Load() {
+			b.SleepControl(func() { <-release })
+		}
+		return nil, nil, false
+	})
 	if err := b.DeleteTopic("answers"); err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +168,8 @@ func TestATopicThatIsMadeAnewIsReadFromItsBeginning(t *testing.T) {
 	for i := range 5 {
 		produce(t, p, answer("answers", 0, fmt.Sprint("me.again", i), "x"))
 	}
+	holding.Store(false)
+	close(release)
 	for i := range 5 {
 		eventually(t, "answers in the newer topic are read, once more if need be", func() bool { return len(r.of(fmt.Sprint("me.again", i))) > 0 })
 	}

@@ -120,6 +120,20 @@ func TestAnAcknowledgementThatIsLostWritesNothingTwice(t *testing.T) {
 	}
 }
 
+func TestARecordThatMayBeWrittenIsNotWrittenUnderAnotherNumber(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, "orders"))
+	k := openTarget(t, b.ListenAddrs(), nil)
+	for _, why := range []*kerr.Error{kerr.OutOfOrderSequenceNumber, kerr.TopicAuthorizationFailed} {
+		b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "orders", Err: kerr.RequestTimedOut}, // it is written all the same
+			kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "orders", Err: why})
+		refused(t, k, toTopic("orders"), "x", http.StatusGatewayTimeout, problem.UpstreamTimeout)
+	}
+	accept(t, k, toTopic("orders"), "y")
+	if all := recordsOf(t, b, "orders"); len(all) != 3 {
+		t.Errorf("%d records", len(all))
+	}
+}
+
 func TestAPartitionGoesOnWhereItsLeaderIs(t *testing.T) {
 	b, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(1, "orders"))
 	if err != nil {
