@@ -76,12 +76,14 @@ func peerOf(remote string) netip.Addr {
 	return a.Unmap().WithZone("")
 }
 
+var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
 // tokenOrQuoted is a value of a parameter (RFC 9110, section 5.6.6).
 func tokenOrQuoted(s string) string {
 	const marks = "!#$%&'*+-.^_`|~"
 	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && strings.IndexByte(marks, c) < 0 {
-			return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+			return `"` + escaper.Replace(s) + `"`
 		}
 	}
 	return s

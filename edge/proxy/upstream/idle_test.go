@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,22 @@ func TestARequestInWhichNothingMovesIsEnded(t *testing.T) {
 			t.Errorf("status %d", res.StatusCode)
 		}
 	})
+}
+
+func TestAHeadMayTakeLongerThanNothingMayMove(t *testing.T) {
+	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-time.After(200 * time.Millisecond)
+		_, _ = io.WriteString(w, "late")
+	}))
+	defer back.Close()
+	g := open(t, map[string]any{"pattern": "/{rest...}", "target": back.URL})
+	short := *g.route.Load()
+	short.IdleTimeout, short.IdleStreams = 50*time.Millisecond, true
+	g.route.Store(&short)
+	if status, body := g.do(t, http.MethodPost, "/", strings.NewReader("x")); status != http.StatusOK || body != "late" {
+		t.Errorf("%d %q", status, body)
+	}
 }
 
 func TestAnEventStreamMayBeSilent(t *testing.T) {
