@@ -87,7 +87,7 @@ func TestWhoKeepsComingIsNotForgotten(t *testing.T) {
 	})
 }
 
-func BenchmarkTake(b *testing.B) {
+func BenchmarkRouteRate(b *testing.B) {
 	l := newLimiter(route.Rate{Limit: 1e6, Burst: 1e6})
 	keys := make([]rateKey, 1024)
 	for i := range keys {
