@@ -44,7 +44,7 @@ func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*p
 	if e.upstreams, err = upstream.New(e.cfg.Upstreams, e.log, reg); err != nil {
 		return nil, err
 	}
-	e.deps.Waiting.AnswerNodes(e.deps.Node.RPC)
+	e.deps.Waiting.AnswerNodes(e.deps.Node.RPC, e.deps.Node.Cluster.Members)
 	answered := &reply.Transport{Next: e.upstreams, Topics: e.deps.Kafka}
 	targets := map[route.Scheme]http.RoundTripper{
 		route.HTTP: answered, route.HTTPS: answered, route.H2C: answered, route.NATS: service.New(e.deps.Services),

@@ -299,12 +299,23 @@ func TestAnswersThatComeLaterReachTheirRequests(t *testing.T) {
 
 	t.Run("a node that stops waits a while, and then says so", func(t *testing.T) {
 		client := send(ctx, nodes[1], "/later/1m", "x")
-		q.take(t, 1)
+		one := q.take(t, 1)[0]
 		if code := nodes[1].Stop(); code != 0 {
 			t.Errorf("it ends with %d", code)
 		}
 		if client.wait(t); client.status != 503 || !strings.Contains(client.text, `"draining"`) {
 			t.Errorf("%d %s %v", client.status, client.text, client.err)
 		}
+		if status, code := answerLater(t, nodes[0], one.correlation, "x"); status != 503 || code != "not_ready" {
+			t.Errorf("while it is a member: %d %s", status, code)
+		}
+		eventually(t, 60*time.Second, "it is removed", func() bool {
+			status, _ := admin(t, nodes[0], "DELETE", "/_weft/v1/nodes/n2", "")
+			return status == 204 || status == 404
+		})
+		eventually(t, 60*time.Second, "nobody is asked any more", func() bool {
+			status, _ := answerLater(t, nodes[0], one.correlation, "x")
+			return status == 404
+		})
 	})
 }

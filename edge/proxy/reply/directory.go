@@ -2,6 +2,7 @@ package reply
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"weft/jetstream/rpc"
@@ -14,7 +15,8 @@ const methodInstance = "reply_instance"
 // has one entry at most, so it is as small as the cluster. All nodes are asked for what it
 // does not know, once for all requests that came until then.
 type directory struct {
-	calls *rpc.RPC // nil: there are no other nodes
+	calls   *rpc.RPC // nil: there are no other nodes
+	members func() []string
 
 	mu      sync.Mutex
 	nodes   map[string]string // by instance
@@ -28,8 +30,8 @@ type asking struct {
 	complete bool // all members have answered
 }
 
-func (d *directory) open(calls *rpc.RPC, own string) {
-	d.calls, d.nodes = calls, map[string]string{}
+func (d *directory) open(calls *rpc.RPC, members func() []string, own string) {
+	d.calls, d.members, d.nodes = calls, members, map[string]string{}
 	rpc.HandleJSON(calls, methodInstance, 64, func(context.Context, struct{}) string { return own })
 }
 
@@ -82,9 +84,19 @@ func (d *directory) ask() {
 			d.nodes[s.Answer] = s.Node
 		}
 		d.mu.Unlock()
-		a.complete = err == nil && coverage.Complete
+		a.complete = err == nil && (coverage.Complete || d.all(said, coverage))
 		close(a.done)
 	}
+}
+
+// all reports whether each member has answered, and each node that there is a link to. A
+// cluster that has fewer members than cluster.size, because one was removed, has no
+// complete coverage, but nobody is missing there.
+func (d *directory) all(said []rpc.Result[string], coverage rpc.Coverage) bool {
+	members := d.members()
+	return len(members) > 0 && coverage.Answered >= coverage.Expected && !slices.ContainsFunc(members, func(name string) bool {
+		return !slices.ContainsFunc(said, func(s rpc.Result[string]) bool { return s.Node == name })
+	})
 }
 
 // forget drops what is known of a node, which is gone or another process now.

@@ -26,6 +26,7 @@ import (
 type mesh struct {
 	t       *testing.T
 	url     string
+	size    int // that the configuration asks for
 	mu      sync.Mutex
 	members []string
 	alive   map[string]*process
@@ -49,7 +50,7 @@ func newMesh(t *testing.T, names ...string) *mesh {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	m := &mesh{t: t, url: s.ClientURL(), members: names, alive: map[string]*process{}}
+	m := &mesh{t: t, url: s.ClientURL(), size: len(names), members: names, alive: map[string]*process{}}
 	for _, name := range names {
 		m.start(name)
 	}
@@ -65,9 +66,9 @@ func (m *mesh) start(name string) *process {
 	}
 	p := &process{reg: prometheus.NewRegistry()}
 	p.Waiting = reply.New(p.reg)
-	p.calls = rpc.New(rpc.Params{Node: name, Log: slog.New(slog.DiscardHandler), Members: func() int { return len(m.list(nil)) },
+	p.calls = rpc.New(rpc.Params{Node: name, Log: slog.New(slog.DiscardHandler), Members: func() int { return m.size },
 		Peers: func() []string { return m.list(func(n string) bool { return n != name && m.alive[n] != nil }) }}, p.reg)
-	p.AnswerNodes(p.calls)
+	p.AnswerNodes(p.calls, func() []string { return m.list(nil) })
 	if err := p.calls.Open(conn); err != nil {
 		m.t.Fatal(err)
 	}

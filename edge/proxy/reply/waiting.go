@@ -177,9 +177,10 @@ func (r *recent) has(key string) bool {
 	return young || old
 }
 
-// AnswerNodes lets other nodes bring answers here, and Route bring them there. It is
-// called once, before anything is routed; without it this node is taken for the only one.
-func (w *Waiting) AnswerNodes(nodes *rpc.RPC) {
-	w.nodes.open(nodes, w.instance)
+// AnswerNodes lets other nodes bring answers here, and Route bring them there; members are
+// the names of those that the cluster has, as far as this node knows. It is called once,
+// before anything is routed; without it this node is taken for the only one.
+func (w *Waiting) AnswerNodes(nodes *rpc.RPC, members func() []string) {
+	w.nodes.open(nodes, members, w.instance)
 	w.handle(nodes)
 }
