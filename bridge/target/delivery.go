@@ -163,7 +163,9 @@ func (d *delivery) attempt(until time.Time) verdict {
 	request.AddBatch(d.topic, d.partition, d.sealed)
 	began, turn := time.Now(), over.sent.Add(1)
 	err = over.AsyncProduce(request, func(response *sarama.ProduceResponse, err error) {
-		over.answered.Add(1)
+		if err == nil {
+			over.answered.Add(1)
+		}
 		done <- result{response, err}
 	})
 	if err != nil { // no whole request was written
