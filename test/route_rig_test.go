@@ -76,10 +76,10 @@ func TestRIGsExamplesOfHTTPAndBlacklistAreCarriedOver(t *testing.T) {
 	node, back := stage.StartNode(t, stage.Settings(t.TempDir())), stage.StartBackend(t, nil)
 	other := strings.NewReplacer("127.0.0.1:3000", back.Address())
 	routes := documents(t, codeBlocks(t, rigPage, "## HTTP: examples/api-gateway/http"))
-	for i, name := range []string{"my-endpoint", "replaced"} {
+	for i, name := range []string{"my-endpoint", "replaced", "transformed"} {
 		stage.PutRoute(t, node, name, other.Replace(routes[i]))
 	}
-	for i, c := range []struct{ path, target string }{{"/", "/"}, {"/replaced", "/different-endpoint"}} {
+	for i, c := range []struct{ path, target string }{{"/", "/"}, {"/replaced", "/different-endpoint"}, {"/foo/1/bar/2", "/bar/1/foo/2"}} {
 		if status, text := asked(t, http.MethodGet, node.URL()+c.path, "", "", ""); status != http.StatusOK {
 			t.Fatalf("GET %s: %d %s", c.path, status, text)
 		}
@@ -106,7 +106,7 @@ func TestRIGsExamplesOfHTTPAndBlacklistAreCarriedOver(t *testing.T) {
 	if status, text := asked(t, http.MethodGet, todos, token, "", ""); status != http.StatusOK {
 		t.Fatalf("with a token: %d %s", status, text)
 	}
-	if got := back.Await(3); got.Target != "/todos/1" || got.Header.Get("Weft-User") != "1234567890" || got.Header.Get("Weft-Session") != "johndoe" {
+	if got := back.Await(4); got.Target != "/todos/1" || got.Header.Get("Weft-User") != "1234567890" || got.Header.Get("Weft-Session") != "johndoe" {
 		t.Errorf("the back end has %+v", got)
 	}
 	if status, text := asked(t, http.MethodPut, node.AdminURL()+"/_weft/v1/blacklist/johndoe?ttl=60s", "", "", ""); status/100 != 2 {
