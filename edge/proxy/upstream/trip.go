@@ -42,7 +42,6 @@ func newTrip(r *http.Request, call *route.Call) *trip {
 	t.idle = idle{limit: call.Route.IdleTimeout, end: t.stuck}
 	if r.Body != nil && r.Body != http.NoBody {
 		t.body = &requestBody{body: r.Body, trip: t}
-		t.idle.start()
 	}
 	// ReverseProxy has made a trace for this request alone, to pass on 1xx answers.
 	trace := httptrace.ContextClientTrace(t.ctx)
@@ -52,6 +51,7 @@ func newTrip(r *http.Request, call *route.Call) *trip {
 	}
 	pass := trace.Got1xxResponse
 	trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error { return t.informed(pass, code, h) }
+	trace.GotConn = t.connected
 	trace.WroteRequest = t.wrote
 	return t
 }
@@ -84,6 +84,15 @@ func (t *trip) to(c candidate) (*http.Response, error) {
 		return nil, errBadHead
 	}
 	return res, nil
+}
+
+// connected is called when there is a connection: from now on the body must move.
+func (t *trip) connected(httptrace.GotConnInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.body != nil && !t.head {
+		t.idle.start()
+	}
 }
 
 // wrote is called when the request is written: from now on the head may be late.

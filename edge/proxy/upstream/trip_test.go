@@ -182,8 +182,11 @@ func TestConnectingMayTakeAsLongAsTheRouteSays(t *testing.T) {
 	// It accepts, and says nothing in TLS.
 	server := serveRaw(t, say(""))
 	g := open(t, map[string]any{"pattern": "/{rest...}", "target": "https://" + server.Addr().String(), "connect_timeout": "50ms"})
+	short := *g.route.Load()
+	short.IdleTimeout = 10 * time.Millisecond // nothing can move yet
+	g.route.Store(&short)
 	begin := time.Now()
-	status, body := g.get(t, "/")
+	status, body := g.do(t, http.MethodPost, "/", strings.NewReader("x"))
 	if code := codeOf(t, body); status != http.StatusBadGateway || code != "upstream_unavailable" {
 		t.Errorf("%d %s", status, code)
 	}
