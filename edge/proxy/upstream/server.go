@@ -51,6 +51,11 @@ func (s *server) use() {
 	}
 }
 
+// unused reports whether no request went there for long.
+func (s *server) unused(now time.Time) bool {
+	return now.Unix()-s.used.Load() > int64(unusedTime/time.Second)
+}
+
 // servers are all that requests went to lately.
 type servers struct {
 	log         *slog.Logger
@@ -97,9 +102,9 @@ func (ss *servers) known() map[serverKey]*server {
 
 // forget removes those that are not used any more.
 func (ss *servers) forget(all map[serverKey]*server) {
-	now := time.Now().Unix()
+	now := time.Now()
 	maps.DeleteFunc(all, func(_ serverKey, s *server) bool {
-		unused := now-s.used.Load() > int64(unusedTime/time.Second)
+		unused := s.unused(now)
 		if unused {
 			s.transport.CloseIdleConnections()
 		}
@@ -124,7 +129,7 @@ func (ss *servers) show(reg prometheus.Registerer) error {
 	}, func() float64 {
 		n := 0
 		for _, s := range ss.known() {
-			if aside, _ := s.health.aside(false); aside {
+			if aside, _ := s.health.aside(false); aside && !s.unused(time.Now()) {
 				n++
 			}
 		}
