@@ -34,6 +34,14 @@ type identity struct {
 	next  int32
 }
 
+// fence goes on to the next epoch (KIP-360), in which numbers begin anew.
+func (i *identity) fence() {
+	if i.epoch == math.MaxInt16 {
+		i.known = false
+	}
+	i.epoch, i.next = i.epoch+1, 0
+}
+
 // A delivery is the attempts to write a batch.
 type delivery struct {
 	*lane
@@ -57,7 +65,7 @@ func (d *delivery) run() {
 				d.giveUp()
 				return
 			}
-			if tooLarge(d.last) && len(d.batch) > 1 {
+			if ofRecords(d.last) && len(d.batch) > 1 {
 				d.split()
 				return
 			}
@@ -118,20 +126,23 @@ func (d *delivery) fail() {
 	d.answer(problemOf(d.last))
 }
 
-// giveUp answers what may have been written. A batch whose end is unknown leaves the number
-// of the next one unknown, too: it begins under another producer id.
+// giveUp answers what may have been written, or may yet be: a request can wait at a broker
+// that hangs. So the next batch has the next epoch, with which the partition refuses what
+// was sent before.
 func (d *delivery) giveUp() {
 	if d.sent {
-		d.identity.known = false
+		d.identity.fence()
 	}
 	d.limited.Warn("write "+d.topic, "Kafka has not acknowledged records in time", "topic", d.topic, "partition", d.partition, "err", d.last)
 	d.answer(late())
 }
 
-// split delivers each record by itself: one of them is too large, or all together are.
+// split delivers both halves, each by itself: some records are refused, or all together are
+// too large.
 func (d *delivery) split() {
-	for _, r := range d.batch {
-		(&delivery{lane: d.lane, batch: []*record{r}}).run()
+	half := len(d.batch) / 2
+	for _, part := range [][]*record{d.batch[:half], d.batch[half:]} {
+		(&delivery{lane: d.lane, batch: part}).run()
 	}
 }
 
@@ -261,6 +272,15 @@ func (d *delivery) seal() {
 	d.sealed = b
 }
 
-func tooLarge(err error) bool {
-	return errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge)
+// ofRecords reports whether an error that a broker gives for a batch may be due to some of
+// its records: one that is too large, that has no key in a topic which is compacted, or that
+// is older than its topic allows.
+func ofRecords(err error) bool {
+	for _, e := range []error{sarama.ErrMessageSizeTooLarge, sarama.ErrMessageSetSizeTooLarge, sarama.ErrInvalidMessageSize,
+		sarama.ErrInvalidRecord, sarama.ErrInvalidMessage, sarama.ErrInvalidTimestamp, sarama.ErrPolicyViolation} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }

@@ -90,6 +90,9 @@ func (p *parser) route() *Route {
 	}
 	if a := d.section("reply"); a.there() {
 		r.Reply = &Reply{Topic: a.text("topic"), Timeout: a.duration("timeout")}
+		if p.scheme == Kafka && r.Reply.Topic != "" && len(r.Targets) > 0 && r.Targets[0].Host == r.Reply.Topic {
+			p.bad("reply.topic", "is that of target: a request would be taken for its own answer")
+		}
 	}
 	return r
 }

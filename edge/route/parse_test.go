@@ -239,6 +239,7 @@ var faults = []fault{
 	{kafkaDoc(`,"cloudevent":{"source":"a"}`), "cloudevent.type", "is missing"},
 	{kafkaDoc(`,"cloudevent":{"type":"{y}","source":"a"}`), "cloudevent.type", "{y} is not in the pattern"},
 	{kafkaDoc(`,"reply":{"topic":"a b"}`), "reply.topic", `"a b" is no topic`},
+	{kafkaDoc(`,"reply":{"topic":"orders"}`), "reply.topic", "is that of target: a request would be taken for its own answer"},
 	{kafkaDoc(`,"reply":{"topic":"a","timeout":"11m"}`), "reply.timeout", "is not between 100ms and 10m"},
 	{kafkaDoc(`,"reply":true`), "reply", "is no object"},
 }

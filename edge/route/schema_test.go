@@ -49,7 +49,7 @@ var beyond = []string{
 	"a placeholder is a whole", "is not for", "is not in the pattern", "has two meanings", "the pattern ends in /", // of templates
 	"a control character", "{ without }", "} without {", "malformed %", "names no", "is Weft's own", "no JSON Pointer", "needs mode",
 	"port", "host", "no token", "tokens", "empty token", "no IPv6 address", // syntax of URLs
-	"the first one", // it compares nothing
+	"the first one", "its own answer", // it compares nothing
 	"names, at most",
 }
 

@@ -1,6 +1,9 @@
 package kafka_test
 
 import (
+	"bytes"
+	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -54,4 +57,37 @@ func TestABrokerThatHangsOverOnePartitionHoldsUpNoOther(t *testing.T) {
 	posting.Wait()
 	close(release)
 	eventually(t, "the topic is written to again", func() bool { _, err := post(t, k, toTopic("slow"), "y"); return err == nil })
+}
+
+// A request that waits at a broker may be read there long after its client was told that
+// nothing is known of it. What was written meanwhile is newer.
+func TestARecordThatWasGivenUpIsNotWrittenAfterTheNext(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, "orders"), kfake.SleepOutOfOrder())
+	k := openTarget(t, b.ListenAddrs(), nil)
+	accept(t, k, toTopic("orders"), "first")
+	release := make(chan struct{})
+	var held sync.WaitGroup
+	b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		if bytes.Contains(req.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records, []byte("given up")) {
+			held.Add(1)
+			defer held.Done()
+			b.SleepControl(func() { <-release })
+		}
+		return nil, nil, false
+	})
+	hurried := toTopic("orders")
+	hurried.Timeout = 300 * time.Millisecond
+	refused(t, k, hurried, "given up", http.StatusGatewayTimeout, problem.UpstreamTimeout)
+	accept(t, k, toTopic("orders"), "next")
+	close(release)
+	held.Wait()
+	accept(t, k, toTopic("orders"), "last")
+	var got []string
+	for _, r := range recordsOf(t, b, "orders") {
+		got = append(got, string(r.Value))
+	}
+	if want := []string{"first", "next", "last"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

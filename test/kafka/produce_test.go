@@ -203,6 +203,35 @@ func TestARecordThatIsTooLargeIsRefusedAlone(t *testing.T) {
 	refused(t, k, r, large, http.StatusRequestEntityTooLarge, problem.TooLarge)
 }
 
+// A topic that is compacted takes no record without a key.
+func TestARecordThatKafkaRefusesIsRefusedAlone(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, "orders"))
+	k := openTarget(t, b.ListenAddrs(), nil)
+	b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "orders", Err: kerr.InvalidRecord, Count: -1,
+		When: func(r kmsg.Request) bool {
+			return bytes.Contains(r.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records, []byte("no key"))
+		}})
+	// The first one keeps the lane at work, so that the others become one batch.
+	b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "orders", Err: kerr.RequestTimedOut, Count: 2})
+	var posting sync.WaitGroup
+	for i := range 21 {
+		posting.Go(func() {
+			body, bad := fmt.Sprint("good ", i), i%5 == 4
+			if bad {
+				body = fmt.Sprint("no key ", i)
+			}
+			_, err := post(t, k, toTopic("orders"), body)
+			if (err != nil) != bad || bad && problem.Of(err).Status != http.StatusBadGateway {
+				t.Errorf("%s: %v", body, err)
+			}
+		})
+	}
+	posting.Wait()
+	if all := recordsOf(t, b, "orders"); len(all) != 17 {
+		t.Errorf("%d records", len(all))
+	}
+}
+
 func TestWhatKafkaWillNeverTakeIsRefused(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	k := openTarget(t, b.ListenAddrs(), nil)
