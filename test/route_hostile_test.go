@@ -195,6 +195,11 @@ func hostileUpgrades(t *testing.T, h *hostile) {
 	} {
 		h.reaches(strings.Join(lines, ", "), getHead("/api/x", lines...)).header("Upgrade", "websocket").header("Connection", "Upgrade").lacks("h2c")
 	}
+	// A WebSocket begins with a GET that has no body (RFC 6455, section 4.1): behind one it
+	// could not be said where it begins.
+	upgrade := []string{"Connection: upgrade", "Upgrade: websocket"}
+	h.reaches("a WebSocket behind a body", getHead("/api/x", append(upgrade, "Content-Length: 5")...)+"hello").body("hello").lacks("upgrade", "websocket")
+	h.reaches("a WebSocket of POST", requestHead("POST /api/x HTTP/1.1", append(upgrade, "Content-Length: 0")...)).lacks("upgrade", "websocket")
 }
 
 func hostileIdentity(t *testing.T, h *hostile) {
@@ -221,8 +226,12 @@ func hostileIdentity(t *testing.T, h *hostile) {
 		w.lacks("keep-alive:", "mallory", "proxy-connection", "gzip")
 	}
 
-	h.reaches("trailers", requestHead("POST /api/x HTTP/1.1", "Transfer-Encoding: chunked", "Trailer: Weft-User, weft_user, Weft-Session, X-Sum", "Connection: close")+
-		"5\r\nhello\r\n0\r\nWeft-User: mallory\r\nweft_user: mallory\r\nWeft-Session: mallory\r\nX-Sum: 1\r\n\r\n").lacks("mallory", "weft-user", "weft_user")
+	h.reaches("what the route sets, in another spelling", getHead("/value/a", "X_Id: mallory", "x_id: mallory")).header("X-Id", "is a").lacks("mallory")
+	h.refused("GET /api/x HTTP/1.1\r\nHost: weft:80,evil.example\r\n\r\n", 421, "forbidden")
+	h.reaches("trailers", requestHead("POST /api/x HTTP/1.1", "Transfer-Encoding: chunked", "Trailer: Weft-User, weft_user, Weft-Session, Authorization, Cookie, Host, X-Forwarded-For, X-Sum", "Connection: close")+
+		"5\r\nhello\r\n0\r\nWeft-User: mallory\r\nweft_user: mallory\r\nWeft-Session: mallory\r\n"+
+		"Authorization: mallory\r\nCookie: mallory\r\nHost: mallory\r\nX-Forwarded-For: mallory\r\nX-Sum: 1\r\n\r\n").
+		lacks("mallory", "weft-user", "weft_user").header("Trailer", "X-Sum")
 
 	w := h.reaches("forged addresses", getHead("/api/x", "Forwarded: for=6.6.6.6;host=evil;proto=https", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 7.7.7.7",
 		"X-Forwarded-Host: evil", "X-Forwarded-Proto: https", "X_Forwarded_For: 6.6.6.6", "x-forwarded_host: evil"))

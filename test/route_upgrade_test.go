@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -123,5 +124,30 @@ func TestASilentWebSocketIsEndedWhereItsRouteSaysSo(t *testing.T) {
 	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if _, _, err := conn.ReadMessage(); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+// A client that says something before it knows of the upgrade is heard: nothing is lost
+// between the two protocols.
+func TestWhatAClientSaysBeforeTheUpgradeIsNotLost(t *testing.T) {
+	back := stage.StartWire(t, func(conn net.Conn, _ string) {
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.Copy(conn, conn)
+	})
+	node := stage.StartNode(t, stage.Settings(t.TempDir()))
+	stage.PutRoute(t, node, "r", routeTo(back.URL()))
+	conn, err := net.Dial("tcp", node.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_, _ = io.WriteString(conn, getHead("/socket", "Connection: Upgrade", "Upgrade: websocket")+"early ")
+	back.Await(1)
+	_, _ = io.WriteString(conn, "late")
+	_ = conn.(*net.TCPConn).CloseWrite()
+	all, err := io.ReadAll(conn)
+	if _, said, _ := strings.Cut(string(all), "\r\n\r\n"); said != "early late" || err != nil {
+		t.Errorf("%q came back, %v", all, err)
 	}
 }

@@ -72,7 +72,10 @@ func (h *Host) CheckName(r *http.Request) error {
 		return nil
 	}
 	host := r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if strings.Trim(port, "0123456789") != "" {
+			return ErrHost // what follows the name is handed on to whoever builds links with it
+		}
 		host = name
 	}
 	host = canonicalHost(host)

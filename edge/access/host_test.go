@@ -19,6 +19,7 @@ func TestAListenerAnswersToItsNames(t *testing.T) {
 		{"node.internal", 1, true}, {"NODE.internal.:4010", 1, true}, {"events.example.com:443", 1, true}, {"localhost:1", 1, true},
 		{"127.0.0.1:4010", 1, true}, {"[::1]:4010", 1, true}, {"::1", 1, true}, {"192.0.2.1", 1, true},
 		{"evil.example", 1, false}, {"evil.example:4010", 1, false}, {"localhost.evil.example", 1, false}, {"127.0.0.1.evil.example", 1, false},
+		{"localhost:80,evil.example", 1, false}, {"localhost:80@evil.example", 1, false}, {"localhost:", 1, true}, {"127.0.0.1:a", 1, false},
 		{"", 1, false}, {":4010", 1, false}, {"", 0, true}, {"evil.example", 0, false},
 	} {
 		r := &http.Request{Method: "GET", Host: c.host, ProtoMajor: 1, ProtoMinor: c.minor, Header: http.Header{}}

@@ -148,7 +148,35 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if x.ended {
 		_ = conn.SetDeadline(longAgo)
 	}
+	if early := httpd.Buffered(rw.Reader); len(early) > 0 {
+		conn = &eager{conn, early}
+	}
 	return conn, rw, nil
+}
+
+// An eager is the connection of a client that did not wait for the upgrade: what was read
+// ahead comes first. httputil.ReverseProxy would lose it.
+type eager struct {
+	net.Conn
+	early []byte
+}
+
+// Read implements net.Conn.
+func (e *eager) Read(b []byte) (int, error) {
+	if len(e.early) == 0 {
+		return e.Conn.Read(b)
+	}
+	n := copy(b, e.early)
+	e.early = e.early[n:]
+	return n, nil
+}
+
+// CloseWrite tells the client that the server has said all.
+func (e *eager) CloseWrite() error {
+	if c, ok := e.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return http.ErrNotSupported
 }
 
 // longAgo is a deadline that has passed.

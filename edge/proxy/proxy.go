@@ -97,7 +97,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.guest, _ = httpd.GuestOf(w, r).(*access.Guest)
 	call := &x.call
 	call.Request, call.Address, call.Trusted = r, p.p.Guard.Address(r), p.p.Guard.Trusts(r)
-	call.RequestID, call.Upgrade = requestID(r, call.Trusted), r.ProtoMajor == 1 && access.IsWebSocket(r)
+	call.RequestID, call.Upgrade = requestID(r, call.Trusted), upgrades(r)
 	returned := false
 	defer func() {
 		x.leave()
@@ -117,4 +117,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.forward()
 	}
 	returned = true
+}
+
+// upgrades reports whether a request asks to become a WebSocket, and can (RFC 6455, section
+// 4.1). One with a body cannot: where that ends and the WebSocket begins nobody could say.
+func upgrades(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.ContentLength == 0 && access.IsWebSocket(r)
 }

@@ -32,7 +32,7 @@ type Call struct {
 
 	// Trusted is set when the peer is a proxy whose headers about the client count.
 	Trusted bool
-	// Upgrade is set when the client asks for a WebSocket.
+	// Upgrade is set when the client asks for a WebSocket, as one may.
 	Upgrade bool
 	// End ends the request while it runs, and may be called more than once, by anybody. Its
 	// first cause counts: a problem answers the client unless the head is out already, and

@@ -50,6 +50,16 @@ func sameFolded(name, to string) bool {
 	return true
 }
 
+// equalFolded is sameFolded for two names of one length, whatever their case.
+func equalFolded(a, b string) bool {
+	for i := range len(a) {
+		if folded(a[i]) != folded(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // folded is a byte of a name without case, - for _.
 func folded(c byte) byte {
 	switch {

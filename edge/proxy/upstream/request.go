@@ -3,6 +3,7 @@ package upstream
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"weft/edge/route"
@@ -19,7 +20,7 @@ func (u *Upstreams) Rewrite(out *http.Request, call *route.Call) {
 	}
 	h := out.Header
 	for name := range h {
-		if isOurs(name) || isRewritten(name) {
+		if isOurs(name) || isRewritten(name) || isShadow(name, r) {
 			delete(h, name)
 		}
 	}
@@ -35,12 +36,12 @@ func (u *Upstreams) Rewrite(out *http.Request, call *route.Call) {
 	if h["Upgrade"] != nil {
 		delete(h, "Upgrade")
 		delete(h, "Connection")
-		if call.Upgrade && in.ProtoMajor == 1 && in.ProtoMinor > 0 && r.Scheme != route.H2C {
+		if call.Upgrade && r.Scheme != route.H2C {
 			h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}
 		}
 	}
 	guardKey(out)
-	out.Trailer = announced(in.Trailer)
+	out.Trailer = announced(in.Trailer, r)
 }
 
 // rewriteURL is the target's, with path and query byte for byte. Without a host it says
@@ -78,12 +79,24 @@ func rewriteURL(out *http.Request, call *route.Call) {
 	out.URL = to
 }
 
-// announced are the trailers that the client says will come, but for ours; their values
-// follow with the body.
-func announced(trailer http.Header) http.Header {
+// isShadow reports whether a header of the client is one that the route sets or removes, in
+// the spelling with _ which many servers take for -: it would stand beside ours there.
+func isShadow(name string, r *route.Route) bool {
+	if strings.IndexByte(name, '_') < 0 {
+		return false
+	}
+	same := func(of string) bool { return len(of) == len(name) && equalFolded(name, of) }
+	return slices.ContainsFunc(r.RequestHeaders.Remove, same) ||
+		slices.ContainsFunc(r.RequestHeaders.Set, func(s route.SetHeader) bool { return same(s.Name) })
+}
+
+// announced are the trailers that the client says will come, but for such as mean
+// something for Weft, the route or the connection: a server may take a trailer for a header
+// (RFC 9110, section 6.5.1). Their values follow with the body.
+func announced(trailer http.Header, r *route.Route) http.Header {
 	var t http.Header
 	for name := range trailer {
-		if !isOurs(name) && !isRewritten(name) {
+		if !isOurs(name) && !isRewritten(name) && !isDecided(name, r) {
 			if t == nil {
 				t = http.Header{}
 			}
@@ -91,6 +104,16 @@ func announced(trailer http.Header) http.Header {
 		}
 	}
 	return t
+}
+
+// isDecided reports whether a header is decided on before a request is served: who sends
+// it, where it goes, or what the route sets or removes.
+func isDecided(name string, r *route.Route) bool {
+	if route.RefusedHeader(name) || name == "Authorization" || name == "Cookie" || isShadow(name, r) {
+		return true
+	}
+	return slices.Contains(r.RequestHeaders.Remove, name) ||
+		slices.ContainsFunc(r.RequestHeaders.Set, func(s route.SetHeader) bool { return s.Name == name })
 }
 
 // repeatKeys make a http.Transport send a request again which has no body, whatever its

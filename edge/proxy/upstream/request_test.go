@@ -107,6 +107,19 @@ func TestWhatAServerIsSent(t *testing.T) {
 			request: "GET / HTTP/1.1\r\nX-A: a\r\nX-B: b\r\nX-B: bb",
 			has:     []string{"X-B: set GET", "X-C: a", "X-Request-Id: id-1", "X-Forwarded-For: 127.0.0.1"}, hasNot: []string{"x-a:", "forged", "bb"},
 		},
+		"what is removed and set, in another spelling": {
+			doc: doc{"pattern": "/{rest...}", "target": "http://host", "request_headers": doc{
+				"remove": []string{"X-Internal"}, "set": doc{"X-Role": "user", "X-Missing": "{query:none}"}}},
+			request: "GET / HTTP/1.1\r\nX_Role: eve\r\nx_role: eve\r\nX_Internal: eve\r\nx-internal: eve\r\nx_missing: eve\r\nX_Other: 1",
+			has:     []string{"X-Role: user", "X_other: 1"}, hasNot: []string{"eve"},
+		},
+		"trailers that are not what headers say": {
+			doc: doc{"pattern": "/{rest...}", "target": "http://host", "request_headers": doc{
+				"remove": []string{"X-Internal"}, "set": doc{"X-Role": "user"}}},
+			request: "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" +
+				"Trailer: X-Role, X_Role, X-Internal, Authorization, Cookie, Host, Te, Upgrade, Connection, X-Forwarded-For, Weft-User, X-Sum",
+			has: []string{"Trailer: X-Sum"},
+		},
 		"a host of its own":         {request: "GET / HTTP/1.1", hasNot: []string{"\r\nhost: shop"}},
 		"the client's host is kept": {doc: doc{"pattern": "/{rest...}", "target": "http://host", "preserve_host": true}, request: "GET / HTTP/1.1", has: []string{"Host: shop.example.com:8080"}},
 		"no agent is made up":       {request: "GET / HTTP/1.1", hasNot: []string{"user-agent"}},
