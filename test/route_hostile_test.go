@@ -1,10 +1,15 @@
 package test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weft/test/stage"
 )
@@ -155,6 +160,7 @@ func hostileFraming(t *testing.T, h *hostile) {
 	if strings.Count(said, "HTTP/1.1 ") != 1 || len(h.back.Requests()) != 1 {
 		t.Errorf("Content-Length with Transfer-Encoding: what follows was served: %q, %q", said, h.back.Requests())
 	}
+	keptAfterChunks(t, h, post)
 
 	// What is longer than it says is a request of its own: a bad one.
 	h.back.Forget()
@@ -176,6 +182,72 @@ func hostileFraming(t *testing.T, h *hostile) {
 			t.Errorf("%q is answered %q", sent, said)
 		}
 		h.nothingCame(sent)
+	}
+}
+
+// A connection is kept after a request in chunks, as programs send them, unless it is in
+// doubt whether a Content-Length was there, too.
+func keptAfterChunks(t *testing.T, h *hostile, post func(lines ...string) string) {
+	const chunks = "5\r\nhello\r\n0\r\n\r\n"
+	type sent struct {
+		text string
+		kept bool
+	}
+	for what, tc := range map[string]sent{
+		"chunks":                         {post("Transfer-Encoding: chunked") + chunks, true},
+		"chunks with trailers":           {post("Transfer-Encoding: chunked", "Trailer: X-Sum") + "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", true},
+		"a Content-Length, too":          {post("Content-Length: 4", "Transfer-Encoding: chunked") + chunks, false},
+		"a Content-Length behind":        {post("Transfer-Encoding: chunked", "cONTENT-lENGTH:4") + chunks, false},
+		"a head that fills its buffer":   {post("X-Long: "+strings.Repeat("x", 5000), "Content-Length: 4", "Transfer-Encoding: chunked") + chunks, false},
+		"a Content-Length in the middle": {post("Content-Length: 4", "X-Long: "+strings.Repeat("x", 5000), "Transfer-Encoding: chunked") + chunks, false},
+		"a Content-Length in the body":   {post("Transfer-Encoding: chunked") + "11\r\n\r\ncontent-length:\r\n0\r\n\r\n", true},
+	} {
+		// The first request of a connection is read in another way than those that follow.
+		for _, before := range []string{"", getHead("/api/x")} {
+			h.afterChunks(what, before, tc.text, tc.kept)
+		}
+	}
+	// What came in pieces, or together with the request before, is in doubt.
+	h.back.Forget()
+	said := h.say(getHead("/api/x")+post("Content-Length: 4", "Transfer-Encoding: chunked")+chunks+getHead("/admin"), false)
+	if strings.Count(said, "HTTP/1.1 200") != 2 || len(h.back.Requests()) != 2 {
+		t.Errorf("a pipelined Content-Length with Transfer-Encoding: %q, %q", said, h.back.Requests())
+	}
+}
+
+// afterChunks checks whether a connection is kept after what is sent on it, behind a request
+// before.
+func (h *hostile) afterChunks(what, before, sent string, kept bool) {
+	h.t.Helper()
+	conn, err := net.Dial("tcp", h.node.Address())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	in := bufio.NewReader(conn)
+	send := func(text string) (last bool) {
+		_, _ = io.WriteString(conn, text)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			h.t.Fatalf("%s: %v", what, err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		if res.StatusCode != 200 {
+			h.t.Errorf("%s: answered %d", what, res.StatusCode)
+		}
+		return res.Close
+	}
+	if before != "" {
+		_ = send(before)
+	}
+	if last := send(sent); last == kept {
+		h.t.Errorf("%s, behind %q: the connection closes: %v", what, before, last)
+	} else if kept {
+		_ = send(sent)
+		_ = send(getHead("/api/x"))
+	} else if _, err := in.ReadByte(); err == nil {
+		h.t.Errorf("%s, behind %q: the connection stays open", what, before)
 	}
 }
 

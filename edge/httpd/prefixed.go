@@ -15,6 +15,7 @@ type prefixedConn struct {
 	read     []byte
 	listener *Listener
 	guest    Guest
+	head     head
 
 	mu    sync.Mutex
 	timer *time.Timer // gives a stranger's up
@@ -26,12 +27,15 @@ type prefixedConn struct {
 // Read implements net.Conn.
 func (p *prefixedConn) Read(b []byte) (int, error) {
 	if len(p.read) == 0 {
-		return p.TCPConn.Read(b)
+		n, err := p.TCPConn.Read(b)
+		p.head.note(b[:n])
+		return n, err
 	}
 	n := copy(b, p.read)
 	if p.read = p.read[n:]; len(p.read) == 0 {
 		p.read = nil
 	}
+	p.head.note(b[:n])
 	return n, nil
 }
 
@@ -139,6 +143,7 @@ func Observe(s *http.Server) {
 		case http.StateNew, http.StateActive:
 			p.giveUpIn(max(p.guest.Left(), p.patience()))
 		case http.StateIdle:
+			p.head.next()
 			p.giveUpIn(p.patience())
 		case http.StateHijacked, http.StateClosed:
 			p.giveUpIn(0)

@@ -43,6 +43,7 @@ type exchange struct {
 	timeout   time.Duration // of each write; 0: none
 	failedOut bool          // the client did not take what was written
 	last      bool          // the answer is the last one of the connection
+	doubtful  bool          // so it is, since nobody knows where the request ends
 
 	mu       sync.Mutex
 	head     bool     // it is out
@@ -108,7 +109,7 @@ func (x *exchange) WriteHeader(status int) {
 			_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(longAgo)
 		}
 		x.mu.Unlock()
-		if chunked(x.call.Request) {
+		if x.doubtful {
 			x.Header().Set("Connection", "close")
 		}
 		if h := x.Header(); h["Content-Type"] == nil {
@@ -118,11 +119,13 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// chunked reports whether a request of HTTP/1 came in chunks; its connection ends with it.
-// If there was a Content-Length, too, which net/http takes out before anybody can see it, a
-// proxy before Weft may think that the request ends elsewhere, and what follows may be half
-// of somebody else's (RFC 9112, section 6.1: such a connection must be closed).
-func chunked(r *http.Request) bool { return r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 }
+// doubtful reports whether it is in doubt where a request of HTTP/1 ends; its connection
+// ends with it. If there was a Content-Length beside the chunks, a proxy before Weft may
+// think that it ends elsewhere, and what follows may be half of somebody else's (RFC 9112,
+// section 6.1: such a connection must be closed).
+func doubtful(r *http.Request) bool {
+	return r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 && !httpd.OnlyChunked(r)
+}
 
 // Write implements http.ResponseWriter.
 func (x *exchange) Write(b []byte) (int, error) {

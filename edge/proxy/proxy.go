@@ -93,7 +93,7 @@ func (p *Proxy) Adopt(t *routes.Table) { p.lanes.adopt(t) }
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, proxy: p, began: time.Now(), outcome: outcomes}
+	x := &exchange{ResponseWriter: w, proxy: p, began: time.Now(), outcome: outcomes, doubtful: doubtful(r)}
 	x.guest, _ = httpd.GuestOf(w, r).(*access.Guest)
 	call := &x.call
 	call.Request, call.Address, call.Trusted = r, p.p.Guard.Address(r), p.p.Guard.Trusts(r)
