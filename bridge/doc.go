@@ -1,7 +1,7 @@
-// Package bridge is the ways in: what is published to Kafka or by HTTP becomes
-// events for the store. This package holds what they have in common, the
-// configuration and the rules that say whom a record is for; bridge/kafka and
-// bridge/ingest do the work.
+// Package bridge is the ways in, and the way out to Kafka: what is published to Kafka
+// or by HTTP becomes events for the store, and requests by routes become records. This
+// package holds what they have in common, the configuration and the rules that say whom
+// a record is for; bridge/kafka, bridge/ingest and bridge/target do the work.
 //
 // A source is told that it has delivered only after the store has the event: a
 // Kafka offset is committed and an HTTP request answered after that, never

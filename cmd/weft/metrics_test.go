@@ -17,6 +17,7 @@ import (
 	"weft/bridge"
 	"weft/bridge/ingest"
 	"weft/bridge/kafka"
+	"weft/bridge/target"
 	"weft/cmd/weft/settings"
 	"weft/edge"
 	"weft/edge/auth"
@@ -44,7 +45,11 @@ func registry(t *testing.T) *prometheus.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deps := edge.Deps{Node: partsOf(node), Routes: node.Routes(), Waiting: reply.New(reg), Hub: hub, Verifier: verifier, Ingest: entrance, Ready: node.Ready, Gatherer: reg}
+	waiting := reply.New(reg)
+	if _, err := target.New(c.Kafka, waiting, log, reg); err != nil {
+		t.Fatal(err)
+	}
+	deps := edge.Deps{Node: partsOf(node), Routes: node.Routes(), Waiting: waiting, Hub: hub, Verifier: verifier, Ingest: entrance, Ready: node.Ready, Gatherer: reg}
 	if _, err := edge.New(c.Edge(), deps, log, reg); err != nil {
 		t.Fatal(err)
 	}
