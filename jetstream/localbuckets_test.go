@@ -81,18 +81,23 @@ func useBucket(t *testing.T, store js.JetStream, key string) {
 	if _, err := bucket.Update(ctx, key, nil, first); err == nil {
 		t.Error("a condition that is not met passes")
 	}
-	if e, err := bucket.Get(ctx, key); err != nil || e.Revision() != second || string(e.Value()) != "[]" {
-		t.Errorf("get: %v, %v", e, err)
-	}
-	if e, err := bucket.GetRevision(ctx, key, first); err != nil || string(e.Value()) != "{}" {
-		t.Errorf("get a revision: %v, %v", e, err)
-	}
-	if keys, err := bucket.Keys(ctx); err != nil || !slices.Contains(keys, key) {
-		t.Errorf("keys: %v, %v", keys, err)
-	}
-	if h, err := bucket.History(ctx, key); err != nil || len(h) != 2 {
-		t.Errorf("history: %d, %v", len(h), err)
-	}
+	// What is read may be a copy that has not come up yet.
+	waitfor.True(t, func() bool {
+		e, err := bucket.Get(ctx, key)
+		return err == nil && e.Revision() == second && string(e.Value()) == "[]"
+	})
+	waitfor.True(t, func() bool {
+		e, err := bucket.GetRevision(ctx, key, first)
+		return err == nil && string(e.Value()) == "{}"
+	})
+	waitfor.True(t, func() bool {
+		keys, err := bucket.Keys(ctx)
+		return err == nil && slices.Contains(keys, key)
+	})
+	waitfor.True(t, func() bool {
+		h, err := bucket.History(ctx, key)
+		return err == nil && len(h) == 2
+	})
 	if err := bucket.Delete(ctx, key); err != nil {
 		t.Fatal(err)
 	}
