@@ -2,8 +2,11 @@ package jetstream
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"testing"
+
 	"weft/config/testkit/waitfor"
 	"weft/jetstream/event"
 	"weft/jetstream/server"
@@ -107,5 +110,23 @@ func TestOpenNodeHearsEveryPublisher(t *testing.T) {
 	}
 	if deaf > 0 {
 		t.Errorf("nobody listens to %d of %d publishers", deaf, len(cfg.Node.Users))
+	}
+}
+
+// Who sends all in one packet, as a shell does, is treated as anybody else: its events are
+// taken by the node that it is connected to.
+func TestWhatIsInTheFirstPacketIsTaken(t *testing.T) {
+	t.Parallel()
+	nodes := openCluster(t, clusterConfigs(t, 3, 3))
+	for i, text := range []string{"PUB user.ann 2\r\nhi\r\n", "CONNECT {\"verbose\":false}\r\nPUB user.ann 2\r\nho\r\nPING\r\n"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(nodes[0].ClientURL(), "nats://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if _, err := conn.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		waitfor.True(t, func() bool { return len(all(t, nodes[0], "user.ann")) == i+1 })
 	}
 }

@@ -3,14 +3,17 @@ package jetstream
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 
 	"weft/config/testkit/waitfor"
 	"weft/jetstream/server"
@@ -47,7 +50,7 @@ type victim struct {
 func newVictim(t testing.TB, n *Node, user string) *victim {
 	t.Helper()
 	v := &victim{nc: stranger(t, n, user)}
-	for _, s := range []string{"svc.victim.>", "$SRV.>"} {
+	for _, s := range []string{"svc.victim.>", "$SRV.>"} { // of the latter operators ask, and it answers
 		if _, err := v.nc.Subscribe(s, func(m *nats.Msg) {
 			v.mu.Lock()
 			v.heard = append(v.heard, fmt.Sprintf("%s reply %q header %v data %.80q", m.Subject, m.Reply, m.Header, m.Data))
@@ -212,10 +215,8 @@ func besiege(t *testing.T, nodes []*Node) {
 			if user != "" {
 				own = "_INBOX_" + user + "."
 			}
-			for _, target := range []string{"svc.victim.1", "$SRV.PING"} {
-				burst(t, n, user, own, target)
-				forge(t, stranger(t, n, user), own, target)
-			}
+			burst(t, n, user, own, "svc.victim.1")
+			forge(t, stranger(t, n, user), own, "svc.victim.1")
 		}
 	}
 	// What was on its way has come when these have.
@@ -228,7 +229,7 @@ func besiege(t *testing.T, nodes []*Node) {
 	}
 	for i, v := range victims {
 		for _, m := range v.hears() {
-			if !strings.HasPrefix(m, "svc.victim.canary ") {
+			if !strings.HasPrefix(m, "svc.victim.canary ") && !strings.HasPrefix(m, "$SRV.PING ") {
 				t.Errorf("the service at node %d has heard %s", i+1, m)
 			}
 		}
@@ -329,5 +330,69 @@ func TestAServiceIsNobodyWhoFollows(t *testing.T) {
 				t.Errorf("ann is online: %v, sure %v", is, sure)
 			}
 		})
+	}
+}
+
+// Who a service is, what it is and what it has done operators may ask, and clients on
+// loopback, at any node; and other things nobody.
+func TestOperatorsAskServicesAboutThemselves(t *testing.T) {
+	t.Parallel()
+	configs := clusterConfigs(t, 3, 3)
+	configs[0].Node.Users, configs[1].Node.Users = wallUsers, wallUsers
+	nodes := openCluster(t, configs)
+	for i, n := range nodes {
+		user := "orders"
+		if i == 2 {
+			user = ""
+		}
+		s, err := micro.AddService(stranger(t, n, user), micro.Config{Name: fmt.Sprint("stock", i+1), Version: "1.0.0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Stop() })
+	}
+	for _, c := range []struct {
+		node int
+		user string
+		hear bool
+	}{{0, "ops", true}, {1, "ops", true}, {2, "", true}, {0, "shop", false}, {1, "mallory", false}} {
+		nc := stranger(t, nodes[c.node], c.user)
+		inbox := nc.NewInbox()
+		answers, err := nc.SubscribeSync(inbox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		discover := func(subject string, want ...string) bool {
+			if err := nc.PublishRequest(subject, inbox, nil); err != nil {
+				t.Fatal(err)
+			}
+			for left := len(want); left > 0; {
+				m, err := answers.NextMsg(time.Second)
+				if err != nil {
+					return false
+				}
+				if slices.ContainsFunc(want, func(w string) bool { return strings.Contains(string(m.Data), `"`+w+`"`) }) {
+					left--
+				}
+			}
+			return true
+		}
+		if !c.hear {
+			if discover("$SRV.PING", "stock1") {
+				t.Errorf("%s may ask services about themselves", c.user)
+			}
+			continue
+		}
+		waitfor.True(t, func() bool { return discover("$SRV.PING", "stock1", "stock2", "stock3") })
+		for _, verb := range []string{"$SRV.PING.", "$SRV.INFO.", "$SRV.STATS."} {
+			for _, name := range []string{"stock1", "stock2", "stock3"} {
+				if !discover(verb+name, name) {
+					t.Errorf("%q at node %d hears nothing of %s%s", c.user, c.node+1, verb, name)
+				}
+			}
+		}
+		if _, err := nc.Request("$SRV.OTHER", nil, time.Second); !errors.Is(err, nats.ErrTimeout) {
+			t.Errorf("%q may publish $SRV.OTHER: %v", c.user, err)
+		}
 	}
 }

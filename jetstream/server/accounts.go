@@ -15,7 +15,8 @@ import (
 // trust. The server checks what a client publishes to, but not the reply subject
 // it names: there it answers with the rights of the account. So what an account
 // can reach, all its clients can, and nothing crosses from one to another, but for the
-// buckets that clients on loopback use without being asked who they are (buckets.go).
+// buckets that clients on loopback use without being asked who they are (buckets.go), and
+// for what operators ask services about themselves (services.go).
 // What publishers send is carried over by an ingress, which reads it on one side and
 // stores it as the node on the other.
 const (
@@ -109,11 +110,11 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 	shared := mappings{
 		{own.asking + ">", subject.AllServices},
 		{subject.AllServices, refused + subject.AllServices},
-		{discovery, refused + discovery},
 	}
-	imports := ""
+	buckets += ", " + importDiscovery()
+	crossing := exportDiscovery()
 	var text strings.Builder
-	fmt.Fprintf(&text, "accounts {\n%s: { %s }\n%s: {}\n", accountNodes, store, accountSystem)
+	fmt.Fprintf(&text, "%s\naccounts {\n%s: { %s }\n%s: {}\n", atOnce.text(), accountNodes, store, accountSystem)
 	for _, p := range publishers {
 		if p.Account != accountServices {
 			fmt.Fprintf(&text, "%q: {}\n", p.Account)
@@ -123,11 +124,11 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 			shared = append(shared, mapping{subject.AllUsers, p.Prefix + subject.AllUsers}, mapping{subject.AllTopics, p.Prefix + subject.AllTopics})
 		}
 		if p.Name == localUser {
-			imports = importBuckets(cfg.Buckets)
+			crossing += importBuckets(cfg.Buckets)
 			buckets += ", " + exportBuckets(cfg.Buckets)
 		}
 	}
-	fmt.Fprintf(&text, "%s: { %s%s }\n%s: { %s }\n}\n", accountServices, shared.text(), imports, accountControl, buckets)
+	fmt.Fprintf(&text, "%s: { %s%s }\n%s: { %s }\n}\n", accountServices, shared.text(), crossing, accountControl, buckets)
 	if err := opts.ProcessConfigString(text.String()); err != nil {
 		return fmt.Errorf("configure accounts: %w", err)
 	}

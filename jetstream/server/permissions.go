@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"weft/jetstream/subject"
@@ -16,18 +18,17 @@ func publisherPermissions(p Publisher) *natsserver.Permissions {
 	return grant(publishSubjects(p.Prefix), []string{inboxes, "_INBOX_" + p.Name + ".>"})
 }
 
-// operatorPermissions let every key-value library work on the buckets.
+// operatorPermissions let every key-value library work on the buckets, and look at services.
 func operatorPermissions(name string, buckets []Bucket) *natsserver.Permissions {
-	return grant(bucketRequests(buckets), append(bucketSubjects(buckets), "_INBOX_"+name+".>"))
+	return grant(slices.Concat(bucketRequests(buckets), discoveries), append(bucketSubjects(buckets), "_INBOX_"+name+".>"))
 }
 
 // localPermissions are those of a client on loopback when no users are
 // configured: it may publish, use the buckets, and be a service. It may not hear $KV.: what
-// it publishes there itself with a reply subject it could answer to, and in what it sends
-// before the server has taken up its account no mapping would stop that.
+// it publishes there itself with a reply subject it could answer to.
 func localPermissions(p Publisher, buckets []Bucket) *natsserver.Permissions {
 	own := servicePermissions("", p.Prefix)
-	own.Publish.Allow = append(own.Publish.Allow, bucketRequests(buckets)...)
+	own.Publish.Allow = slices.Concat(own.Publish.Allow, bucketRequests(buckets), discoveries)
 	own.Subscribe.Allow = []string{inboxes, subject.AllServices, discovery}
 	return own
 }

@@ -45,6 +45,34 @@ func servicePermissions(name, prefix string) *natsserver.Permissions {
 	return p
 }
 
+// atOnce has the server look at mappings from the first packet of a connection on: whether
+// there are any it asks, before each packet, the account that the client is in by then, and
+// that is the server's own until it has logged in.
+var atOnce = mappings{{refused + "nothing", refused + "nobody"}}
+
+// discoveries are what services are asked about themselves, all of them, those of a name, or
+// one: who is there, what it is, what it has done. Operators ask, and clients on loopback; no
+// service can be deceived by it, for there is no user in it.
+var discoveries = []string{"$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>"}
+
+// exportDiscovery lets operators, who are in an account of their own, ask services.
+func exportDiscovery() string {
+	var list []string
+	for _, s := range discoveries {
+		list = append(list, fmt.Sprintf("{service: %q, accounts: [%s], response_type: stream}", s, accountControl))
+	}
+	return ", exports: [" + strings.Join(list, ", ") + "]"
+}
+
+// importDiscovery is the other side of exportDiscovery.
+func importDiscovery() string {
+	var list []string
+	for _, s := range discoveries {
+		list = append(list, fmt.Sprintf("{service: {account: %s, subject: %q}}", accountServices, s))
+	}
+	return "imports: [" + strings.Join(list, ", ") + "]"
+}
+
 // mappings of an account say where what comes under a subject goes.
 type mappings []mapping
 
