@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -12,21 +13,25 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"weft/test/stage"
 )
 
-// forwardBytes is how much passes in each direction: WEFT_FORWARD_BYTES, or 64 MiB.
-func forwardBytes(t testing.TB) int64 {
-	text := os.Getenv("WEFT_FORWARD_BYTES")
+// forwardBytes is how much passes in each direction: WEFT_FORWARD_BYTES, or 256 MiB.
+func forwardBytes(t testing.TB) int64 { return sized(t, "WEFT_FORWARD_BYTES", 256<<20) }
+
+// sized is a number of the environment, or what it is without.
+func sized(t testing.TB, name string, otherwise int64) int64 {
+	text := os.Getenv(name)
 	if text == "" {
-		return 64 << 20
+		return otherwise
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 1 {
-		t.Fatalf("WEFT_FORWARD_BYTES is %q, no number of bytes", text)
+		t.Fatalf("%s is %q, no number", name, text)
 	}
 	return n
 }
@@ -125,8 +130,8 @@ func watchMemory(t testing.TB, n *stage.Node) (most *int64, stop func()) {
 	}
 }
 
-// slowOnes is how many clients or back ends do nothing at once.
-const slowOnes = 300
+// slowOnes is how many clients or back ends do nothing at once: WEFT_SLOW_ONES, or 300.
+func slowOnes(t testing.TB) int64 { return sized(t, "WEFT_SLOW_ONES", 300) }
 
 // Clients and back ends that stand still hold nothing once idle_timeout is over, and keep
 // nobody else waiting.
@@ -148,7 +153,7 @@ func TestWhatStandsStillIsLetGo(t *testing.T) {
 	})
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
 	stage.PutRoute(t, node, "r", routeTo(back.URL(), "idle_timeout", "2s"))
-	client := plainClient(t, false)
+	client, many := plainClient(t, false), slowOnes(t)
 	ask := func() {
 		t.Helper()
 		if got := told(t, sendTo(t, client, "GET", node.URL()+"/", nil)); got != "200 " {
@@ -165,7 +170,7 @@ func TestWhatStandsStillIsLetGo(t *testing.T) {
 	}
 	for _, path := range []string{"/big", "/slow", "/upload"} {
 		var conns []net.Conn
-		for range slowOnes {
+		for range many {
 			conn, err := net.Dial("tcp", node.Address())
 			if err != nil {
 				t.Fatal(err)
@@ -195,7 +200,7 @@ func TestWhatStandsStillIsLetGo(t *testing.T) {
 			ask()
 			worst = max(worst, time.Since(began))
 		}
-		t.Logf("%s: beside %d that stand still a request takes at most %v", path, slowOnes, worst)
+		t.Logf("%s: beside %d that stand still a request takes at most %v", path, many, worst)
 		if worst > 5*time.Second {
 			t.Errorf("%s: others wait %v", path, worst)
 		}
@@ -216,4 +221,64 @@ func TestWhatStandsStillIsLetGo(t *testing.T) {
 func runningHTTP(t testing.TB, n *stage.Node) float64 {
 	t.Helper()
 	return metric(t, n, `weft_route_running\{scheme="http"\}`)
+}
+
+// Uploads that a back end does not take hold little of what a client sends over HTTP/2, and
+// do not keep others of the same connection waiting, as that of a proxy with many clients.
+func TestAnUploadThatIsNotTakenHoldsUpNoOtherOfItsConnection(t *testing.T) {
+	release := make(chan bool)
+	defer close(release)
+	back := stage.StartBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stuck" {
+			<-release
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	node := stage.StartNode(t, stage.Settings(t.TempDir()))
+	stage.PutRoute(t, node, "r", routeTo(back.URL(), "body_limit", "none"))
+	client := plainClient(t, true)
+	if got := told(t, sendTo(t, client, "POST", node.URL()+"/", strings.NewReader("warm"))); got != "200 " {
+		t.Fatal(got)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	before := resident(t, node)
+	var stuck sync.WaitGroup
+	var sent [3]counting
+	for i := range sent {
+		stuck.Go(func() {
+			r, _ := http.NewRequestWithContext(ctx, "POST", node.URL()+"/stuck", &sent[i])
+			if res, err := client.Do(r); err == nil {
+				_ = res.Body.Close()
+			}
+		})
+	}
+	for i := range sent {
+		last, since := int64(0), time.Now()
+		eventually(t, 20*time.Second, "no more of an upload is taken", func() bool {
+			if now := sent[i].n.Load(); now != last {
+				last, since = now, time.Now()
+			}
+			return last > 0 && time.Since(since) > 200*time.Millisecond
+		})
+	}
+	for range 5 {
+		if got := told(t, sendTo(t, client, "POST", node.URL()+"/", &blocks{left: 1 << 20})); got != "200 " {
+			t.Fatal(got)
+		}
+	}
+	if grown := resident(t, node) - before; grown > 16<<20 {
+		t.Errorf("memory grew by %d MiB", grown>>20)
+	}
+	leave()
+	stuck.Wait()
+}
+
+// A counting body never ends, and knows how much of it was read.
+type counting struct{ n atomic.Int64 }
+
+func (c *counting) Read(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
 }

@@ -22,6 +22,10 @@ const (
 	bodyTime = 30 * time.Second
 	// maxHead bounds a request's head in bytes: a token and a long cursor fit.
 	maxHead = 32 << 10
+	// bodyAhead bounds what a request of HTTP/2 may send ahead of who takes its body, in
+	// bytes. That of a connection is 1 MiB, so that one which is not taken does not hold
+	// up the others.
+	bodyAhead = 256 << 10
 )
 
 // ServerConfig is what a Server needs to know.
@@ -78,6 +82,7 @@ func Listen(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		HTTP2: &http.HTTP2Config{
 			WriteByteTimeout: cfg.WriteTimeout,
 			SendPingTimeout:  cfg.PingEvery, PingTimeout: cfg.WriteTimeout,
+			MaxReceiveBufferPerStream: bodyAhead,
 		},
 		ErrorLog:    cfg.ErrorLog,
 		BaseContext: func(net.Listener) context.Context { return ctx },
