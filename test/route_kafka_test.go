@@ -226,6 +226,30 @@ func TestRequestsGoToKafka(t *testing.T) {
 		}
 		asking.Wait()
 	})
+	t.Run("a request without a key is refused by a topic that is compacted, and takes no other one along", func(t *testing.T) {
+		compacted := fmt.Sprintf("compacted-%d", time.Now().UnixNano())
+		if err := stage.CreateTopic(soon(t), k.Address, compacted, 1, "cleanup.policy", "compact"); err != nil {
+			t.Fatal(err)
+		}
+		stage.PutRoute(t, n, "compacted", toKafka("POST /compacted", compacted, "key", "{query:key}"))
+		var asking sync.WaitGroup
+		for i := range 60 {
+			asking.Go(func() {
+				query, want := "?key=k", 202
+				if i%3 == 0 {
+					query, want = "", 502
+				}
+				got, err := tryRoute(within(t, time.Minute), "POST", n.URL()+"/compacted"+query, "x")
+				if err != nil || got.Status != want {
+					t.Errorf("%s: %+v %v, want %d", query, got, err, want)
+				}
+			})
+		}
+		asking.Wait()
+		if got := len(topicRecords(t, k, compacted, 1)); got != 40 {
+			t.Errorf("%d records", got)
+		}
+	})
 	t.Run("what is too large is 413", func(t *testing.T) {
 		if got := byRoute(t, "POST", n.URL()+"/events?state=paid", strings.Repeat("x", 1<<20+1)); got.Status != 413 {
 			t.Errorf("%d %s: larger than the route takes", got.Status, got.Body)
@@ -244,7 +268,7 @@ func TestRequestsGoToKafka(t *testing.T) {
 				}
 				lines = append(lines, string(r.Value))
 			}
-			return len(lines) >= 56
+			return len(lines) >= 116
 		})
 		if !slices.ContainsFunc(lines, func(l string) bool {
 			return strings.Contains(l, `"route":"orders"`) && strings.Contains(l, `"status":202`) && strings.Contains(l, `"user":"ann"`)
