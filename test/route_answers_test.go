@@ -160,10 +160,9 @@ func TestAnswersComeByKafka(t *testing.T) {
 // Requests on three nodes wait for answers that come shuffled, doubled, late and for
 // others. None is mixed up, none is lost but those of a node that is killed, and whose
 // clients see their connections end.
-func TestNoAnswerIsMixedUpOnThreeNodes(t *testing.T) {
+func noAnswerByKafkaIsMixedUp(t *testing.T, nodes []*stage.Node) {
 	k := broker(t)
 	in, out := topicNamed(t, k, "questions", 3), topicNamed(t, k, "answers", 3)
-	nodes := stage.StartCluster(t, within(t, 2*time.Minute), map[string]any{"kafka.brokers": []any{k.Address}})
 	stage.PutRoute(t, nodes[0], "ask", toKafka("POST /ask/{n}", in, "key", "{n}", "reply", stage.Route{"topic": out, "timeout": "60s"}), nodes...)
 	const most, afterwards = 1000, 90
 	var mu sync.Mutex

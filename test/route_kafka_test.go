@@ -298,6 +298,7 @@ func TestARouteToKafkaWithoutBrokersIsAProblemOfTheNode(t *testing.T) {
 
 // Without its broker a node is ready, and says so to requests for it alone.
 func TestRoutesToKafkaOutliveItsBroker(t *testing.T) {
+	t.Parallel()
 	k := ownBroker(t)
 	in, out := topic(t, k, 1), topicNamed(t, k, "answers", 1)
 	answering := func() *topicService {

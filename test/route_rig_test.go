@@ -167,6 +167,7 @@ func produced(t *testing.T, address, topic string) http.HandlerFunc {
 }
 
 func TestRIGsExampleOfChannelsIsCarriedOver(t *testing.T) {
+	t.Parallel()
 	k, topic := broker(t), topicName(t.Name())
 	if err := stage.CreateTopic(within(t, time.Minute), k.Address, topic, 1); err != nil {
 		t.Fatal(err)

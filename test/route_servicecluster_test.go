@@ -30,6 +30,7 @@ func serviceAt(t testing.TB, n *stage.Node) *nats.Conn {
 }
 
 func TestAServiceAtOneNodeAnswersRequestsOfAllNodes(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 3*time.Minute)
 	nodes := stage.StartCluster(t, ctx, map[string]any{"node.users": serviceUsers})
 	stage.PutRoute(t, nodes[0], "orders", anyone("/orders/{id}", "nats://svc.orders.{id}", "timeout", "5s"), nodes...)

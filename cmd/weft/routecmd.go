@@ -177,7 +177,7 @@ file if it is left out: orders.json is the route orders. Of a folder all files
 		if err != nil {
 			return err
 		}
-		if len(documents) > 1 && name != "" {
+		if name != "" && documents[0].Name != name {
 			return usage(cmd, "the routes of a folder have the names of their files; leave %s out", name)
 		}
 		return putRoutes(cmd, admin, documents, dry, asJSON)
