@@ -55,10 +55,10 @@ func Consume(ctx context.Context, store js.JetStream, stream string, cfg js.Cons
 	return &Consumer{it: it, unhook: context.AfterFunc(ctx, it.Stop), Pending: info.NumPending + info.Delivered.Consumer}, nil
 }
 
-// Next blocks until a message comes; an error is for good. more is how many
-// follow at the moment.
-func (c *Consumer) Next() (s *Message, more uint64, err error) {
-	m, err := c.it.Next()
+// Next blocks until a message comes; an error is for good, but for nats.ErrTimeout, with
+// js.NextMaxWait. more is how many follow at the moment.
+func (c *Consumer) Next(wait ...js.NextOpt) (s *Message, more uint64, err error) {
+	m, err := c.it.Next(wait...)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
 )
+
+// purgedAfter is how long a message is waited for that is said to be there: it may have been
+// purged since.
+const purgedAfter = time.Second
 
 // errCutOff ends a reading that nobody can confirm.
 var errCutOff = errors.New("nobody confirms that this is all")
@@ -36,9 +41,6 @@ type reading[T any] struct {
 func (w *Watch[T]) followHistory(ctx context.Context, made time.Time, loaded func()) error {
 	ctx, again := context.WithCancel(ctx)
 	defer again()
-	w.mu.Lock()
-	w.again = again
-	w.mu.Unlock()
 	bucket := w.cfg.Bucket.Bucket
 	c, err := api.Consume(ctx, w.account.JS, Stream(bucket), js.ConsumerConfig{DeliverPolicy: js.DeliverAllPolicy})
 	if err != nil {
@@ -47,8 +49,10 @@ func (w *Watch[T]) followHistory(ctx context.Context, made time.Time, loaded fun
 	defer c.Stop()
 	r := reading[T]{w, make(map[string]remembered[T]), 0}
 	for left := c.Pending; left > 0; {
-		m, more, err := c.Next()
-		if err != nil {
+		m, more, err := c.Next(js.NextMaxWait(purgedAfter))
+		if errors.Is(err, nats.ErrTimeout) {
+			break // complete knows what there is
+		} else if err != nil {
 			return fmt.Errorf("read %s: %w", bucket, err)
 		}
 		change := changeOf(bucket, m, w.cfg.Bucket.TTL)
@@ -56,11 +60,18 @@ func (w *Watch[T]) followHistory(ctx context.Context, made time.Time, loaded fun
 		left = more
 	}
 	for done := false; !done; {
+		of, applied := w.position()
+		if !of.Equal(made) {
+			applied = 0
+		}
 		if err := r.complete(ctx); err != nil {
 			return fmt.Errorf("read %s: %w", bucket, err)
 		}
-		done = r.replace(made)
+		done = r.replace(made, max(applied, r.newest))
 	}
+	w.mu.Lock()
+	w.again = again
+	w.mu.Unlock()
 	loaded()
 	for {
 		m, _, err := c.Next()
@@ -103,15 +114,16 @@ func (r *reading[T]) complete(ctx context.Context) error {
 	}
 }
 
-// replace lets the Watch have what was read. It reports whether that is not older than
-// what the Watch has got otherwise.
-func (r *reading[T]) replace(made time.Time) bool {
+// replace lets the Watch have what was read: all that there is up to a sequence, of which
+// the newest may have been purged. It reports whether that is not older than what the Watch
+// has got otherwise.
+func (r *reading[T]) replace(made time.Time, upTo uint64) bool {
 	w := r.w
 	w.order.Lock()
 	defer w.order.Unlock()
 	w.mu.Lock()
 	old, same := w.entries, made.Equal(w.made)
-	if same && w.applied > r.newest {
+	if same && w.applied > upTo {
 		w.mu.Unlock()
 		return false
 	}
@@ -124,7 +136,7 @@ func (r *reading[T]) replace(made time.Time) bool {
 			changed[key] = now
 		}
 	}
-	w.entries, w.made, w.applied = r.fresh, made, r.newest
+	w.entries, w.made, w.applied = r.fresh, made, upTo
 	w.loaded, w.remaking, w.proved = true, false, time.Now()
 	w.mu.Unlock()
 	for key, now := range changed {
@@ -142,8 +154,8 @@ func (r *reading[T]) replace(made time.Time) bool {
 // sequence, has lost what must be put back. From one with a history operators may purge:
 // it is read again instead.
 func (w *Watch[T]) Lacks(messages, newest uint64) bool {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	retained, ok := w.folder.(Retainer[T])
 	if !ok {
 		return messages < uint64(len(w.entries))
@@ -154,6 +166,7 @@ func (w *Watch[T]) Lacks(messages, newest uint64) bool {
 	}
 	if w.loaded && !w.remaking && newest == w.applied && messages != uint64(count) {
 		w.again()
+		w.again = func() {} // once, until it has been read
 	}
 	return false
 }

@@ -3,7 +3,9 @@ package kv
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
@@ -86,6 +88,78 @@ func TestWhatIsPurgedFromAHistoryIsForgotten(t *testing.T) {
 	if got := <-gone; got != "zzZtrue" {
 		t.Errorf("told %s; it was read again for nothing", got)
 	}
+}
+
+// What is purged may be the newest, or all.
+func TestTheNewestOfAHistoryMayBePurged(t *testing.T) {
+	a, cfg := openAccount(t, "b", 3)
+	cfg.MaxBytes, cfg.Replicas = 1<<20, 1
+	if err := Ensure(t.Context(), a.JS, cfg); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"x", "y", "z"} {
+		put(t, a, Message("b", key, []byte(key), 0))
+	}
+	w := watch(a, cfg, false)
+	run(t, w)
+	keeper := NewKeeper(a, []Kept{{Config: cfg, Memory: w}}, slog.New(slog.DiscardHandler))
+	stream, err := a.JS.Stream(t.Context(), Stream("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, purge := range [][]js.StreamPurgeOpt{{js.WithPurgeSubject(Subject("b", "z"))}, nil} {
+		if err := stream.Purge(t.Context(), purge...); err != nil {
+			t.Fatal(err)
+		}
+		if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+			t.Error(err)
+		}
+		waitfor.True(t, func() bool { return w.Len() == []int{2, 0}[i] })
+	}
+	put(t, a, Message("b", "x", []byte("X"), 0))
+	waitfor.True(t, func() bool { x, _ := w.Get("x"); return x == "X" && w.Len() == 1 })
+	if err := keeper.keep(t.Context(), &keeper.buckets[0]); err != nil {
+		t.Error(err)
+	}
+	put(t, a, Message("b", "x", []byte("Y"), 0))
+	waitfor.True(t, func() bool { x, _ := w.Get("x"); return x == "XY" })
+}
+
+// purging purges its bucket while the first change is entered.
+type purging struct {
+	retained
+	purge func()
+}
+
+func (p purging) Fold(have string, c *Change) (string, bool) {
+	p.purge()
+	return p.retained.Fold(have, c)
+}
+
+// A bucket that is purged while it is read is loaded, too: what is not there any more is not
+// waited for.
+func TestAHistoryIsLoadedThatIsPurgedMeanwhile(t *testing.T) {
+	a, cfg := openAccount(t, "b", 3)
+	var messages []*nats.Msg
+	for i := range 2000 { // more than a consumer brings at once
+		messages = append(messages, Message("b", fmt.Sprint(i), []byte("1"), 0))
+	}
+	if err := a.putAll(t.Context(), messages, nil); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := a.JS.Stream(t.Context(), Stream("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := NewWatch(WatchConfig{Account: a, Bucket: cfg, Log: slog.New(slog.DiscardHandler), Prove: time.Hour, CutOff: func() bool { return false }},
+		purging{retained{3}, sync.OnceFunc(func() {
+			if err := stream.Purge(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})})
+	run(t, w)
+	put(t, a, Message("b", "x", []byte("1"), 0))
+	waitfor.True(t, func() bool { _, there := w.Get("x"); return there })
 }
 
 // What was restored by two nodes at once is there once, in its order, and what an
