@@ -21,6 +21,7 @@ type limitedBody struct {
 	io.ReadCloser
 	room, limit int64 // limit -1: none
 	end         func(error)
+	closed      atomic.Bool           // the target is done with it
 	reading     sync.Mutex            // held by a Read
 	over        bool                  // nobody is to read any more
 	whole       atomic.Bool           // it was read to its end
@@ -31,7 +32,7 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	if b.over {
+	if b.over || b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	if b.limit >= 0 && int64(len(p)) > b.room+1 {
@@ -50,6 +51,13 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	b.room -= int64(n)
 	return n, err
+}
+
+// Close implements io.Closer. The client's body is for the server to close: that reads what
+// is left, and could wait for it.
+func (b *limitedBody) Close() error {
+	b.closed.Store(true)
+	return nil
 }
 
 // stop returns when nobody reads any more; a Read that waits must be woken.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"time"
 
@@ -32,7 +33,13 @@ type exchange struct {
 	entered bool
 	links   [places]links
 	ctx     context.Context
-	unwatch func() bool // ends what waits for the end of ctx
+	context requestContext // ctx is
+	cancel  context.CancelCauseFunc
+	unwatch func() bool // ends what waits for the end of ctx; nil: nothing does
+
+	trace     httptrace.ClientTrace // of the request to a target
+	informing sync.Mutex            // held while the client is told of a 1xx answer
+	informed  bool                  // it is told of none any more
 
 	body      limitedBody
 	passing   bool // it is being forwarded
@@ -67,10 +74,28 @@ func exchangeOf(ctx context.Context) *exchange {
 // node stops. Whose it is must be known.
 func (x *exchange) enter() bool {
 	ctx, cancel := context.WithCancelCause(x.call.Request.Context())
-	x.call.End = cancel
-	x.ctx = context.WithValue(route.WithCall(ctx, &x.call), exchangeKey{}, x)
-	x.unwatch = context.AfterFunc(ctx, x.letGo)
+	x.cancel, x.call.End = cancel, x.endWith
+	if !x.call.Upgrade {
+		x.trace.Got1xxResponse = x.inform
+		ctx = httptrace.WithClientTrace(ctx, &x.trace)
+	}
+	x.context = requestContext{ctx, x}
+	x.ctx = &x.context
 	return x.proxy.running.add(x)
+}
+
+// endWith is the End of the call.
+func (x *exchange) endWith(cause error) {
+	x.cancel(cause)
+	go x.letGo()
+}
+
+// watch makes a client that has left free who writes to it. Who reads from it is told so by
+// its connection.
+func (x *exchange) watch() {
+	if x.unwatch == nil {
+		x.unwatch = context.AfterFunc(x.ctx, x.letGo)
+	}
 }
 
 // end ends an exchange that has entered. The first cause counts.
@@ -92,7 +117,9 @@ func (x *exchange) leave() {
 	}
 	if x.unwatch != nil {
 		x.unwatch()
-		x.call.End(context.Canceled)
+	}
+	if x.cancel != nil {
+		x.cancel(context.Canceled)
 	}
 }
 

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"mime"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -15,6 +14,7 @@ import (
 	"weft/edge/access"
 	"weft/edge/httpd"
 	"weft/edge/problem"
+	"weft/edge/proxy/upstream"
 	"weft/edge/route"
 )
 
@@ -30,10 +30,11 @@ func (x *exchange) forward() {
 	defer stayed()
 	x.last, x.passing = last, true
 	scheme := call.Route.Scheme
-	p.metrics.running[scheme].Inc()
+	running, duration := p.metrics.running[scheme], p.metrics.duration[scheme]
+	running.Inc()
 	defer func() {
-		p.metrics.running[scheme].Dec()
-		p.metrics.duration[scheme].Observe(time.Since(x.began).Seconds())
+		running.Dec()
+		duration.Observe(time.Since(x.began).Seconds())
 	}()
 	switch {
 	case call.Route.Reply != nil:
@@ -62,9 +63,17 @@ func (x *exchange) forward() {
 		x.body.room, x.body.limit = call.Route.BodyLimit, call.Route.BodyLimit
 		x.mu.Unlock()
 		out.Body = &x.body
-		defer x.parting()
+		defer func() {
+			x.parting()
+			_ = x.body.Close() // who is late must not read what is not ours any more
+		}()
 	}
-	p.reverse.ServeHTTP(x, out)
+	if call.Upgrade {
+		x.watch()
+		p.reverse.ServeHTTP(x, out)
+		return
+	}
+	x.pass(out)
 }
 
 // expire ends the exchange when its token ends.
@@ -119,7 +128,7 @@ func (p *Proxy) respond(res *http.Response) error {
 	}
 	p.p.Upstreams.Response(res, &x.call)
 	x.share(res.Header)
-	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == eventStream {
+	if upstream.IsEventStream(res.Header) {
 		x.timeout = p.p.WriteTimeout
 		x.expire()
 	}
@@ -160,9 +169,13 @@ func (x *exchange) share(h http.Header) {
 // mostExposed bounds how many headers of an answer a page of another origin may read.
 const mostExposed = 64
 
-// failed answers when there is no answer of a target.
+// failed is told by ReverseProxy that there is no answer of a target.
 func (p *Proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
-	x := exchangeOf(r.Context())
+	p.fail(exchangeOf(r.Context()), err)
+}
+
+// fail answers an exchange without an answer of a target.
+func (p *Proxy) fail(x *exchange, err error) {
 	if x.status != 0 {
 		panic(http.ErrAbortHandler) // after the head
 	}

@@ -6,8 +6,8 @@
 // waited for in package reply.
 //
 // Each request is an exchange (exchange.go): it is let in (protect.go) in an order in which
-// nothing reaches a target before all checks have passed, and then forwarded (forward.go) by
-// one httputil.ReverseProxy. While it runs it can be ended with a cause: by a target, by a
+// nothing reaches a target before all checks have passed, and then forwarded (forward.go):
+// by one httputil.ReverseProxy if it asks for an upgrade, and straight (pass.go) if not. While it runs it can be ended with a cause: by a target, by a
 // revoked or expired token, or because the node stops.
 package proxy
 
@@ -67,7 +67,9 @@ type Recorder interface{ Log(*route.Record) }
 // A Proxy is the handler of all requests that are not Weft's own.
 type Proxy struct {
 	p       Params
-	reverse httputil.ReverseProxy
+	reverse httputil.ReverseProxy // of requests for an upgrade
+	targets targets
+	buffers buffers
 	metrics *metrics
 	lanes   *lanes
 	running *running
@@ -81,9 +83,10 @@ func New(params Params, reg prometheus.Registerer) (*Proxy, error) {
 	}
 	p := &Proxy{p: params, metrics: m, running: newRunning(),
 		lanes: &lanes{origins: params.Origins, metrics: m, byName: map[string]*lane{}}}
+	p.targets = targets(params.Targets)
 	p.reverse = httputil.ReverseProxy{
-		Transport: targets(params.Targets), Rewrite: p.rewrite, ModifyResponse: p.respond, ErrorHandler: p.failed,
-		BufferPool: &buffers{}, ErrorLog: slog.NewLogLogger(params.Log.Handler(), slog.LevelDebug),
+		Transport: p.targets, Rewrite: p.rewrite, ModifyResponse: p.respond, ErrorHandler: p.failed,
+		BufferPool: &p.buffers, ErrorLog: slog.NewLogLogger(params.Log.Handler(), slog.LevelDebug),
 	}
 	return p, nil
 }

@@ -40,16 +40,17 @@ type Call struct {
 	End func(cause error)
 }
 
-type callKey struct{}
+// A CallKey is the key of a call in a context; the value is a *Call.
+type CallKey struct{}
 
 // WithCall returns a context that CallOf finds the call in. Requests that a target, which
 // is an http.RoundTripper, is handed have one.
 func WithCall(ctx context.Context, c *Call) context.Context {
-	return context.WithValue(ctx, callKey{}, c)
+	return context.WithValue(ctx, CallKey{}, c)
 }
 
 // CallOf returns the call that a request for a target belongs to, nil when there is none.
 func CallOf(ctx context.Context) *Call {
-	c, _ := ctx.Value(callKey{}).(*Call)
+	c, _ := ctx.Value(CallKey{}).(*Call)
 	return c
 }

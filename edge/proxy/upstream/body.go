@@ -25,7 +25,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.reading.Store(false)
 	if n > 0 {
-		b.trip.idle.touch()
+		b.trip.clock.touch()
 	}
 	switch err {
 	case nil:
@@ -75,7 +75,7 @@ type responseBody struct {
 func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
-		b.trip.idle.touch()
+		b.trip.clock.touch()
 	}
 	if err == io.EOF && b.res.Trailer != nil {
 		clean(b.res.Trailer, b.trip.call.Route.ResponseHeaders.Remove)
@@ -86,7 +86,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (b *responseBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.trip.end(nil)
+	b.trip.clock.stop()
 	return err
 }
 
@@ -99,14 +99,14 @@ type upgraded struct {
 // Read implements io.Reader.
 func (u *upgraded) Read(p []byte) (int, error) {
 	n, err := u.ReadWriteCloser.Read(p)
-	u.trip.idle.touch()
+	u.trip.clock.touch()
 	return n, err
 }
 
 // Write implements io.Writer.
 func (u *upgraded) Write(p []byte) (int, error) {
 	n, err := u.ReadWriteCloser.Write(p)
-	u.trip.idle.touch()
+	u.trip.clock.touch()
 	return n, err
 }
 
@@ -121,6 +121,6 @@ func (u *upgraded) CloseWrite() error {
 // Close implements io.Closer.
 func (u *upgraded) Close() error {
 	err := u.ReadWriteCloser.Close()
-	u.trip.end(nil)
+	u.trip.clock.stop()
 	return err
 }

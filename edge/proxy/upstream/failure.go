@@ -10,9 +10,8 @@ import (
 	"weft/edge/problem"
 )
 
-// Causes for which a trip is ended.
+// Why an answer is none.
 var (
-	errHeadLate  = errors.New("the head of the answer is late")
 	errTooMany1x = errors.New("there are too many 1xx answers")
 	errBadHead   = errors.New("the head of the answer is broken")
 )
@@ -27,11 +26,8 @@ func (f *failure) Unwrap() error { return f.error }
 
 // failure says what an error means for the client.
 func (t *trip) failure(err error) *failure {
-	switch {
-	case t.request.Context().Err() != nil:
-		return &failure{error: context.Cause(t.request.Context())}
-	case t.ctx.Err() != nil:
-		return &failure{error: ended(context.Cause(t.ctx))}
+	if ctx := t.request.Context(); ctx.Err() != nil { // the call was ended, or the client is gone
+		return &failure{error: context.Cause(ctx)}
 	}
 	if t.body != nil {
 		if err := t.body.failure(); err != nil {
@@ -49,17 +45,6 @@ func (t *trip) failure(err error) *failure {
 		return &failure{error: p, again: t.repeatable()}
 	}
 	return &failure{error: brokenHead()}
-}
-
-// ended is what a client is told for a cause.
-func ended(cause error) error {
-	switch {
-	case errors.Is(cause, errHeadLate):
-		return problem.New(problem.UpstreamTimeout, "the back end did not answer in time")
-	case errors.Is(cause, errTooMany1x), errors.Is(cause, errBadHead):
-		return brokenHead()
-	}
-	return cause
 }
 
 func brokenHead() *problem.Problem {

@@ -3,6 +3,7 @@ package upstream
 import (
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -10,6 +11,9 @@ import (
 // were taken for it.
 var hopByHop = []string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
 	"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// HopByHop reports whether a header, whose name is canonical, ends with a connection.
+func HopByHop(name string) bool { return slices.Contains(hopByHop, name) }
 
 // ourPrefix begins the headers that only Weft sets.
 const ourPrefix = "weft-"

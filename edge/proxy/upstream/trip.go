@@ -1,16 +1,13 @@
 package upstream
 
 import (
-	"context"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"weft/edge/route"
 )
@@ -19,35 +16,30 @@ import (
 const max1xx = 100
 
 // A trip is the way of a request to a server and of the answer back, over as many targets
-// as are tried.
+// as are tried. The call ends it.
 type trip struct {
 	request *http.Request
 	call    *route.Call
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
 	body    *requestBody // nil: the request has none
-	idle    idle
+	clock   clock
+	again   bool        // a target was tried
 	told    atomic.Bool // the client has seen a 1xx
 	many    int         // 1xx answers
-
-	mu   sync.Mutex
-	head bool        // it has come
-	late *time.Timer // ends the trip when the head does not come
 }
 
-// newTrip begins a trip.
+// newTrip begins a trip. The request is the trip's own from now on.
 func newTrip(r *http.Request, call *route.Call) *trip {
 	t := &trip{request: r, call: call}
-	t.ctx, t.cancel = context.WithCancelCause(r.Context())
-	t.idle = idle{limit: call.Route.IdleTimeout, end: t.stuck}
+	t.clock.idle, t.clock.head, t.clock.end = call.Route.IdleTimeout, call.Route.Timeout, t.timeUp
 	if r.Body != nil && r.Body != http.NoBody {
 		t.body = &requestBody{body: r.Body, trip: t}
+		r.Body = t.body
 	}
-	// ReverseProxy has made a trace for this request alone, to pass on 1xx answers.
-	trace := httptrace.ContextClientTrace(t.ctx)
+	// The proxy has made a trace for this request alone, to pass on 1xx answers.
+	trace := httptrace.ContextClientTrace(r.Context())
 	if trace == nil {
 		trace = &httptrace.ClientTrace{}
-		t.ctx = httptrace.WithClientTrace(t.ctx, trace)
+		t.request = r.WithContext(httptrace.WithClientTrace(r.Context(), trace))
 	}
 	pass := trace.Got1xxResponse
 	trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error { return t.informed(pass, code, h) }
@@ -60,17 +52,18 @@ func newTrip(r *http.Request, call *route.Call) *trip {
 // error.
 func (t *trip) to(c candidate) (*http.Response, error) {
 	defer c.release()
-	r := t.request.WithContext(t.ctx)
-	u := *r.URL
-	u.Scheme, u.Host = "http", c.host
+	r, secret := t.request, c.server.credentials
+	if t.again || secret != nil { // the one before may still be looked at
+		r = r.WithContext(r.Context())
+		u := *r.URL
+		r.URL = &u
+	}
+	t.again = true
+	r.URL.Scheme, r.URL.Host = "http", c.host
 	if t.call.Route.Scheme == route.HTTPS {
-		u.Scheme = "https"
+		r.URL.Scheme = "https"
 	}
-	r.URL = &u
-	if t.body != nil {
-		r.Body = t.body
-	}
-	if secret := c.server.credentials; secret != nil && len(secret.headers) > 0 {
+	if secret != nil && len(secret.headers) > 0 {
 		r.Header = maps.Clone(r.Header)
 		maps.Copy(r.Header, secret.headers)
 	}
@@ -79,7 +72,6 @@ func (t *trip) to(c candidate) (*http.Response, error) {
 		return nil, err
 	}
 	if !t.arrived(res) {
-		t.cancel(errBadHead)
 		_ = res.Body.Close()
 		return nil, errBadHead
 	}
@@ -88,41 +80,27 @@ func (t *trip) to(c candidate) (*http.Response, error) {
 
 // connected is called when there is a connection: from now on the body must move.
 func (t *trip) connected(httptrace.GotConnInfo) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.body != nil && !t.head {
-		t.idle.start()
+	if t.body != nil {
+		t.clock.start()
 	}
 }
 
 // wrote is called when the request is written: from now on the head may be late.
 func (t *trip) wrote(info httptrace.WroteRequestInfo) {
-	if info.Err != nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.head {
-		return
-	}
-	t.idle.pause()
-	if t.late == nil {
-		t.late = time.AfterFunc(t.call.Route.Timeout, func() { t.cancel(errHeadLate) })
-	} else {
-		t.late.Reset(t.call.Route.Timeout)
+	if info.Err == nil {
+		t.clock.wrote()
 	}
 }
 
 // informed passes a 1xx answer on.
 func (t *trip) informed(pass func(int, textproto.MIMEHeader) error, code int, h textproto.MIMEHeader) error {
 	if t.many++; t.many > max1xx {
-		t.cancel(errTooMany1x)
 		return errTooMany1x
 	}
 	if pass == nil || !t.call.Request.ProtoAtLeast(1, 1) {
 		return nil
 	}
-	t.idle.touch()
+	t.clock.touch()
 	t.told.Store(true)
 	clean(http.Header(h), t.call.Route.ResponseHeaders.Remove)
 	return pass(code, h)
@@ -131,52 +109,25 @@ func (t *trip) informed(pass func(int, textproto.MIMEHeader) error, code int, h 
 // arrived takes note of the head of an answer, and of its body; it reports whether the head
 // is one.
 func (t *trip) arrived(res *http.Response) bool {
-	t.mu.Lock()
-	t.head = true
-	if t.late != nil {
-		t.late.Stop()
-	}
-	t.mu.Unlock()
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		conn, ok := res.Body.(io.ReadWriteCloser)
 		if !ok || t.request.Header.Get("Upgrade") == "" || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") {
 			return false
 		}
-		t.watch(t.call.Route.IdleStreams)
+		t.clock.answered(t.call.Route.IdleStreams)
 		res.Body = &upgraded{conn, t}
 		return true
 	case res.StatusCode < 200:
 		return false
 	}
-	t.watch(t.call.Route.IdleStreams || !isEventStream(res.Header))
+	t.clock.answered(t.call.Route.IdleStreams || !IsEventStream(res.Header))
 	res.Body = &responseBody{res.Body, t, res}
 	return true
 }
 
-// watch says whether something must move from now on.
-func (t *trip) watch(yes bool) {
-	if yes {
-		t.idle.start()
-	} else {
-		t.idle.stop()
-	}
-}
-
-// end ends the trip, for whatever cause.
-func (t *trip) end(cause error) {
-	t.mu.Lock()
-	t.head = true
-	if t.late != nil {
-		t.late.Stop()
-	}
-	t.mu.Unlock()
-	t.idle.stop()
-	t.cancel(cause)
-}
-
-// isEventStream reports whether an answer is one that may be silent for long.
-func isEventStream(h http.Header) bool {
+// IsEventStream reports whether an answer is one that may be silent for long.
+func IsEventStream(h http.Header) bool {
 	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
 }

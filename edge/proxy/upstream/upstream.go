@@ -55,7 +55,8 @@ func (u *Upstreams) Close() error {
 }
 
 // RoundTrip implements http.RoundTripper. The request's context has a route.Call, and is as
-// Rewrite made it; its body is not closed. Errors are problems, or those of the context when
+// Rewrite made it; it is not the caller's any more, and its body is not closed. The call can be
+// ended. Errors are problems, or those of the context when
 // the client is gone or the call was ended.
 func (u *Upstreams) RoundTrip(r *http.Request) (*http.Response, error) {
 	call := route.CallOf(r.Context())
@@ -75,7 +76,7 @@ func (u *Upstreams) RoundTrip(r *http.Request) (*http.Response, error) {
 		f := t.failure(err)
 		u.log.Debug("a target failed", "route", call.Route.Name, "target", c.server.name, "err", err)
 		if !f.again || i == len(candidates)-1 {
-			t.end(f)
+			t.clock.stop()
 			for _, left := range candidates[i+1:] {
 				left.release()
 			}
