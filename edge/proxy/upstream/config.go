@@ -158,7 +158,11 @@ func keyOf(scheme, host string) serverKey {
 			port = "443"
 		}
 	}
-	name = strings.ToLower(name)
+	lower := strings.ToLower(name)
+	if lower == name && len(name)+1+len(port) == len(host) && !strings.HasPrefix(name, "[") {
+		return serverKey{scheme, host} // as most are, which costs nothing
+	}
+	name = lower
 	if bare, ok := strings.CutPrefix(name, "["); ok {
 		if a, err := netip.ParseAddr(strings.TrimSuffix(bare, "]")); err == nil {
 			name = "[" + a.String() + "]"

@@ -13,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,16 +119,27 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request, proxy http.Handl
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
 	controller := http.NewResponseController(w)
+	var mu sync.Mutex
+	over := false // the next request of the connection is not to be disturbed
+	defer func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		cancel(nil)
+	}()
 	call.End = func(cause error) {
 		select {
 		case g.ended <- cause:
 		default:
 		}
 		cancel(cause)
-		_ = controller.SetReadDeadline(time.Unix(1, 0))
-		_ = controller.SetWriteDeadline(time.Now().Add(time.Second))
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			_ = controller.SetReadDeadline(time.Unix(1, 0))
+			_ = controller.SetWriteDeadline(time.Now().Add(time.Second))
+		}
 	}
 	_ = controller.EnableFullDuplex()
 	proxy.ServeHTTP(w, r.WithContext(route.WithCall(ctx, call)))
