@@ -72,14 +72,18 @@ func (h *Host) CheckName(r *http.Request) error {
 		return nil
 	}
 	host := r.Host
-	if name, port, err := net.SplitHostPort(host); err == nil {
-		if strings.Trim(port, "0123456789") != "" {
-			return ErrHost // what follows the name is handed on to whoever builds links with it
+	if strings.IndexByte(host, ':') >= 0 {
+		if name, port, err := net.SplitHostPort(host); err == nil {
+			if strings.Trim(port, "0123456789") != "" {
+				return ErrHost // what follows the name is handed on to whoever builds links with it
+			}
+			host = name
 		}
-		host = name
 	}
-	host = canonicalHost(host)
-	if _, err := netip.ParseAddr(host); err != nil && !h.names[host] {
+	if host = canonicalHost(host); h.names[host] {
+		return nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
 		return ErrHost
 	}
 	return nil

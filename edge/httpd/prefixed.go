@@ -18,7 +18,9 @@ type prefixedConn struct {
 	head     head
 
 	mu    sync.Mutex
-	timer *time.Timer // gives a stranger's up
+	end   time.Time   // when it is given up, as a stranger's; zero: it is not
+	timer *time.Timer // looks whether it is time; it is set seldom, while end changes with each request
+	rings time.Time   // when it does that; zero: it does not
 	over  bool        // it is closed
 	busy  int         // requests that may take as long as they take
 	until time.Time   // when the last one of them has had its time to be followed by another
@@ -56,22 +58,42 @@ func (p *prefixedConn) Close() error {
 func (p *prefixedConn) giveUpIn(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case d == 0 || p.over || p.busy > 0 || p.guest.Known():
-		if p.timer != nil {
-			p.timer.Stop()
-		}
-	case p.timer == nil:
-		p.timer = time.AfterFunc(d, func() {
-			p.mu.Lock()
-			stays := p.busy > 0
-			p.mu.Unlock()
-			if !stays && !p.guest.Known() {
-				_ = p.Close()
-			}
-		})
-	default:
+	p.end = time.Time{}
+	if d == 0 && p.timer != nil {
+		p.timer.Stop()
+		p.rings = time.Time{}
+	}
+	if d == 0 || p.over || p.busy > 0 || p.guest.Known() {
+		return
+	}
+	p.end = time.Now().Add(d)
+	if p.rings.IsZero() || p.end.Before(p.rings) {
+		p.ringIn(d)
+	}
+}
+
+// ringIn sets the timer. p.mu must be held.
+func (p *prefixedConn) ringIn(d time.Duration) {
+	p.rings = time.Now().Add(d)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(d, p.ring)
+	} else {
 		p.timer.Reset(d)
+	}
+}
+
+// ring closes the connection if it is time.
+func (p *prefixedConn) ring() {
+	p.mu.Lock()
+	p.rings = time.Time{}
+	due := !p.end.IsZero() && p.busy == 0
+	if left := time.Until(p.end); due && left > 0 {
+		due = false
+		p.ringIn(left)
+	}
+	p.mu.Unlock()
+	if due && !p.guest.Known() {
+		_ = p.Close()
 	}
 }
 
@@ -85,9 +107,7 @@ func Stay(r *http.Request) (done func(), last bool) {
 	}
 	p.mu.Lock()
 	p.busy++
-	if p.timer != nil {
-		p.timer.Stop()
-	}
+	p.end = time.Time{}
 	p.mu.Unlock()
 	return p.leave, p.guest.Left() <= 0
 }
@@ -141,10 +161,14 @@ func Observe(s *http.Server) {
 		}
 		switch state {
 		case http.StateNew, http.StateActive:
-			p.giveUpIn(max(p.guest.Left(), p.patience()))
+			if !p.guest.Known() {
+				p.giveUpIn(max(p.guest.Left(), p.patience()))
+			}
 		case http.StateIdle:
 			p.head.next()
-			p.giveUpIn(p.patience())
+			if !p.guest.Known() {
+				p.giveUpIn(p.patience())
+			}
 		case http.StateHijacked, http.StateClosed:
 			p.giveUpIn(0)
 		}

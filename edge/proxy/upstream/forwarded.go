@@ -11,9 +11,13 @@ import (
 
 // setOurs sets what Weft says of the request.
 func setOurs(h http.Header, call *route.Call) {
+	values := make([]string, 0, ours) // one allocation for all
 	set := func(name, value string) {
 		if value != "" {
-			h[name] = []string{value}
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+		} else {
+			delete(h, name)
 		}
 	}
 	set("Weft-User", route.Visible(call.User))
@@ -23,12 +27,15 @@ func setOurs(h http.Header, call *route.Call) {
 		set("Weft-Correlation", call.Correlation)
 	}
 	set("X-Request-Id", call.RequestID)
-	setForwarded(h, call)
+	setForwarded(call, set)
 }
+
+// ours is how many headers setOurs sets, at most.
+const ours = 9
 
 // setForwarded says where the request came from (RFC 7239), adding to what a trusted proxy
 // says.
-func setForwarded(h http.Header, call *route.Call) {
+func setForwarded(call *route.Call, set func(name, value string)) {
 	in := call.Request
 	proto := "http"
 	if in.TLS != nil {
@@ -41,15 +48,12 @@ func setForwarded(h http.Header, call *route.Call) {
 				value = strings.TrimSuffix(strings.Join(before, ", ")+", "+value, ", ")
 			}
 		}
-		if value != "" {
-			h[name] = []string{value}
-		} else {
-			delete(h, name)
-		}
+		set(name, value)
 	}
 	node, address := "unknown", ""
 	if peer.IsValid() {
-		if node, address = peer.String(), peer.String(); peer.Is6() {
+		address = peer.String()
+		if node = address; peer.Is6() {
 			node = `"[` + node + `]"`
 		}
 	}

@@ -27,12 +27,12 @@ const maxParts = MaxSegments + 2
 type Path struct {
 	sent  string
 	parts []part // the first maxParts segments
-	few   [8]part
+	few   [6]part
 }
 
 // A part is a segment of a path.
 type part struct {
-	start, end int // in sent
+	start, end uint32 // in sent
 	decoded    string
 }
 
@@ -81,7 +81,7 @@ func ParsePath(sent string) (*Path, error) {
 			}
 		}
 		if len(p.parts) < maxParts {
-			p.parts = append(p.parts, part{start, i, decoded})
+			p.parts = append(p.parts, part{uint32(start), uint32(i), decoded})
 		}
 		start, escaped, dots = i+1, false, false
 	}
