@@ -137,7 +137,9 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request, proxy http.Handl
 		mu.Lock()
 		defer mu.Unlock()
 		if !over {
-			_ = controller.SetReadDeadline(time.Unix(1, 0))
+			if r.ContentLength != 0 { // else the server waits for the end of the connection
+				_ = controller.SetReadDeadline(time.Unix(1, 0))
+			}
 			_ = controller.SetWriteDeadline(time.Now().Add(time.Second))
 		}
 	}
