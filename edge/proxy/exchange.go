@@ -76,7 +76,7 @@ func (x *exchange) enter() bool {
 	ctx, cancel := context.WithCancelCause(x.call.Request.Context())
 	x.cancel, x.call.End = cancel, x.endWith
 	if !x.call.Upgrade {
-		x.trace.Got1xxResponse = x.inform
+		x.trace.Got1xxResponse = passage{x}.inform
 		ctx = httptrace.WithClientTrace(ctx, &x.trace)
 	}
 	x.context = requestContext{ctx, x}
@@ -88,14 +88,6 @@ func (x *exchange) enter() bool {
 func (x *exchange) endWith(cause error) {
 	x.cancel(cause)
 	go x.letGo()
-}
-
-// watch makes a client that has left free who writes to it. Who reads from it is told so by
-// its connection.
-func (x *exchange) watch() {
-	if x.unwatch == nil {
-		x.unwatch = context.AfterFunc(x.ctx, x.letGo)
-	}
 }
 
 // end ends an exchange that has entered. The first cause counts.

@@ -69,11 +69,11 @@ func (x *exchange) forward() {
 		}()
 	}
 	if call.Upgrade {
-		x.watch()
+		passage{x}.watch()
 		p.reverse.ServeHTTP(x, out)
 		return
 	}
-	x.pass(out)
+	passage{x}.pass(out)
 }
 
 // expire ends the exchange when its token ends.

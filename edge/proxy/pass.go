@@ -18,11 +18,14 @@ import (
 // returns, in bytes: nobody waits for the client meanwhile.
 const smallAnswer = 2 << 10
 
+// A passage is an exchange on its way to the target and back.
+type passage struct{ *exchange }
+
 // pass forwards a request that asks for no upgrade, and answers it. It does what
 // httputil.ReverseProxy would, but copies nothing that is made anew afterwards, which is half
 // of what a request costs that one; out is a copy of the client's request with a body and a
 // context of its own.
-func (x *exchange) pass(out *http.Request) {
+func (x passage) pass(out *http.Request) {
 	p, in := x.proxy, x.call.Request
 	out.Close = false
 	if in.ContentLength == 0 {
@@ -50,10 +53,18 @@ func (x *exchange) pass(out *http.Request) {
 		}
 	}
 	if err != nil {
-		p.fail(x, err)
+		p.fail(x.exchange, err)
 		return
 	}
 	x.answer(res)
+}
+
+// watch makes a client that has left free who writes to it. Who reads from it is told so by
+// its connection.
+func (x passage) watch() {
+	if x.unwatch == nil {
+		x.unwatch = context.AfterFunc(x.ctx, x.letGo)
+	}
 }
 
 // errUpgraded is of an answer that switches protocols, which nobody asked for.
@@ -87,7 +98,7 @@ func endToEnd(from http.Header, more int) http.Header {
 }
 
 // inform tells the client of a 1xx answer, unless the one that counts has come.
-func (x *exchange) inform(status int, from textproto.MIMEHeader) error {
+func (x passage) inform(status int, from textproto.MIMEHeader) error {
 	x.informing.Lock()
 	defer x.informing.Unlock()
 	if x.informed {
@@ -112,7 +123,7 @@ func addAll(to, from http.Header) {
 
 // answer tells the client what respond has made of a target's answer. When it cannot be told
 // to its end, the connection is aborted, so that it is not taken for the whole.
-func (x *exchange) answer(res *http.Response) {
+func (x passage) answer(res *http.Response) {
 	h := x.Header()
 	addAll(h, res.Header)
 	announced := len(res.Trailer)
@@ -151,7 +162,7 @@ func (x *exchange) answer(res *http.Response) {
 
 // copyBody copies the body of an answer to the client; promptly: as soon as something is
 // there, and the head if nothing is yet.
-func (x *exchange) copyBody(from io.Reader, promptly bool) error {
+func (x passage) copyBody(from io.Reader, promptly bool) error {
 	if !promptly {
 		return x.copyAll(from, x.Write)
 	}
@@ -183,7 +194,7 @@ func (x *exchange) copyBody(from io.Reader, promptly bool) error {
 }
 
 // copyAll copies by a buffer that is used again.
-func (x *exchange) copyAll(from io.Reader, write func([]byte) (int, error)) error {
+func (x passage) copyAll(from io.Reader, write func([]byte) (int, error)) error {
 	buffer := x.proxy.buffers.Get()
 	defer x.proxy.buffers.Put(buffer)
 	for {
