@@ -112,6 +112,7 @@ func TestAnswersAreReadFromWhereTheTopicEndedBefore(t *testing.T) {
 }
 
 func TestANewPartitionIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t, kfake.SeedTopics(1, "answers"))
 	p := newProducer(t, b)
 	r := newReplies()
@@ -126,6 +127,7 @@ func TestANewPartitionIsReadFromItsBeginning(t *testing.T) {
 }
 
 func TestATopicThatIsMadeAnewIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t, kfake.SeedTopics(1, "answers"))
 	r := newReplies()
 	k := openTarget(t, b.ListenAddrs(), r)
@@ -176,6 +178,7 @@ func TestATopicThatIsMadeAnewIsReadFromItsBeginning(t *testing.T) {
 }
 
 func TestWithoutKafkaNoAnswerIsAwaited(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	dir := t.TempDir()
@@ -218,6 +221,7 @@ func TestWithoutKafkaNoAnswerIsAwaited(t *testing.T) {
 }
 
 func TestAnswersAreReadOnWhereTheLeaderIs(t *testing.T) {
+	t.Parallel()
 	b, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(1, "answers"))
 	if err != nil {
 		t.Fatal(err)

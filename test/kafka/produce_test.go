@@ -27,6 +27,7 @@ import (
 )
 
 func TestATopicThatIsMissingHoldsUpNothing(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t, kfake.SeedTopics(1, "orders"))
 	k := openTarget(t, b.ListenAddrs(), nil)
 	var asking sync.WaitGroup
@@ -54,6 +55,7 @@ func TestATopicThatIsMissingHoldsUpNothing(t *testing.T) {
 }
 
 func TestWithoutKafkaRequestsAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	k := openTarget(t, []string{address}, nil)
@@ -248,6 +250,7 @@ func TestWhatKafkaWillNeverTakeIsRefused(t *testing.T) {
 }
 
 func TestManyRequestsAreWrittenOnceEach(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t, kfake.SeedTopics(3, "orders", "slow"))
 	k := openTarget(t, b.ListenAddrs(), nil)
 	b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "slow", Err: kerr.RequestTimedOut, Count: -1})
