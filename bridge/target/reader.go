@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -100,10 +99,14 @@ func (f *fetchClient) GetOffset(topic string, partition int32, at int64) (int64,
 
 // follow says which topics are read from now on.
 func (r *reader) follow(names []string) {
+	named := make(map[string]bool, len(names))
+	for _, name := range names {
+		named[name] = true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, f := range r.topics {
-		if wanted := slices.Contains(names, name); wanted != f.wanted {
+		if wanted := named[name]; wanted != f.wanted {
 			f.wanted, f.asked = wanted, time.Now()
 		}
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -131,10 +132,14 @@ func condition(h http.Header) (c routes.Condition, err error) {
 	case match == "*":
 		c.Present = true
 	default:
-		text, quoted := strings.CutPrefix(match, `"`)
+		strong, weak := strings.CutPrefix(match, "W/")
+		text, quoted := strings.CutPrefix(strong, `"`)
 		text, ended := strings.CutSuffix(text, `"`)
-		if c.Revision, err = strconv.ParseUint(text, 10, 64); err != nil || c.Revision == 0 || !quoted || !ended {
-			return c, problem.New(problem.BadRequest, `If-Match is not a revision in quotes, as the ETag of the route is: "7"`)
+		if !quoted || !ended || strings.Contains(text, `"`) {
+			return c, problem.New(problem.BadRequest, `If-Match is not one revision in quotes, as the ETag of the route is: "7"`)
+		}
+		if c.Revision, err = strconv.ParseUint(text, 10, 64); err != nil || c.Revision == 0 || weak {
+			c.Revision = math.MaxUint64 // a tag that no route has: a weak one matches none
 		}
 	}
 	return c, nil
