@@ -1,0 +1,54 @@
+package proxy_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"testing"
+)
+
+// A client of HTTP/2 that leaves while it is told something meanwhile (103) takes nobody
+// along: net/http still reads the headers that are cleared by then.
+func TestAClientMayLeaveWhileItIsToldSomethingMeanwhile(t *testing.T) {
+	hints := roundTripper(func(r *http.Request) (*http.Response, error) {
+		for range 100 {
+			h := textproto.MIMEHeader{"Link": {"</a.css>; rel=preload"}, "X-A": {"1"}, "X-B": {"2"}}
+			if err := httptrace.ContextClientTrace(r.Context()).Got1xxResponse(http.StatusEarlyHints, h); err != nil {
+				return nil, err
+			}
+		}
+		return nil, context.Cause(r.Context())
+	})
+	s := newStandTo(t, false, hints, map[string]any{"open": open})
+	server := httptest.NewUnstartedServer(s.Proxy)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	defer server.Close()
+	transport := &http.Transport{Protocols: server.Config.Protocols}
+	defer transport.CloseIdleConnections()
+	told := 0
+	for range 300 {
+		ctx, leave := context.WithCancel(t.Context())
+		trace := &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+			if told++; h.Get("Link") == "" || h.Get("Content-Length") != "" {
+				t.Errorf("told %v", h)
+			}
+			leave()
+			return nil
+		}}
+		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, server.URL+"/open/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := transport.RoundTrip(r); err == nil {
+			_ = res.Body.Close()
+		}
+		leave()
+	}
+	if told < 300 {
+		t.Errorf("told %d times", told)
+	}
+}
