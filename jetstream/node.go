@@ -195,6 +195,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	if err := n.blacklist.AwaitFresh(ctx); err != nil {
 		return err
 	}
+	n.waitFor("the routes are being loaded")
 	select {
 	case <-tabled:
 	case <-ctx.Done():

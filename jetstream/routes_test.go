@@ -138,6 +138,35 @@ func TestARouteIsServedWhenPutReturns(t *testing.T) {
 	}
 }
 
+// A node whose table is not in use yet is not ready.
+func TestANodeIsReadyWhenItsTableIs(t *testing.T) {
+	t.Parallel()
+	n := New(testConfig(t), testlog.To(t), prometheus.NewRegistry())
+	told, use, opened := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	n.Routes().OnTable(func(*routes.Table) { close(told); <-use })
+	if n.Routes().Loaded() || n.Routes().Table().Made() {
+		t.Error("there is a table before there is a bucket")
+	}
+	go func() { opened <- n.Open(t.Context()) }()
+	<-told
+	waitfor.True(t, func() bool { err := n.Ready(); return err != nil && err.Error() == "the routes are being loaded" })
+	select {
+	case err := <-opened:
+		t.Errorf("it is open: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	if _, _, err := n.Routes().Put(t.Context(), "a", routeDocument("/a"), routes.Condition{}); !errors.Is(err, api.ErrUnavailable) {
+		t.Errorf("put: %v", err)
+	}
+	close(use)
+	if err := <-opened; err != nil || n.Ready() != nil {
+		t.Errorf("%v, %v", err, n.Ready())
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What many do at once is what some order of it would have done: one of those that want
 // a pattern gets it, and of those that want to create a name one does.
 func TestOfManyPutsAtOnceOneWins(t *testing.T) {

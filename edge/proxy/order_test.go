@@ -54,6 +54,14 @@ func TestProtectionRefusesInItsOrder(t *testing.T) {
 	}
 	expect("path", ask("/token/../x", "", evil, 11), 400, problem.BadRequest)
 	expect("match", ask("/nowhere", "", evil, 11), 404, problem.NotFound)
+	s.unloaded = true
+	expect("path before there is a table", ask("/token/../x", "", evil, 11), 400, problem.BadRequest)
+	expect("no table, which is not a route that is not there", ask("/nowhere", "", evil, 1), 503, problem.NotReady)
+	expect("no table, mode none", ask("/open/x", "", evil, 1), 503, problem.NotReady)
+	if code := preflight(); code != 503 {
+		t.Errorf("a preflight to a node without a table is answered %d", code)
+	}
+	s.unloaded = false
 	if code := preflight(); code != 204 {
 		t.Errorf("a preflight to a node that is not ready is answered %d", code)
 	}

@@ -40,6 +40,8 @@ type stand struct {
 	records []*route.Record
 	asked   func() // when the blacklist is
 	ready   error
+	// unloaded: there is no table yet.
+	unloaded bool
 }
 
 // Loaded implements access.Blacklist.
@@ -94,7 +96,7 @@ func newStandTo(t testing.TB, record bool, target http.RoundTripper, documents m
 			defer s.mu.Unlock()
 			return s.table
 		},
-		Loaded: func() bool { return true }, Ready: func() error { return s.ready },
+		Loaded: func() bool { return !s.unloaded }, Ready: func() error { return s.ready },
 		Auth:  &access.Authenticator{Verifier: verifier, Blacklist: s, Origins: origins},
 		Guard: guard, Claims: func(_ *auth.Identity, token string) map[string]any { return verifier.Claims(token) },
 		Targets:   map[route.Scheme]http.RoundTripper{route.HTTP: servers, route.H2C: servers},

@@ -196,11 +196,16 @@ func (r *Routes) change(ctx context.Context, name string, decide func(have *Vers
 
 // ready says why nothing can be changed.
 func (r *Routes) ready() error {
+	if r.cfg.Guards.Opened != nil {
+		if err := r.cfg.Guards.Opened(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !r.Loaded():
 		return fmt.Errorf("%w: the routes are not loaded", api.ErrUnavailable)
-	case r.cfg.Guards.Opened != nil && r.cfg.Guards.Opened() != nil:
-		return r.cfg.Guards.Opened()
+	case r.Remaking(): // its revisions are not those of the table
+		return fmt.Errorf("%w: the bucket routes is gone and is being made anew", api.ErrUnavailable)
 	case r.cfg.Guards.DiskFull != nil && r.cfg.Guards.DiskFull():
 		return api.ErrDiskFull
 	}

@@ -75,6 +75,9 @@ func (r *Routes) Bucket() js.KeyValueConfig { return r.bucket }
 // Table is the newest one; before the bucket is loaded it is empty.
 func (r *Routes) Table() *Table { return r.table.Load() }
 
+// Loaded reports whether there is a table of all that the bucket had.
+func (r *Routes) Loaded() bool { return r.Table().made }
+
 // Made reports whether a table was made of the bucket; before it is loaded there is none.
 func (t *Table) Made() bool { return t.made }
 
@@ -107,10 +110,10 @@ func (r *Routes) Run(ctx context.Context, loaded func()) {
 			return
 		case <-r.changed:
 		}
-		if !r.Loaded() {
+		if !r.Watch.Loaded() {
 			continue
 		}
-		if r.Table().made { // the first one comes at once
+		if r.Loaded() { // the first one comes at once
 			wait(ctx, gather)
 			select {
 			case <-r.changed:

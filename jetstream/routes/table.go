@@ -80,6 +80,7 @@ func (m *making) apply(name string, v *Version) {
 	problem := m.problem(name, v, s)
 	v.problem.Store(problem)
 	if problem != nil {
+		v.route = nil // of what does not serve only the text is kept
 		s.inRow++
 		return
 	}
@@ -114,6 +115,7 @@ func tooMany() *route.FieldError {
 func (m *making) end(s *state) {
 	if s.serving != nil {
 		delete(m.taken, s.serving.key)
+		s.serving.route = nil
 		s.serving = nil
 		m.serving--
 	}
@@ -125,13 +127,10 @@ func (m *making) table() *Table {
 	entries := make([]pattern.Entry[*route.Route], 0, m.serving)
 	for _, e := range m.all {
 		t.Revision = max(t.Revision, e.Revision)
-		switch s := m.states[e.name]; {
-		case s.serving == e.Version:
+		if m.states[e.name].serving == e.Version {
 			r := e.serve(e.name)
 			t.Routes[e.name] = r
 			entries = append(entries, pattern.Entry[*route.Route]{Pattern: r.Pattern, Value: r})
-		default:
-			e.route = nil
 		}
 	}
 	t.Index = pattern.NewIndex(entries)
