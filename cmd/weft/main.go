@@ -1,6 +1,7 @@
 // Weft is an event gateway in one binary. Back ends publish events to Kafka, to
 // a NATS subject or over HTTP; weft stores each one for the user it is for and
-// pushes it to every browser and device that user has open.
+// pushes it to every browser and device that user has open. Requests of the front end go
+// the way back, by routes, to HTTP servers, NATS services and Kafka.
 //
 //	weft serve     run a node
 //	weft config    print the effective configuration, or the reference of all keys

@@ -8,9 +8,9 @@ import (
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "weft",
-		Short: "An event gateway: from Kafka, NATS and HTTP to every browser a user has open",
+		Short: "An event gateway: from Kafka, NATS and HTTP to every browser a user has open, and back",
 		Long: `Weft is an event gateway: events from Kafka, NATS and HTTP go to every browser and
-device that a user has open.
+device that a user has open, and requests go the way back.
 
 Commands that speak to a node find its admin listener in the configuration
 (--config, WEFT_CONFIG, WEFT_ADMIN_LISTEN, WEFT_ADMIN_TOKEN), or by --admin and
