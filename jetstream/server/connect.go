@@ -33,7 +33,7 @@ func (s *Server) Connect(user, name string, opts ...nats.Option) (*nats.Conn, er
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
 		nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			s.log.Warn("NATS connection", "connection", name, "err", err)
+			s.limited.Warn("NATS connection "+name, "NATS connection", "connection", name, "err", err)
 		}),
 	}, opts...)...)
 	if err != nil {

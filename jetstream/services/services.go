@@ -27,6 +27,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/edge/problem"
+	"weft/jetstream/ratelog"
 	"weft/jetstream/subject"
 )
 
@@ -53,6 +54,7 @@ type Params struct {
 // Services are reached over a connection. Request may be called concurrently.
 type Services struct {
 	p        Params
+	limited  *ratelog.Log // of what services can cause
 	take     Taker
 	conn     *nats.Conn
 	opened   chan struct{}
@@ -64,7 +66,7 @@ type Services struct {
 
 // New makes Services, which reach nobody before Open.
 func New(p Params) *Services {
-	s := &Services{p: p, opened: make(chan struct{}), handing: make(chan struct{}, maxHanding)}
+	s := &Services{p: p, limited: ratelog.New(p.Log, time.Now), opened: make(chan struct{}), handing: make(chan struct{}, maxHanding)}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -79,7 +81,7 @@ func (s *Services) OnAnswer(take Taker) { s.take = take }
 // Open connects, and listens to answers if somebody takes them. Close must be called if
 // it returns no error.
 func (s *Services) Open() error {
-	conn, err := s.p.Connect("services")
+	conn, err := s.p.Connect("services", nats.ErrorHandler(s.report))
 	if err != nil {
 		return err
 	}
@@ -96,6 +98,16 @@ func (s *Services) Open() error {
 	s.conn = conn
 	close(s.opened)
 	return nil
+}
+
+// report tells what goes wrong with the connection.
+func (s *Services) report(_ *nats.Conn, sub *nats.Subscription, err error) {
+	if sub != nil && sub.Subject == subject.AllReplies && errors.Is(err, nats.ErrSlowConsumer) {
+		lost, _ := sub.Dropped()
+		s.limited.Warn("lost", "answers are lost: services publish more on reply. than can be handed on", "lost", lost)
+		return
+	}
+	s.limited.Warn("connection", "the connection to services", "err", err)
 }
 
 // Close ends the connection, and with it the requests that wait. It may be called again.

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type site struct {
 	srv      *server.Server
 	services *services.Services
+	log      testlog.Record
 }
 
 // users are two services, a publisher and an operator.
@@ -36,9 +37,10 @@ var users = []server.User{
 // open opens a site that ends with the test.
 func open(t testing.TB, take services.Taker, users ...server.User) *site {
 	t.Helper()
-	log := testlog.To(t)
-	s := &site{srv: server.New(server.Config{Node: server.NodeConfig{Name: "n1", DataDir: t.TempDir(), Listen: "127.0.0.1:0", Users: users},
-		Buckets: []server.Bucket{{Name: "routes", Purge: true}, {Name: "blacklist"}}}, log)}
+	s := new(site)
+	log := testlog.And(t, &s.log)
+	s.srv = server.New(server.Config{Node: server.NodeConfig{Name: "n1", DataDir: t.TempDir(), Listen: "127.0.0.1:0", Users: users},
+		Buckets: []server.Bucket{{Name: "routes", Purge: true}, {Name: "blacklist"}}}, log)
 	if err := s.srv.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -239,6 +241,42 @@ func TestABoundedNumberOfAnswersIsHandedOnAtOnce(t *testing.T) {
 	}
 	if len(seen) != answers {
 		t.Errorf("%d answers were acknowledged", len(seen))
+	}
+}
+
+// A service that floods its node loses answers, which is said and not for each.
+func TestAnswersThatAreLostAreSaid(t *testing.T) {
+	release := make(chan struct{})
+	s := open(t, func(ctx context.Context, _ string, _ iter.Seq2[string, string], _ []byte) error {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	nc := s.dial(t, "")
+	for range 4 {
+		for range 20_000 {
+			if err := nc.Publish("reply.i.r", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := nc.Flush(); err != nil { // so that the server does not take it for one that reads nothing
+			t.Fatal(err)
+		}
+	}
+	waitfor.True(t, func() bool { return s.log.Has("answers are lost") })
+	close(release)
+	serve(t, nc, "svc.orders")
+	if got, err := s.ask(t, "svc.orders", ""); err != nil || got == "" {
+		t.Errorf("a request is answered %q, %v", got, err)
+	}
+	waitfor.True(t, func() bool {
+		m, err := nc.Request("reply.i.r", nil, time.Second)
+		return err == nil && string(m.Data) == "+OK"
+	})
+	if n := strings.Count(strings.Join(s.log.Lines(), "\n"), "answers are lost"); n != 1 {
+		t.Errorf("said %d times", n)
 	}
 }
 
