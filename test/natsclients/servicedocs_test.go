@@ -2,10 +2,15 @@ package natsclients
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 
 	"weft/test/stage"
 )
@@ -32,5 +37,21 @@ func serves(t *testing.T, s *shell, m []string) {
 	defer answer.Body.Close()
 	if text, err := io.ReadAll(answer.Body); err != nil || string(text) != m[1] {
 		t.Errorf("it answers %q, %v", text, err)
+	}
+}
+
+// seesServices is for a list of the services that there are.
+func seesServices(t *testing.T, s *shell, _ []string) {
+	nc, err := nats.Connect("nats://" + s.node.NATSAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_, err = micro.AddService(nc, micro.Config{Name: "stock", Version: "1.0.0"})
+	if err = errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.run(""); !strings.Contains(out, "stock") {
+		t.Errorf("it printed %q, want the service", out)
 	}
 }
