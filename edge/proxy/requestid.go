@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/http"
+	"sync"
 )
 
 // maxRequestID bounds the id that a trusted proxy hands on, in bytes.
@@ -17,11 +18,32 @@ func requestID(r *http.Request, trusted bool) string {
 			return id
 		}
 	}
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // it never fails
 	var text [22]byte
-	base64.RawURLEncoding.Encode(text[:], random[:])
+	ahead := randomAhead.Get().(*randomBytes)
+	base64.RawURLEncoding.Encode(text[:], ahead.next())
+	randomAhead.Put(ahead)
 	return string(text[:])
+}
+
+// idBytes is how many random bytes an id has.
+const idBytes = 16
+
+// A randomBytes is random bytes that were read ahead: one call for many ids.
+type randomBytes struct {
+	bytes [32 * idBytes]byte
+	used  int
+}
+
+var randomAhead = sync.Pool{New: func() any { return &randomBytes{used: 32 * idBytes} }}
+
+// next are those of the next id, until the next call.
+func (r *randomBytes) next() []byte {
+	if r.used == len(r.bytes) {
+		_, _ = rand.Read(r.bytes[:]) // it never fails
+		r.used = 0
+	}
+	r.used += idBytes
+	return r.bytes[r.used-idBytes : r.used]
 }
 
 // visible reports whether s is of visible ASCII.

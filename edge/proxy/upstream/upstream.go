@@ -56,8 +56,8 @@ func (u *Upstreams) Close() error {
 
 // RoundTrip implements http.RoundTripper. The request's context has a route.Call, and is as
 // Rewrite made it; it is not the caller's any more, and its body is not closed. The call can be
-// ended. Errors are problems, or those of the context when
-// the client is gone or the call was ended.
+// ended. Errors are problems, or those of the context when the client is gone or the call was
+// ended.
 func (u *Upstreams) RoundTrip(r *http.Request) (*http.Response, error) {
 	call := route.CallOf(r.Context())
 	if r.URL.Host == "" { // Rewrite could not make the path
