@@ -135,17 +135,11 @@ func (x *exchange) WriteHeader(status int) {
 			h["Content-Type"] = nil // or net/http would guess one
 		}
 	}
-	if status < 200 && x.call.Request.ProtoMajor > 1 {
-		// When the stream is closed meanwhile, net/http returns while it still reads the
-		// headers of a 1xx, and whoever changes them then ends the process. Of those with
-		// a Content-Length, which it leaves out, it makes a copy.
-		x.Header()["Content-Length"] = noLength
-		defer delete(x.Header(), "Content-Length")
+	if status < 200 {
+		defer informs(x)()
 	}
 	x.ResponseWriter.WriteHeader(status)
 }
-
-var noLength = []string{"0"}
 
 // doubtful reports whether it is in doubt where a request of HTTP/1 ends; its connection
 // ends with it. If there was a Content-Length beside the chunks, a proxy before Weft may

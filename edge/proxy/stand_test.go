@@ -100,7 +100,7 @@ func newStandTo(t testing.TB, record bool, target http.RoundTripper, documents m
 		Auth:  &access.Authenticator{Verifier: verifier, Blacklist: s, Origins: origins},
 		Guard: guard, Claims: func(_ *auth.Identity, token string) map[string]any { return verifier.Claims(token) },
 		Targets:   map[route.Scheme]http.RoundTripper{route.HTTP: servers, route.H2C: servers},
-		Upstreams: servers, Waiting: reply.New(prometheus.NewRegistry()), WriteTimeout: 20 * time.Second,
+		Upstreams: servers, Waiting: reply.New(prometheus.NewRegistry()), WriteTimeout: 2 * time.Second,
 		Logs: proxy.LogNone, Log: log,
 	}
 	if target != nil {
