@@ -19,6 +19,7 @@ func TestRoutesOnThreeNodes(t *testing.T) {
 	}{
 		{"all serve the same routes", everyNodeServesTheSameRoutes},
 		{"revocation ends running requests on all within a second", revocationEndsRunningRequestsOnAllNodes},
+		{"a burst of revocations ends the requests of each within a second", aBurstOfRevocationsEndsTheRequestsOfEach},
 		{"no answer by Kafka is mixed up", noAnswerByKafkaIsMixedUp},
 		{"answers that come later reach their requests", answersThatComeLaterReachTheirRequests}, // the last: it removes one
 	} {

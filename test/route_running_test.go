@@ -100,6 +100,7 @@ func (h *held) run(ctx context.Context, n *stage.Node, path, token string, runni
 			return fmt.Sprintf("%v %v", answer, err)
 		}
 		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { conn.Close() })()
 		if conn.WriteMessage(websocket.TextMessage, []byte("hello")) != nil {
 			return "does not take a message"
 		}
@@ -169,34 +170,6 @@ func expectEnd(t *testing.T, all []*held, since time.Time, soon time.Duration, b
 }
 
 var allKinds = []string{"wait", "upload", "stream", "long", "socket"}
-
-func revocationEndsRunningRequestsOnAllNodes(t *testing.T, nodes []*stage.Node) {
-	back := startHolding(t)
-	stage.PutRoute(t, nodes[0], "held", stage.Route{"pattern": "/held/{rest...}", "target": back.URL()}, nodes...)
-	for i, way := range []string{"lost", "user.bob"} {
-		var cut, kept []*held
-		for _, n := range nodes {
-			user := []string{"ann", "bob"}[i]
-			cut = append(cut, holdAll(t, n, back, "/held", stage.Token(t, user, stage.Claims{"jti": "lost"}), allKinds...)...)
-			kept = append(kept, holdAll(t, n, back, "/held", stage.Token(t, "ann", stage.Claims{"jti": "kept" + way}), "socket", "stream")...)
-		}
-		begun := time.Now()
-		if status, body := admin(t, nodes[i], http.MethodPut, "/_weft/v1/blacklist/"+way, ""); status/100 != 2 {
-			t.Fatalf("revoke %s: %d %s", way, status, body)
-		}
-		expectEnd(t, cut, begun, time.Second, "403 token_revoked")
-		for _, h := range kept {
-			select {
-			case how := <-h.done:
-				t.Errorf("%s of another token ended: %s", h.kind, how)
-			default:
-			}
-		}
-		if status, _ := admin(t, nodes[0], http.MethodDelete, "/_weft/v1/blacklist/"+way, ""); status/100 != 2 {
-			t.Errorf("unrevoke: %d", status)
-		}
-	}
-}
 
 func TestExpiryEndsUpgradedConnectionsAndEventStreams(t *testing.T) {
 	t.Parallel()

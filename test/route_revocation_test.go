@@ -16,11 +16,10 @@ import (
 
 // Many sessions that are revoked in a burst, at whichever node, lose their running requests
 // on whichever other within a second each; nobody else does.
-func TestABurstOfRevocationsEndsTheRequestsOfEachWithinASecond(t *testing.T) {
+func aBurstOfRevocationsEndsTheRequestsOfEach(t *testing.T, nodes []*stage.Node) {
 	many := int(sized(t, "WEFT_BURST_SESSIONS", 1500))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	nodes := stage.StartCluster(t, ctx, nil)
 	back := startHolding(t)
 	stage.PutRoute(t, nodes[0], "held", stage.Route{"pattern": "/held/{rest...}", "target": back.URL()}, nodes...)
 	ended := make([]time.Time, many)
@@ -89,5 +88,33 @@ func TestABurstOfRevocationsEndsTheRequestsOfEachWithinASecond(t *testing.T) {
 	kept.Wait()
 	for _, n := range nodes {
 		eventually(t, 20*time.Second, "nothing is running", func() bool { return runningHTTP(t, n) == 0 })
+	}
+}
+
+func revocationEndsRunningRequestsOnAllNodes(t *testing.T, nodes []*stage.Node) {
+	back := startHolding(t)
+	stage.PutRoute(t, nodes[0], "held", stage.Route{"pattern": "/held/{rest...}", "target": back.URL()}, nodes...)
+	for i, way := range []string{"lost", "user.bob"} {
+		var cut, kept []*held
+		for _, n := range nodes {
+			user := []string{"ann", "bob"}[i]
+			cut = append(cut, holdAll(t, n, back, "/held", stage.Token(t, user, stage.Claims{"jti": "lost"}), allKinds...)...)
+			kept = append(kept, holdAll(t, n, back, "/held", stage.Token(t, "ann", stage.Claims{"jti": "kept" + way}), "socket", "stream")...)
+		}
+		begun := time.Now()
+		if status, body := admin(t, nodes[i], http.MethodPut, "/_weft/v1/blacklist/"+way, ""); status/100 != 2 {
+			t.Fatalf("revoke %s: %d %s", way, status, body)
+		}
+		expectEnd(t, cut, begun, time.Second, "403 token_revoked")
+		for _, h := range kept {
+			select {
+			case how := <-h.done:
+				t.Errorf("%s of another token ended: %s", h.kind, how)
+			default:
+			}
+		}
+		if status, _ := admin(t, nodes[0], http.MethodDelete, "/_weft/v1/blacklist/"+way, ""); status/100 != 2 {
+			t.Errorf("unrevoke: %d", status)
+		}
 	}
 }
