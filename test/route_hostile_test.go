@@ -207,6 +207,8 @@ func keptAfterChunks(t *testing.T, h *hostile, post func(lines ...string) string
 			h.afterChunks(what, before, tc.text, tc.kept)
 		}
 	}
+	old := strings.Replace(post("Connection: keep-alive", "Content-Length: 3", "Transfer-Encoding: chunked"), "1.1", "1.0", 1)
+	h.afterChunks("chunks over HTTP/1.0 beside a Content-Length", "", old+chunks, false)
 	// What came in pieces, or together with the request before, is in doubt.
 	h.back.Forget()
 	said := h.say(getHead("/api/x")+post("Content-Length: 4", "Transfer-Encoding: chunked")+chunks+getHead("/admin"), false)

@@ -142,11 +142,18 @@ func (x *exchange) WriteHeader(status int) {
 }
 
 // doubtful reports whether it is in doubt where a request of HTTP/1 ends; its connection
-// ends with it. If there was a Content-Length beside the chunks, a proxy before Weft may
-// think that it ends elsewhere, and what follows may be half of somebody else's (RFC 9112,
-// section 6.1: such a connection must be closed).
+// ends with it. If there was a Content-Length beside the chunks, or over HTTP/1.0 chunks
+// beside a Content-Length, a proxy before Weft may think that it ends elsewhere, and what
+// follows may be half of somebody else's (RFC 9112, section 6.1: such a connection must be
+// closed).
 func doubtful(r *http.Request) bool {
-	return r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 && !httpd.OnlyChunked(r)
+	switch {
+	case r.ProtoMajor != 1:
+		return false
+	case r.ProtoMinor == 0:
+		return r.ContentLength != 0
+	}
+	return len(r.TransferEncoding) > 0 && !httpd.OnlyChunked(r)
 }
 
 // Write implements http.ResponseWriter.
