@@ -38,6 +38,10 @@ func commands(a addresses, t token) []command {
 			fmt.Sprintf(`curl -H 'Authorization: Bearer %s' -d '{"item":"tea"}' http://%s/api/orders`, t.Token, a.Public),
 		},
 		{
+			"Undo the last change of the route " + changedRoute + ", in the clone",
+			fmt.Sprintf("bin/weft route rollback %s --admin %s", changedRoute, a.Admin),
+		},
+		{
 			"Revoke this token of " + t.User,
 			fmt.Sprintf("curl -X PUT 'http://%s/_weft/v1/blacklist/%s'", a.Admin, t.Session),
 		},
