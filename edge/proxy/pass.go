@@ -32,7 +32,11 @@ func (x passage) pass(out *http.Request) {
 		out.Body = nil // so that the request can be sent again
 	}
 	if x.call.Route.Scheme.IsHTTP() {
-		out.Header = endToEnd(in.Header, len(x.call.Route.RequestHeaders.Set))
+		more := fromUs + len(x.call.Route.RequestHeaders.Set)
+		if x.call.User != "" {
+			more += 2 // the session, too
+		}
+		out.Header = endToEnd(in.Header, more)
 		p.p.Upstreams.Rewrite(out, &x.call)
 		if out.Header["User-Agent"] == nil {
 			out.Header["User-Agent"] = []string{""} // or net/http would send its own
@@ -70,15 +74,20 @@ func (x passage) watch() {
 // errUpgraded is of an answer that switches protocols, which nobody asked for.
 var errUpgraded = errors.New("the protocol was switched without being asked")
 
-// fromUs is how many headers a request gets from Weft.
+// fromUs is how many headers any request gets from Weft.
 const fromUs = 6
 
 // endToEnd are the headers of a request that do not end with its connection (RFC 9110, section
-// 7.6.1), in a map with room for more. Their values are shared.
+// 7.6.1), in a map with room for more: one that grows costs as much as all the rest. Their
+// values are shared. The length is a field of the request.
 func endToEnd(from http.Header, more int) http.Header {
-	h := make(http.Header, len(from)+fromUs+more)
+	room := len(from) + more
+	if from["Content-Length"] != nil {
+		room--
+	}
+	h := make(http.Header, room)
 	for name, values := range from {
-		if !upstream.HopByHop(name) {
+		if name != "Content-Length" && !upstream.HopByHop(name) {
 			h[name] = values
 		}
 	}

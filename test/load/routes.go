@@ -36,12 +36,12 @@ func routesCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&b.weft.binary, "weft", "bin/weft", "the weft `binary`")
 	flags.Func("set", "a configuration `key=value` of Weft; may be repeated", b.weft.set)
 	flags.StringVar(&b.baseline, "baseline", "bin/baseline", "the `binary` of test/load/baseline")
-	quick := flags.Bool("quick", false, "two rounds of two seconds each, for development")
+	quick := flags.Bool("quick", false, "seven rounds of one second each, for development")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *quick {
-		b.rounds, b.span, b.sockets = 2, 2*time.Second, 300
+		b.rounds, b.span, b.sockets = 7, time.Second, 300
 	}
 	return b.run(ctx, args)
 }
