@@ -25,6 +25,7 @@ type trip struct {
 	again   bool        // a target was tried
 	told    atomic.Bool // the client has seen a 1xx
 	many    int         // 1xx answers
+	telling telling     // of them
 }
 
 // newTrip begins a trip. The request is the trip's own from now on.
@@ -71,6 +72,7 @@ func (t *trip) to(c candidate) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.telling.wait()
 	if !t.arrived(res) {
 		_ = res.Body.Close()
 		return nil, errBadHead
@@ -103,7 +105,11 @@ func (t *trip) informed(pass func(int, textproto.MIMEHeader) error, code int, h 
 	t.clock.touch()
 	t.told.Store(true)
 	clean(http.Header(h), t.call.Route.ResponseHeaders.Remove)
-	return pass(code, h)
+	if t.call.Route.Scheme == route.HTTP {
+		return pass(code, h)
+	}
+	t.telling.begin(func() { _ = pass(code, h) })
+	return nil
 }
 
 // arrived takes note of the head of an answer, and of its body; it reports whether the head
