@@ -7,8 +7,9 @@
 //
 // Each request is an exchange (exchange.go): it is let in (protect.go) in an order in which
 // nothing reaches a target before all checks have passed, and then forwarded (forward.go):
-// by one httputil.ReverseProxy if it asks for an upgrade, and straight (pass.go) if not. While it runs it can be ended with a cause: by a target, by a
-// revoked or expired token, or because the node stops.
+// by one httputil.ReverseProxy if it asks for an upgrade, and straight (pass.go) if not.
+// While it runs it can be ended with a cause: by a target, by a revoked or expired token,
+// or because the node stops.
 package proxy
 
 import (
