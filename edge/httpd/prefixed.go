@@ -169,7 +169,10 @@ func Observe(s *http.Server) {
 			if !p.guest.Known() {
 				p.giveUpIn(p.patience())
 			}
-		case http.StateHijacked, http.StateClosed:
+		case http.StateHijacked:
+			p.head.first = nil // net/http's buffer is not to live as long as the connection
+			p.giveUpIn(0)
+		case http.StateClosed:
 			p.giveUpIn(0)
 		}
 	}
