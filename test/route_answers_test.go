@@ -19,6 +19,7 @@ import (
 )
 
 func TestAnswersComeByKafka(t *testing.T) {
+	t.Parallel()
 	k := broker(t)
 	in, out := topicNamed(t, k, "questions", 2), topicNamed(t, k, "answers", 2)
 	n := stage.StartNode(t, stage.Settings(t.TempDir()).With("kafka.brokers", []any{k.Address}).
