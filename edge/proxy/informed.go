@@ -14,7 +14,7 @@ func informs(x *exchange) (done func()) {
 		x.Header()["Content-Length"] = noLength
 		return func() { delete(x.Header(), "Content-Length") }
 	}
-	// Here httputil.ReverseProxy holds what the end of the request waits for.
+	// Here is held what the end of the request waits for.
 	patient(x, time.Now().Add(x.proxy.p.WriteTimeout))
 	return func() { patient(x, time.Time{}) }
 }

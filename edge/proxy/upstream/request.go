@@ -9,8 +9,9 @@ import (
 	"weft/edge/route"
 )
 
-// Rewrite makes of a copy of the client's request, which httputil.ReverseProxy has taken
-// the hop-by-hop headers from, what the target is sent. The copy's headers are its own.
+// Rewrite makes of a copy of the client's request, which the proxy has taken the hop-by-hop
+// headers from, what the target is sent. The copy's map of headers is its own; their values
+// are the client's and stay as they are.
 func (u *Upstreams) Rewrite(out *http.Request, call *route.Call) {
 	in, r := call.Request, call.Route
 	rewriteURL(out, call)
