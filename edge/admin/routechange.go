@@ -12,6 +12,7 @@ import (
 	"weft/edge/problem"
 	"weft/edge/route"
 	"weft/jetstream/api"
+	"weft/jetstream/kv"
 	"weft/jetstream/routes"
 )
 
@@ -162,6 +163,9 @@ func (a *routeAPI) problemOf(err error) error {
 		p := problem.New(problem.Conflict, "the route has another revision than the request is for; read it again")
 		p.Status = http.StatusPreconditionFailed
 		return p
+	case errors.Is(err, kv.ErrFull):
+		return problem.New(problem.DiskFull, "the bucket routes is full, which counts all versions; purge those of routes that are long: "+
+			"nats stream purge KV_routes --subject '$KV.routes.<name>' --keep 1")
 	case errors.Is(err, api.ErrDiskFull):
 		return problem.New(problem.DiskFull, "the disk is full")
 	}

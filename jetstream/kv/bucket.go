@@ -74,10 +74,13 @@ func Put(ctx context.Context, conn *nats.Conn, m *nats.Msg) error {
 	return nil
 }
 
+// ErrFull is an api.ErrDiskFull: the bucket has its greatest size, whatever the disk has.
+var ErrFull = fmt.Errorf("%w: the bucket has its greatest size", api.ErrDiskFull)
+
 // PutAt publishes a message into a bucket, once, provided that the newest of its key has
 // the given sequence; 0: that there is none, not even a deletion. It returns the
 // message's own. Its errors are api.ErrExists when another is the newest,
-// api.ErrUnavailable, api.ErrDiskFull and api.ErrRefused.
+// api.ErrUnavailable, ErrFull, api.ErrDiskFull and api.ErrRefused.
 func PutAt(ctx context.Context, conn *nats.Conn, m *nats.Msg, newest uint64) (seq uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, api.WriteTry)
 	defer cancel()
@@ -87,8 +90,8 @@ func PutAt(ctx context.Context, conn *nats.Conn, m *nats.Msg, newest uint64) (se
 		return 0, fmt.Errorf("%w: write %s: %w", api.ErrUnavailable, m.Subject, err)
 	}
 	ack, err := api.AckOf(resp)
-	if api.IsCode(err, api.CodeStore) { // the bucket has its greatest size
-		err = fmt.Errorf("%w: %w", api.ErrDiskFull, err)
+	if api.IsCode(err, api.CodeStore) {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", m.Subject, err)
