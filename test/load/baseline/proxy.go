@@ -19,9 +19,9 @@ const copyBytes = 32 << 10
 // buffers is a pool of them.
 type buffers struct{ pool sync.Pool }
 
-func (b *buffers) Get() []byte { return b.pool.Get().([]byte) }
+func (b *buffers) Get() []byte { return *b.pool.Get().(*[]byte) }
 
-func (b *buffers) Put(buf []byte) { b.pool.Put(buf) }
+func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }
 
 // proxy is a reverse proxy as one writes it with net/http, with the transport settings of
 // Weft's routes.
@@ -32,7 +32,7 @@ func proxy(target *url.URL) http.Handler {
 			r.SetXForwarded()
 		},
 		Transport:  &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second},
-		BufferPool: &buffers{sync.Pool{New: func() any { return make([]byte, copyBytes) }}},
+		BufferPool: &buffers{sync.Pool{New: func() any { buf := make([]byte, copyBytes); return &buf }}},
 	}
 }
 
