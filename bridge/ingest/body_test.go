@@ -15,7 +15,7 @@ import (
 )
 
 // held is what the bodies of i are charged with.
-func held(i *Ingest) int64 { return int64(i.cfg.BodiesLimit) - i.budget.free.Load() }
+func held(i *Ingest) int64 { return int64(i.cfg.BodiesLimit) - i.budget.Free() }
 
 // slow sends a kilobyte and then nothing until it is told that the client left.
 type slow struct {

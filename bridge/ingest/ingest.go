@@ -33,6 +33,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
+	"weft/bridge/body"
 	"weft/edge/problem"
 	"weft/jetstream/event"
 	"weft/jetstream/store"
@@ -50,7 +51,7 @@ type Store interface {
 type Ingest struct {
 	cfg    bridge.IngestConfig
 	store  Store
-	budget budget
+	budget body.Budget
 	events *prometheus.CounterVec
 }
 
@@ -67,7 +68,7 @@ func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Inges
 	for _, outcome := range outcomes {
 		i.events.WithLabelValues(outcome)
 	}
-	i.budget.free.Store(int64(cfg.BodiesLimit))
+	i.budget.Set(int64(cfg.BodiesLimit), problem.New(problem.Limit, "the node holds as many requests as it can; come back later").Retry(comeBack))
 	reg.MustRegister(i.events)
 	return i
 }
@@ -77,9 +78,9 @@ func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Inges
 // before anything is stored. Every error is or wraps a *problem.Problem, but
 // for ctx's.
 func (i *Ingest) Accept(ctx context.Context, r *http.Request, publisher event.Publisher, may func(subject string) bool) ([]string, error) {
-	b := body{budget: &i.budget}
-	defer b.release()
-	events, err := i.read(r, &b, publisher, may)
+	b := i.budget.New()
+	defer b.Release()
+	events, err := i.read(r, b, publisher, may)
 	if err != nil {
 		return nil, i.failed(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"weft/bridge"
+	"weft/bridge/body"
 	"weft/bridge/cloudevent"
 	"weft/edge/problem"
 	"weft/jetstream/event"
@@ -22,7 +23,7 @@ type query struct {
 }
 
 // read makes the events of a request.
-func (i *Ingest) read(r *http.Request, b *body, publisher event.Publisher, may func(string) bool) ([]event.Event, error) {
+func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, may func(string) bool) ([]event.Event, error) {
 	q, err := readQuery(r.URL)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func (i *Ingest) read(r *http.Request, b *body, publisher event.Publisher, may f
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, problem.New(problem.UnsupportedType, "the body must not be compressed")
 	}
-	data, err := b.read(r, int64(i.cfg.BodyLimit))
+	data, err := b.Read(r, int64(i.cfg.BodyLimit))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"weft/bridge/body"
 	"weft/edge/problem"
 )
 
@@ -28,10 +29,10 @@ func FuzzRequest(f *testing.F) {
 				r.Header.Set(name, value)
 			}
 		}
-		held := budget{}
-		held.free.Store(4 << 20)
-		b := &body{budget: &held}
-		defer b.release()
+		var held body.Budget
+		held.Set(4<<20, problem.New(problem.Limit, "full"))
+		b := held.New()
+		defer b.Release()
 		asked := map[string]bool{}
 		events, err := in.read(r, b, pub, func(s string) bool { asked[s] = true; return len(s)%7 > 0 })
 		if err != nil {

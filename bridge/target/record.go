@@ -6,18 +6,16 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
 
+	"weft/bridge/body"
 	"weft/bridge/cloudevent"
 	"weft/edge/problem"
 	"weft/edge/route"
@@ -83,14 +81,12 @@ func (k *Kafka) record(r *http.Request, call *route.Call, id string) (*record, e
 			return nil, problem.New(problem.Forbidden, "the type of the event cannot be made of this request")
 		}
 	}
-	body := &body{budget: &k.bodies}
-	value, err := body.read(r, call.Route.BodyLimit)
+	body, value, err := k.body(r, call.Route.BodyLimit)
 	if err != nil {
-		body.release()
 		return nil, err
 	}
 	rec := newRecord(value)
-	rec.told = func(error) { body.release() } // until then it is charged for
+	rec.told = func(error) { body.Release() } // until then it is charged for
 	if key, ok := call.Key(); ok {
 		rec.key = []byte(key)
 	}
@@ -106,6 +102,23 @@ func (k *Kafka) record(r *http.Request, call *route.Call, id string) (*record, e
 	}
 	rec.measure()
 	return rec, nil
+}
+
+// body reads the body of a request, which is charged for until it is released.
+func (k *Kafka) body(r *http.Request, limit int64) (*body.Body, []byte, error) {
+	b := k.bodies.New()
+	err := b.Charge(recordOverhead)
+	if err == nil {
+		var value []byte
+		if value, err = b.Read(r, limit); err == nil {
+			return b, value, nil
+		}
+		if r.Context().Err() != nil {
+			err = context.Cause(r.Context())
+		}
+	}
+	b.Release()
+	return nil, nil, err
 }
 
 // connections are headers of an HTTP connection, which may come with a request and are
@@ -156,74 +169,4 @@ func accepted(r *http.Request, id string) *http.Response {
 		Header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}},
 		Body:   io.NopCloser(bytes.NewReader(text)), ContentLength: int64(len(text)), Request: r,
 	}
-}
-
-// A budget is how many more bytes of bodies may be held.
-type budget struct{ free atomic.Int64 }
-
-func (b *budget) take(n int64) bool {
-	if b.free.Add(-n) >= 0 {
-		return true
-	}
-	b.free.Add(n)
-	return false
-}
-
-var errBudget = errors.New("too many bytes wait for Kafka")
-
-// A body is what has come of a request's body. It is charged to the budget as it comes,
-// until release.
-type body struct {
-	budget *budget
-	source io.Reader
-	held   int64
-}
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.source.Read(p)
-	if !b.budget.take(int64(n)) {
-		return 0, errBudget
-	}
-	b.held += int64(n)
-	return n, err
-}
-
-// release gives back what the body was charged.
-func (b *body) release() {
-	b.budget.free.Add(b.held)
-	b.held = 0
-}
-
-// read reads the body of r, of at most limit bytes.
-func (b *body) read(r *http.Request, limit int64) ([]byte, error) {
-	if !b.budget.take(recordOverhead) {
-		return nil, full()
-	}
-	b.held += recordOverhead
-	tooLarge := problem.New(problem.TooLarge, "the body is over "+strconv.FormatInt(limit, 10)+" bytes")
-	if r.ContentLength > limit {
-		return nil, tooLarge
-	}
-	if r.Body == nil || r.Body == http.NoBody {
-		return []byte{}, nil
-	}
-	b.source = io.LimitReader(r.Body, limit+1)
-	var data bytes.Buffer
-	data.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := data.ReadFrom(b)
-	p, told := errors.AsType[*problem.Problem](err)
-	switch {
-	case told:
-		return nil, p
-	case errors.Is(err, errBudget):
-		return nil, full()
-	case err != nil && r.Context().Err() != nil:
-		return nil, context.Cause(r.Context())
-	case err != nil:
-		return nil, problem.New(problem.BadRequest, "the body could not be read to its end")
-	case int64(data.Len()) > limit:
-		return nil, tooLarge
-	}
-	return data.Bytes(), nil
 }

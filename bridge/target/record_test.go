@@ -36,7 +36,7 @@ func to(topic string) *route.Route {
 
 func TestBodiesThatWaitAreBounded(t *testing.T) {
 	k := newTarget(t, nil)
-	k.bodies.free.Store(3000)
+	k.bodies.Set(3000, full())
 	make := func(body string) (*record, error) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		return k.record(r, &route.Call{Route: to("orders"), Request: r}, "c")
@@ -57,7 +57,7 @@ func TestBodiesThatWaitAreBounded(t *testing.T) {
 		t.Fatalf("room that was given back is not there: %v", err)
 	}
 	second.finish(late())
-	if left := k.bodies.free.Load(); left != 3000 {
+	if left := k.bodies.Free(); left != 3000 {
 		t.Errorf("%d bytes are free at the end", left)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/bridge"
+	"weft/bridge/body"
 	"weft/bridge/broker"
 	"weft/edge/problem"
 	"weft/edge/route"
@@ -51,7 +52,7 @@ type Kafka struct {
 	cfg      bridge.KafkaConfig
 	replies  Replies
 	limited  *ratelog.Log
-	bodies   budget
+	bodies   body.Budget
 	requests *requestLog
 
 	mu       sync.Mutex
@@ -64,7 +65,7 @@ type Kafka struct {
 // New makes a Kafka; it does no I/O. Without brokers every request is refused.
 func New(k bridge.KafkaConfig, replies Replies, log *slog.Logger, reg prometheus.Registerer) (*Kafka, error) {
 	t := &Kafka{cfg: k, replies: replies, limited: ratelog.New(log, time.Now), requests: newRequestLog(reg)}
-	t.bodies.free.Store(bodiesLimit)
+	t.bodies.Set(bodiesLimit, full())
 	return t, nil
 }
 

@@ -26,7 +26,7 @@ const allOthers = "*"
 // they stand before all else.
 var rooms = map[string]roomRules{
 	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "ingress", "services", "store", "kv", "blacklist", "routes", "presence", "feed", "cluster", ""}},
-	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "broker", allOthers}},
+	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "broker", "body", allOthers}},
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "access", "wire",
 		"session", "transport", "proxy/reply", "proxy/upstream", "proxy/service", "proxy", "admin", ""}},
 	"weft/config":         {nil, nil},
