@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"weft/config/testkit/waitfor"
 	"weft/edge/httpd"
 	"weft/edge/netpoll"
 )
@@ -309,5 +310,35 @@ func TestAPanicCostsItsConnectionOnly(t *testing.T) {
 	<-sent
 	if got := ask(t, addr, own); !strings.HasSuffix(got, "well") {
 		t.Errorf("answered %q", got)
+	}
+}
+
+func TestWhoLeavesIsGoneThoughItsBodyIsNotRead(t *testing.T) {
+	for _, polled := range []bool{true, false} {
+		for way, leave := range map[string]func(*net.TCPConn) error{
+			"closes": (*net.TCPConn).Close, "closes its direction": (*net.TCPConn).CloseWrite,
+			"resets": func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
+		} {
+			requests, over := make(chan *http.Request), make(chan bool)
+			addr := serve(t, polled, func(_ http.ResponseWriter, r *http.Request) {
+				requests <- r
+				<-over
+			})
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, "POST /others HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\na part")
+			r := <-requests
+			if httpd.Gone(r) {
+				t.Errorf("polled %v: who %s is gone before", polled, way)
+			}
+			if err := leave(conn.(*net.TCPConn)); err != nil {
+				t.Error(err)
+			}
+			waitfor.True(t, func() bool { return httpd.Gone(r) })
+			close(over)
+			_ = conn.Close()
+		}
 	}
 }

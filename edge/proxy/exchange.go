@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weft/edge/access"
@@ -59,6 +60,8 @@ type exchange struct {
 	deafened bool     // the client is not listened to any more
 	conn     net.Conn // of an upgraded connection
 	expiry   *time.Timer
+	looking  *time.Timer // whether the client has left; nil: net/http knows that
+	gone     atomic.Bool // it was seen to have
 }
 
 // exchangeKey is that of an exchange in the context of its request.
@@ -102,6 +105,9 @@ func (x *exchange) leave() {
 	x.over = true
 	if x.expiry != nil {
 		x.expiry.Stop()
+	}
+	if x.looking != nil {
+		x.looking.Stop()
 	}
 	x.mu.Unlock()
 	if x.entered {

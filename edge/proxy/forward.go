@@ -63,6 +63,9 @@ func (x *exchange) forward() {
 		x.body.room, x.body.limit = call.Route.BodyLimit, call.Route.BodyLimit
 		x.mu.Unlock()
 		out.Body = &x.body
+		if r.ProtoMajor == 1 {
+			lookAfter(x)
+		}
 		defer func() {
 			x.parting()
 			_ = x.body.Close() // who is late must not read what is not ours any more
@@ -183,7 +186,7 @@ func (p *Proxy) fail(x *exchange, err error) {
 		x.refuse(told)
 		return
 	}
-	if x.call.Request.Context().Err() != nil {
+	if left(x) {
 		x.outcome = clientGone
 		panic(http.ErrAbortHandler) // nobody is there to be told
 	}

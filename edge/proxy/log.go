@@ -75,7 +75,7 @@ func (x *exchange) ending(returned bool) outcome {
 	switch {
 	case ended:
 		return aborted // after the head, or it would be a problem
-	case !returned && (x.failedOut || x.call.Request.Context().Err() != nil):
+	case !returned && (x.failedOut || left(x)):
 		return clientGone
 	case !returned:
 		return aborted
