@@ -68,6 +68,7 @@ var effects = []struct {
 	{regexp.MustCompile(`^nats kv ls blacklist$`), lists},
 	{regexp.MustCompile(`^nats kv put routes \w+ '\{"pattern": "GET (/\w+)".*\}'$`), putsRoute},
 	{regexp.MustCompile(`^nats kv revert --force routes (\w+) 1$`), revertsRoute},
+	{regexp.MustCompile(`^nats req '\$JS\.API\.STREAM\.PURGE\.KV_routes' '\{"filter": "\$KV\.routes\.(\w+)", "keep": 1\}'$`), purgesVersions},
 	{regexp.MustCompile(`^nats reply (svc\.\w+) '(.*)'$`), serves},
 	{regexp.MustCompile(`^nats micro ls$`), seesServices},
 	{regexp.MustCompile(`^nats req -H weft-status:(\d+) reply\.<correlation> '(.*)'$`), answersLater},

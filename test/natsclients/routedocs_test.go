@@ -1,12 +1,14 @@
 package natsclients
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -46,6 +48,31 @@ func revertsRoute(t *testing.T, s *shell, m []string) {
 	s.run("")
 	awaitStatus(t, s.node, "/first", http.StatusOK)
 	awaitStatus(t, s.node, "/second", http.StatusNotFound)
+}
+
+func purgesVersions(t *testing.T, s *shell, m []string) {
+	back := stage.StartBackend(t, nil)
+	for _, pattern := range []string{"/first", "/second"} {
+		stage.PutRoute(t, s.node, m[0], stage.Route{"pattern": pattern, "target": back.URL(), "auth": stage.Route{"mode": "none"}})
+	}
+	versions := func() int {
+		var history struct{ Items []json.RawMessage }
+		answer, err := http.Get(s.node.AdminURL() + "/_weft/v1/routes/" + m[0] + "/history")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if err := json.NewDecoder(answer.Body).Decode(&history); err != nil {
+			t.Fatal(err)
+		}
+		return len(history.Items)
+	}
+	if n := versions(); n != 2 {
+		t.Fatalf("%d versions, want 2", n)
+	}
+	s.run("")
+	waitfor.True(t, func() bool { return versions() == 1 })
+	awaitStatus(t, s.node, "/second", http.StatusOK)
 }
 
 // answersLater is for an answer to a request that waits.

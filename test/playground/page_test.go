@@ -78,6 +78,12 @@ func TestEveryAssetThatIsNamedIsThere(t *testing.T) {
 		}
 		for _, m := range named.FindAllSubmatch(b, -1) {
 			name := string(m[1]) + string(m[2])
+			if strings.HasPrefix(name, "#") {
+				if !strings.Contains(string(b), `id="`+name[1:]+`"`) {
+					t.Errorf("%s names %s, which is nowhere on it", file, name)
+				}
+				continue
+			}
 			if strings.Contains(name, "//") {
 				t.Errorf("%s names %s, which is not ours", file, name)
 				continue
