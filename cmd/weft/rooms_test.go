@@ -42,7 +42,7 @@ var leaves = []string{
 	"weft/config", "weft/config/suggestion",
 	"weft/jetstream/event", "weft/jetstream/subject", "weft/jetstream/ratelog",
 	"weft/bridge/pointer", "weft/bridge/cloudevent",
-	"weft/edge/origin", "weft/edge/problem", "weft/edge/route", "weft/edge/route/pattern", "weft/edge/route/template",
+	"weft/edge/origin", "weft/edge/chain", "weft/edge/problem", "weft/edge/route", "weft/edge/route/pattern", "weft/edge/route/template",
 }
 
 // aloneImports names the technologies that belong to some rooms only. The tests and

@@ -32,7 +32,7 @@ type exchange struct {
 
 	// Of a request that was entered among those that run.
 	entered bool
-	links   [places]links
+	places  [places]place
 	ctx     context.Context
 	context requestContext // ctx is
 	cancel  context.CancelCauseFunc

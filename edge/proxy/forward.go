@@ -42,9 +42,7 @@ func (x *exchange) forward() {
 		call.Correlation, call.Answer, forget = p.p.Waiting.Expect()
 		defer forget()
 	case scheme == route.Kafka:
-		var forget func()
-		call.Correlation, _, forget = p.p.Waiting.Expect() // nobody waits, but it names the record
-		forget()
+		call.Correlation = p.p.Waiting.NewCorrelation()
 	}
 	if call.Upgrade || strings.Contains(r.Header.Get("Accept"), eventStream) {
 		x.expire()

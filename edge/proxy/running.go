@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weft/edge/chain"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream/blacklist"
@@ -23,10 +24,17 @@ const (
 	places
 )
 
-// links are the neighbours of an exchange in a list; shard is that of the list.
-type links struct {
-	prev, next *exchange
-	shard      uint32
+// A place is where an exchange is in a list; shard is that of the list.
+type place struct {
+	chain.Links[exchange]
+	shard uint32
+}
+
+// linksOf are the functions that find the neighbours of an exchange, for each place.
+var linksOf = [places]func(*exchange) *chain.Links[exchange]{
+	inAll:   func(x *exchange) *chain.Links[exchange] { return &x.places[inAll].Links },
+	byToken: func(x *exchange) *chain.Links[exchange] { return &x.places[byToken].Links },
+	byUser:  func(x *exchange) *chain.Links[exchange] { return &x.places[byUser].Links },
 }
 
 // running are the requests that are being served. It is safe for concurrent use.
@@ -65,11 +73,8 @@ func (r *running) add(x *exchange) bool {
 		r.less()
 		return false
 	}
-	x.links[inAll] = links{next: s.all, shard: at}
-	if s.all != nil {
-		s.all.links[inAll].prev = x
-	}
-	s.all = x
+	x.places[inAll].shard = at
+	chain.Push(&s.all, x, linksOf[inAll])
 	s.mu.Unlock()
 	r.link(byToken, x.call.Session, x)
 	r.link(byUser, x.call.User, x)
@@ -79,17 +84,9 @@ func (r *running) add(x *exchange) bool {
 
 // remove forgets an exchange that was entered.
 func (r *running) remove(x *exchange) {
-	l := &x.links[inAll]
-	s := &r.shards[l.shard]
+	s := &r.shards[x.places[inAll].shard]
 	s.mu.Lock()
-	if l.next != nil {
-		l.next.links[inAll].prev = l.prev
-	}
-	if l.prev != nil {
-		l.prev.links[inAll].next = l.next
-	} else {
-		s.all = l.next
-	}
+	chain.Drop(&s.all, x, linksOf[inAll])
 	s.mu.Unlock()
 	r.unlink(byToken, x.call.Session, x)
 	r.unlink(byUser, x.call.User, x)
@@ -113,33 +110,18 @@ func (r *running) link(which int, key string, x *exchange) {
 	s := &r.shards[at]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	head := s.index[which][key]
-	x.links[which] = links{next: head, shard: at}
-	if head != nil {
-		head.links[which].prev = x
-	}
-	s.index[which][key] = x
+	x.places[which].shard = at
+	chain.PushTo(s.index[which], key, x, linksOf[which])
 }
 
 func (r *running) unlink(which int, key string, x *exchange) {
 	if key == "" {
 		return
 	}
-	l := &x.links[which]
-	s := &r.shards[l.shard]
+	s := &r.shards[x.places[which].shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.next != nil {
-		l.next.links[which].prev = l.prev
-	}
-	switch {
-	case l.prev != nil:
-		l.prev.links[which].next = l.next
-	case l.next != nil:
-		s.index[which][key] = l.next
-	default:
-		delete(s.index[which], key)
-	}
+	chain.DropFrom(s.index[which], key, x, linksOf[which])
 }
 
 // list are those of a token or a user.
@@ -147,11 +129,7 @@ func (r *running) list(which int, key string) []*exchange {
 	s := &r.shards[maphash.String(r.seed, key)%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []*exchange
-	for x := s.index[which][key]; x != nil; x = x.links[which].next {
-		out = append(out, x)
-	}
-	return out
+	return chain.Of(s.index[which][key], linksOf[which])
 }
 
 // cut ends the requests that a new entry of the blacklist revokes. It does not block.
@@ -181,7 +159,7 @@ func (r *running) endAll(cause error, closing bool, ok func(*exchange) bool) (n 
 		var list []*exchange
 		s.mu.Lock()
 		s.closed = s.closed || closing
-		for x := s.all; x != nil; x = x.links[inAll].next {
+		for x := s.all; x != nil; x = x.places[inAll].Next() {
 			if ok(x) {
 				list = append(list, x)
 			}

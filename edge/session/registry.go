@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"weft/edge/auth"
+	"weft/edge/chain"
 	"weft/jetstream/blacklist"
 )
 
@@ -14,7 +15,11 @@ const (
 	byUser
 )
 
-type links struct{ prev, next *Session }
+// linksOf are the functions that find the neighbours of a session, for each index.
+var linksOf = [2]func(*Session) *chain.Links[Session]{
+	byToken: func(s *Session) *chain.Links[Session] { return &s.links[byToken] },
+	byUser:  func(s *Session) *chain.Links[Session] { return &s.links[byUser] },
+}
 
 // A Registry knows the open sessions of a node. It is safe for concurrent use.
 type Registry struct {
@@ -71,44 +76,21 @@ func (r *Registry) Rekey(s *Session, id *auth.Identity) {
 }
 
 func (r *Registry) link(which int, key string, s *Session) {
-	if key == "" {
-		return
+	if key != "" {
+		chain.PushTo(r.index[which], key, s, linksOf[which])
 	}
-	head := r.index[which][key]
-	s.links[which] = links{next: head}
-	if head != nil {
-		head.links[which].prev = s
-	}
-	r.index[which][key] = s
 }
 
 func (r *Registry) unlink(which int, key string, s *Session) {
-	if key == "" {
-		return
+	if key != "" {
+		chain.DropFrom(r.index[which], key, s, linksOf[which])
 	}
-	l := s.links[which]
-	if l.next != nil {
-		l.next.links[which].prev = l.prev
-	}
-	switch {
-	case l.prev != nil:
-		l.prev.links[which].next = l.next
-	case l.next != nil:
-		r.index[which][key] = l.next
-	default:
-		delete(r.index[which], key)
-	}
-	s.links[which] = links{}
 }
 
 func (r *Registry) list(which int, key string) []*Session {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var out []*Session
-	for s := r.index[which][key]; s != nil; s = s.links[which].next {
-		out = append(out, s)
-	}
-	return out
+	return chain.Of(r.index[which][key], linksOf[which])
 }
 
 // Get finds a session by its connection id, nil when there is none.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"weft/edge/auth"
+	"weft/edge/chain"
 	"weft/jetstream/feed"
 	"weft/jetstream/subject"
 )
@@ -88,8 +89,8 @@ type Session struct {
 	told     bool // the outbox was
 	atEnd    []*func()
 
-	entry entry    // of the Wheel
-	links [2]links // of the Registry
+	entry entry                   // of the Wheel
+	links [2]chain.Links[Session] // of the Registry
 }
 
 // Config is what a session begins with.

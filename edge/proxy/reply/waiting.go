@@ -74,6 +74,9 @@ func random(n int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// NewCorrelation makes one that nobody waits for: it names a request, and what becomes of it.
+func (w *Waiting) NewCorrelation() string { return w.instance + "." + random(randomBytes) }
+
 // Expect makes a place, before the request leaves: the correlation to send with it, and
 // how to wait for the answer. forget must be called; it may be called more than once.
 func (w *Waiting) Expect() (correlation string, answer <-chan *route.Answer, forget func()) {
