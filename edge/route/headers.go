@@ -18,28 +18,44 @@ func RefusedHeader(name string) bool { return isRefused(name, refusedHeaders) }
 func isRefused(name string, list []string) bool {
 	for _, r := range list {
 		prefix, many := strings.CutSuffix(r, "*")
-		if len(name) >= len(prefix) && (many || len(name) == len(prefix)) && sameHeader(name[:len(prefix)], prefix) {
+		if len(name) >= len(prefix) && (many || len(name) == len(prefix)) && SameHeader(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
 	return false
 }
 
-// sameHeader compares with a name in lower case.
-func sameHeader(name, lower string) bool {
-	for i := range len(lower) {
-		c := name[i]
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		case c == '_':
-			c = '-'
-		}
-		if c != lower[i] {
+// ownPrefix begins the headers that only Weft sets.
+const ownPrefix = "Weft-"
+
+// OwnHeader reports whether a header is one that only Weft sets, in whatever spelling.
+func OwnHeader(name string) bool {
+	return len(name) >= len(ownPrefix) && SameHeader(name[:len(ownPrefix)], ownPrefix)
+}
+
+// SameHeader reports whether two names are of one header for somebody: whatever their case,
+// and, as for many servers, with _ for -.
+func SameHeader(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if folded(a[i]) != folded(b[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// folded is a byte of a name without case, - for _.
+func folded(c byte) byte {
+	switch {
+	case c == '_':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 // HeaderName reports whether a text is a token, which the name of a header is (RFC 9110,

@@ -43,7 +43,7 @@ func (c *Call) MessageHeader() http.Header {
 	}
 	c.SetHeaders(h)
 	for name := range h {
-		if isOurs(name) {
+		if OwnHeader(name) {
 			delete(h, name)
 		}
 	}
@@ -64,7 +64,6 @@ const (
 	headerTraceparent = "Traceparent"
 	tokenCookie       = "weft_token"
 	tokenParameter    = "access_token"
-	ourPrefix         = "Weft-"
 )
 
 // setOurs sets what Weft says of the request.
@@ -98,12 +97,6 @@ func carry(h http.Header, name string, values []string) {
 	if len(values) > 0 {
 		h[name] = slices.Clip(values)
 	}
-}
-
-// isOurs reports whether a header is one that only Weft sets; many servers take _ for -.
-func isOurs(name string) bool {
-	const letters = len(ourPrefix) - 1
-	return len(name) > letters && (name[letters] == '-' || name[letters] == '_') && strings.EqualFold(name[:letters], ourPrefix[:letters])
 }
 
 // printable reports whether a value can stand in a header: it has no control character but

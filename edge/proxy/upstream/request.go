@@ -21,7 +21,7 @@ func (u *Upstreams) Rewrite(out *http.Request, call *route.Call) {
 	}
 	h := out.Header
 	for name := range h {
-		if isOurs(name) || isRewritten(name) || isShadow(name, r) {
+		if route.OwnHeader(name) || isRewritten(name) || isShadow(name, r) {
 			delete(h, name)
 		}
 	}
@@ -86,7 +86,7 @@ func isShadow(name string, r *route.Route) bool {
 	if strings.IndexByte(name, '_') < 0 {
 		return false
 	}
-	same := func(of string) bool { return len(of) == len(name) && equalFolded(name, of) }
+	same := func(of string) bool { return route.SameHeader(name, of) }
 	return slices.ContainsFunc(r.RequestHeaders.Remove, same) ||
 		slices.ContainsFunc(r.RequestHeaders.Set, func(s route.SetHeader) bool { return same(s.Name) })
 }
@@ -97,7 +97,7 @@ func isShadow(name string, r *route.Route) bool {
 func announced(trailer http.Header, r *route.Route) http.Header {
 	var t http.Header
 	for name := range trailer {
-		if !isOurs(name) && !isRewritten(name) && !isDecided(name, r) {
+		if !route.OwnHeader(name) && !isRewritten(name) && !isDecided(name, r) {
 			if t == nil {
 				t = http.Header{}
 			}
