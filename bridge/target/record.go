@@ -151,8 +151,8 @@ func (r *record) addHeader(name string, values []string, ours bool) {
 	}
 }
 
-// newCorrelation is 128 random bits, for a request whose answer nobody will name.
-func newCorrelation() string {
+// newID is 128 random bits, for an event of our own.
+func newID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:])

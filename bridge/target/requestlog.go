@@ -72,7 +72,7 @@ func (k *Kafka) Log(r *route.Record) {
 	e := newRecord(data)
 	e.made, e.deadline = r.Began, time.Now().Add(logTimeout)
 	e.add("content-type", "application/json")
-	e.event(newCorrelation(), typeRequest, l.source)
+	e.event(newID(), typeRequest, l.source)
 	e.measure()
 	e.told = func(err error) { l.finished(err, true) }
 	l.entries <- e // there is room for all that are pending

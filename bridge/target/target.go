@@ -179,9 +179,6 @@ func (k *Kafka) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, notConfigured()
 	}
 	id := call.Correlation
-	if id == "" {
-		id = newCorrelation()
-	}
 	rec, err := k.record(r, call, id)
 	if err != nil {
 		return nil, err
