@@ -245,6 +245,11 @@ func TestEventsStoresAndConnectsAreTimed(t *testing.T) {
 		}
 	}
 	have := seriesOf(t, scrape(t, n))
+	// A follower may have an event before its publisher has the acknowledgement.
+	eventually(t, 10*time.Second, "each store is timed", func() bool {
+		have = seriesOf(t, scrape(t, n))
+		return have["weft_jetstream_store_seconds_count"] >= 2
+	})
 	for _, source := range []string{"http", "nats", "kafka"} {
 		if got := have[`weft_feed_event_age_seconds_count{source="`+source+`"}`]; got != 1 {
 			t.Errorf("%v events from %s were timed, want 1", got, source)
