@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -176,7 +177,7 @@ func (h *household) isWhole(who trespasser) {
 		})
 	}
 	for user, home := range h.homes {
-		got, err := client.PollOnce(h.ctx, home.target)
+		got, err := h.resume(home.target)
 		if err != nil || got.Reset || len(got.Events) != h.sent {
 			h.t.Errorf("%s resumes with %d events of %d, reset %v, %v", user, len(got.Events), h.sent, got.Reset, err)
 		}
@@ -197,6 +198,18 @@ func (h *household) isWhole(who trespasser) {
 			h.t.Errorf("an entry of the blacklist: %+v", e)
 		}
 	}
+}
+
+// resume is one poll, which comes back for as long as it is told to: a node may find
+// only now that who may has deleted a bucket, and does not serve until it has it again.
+func (h *household) resume(target client.Target) (got client.Answer, err error) {
+	h.t.Helper()
+	eventually(h.t, 20*time.Second, "a client that comes back is served", func() bool {
+		var refused *client.StatusError
+		got, err = client.PollOnce(h.ctx, target)
+		return !errors.As(err, &refused) || refused.Problem.Code != "not_ready"
+	})
+	return got, err
 }
 
 // startWall starts one node or three.
