@@ -175,11 +175,11 @@ func TestExpiryEndsUpgradedConnectionsAndEventStreams(t *testing.T) {
 	t.Parallel()
 	n, back := stage.StartNode(t, stage.Settings(t.TempDir())), startHolding(t)
 	stage.PutRoute(t, n, "held", stage.Route{"pattern": "/held/{rest...}", "target": back.URL()})
-	ends := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	ends := time.Now().Add(8 * time.Second).Truncate(time.Second) // all are to run by then
 	token := stage.Token(t, "ann", stage.Claims{"exp": ends.Unix()})
 	cut := holdAll(t, n, back, "/held", token, "stream", "socket")
 	kept := holdAll(t, n, back, "/held", token, "long", "wait")
-	expectEnd(t, cut, ends, time.Second, "")
+	expectEnd(t, cut, ends, time.Second+busy, "")
 	for _, h := range cut {
 		if h.at.Before(ends.Add(-50 * time.Millisecond)) {
 			t.Errorf("%s ended %v before its token", h.kind, ends.Sub(h.at))
@@ -231,7 +231,7 @@ func TestASlowClientIsLetGoWhenItsRequestIsEnded(t *testing.T) {
 		t.Fatalf("revoke: %d %s", status, body)
 	}
 	waitfor.True(t, func() bool { return running(t, n) == 0 })
-	if took := time.Since(begun); took > 3*time.Second {
+	if took := time.Since(begun); took > time.Second+busy {
 		t.Errorf("clients that read nothing are let go after %v", took)
 	}
 }
@@ -333,8 +333,14 @@ func TestOverHTTP2ARevocationEndsTheStreamAndNotTheConnection(t *testing.T) {
 func TestAConnectionEndsWithAnAnswerThatCameBeforeTheBody(t *testing.T) {
 	n := stage.StartNode(t, stage.Settings(t.TempDir()))
 	early := stage.StartBackend(t, func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).EnableFullDuplex()
+		c := http.NewResponseController(w)
+		_ = c.EnableFullDuplex()
+		w.Header().Set("Content-Length", "5")
 		fmt.Fprint(w, "early")
+		_ = c.Flush()
+		// A handler that left the body to net/http would see it panic now and then, when that
+		// finds the body cut after the answer.
+		_, _ = io.Copy(io.Discard, r.Body)
 	})
 	stage.PutRoute(t, n, "early", stage.Route{"pattern": "/early/{rest...}", "target": early.URL()})
 	conn := dialPublic(t, n)
@@ -347,7 +353,7 @@ func TestAConnectionEndsWithAnAnswerThatCameBeforeTheBody(t *testing.T) {
 	if a := routeAnswerOf(t, res); a.status != 200 || a.body != "early" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(8 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("what comes next would be taken for a request: %v", err)
 	}
