@@ -250,7 +250,7 @@ func awaitStored(t *testing.T, ctx context.Context, k *stage.Kafka, topic string
 		t.Fatal(err)
 	}
 	for {
-		committed, err := stage.CommittedOffsets(ctx, k.Address, "weft", topic, chaosPartitions)
+		committed, err := stage.CommittedOffsets(ctx, k.Address, stage.Group(topic), topic, chaosPartitions)
 		if err == nil && maps.Equal(ends, committed) {
 			return
 		}
@@ -355,7 +355,7 @@ func killAll(t *testing.T, ctx context.Context, size chaosSize, node *stage.Node
 func killBetweenStoreAndCommit(t *testing.T, ctx context.Context, node *stage.Node, k *stage.Kafka, topic string, stored func() int) {
 	t.Helper()
 	committed := func() int {
-		sum, err := stage.Committed(ctx, k.Address, "weft", topic, chaosPartitions)
+		sum, err := stage.Committed(ctx, k.Address, stage.Group(topic), topic, chaosPartitions)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -126,12 +126,12 @@ func TestOnlyWhatIsCommittedIsDelivered(t *testing.T) {
 	lag := func() float64 { return metric(t, node, `weft_kafka_lag_records\{[^}]*"`+name+`"[^}]*\}`) }
 	settled := func() {
 		t.Helper()
-		eventually(t, 30*time.Second, "all is committed up to the end of the log, and nothing is lag", func() bool {
+		eventually(t, time.Minute, "all is committed up to the end of the log, and nothing is lag", func() bool {
 			ends, err := stage.EndOffsets(soon(t), k.Address, name, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			have, err := stage.CommittedOffsets(soon(t), k.Address, "weft", name, 2)
+			have, err := stage.CommittedOffsets(soon(t), k.Address, stage.Group(name), name, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,14 +171,14 @@ func TestOnlyWhatIsCommittedIsDelivered(t *testing.T) {
 	if events, err := ann.AwaitEvents(soon(t), total); err != nil || len(events) != total {
 		t.Fatalf("%d of %d events while a transaction is open: %v", len(events), total, err)
 	}
-	eventually(t, 30*time.Second, "what waits behind the open transaction is lag", func() bool { return lag() == 4 })
+	eventually(t, time.Minute, "what waits behind the open transaction is lag", func() bool { return lag() == 4 })
 
 	last := ann.LastID()
 	ann.Close()
 	node.Kill()
 	node.Restart()
 	again := record(t, client.SSE, client.Target{URL: node.URL(), Token: stage.Token(t, "ann", nil), LastID: last})
-	eventually(t, 30*time.Second, "it waits after a restart, too", func() bool { return lag() == 4 })
+	eventually(t, time.Minute, "it waits after a restart, too", func() bool { return lag() == 4 })
 	if err := long.end(kgo.TryCommit); err != nil {
 		t.Fatal(err)
 	}

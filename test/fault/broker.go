@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"weft/test/stage"
 )
 
 // brokerRestart kills Kafka's only broker and starts it again.
@@ -46,7 +48,7 @@ var rebalanceStorm = Fault{Name: "rebalance storm", Apply: func(ctx context.Cont
 
 // visitGroup is a member of the nodes' group for so long, commits nothing and leaves.
 func (c *Cluster) visitGroup(ctx context.Context, stay time.Duration) error {
-	member, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Address), kgo.ConsumerGroup("weft"), kgo.ConsumeTopics(topicName),
+	member, err := kgo.NewClient(kgo.SeedBrokers(c.Kafka.Address), kgo.ConsumerGroup(stage.Group(topicName)), kgo.ConsumeTopics(topicName),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(),
 		kgo.HeartbeatInterval(200*time.Millisecond), kgo.SessionTimeout(6*time.Second))
 	if err != nil {

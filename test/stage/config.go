@@ -29,10 +29,18 @@ func Settings(dataDir string) Config {
 // Source is an entry of kafka.sources.
 type Source = map[string]any
 
-// Kafka adds a broker and its sources.
+// Group is the consumer group of nodes whose first source is a topic.
+func Group(topic string) string { return "weft." + topic }
+
+// Kafka adds a broker and its sources. They are read in a group of their own: of one that
+// all tests share, nodes that were killed are members until they are missed, and meanwhile
+// nobody joins.
 func (c Config) Kafka(broker string, sources ...Source) Config {
 	c["kafka.brokers"] = []any{broker}
 	c["kafka.sources"] = sources
+	if c["kafka.group"] == nil && len(sources) > 0 {
+		c["kafka.group"] = Group(sources[0]["topic"].(string))
+	}
 	return c
 }
 
