@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -164,13 +163,9 @@ func (b *Backend) Await(n int) Received {
 // CloseConnections cuts all connections to the back end.
 func (b *Backend) CloseConnections() { b.server.CloseClientConnections() }
 
-// RefusingAddress is a loopback host:port at which nobody listens.
+// RefusingAddress is a loopback host:port at which nobody listens, nor anybody will who
+// takes a port of the system's choice.
 func RefusingAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return FreeAddress(t)
 }

@@ -104,7 +104,7 @@ func TestABalancerLetsANodeThatIsNotReadyKeepItsConnectionsAndCutsThoseOfOneThat
 			t.Fatalf("a connection came to %q while n1 was not ready", name)
 		}
 	}
-	if !passes(t, kept, kept) {
+	if !passes(t, kept, kept, true) {
 		t.Fatal("a connection to a node that is not ready does not pass any more")
 	}
 

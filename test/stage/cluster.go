@@ -3,7 +3,10 @@ package stage
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
 	"testing"
+	"time"
 )
 
 // ClusterSize is how many nodes StartCluster starts.
@@ -78,8 +81,31 @@ func launchCluster(nodes []*Node, addresses []string, settings map[string]any) {
 	}
 }
 
+// awaitCluster waits until all have been ready, and then until they are at the same time:
+// one that was may not be while another one comes.
 func awaitCluster(ctx context.Context, nodes []*Node) {
 	for _, n := range nodes {
 		n.AwaitReady(ctx)
 	}
+	unready := func(n *Node) bool { return !n.isReady(ctx) }
+	for slices.ContainsFunc(nodes, unready) {
+		select {
+		case <-ctx.Done():
+			nodes[0].t.Fatalf("wait until all nodes are ready: %v", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (n *Node) isReady(ctx context.Context) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.AdminURL()+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
 }

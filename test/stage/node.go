@@ -18,7 +18,7 @@ import (
 
 // startLimit bounds how long a node may take to be ready. It is generous: the
 // machine may be busy, and what is fast enough is for a test of its own to say.
-const startLimit = 30 * time.Second
+const startLimit = time.Minute
 
 // A Node is a weft process that can be stopped, killed and started again on the
 // same data folder and the same ports.
@@ -178,10 +178,14 @@ func (n *Node) NATSOptions() []nats.Option {
 	return []nats.Option{nats.UserInfo(Publisher, PublisherPassword), nats.CustomInboxPrefix("_INBOX_" + Publisher)}
 }
 
+// patient is an option of NATS clients: a machine that is busy may take longer than the
+// two seconds in which a library wants to be connected.
+var patient = nats.Timeout(20 * time.Second)
+
 // NATS connects a NATS client until the test ends.
 func (n *Node) NATS(options ...nats.Option) *nats.Conn {
 	n.t.Helper()
-	nc, err := nats.Connect("nats://"+n.nats, append(n.NATSOptions(), options...)...)
+	nc, err := nats.Connect("nats://"+n.nats, append(append(n.NATSOptions(), patient), options...)...)
 	if err != nil {
 		n.t.Fatalf("connect to nats: %v", err)
 	}

@@ -31,9 +31,11 @@ func PutRoute(t testing.TB, by *Node, name string, document any, nodes ...*Node)
 		}
 		text = string(b)
 	}
-	bucket, done := routesOf(t, by)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	bucket, done := routesOf(t, ctx, by)
 	defer done()
-	revision, err := bucket.Put(t.Context(), name, []byte(text))
+	revision, err := bucket.Put(ctx, name, []byte(text))
 	if err != nil {
 		t.Fatalf("put route %s: %v", name, err)
 	}
@@ -44,12 +46,14 @@ func PutRoute(t testing.TB, by *Node, name string, document any, nodes ...*Node)
 // DeleteRoute deletes a route by way of a node, and waits as PutRoute does.
 func DeleteRoute(t testing.TB, by *Node, name string, nodes ...*Node) {
 	t.Helper()
-	bucket, done := routesOf(t, by)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	bucket, done := routesOf(t, ctx, by)
 	defer done()
-	if err := bucket.Delete(t.Context(), name); err != nil {
+	if err := bucket.Delete(ctx, name); err != nil {
 		t.Fatalf("delete route %s: %v", name, err)
 	}
-	s, err := bucket.Status(t.Context())
+	s, err := bucket.Status(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,15 +61,15 @@ func DeleteRoute(t testing.TB, by *Node, name string, nodes ...*Node) {
 }
 
 // routesOf is the bucket as a node shows it to an operator's NATS client, until done.
-func routesOf(t testing.TB, by *Node) (bucket jetstream.KeyValue, done func()) {
+func routesOf(t testing.TB, ctx context.Context, by *Node) (bucket jetstream.KeyValue, done func()) {
 	t.Helper()
-	nc, err := nats.Connect("nats://"+by.nats, by.operator()...)
+	nc, err := nats.Connect("nats://"+by.nats, append(by.operator(), patient)...)
 	if err != nil {
 		t.Fatalf("connect to nats: %v", err)
 	}
 	js, err := jetstream.New(nc)
 	if err == nil {
-		bucket, err = js.KeyValue(t.Context(), "routes")
+		bucket, err = js.KeyValue(ctx, "routes")
 	}
 	if err != nil {
 		nc.Close()
@@ -93,7 +97,7 @@ var tableRevision = regexp.MustCompile(`(?m)^weft_route_table_revision (\S+)$`)
 // newer one.
 func AwaitRoutes(t testing.TB, revision uint64, nodes ...*Node) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	for _, n := range nodes {
 		for {
