@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -47,19 +48,22 @@ func (c *Cluster) groups(ctx context.Context, i int) ([]group, error) {
 }
 
 // leader returns which node leads the stream of events, by what the nodes say of
-// themselves.
+// themselves. While they elect it waits.
 func (c *Cluster) leader(ctx context.Context) (int, error) {
-	groups, err := c.groups(ctx, 0)
-	if err != nil {
-		return 0, err
-	}
-	for _, g := range groups {
-		i := slices.IndexFunc(c.Nodes, func(n *stage.Node) bool { return n.Config["node.name"] == g.Leader })
-		if g.Name == "EVENTS" && i >= 0 {
-			return i, nil
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	for {
+		groups, err := c.groups(ctx, 0)
+		for _, g := range groups {
+			i := slices.IndexFunc(c.Nodes, func(n *stage.Node) bool { return n.Config["node.name"] == g.Leader })
+			if g.Name == "EVENTS" && i >= 0 {
+				return i, nil
+			}
+		}
+		if Pause(ctx, 100*time.Millisecond) != nil {
+			return 0, fmt.Errorf("ask who leads: nobody does: %+v, %w", groups, errors.Join(err, ctx.Err()))
 		}
 	}
-	return 0, fmt.Errorf("ask who leads: nobody does: %+v", groups)
 }
 
 // copiesLimit bounds how long a copy may take to follow again. That of a leader that was

@@ -19,7 +19,10 @@ const pausedFor = 20 * time.Second
 // it missed, and must not answer as if that were all.
 var paused = Fault{Name: "paused node", Apply: func(ctx context.Context, c *Cluster) error {
 	i := rand.IntN(len(c.Nodes))
-	late := c.Load.latecomer(c.Nodes[i].URL(), c.Nodes[(i+1)%len(c.Nodes)].URL())
+	late, err := c.Load.latecomer(ctx, c.Nodes[i].URL(), c.Nodes[(i+1)%len(c.Nodes)].URL())
+	if err != nil {
+		return err
+	}
 	c.Log("pause n%d", i+1)
 	if err := c.Nodes[i].Process().Pause(); err != nil {
 		return err
@@ -59,10 +62,18 @@ const (
 )
 
 // latecomer makes one of a busy user's device: what that has now, it has.
-func (l *Load) latecomer(first, then string) *latecomer {
+func (l *Load) latecomer(ctx context.Context, first, then string) (*latecomer, error) {
 	u := l.users[slices.IndexFunc(l.users, func(u *user) bool { return u.busy && u.source.name() == "nats" })]
 	d := u.devices[0]
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
 	seen := d.Seen()
+	for len(seen) == 0 { // since the fault before it may have had none
+		if err := Pause(ctx, busyEvery); err != nil {
+			return nil, fmt.Errorf("a device has no event: %s", d)
+		}
+		seen = d.Seen()
+	}
 	last := seen[len(seen)-1]
 	asked := 0
 	return &latecomer{last: last.N, here: d, Follower: follow.New(follow.Habits{
@@ -74,7 +85,7 @@ func (l *Load) latecomer(first, then string) *latecomer {
 			}
 			return then
 		},
-	})}
+	})}, nil
 }
 
 // check waits until it has what its user's other device has, and looks whether that is
