@@ -92,7 +92,7 @@ func (b *Browser) NewTab(t testing.TB) *Tab {
 // eval runs JavaScript in the page and decodes its value, within a time limit.
 func eval[T any](tab *Tab, script string) T {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(tab.ctx, time.Minute)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -145,7 +145,7 @@ func (tab *Tab) Await(conn int, what string, ok func([]Entry) bool) []Entry {
 	tab.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		all := tab.Entries(conn)
 		if ok(all) {
@@ -184,7 +184,7 @@ func Count(all []Entry, typ string) int {
 // Visit opens an address in the tab, in place of the page.
 func (tab *Tab) Visit(url string) {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(tab.ctx, time.Minute)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		tab.t.Fatalf("open %s: %v", url, err)

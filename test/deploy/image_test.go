@@ -84,7 +84,7 @@ func TestTheImagesHealthCheckTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer node.Kill()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := node.AwaitLine(ctx, regexp.MustCompile("msg=ready ").MatchString); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ ready() {
 	n=0
 	until "$weft" health 2>/dev/null; do
 		n=$((n + 1))
-		[ $n -lt 100 ] || return 1
+		[ $n -lt 600 ] || return 1
 		sleep 0.1
 	done
 }
@@ -23,11 +23,11 @@ grep -q '^Seccomp:.2$' "/proc/$pid/status" && found "system calls are filtered"
 first=$("$weft" publish --user ann '"first"')
 "$weft" publish --user ann '"second"'
 export WEFT_TOKEN=$("$weft" token --user ann)
-timeout 20 "$weft" listen --last-event-id "$first" --count 1 | grep -q second && found delivered
+timeout 60 "$weft" listen --last-event-id "$first" --count 1 | grep -q second && found delivered
 [ -s /var/lib/weft/node.json ] && found "keeps its data in /var/lib/weft"
 systemctl stop weft.service
 found "ended with $(systemctl show -p Result --value weft.service)"
 systemctl start weft.service
 ready && found "ready again"
-timeout 20 "$weft" listen --last-event-id "$first" --count 1 | grep -q second && found "delivered after a restart"
+timeout 60 "$weft" listen --last-event-id "$first" --count 1 | grep -q second && found "delivered after a restart"
 systemctl status weft.service --no-pager -l

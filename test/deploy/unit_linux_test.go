@@ -124,7 +124,7 @@ auth: {issuers: [{keys: [{alg: HS256, secret: 0123456789abcdef0123456789abcdef}]
 `, listen))
 
 	group := newControlGroup(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "unshare", append(namespaces, "sh", "boot.sh", folder)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
@@ -189,7 +189,7 @@ func removeGroup(t *testing.T, path string) {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(10 * time.Second); ; {
+	for end := time.After(30 * time.Second); ; {
 		err := syscall.Rmdir(path)
 		if err == nil {
 			return

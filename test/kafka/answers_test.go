@@ -69,11 +69,18 @@ func answer(topic string, partition int32, correlation, body string, headers ...
 
 func awaitReading(t testing.TB, k *target.Kafka, topic string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	if err := reading(t, k, topic); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func reading(t testing.TB, k *target.Kafka, topic string) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	if err := k.Ready(ctx, topic); err != nil {
-		t.Fatalf("read %s: %v", topic, err)
+		return fmt.Errorf("read %s: %w", topic, err)
 	}
+	return nil
 }
 
 func TestAnswersAreReadFromWhereTheTopicEndedBefore(t *testing.T) {
@@ -276,7 +283,11 @@ func TestManyReplyTopicsAreReadSideBySide(t *testing.T) {
 	k.Follow([]string{"a1", "a2", "missing", "a3"})
 	var waiting sync.WaitGroup
 	for _, topic := range []string{"a1", "a2", "a3", "a4"} {
-		waiting.Go(func() { awaitReading(t, k, topic) })
+		waiting.Go(func() {
+			if err := reading(t, k, topic); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	waiting.Wait()
 	var records []*kgo.Record

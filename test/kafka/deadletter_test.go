@@ -26,7 +26,7 @@ func letters(t *testing.T, b *kfake.Cluster, n int) []*kgo.Record {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var records []*kgo.Record
 	for len(records) < n && ctx.Err() == nil {

@@ -51,7 +51,7 @@ func TestABrokerThatHangsOverOnePartitionHoldsUpNoOther(t *testing.T) {
 		accept(t, k, toTopic("orders"), "x")
 		slowest = max(slowest, time.Since(began))
 	}
-	if slowest > time.Second {
+	if slowest > 2*time.Second { // who is held up is so until the others are given up, after 5 s
 		t.Errorf("another topic is held up for %v", slowest)
 	}
 	posting.Wait()

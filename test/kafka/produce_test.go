@@ -41,7 +41,7 @@ func TestATopicThatIsMissingHoldsUpNothing(t *testing.T) {
 	began := time.Now()
 	accept(t, k, toTopic("orders"), "x")
 	asking.Wait()
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 10*time.Second { // half of what the route has
 		t.Errorf("it took %v", took)
 	}
 	if err := b.CreateTopic("missing", 1, nil); err != nil {
@@ -74,7 +74,7 @@ func TestWithoutKafkaRequestsAreRefusedAtOnce(t *testing.T) {
 		return err != nil && problem.Of(err).Status == http.StatusServiceUnavailable
 	})
 	refused(t, k, toTopic("orders"), "x", http.StatusServiceUnavailable, problem.UpstreamUnavailable)
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 15*time.Second { // the route has 20 s for each
 		t.Errorf("it took %v", took)
 	}
 	b, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.SeedTopics(1, "orders"))
@@ -110,7 +110,7 @@ func TestAnAcknowledgementThatIsLostWritesNothingTwice(t *testing.T) {
 			return bytes.Contains(r.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records, []byte("order 2"))
 		}})
 	hurried := toTopic("orders")
-	hurried.Timeout = 300 * time.Millisecond
+	hurried.Timeout = time.Second
 	refused(t, k, hurried, "order 2", http.StatusGatewayTimeout, problem.UpstreamTimeout)
 	accept(t, k, toTopic("orders"), "order 3")
 	var got []string

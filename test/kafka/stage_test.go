@@ -143,7 +143,7 @@ func start(t testing.TB, o kafka.Options, store kafka.Store) *running {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("stopping took %v", took)
 			}
 		})
@@ -155,7 +155,7 @@ func start(t testing.TB, o kafka.Options, store kafka.Store) *running {
 // eventually waits for something that other goroutines bring about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(40 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

@@ -43,7 +43,7 @@ func TestLibrariesUseTheBucketsOfACluster(t *testing.T) {
 	for w, lib := range map[*who]Library{&local: libs[0], &asOperator: libs[3]} {
 		t.Run(w.name+"/"+lib.Name, func(t *testing.T) {
 			t.Parallel()
-			nodes := stage.StartCluster(t, soon(t), w.settings)
+			nodes := stage.StartCluster(t, forming(t), w.settings)
 			h := w.connect(t, lib, nodes[0])
 			for bucket := range depth {
 				(&shelf{hand: h, node: nodes[1], bucket: bucket, patience: 20 * time.Second}).use()

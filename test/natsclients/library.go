@@ -3,13 +3,14 @@ package natsclients
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
 // connect connects with nats.go. Errors of the connection go into troubles.
 func connect(l Login, troubles chan<- error) (*nats.Conn, error) {
-	options := []nats.Option{nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { troubles <- err })}
+	options := []nats.Option{nats.Timeout(20 * time.Second), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { troubles <- err })}
 	if l.User != "" {
 		options = append(options, nats.UserInfo(l.User, l.Password))
 	}

@@ -104,6 +104,13 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
+// forming bounds the wait for a cluster, of which several may form at the same time.
+func forming(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // listen follows events over SSE until the test ends.
 func listen(t *testing.T, n *stage.Node, user string, claims stage.Claims) *client.Recorder {
 	t.Helper()

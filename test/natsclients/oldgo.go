@@ -3,6 +3,7 @@ package natsclients
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -15,13 +16,13 @@ type old struct {
 	watch    nats.KeyWatcher
 }
 
-func openOld(ctx context.Context, l Login) (Client, error) {
+func openOld(_ context.Context, l Login) (Client, error) {
 	o := &old{troubles: make(chan error, 16)}
 	var err error
 	if o.nc, err = connect(l, o.troubles); err != nil {
 		return nil, err
 	}
-	o.js, err = o.nc.JetStream(nats.Context(ctx))
+	o.js, err = o.nc.JetStream(nats.MaxWait(20 * time.Second))
 	return o, err
 }
 

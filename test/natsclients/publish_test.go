@@ -38,7 +38,7 @@ func TestLibrariesPublishToACluster(t *testing.T) {
 	for w, some := range map[*who][]Library{&local: {libs[1], libs[5]}, &asPublisher: {libs[0], libs[3]}} {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
-			nodes := stage.StartCluster(t, soon(t), w.settings)
+			nodes := stage.StartCluster(t, forming(t), w.settings)
 			for i, lib := range some {
 				checkPublishing(w.connect(t, lib, nodes[i]), nodes[2], lib.Name)
 			}

@@ -115,7 +115,7 @@ func TestTheCommandChangesRoutesByTheseCalls(t *testing.T) {
 // watched is the trace of a watch up to where it follows.
 func watched(t *testing.T, c *command) string {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	cmd := c.command(ctx, "--trace", "kv", "watch", "routes")
 	cmd.Cancel = func() error { return cmd.Process.Kill() }

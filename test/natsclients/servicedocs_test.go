@@ -29,7 +29,7 @@ func serves(t *testing.T, s *shell, m []string) {
 		_ = cmd.Wait() // it was killed
 	}()
 	awaitStatus(t, s.node, "/doc", http.StatusOK)
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: 20 * time.Second}
 	answer, err := client.Get(s.node.URL() + "/doc")
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func serves(t *testing.T, s *shell, m []string) {
 
 // seesServices is for a list of the services that there are.
 func seesServices(t *testing.T, s *shell, _ []string) {
-	nc, err := nats.Connect("nats://" + s.node.NATSAddress())
+	nc, err := nats.Connect("nats://"+s.node.NATSAddress(), nats.Timeout(20*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

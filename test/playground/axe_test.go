@@ -119,7 +119,7 @@ func TestAxeFindsNothingOnThePageInAnyState(t *testing.T) {
 
 func TestAxeFindsNothingOnThePageOfTheClusterInAnyState(t *testing.T) {
 	p := openPlayground(t, options{wish: anyPort, members: anyMembers()})
-	const patience = 40 * time.Second
+	const patience = 90 * time.Second
 	for _, s := range schemes {
 		b := openScheme(t, s.name, s.setting)
 		b.open("http://" + p.addrs.Page)

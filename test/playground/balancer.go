@@ -19,7 +19,7 @@ import (
 const checkEvery = 500 * time.Millisecond
 
 // startBalancerWithin bounds how long HAProxy may take to listen.
-const startBalancerWithin = 10 * time.Second
+const startBalancerWithin = 30 * time.Second
 
 // A balancer is HAProxy in front of the nodes. It passes on plain TCP and knows
 // of Weft only that GET /readyz says which node takes connections.

@@ -16,7 +16,7 @@ type browser struct {
 
 func openBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()))
@@ -40,7 +40,7 @@ func (b *browser) open(url string) {
 // click presses what the selector finds, as a user would.
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
 		b.t.Fatalf("click %s: %v", selector, err)
@@ -50,7 +50,7 @@ func (b *browser) click(selector string) {
 // await blocks until the JavaScript expression is true; what names it.
 func (b *browser) await(what, expression string) {
 	b.t.Helper()
-	b.awaitFor(10*time.Second, what, expression)
+	b.awaitFor(30*time.Second, what, expression)
 }
 
 func (b *browser) awaitFor(limit time.Duration, what, expression string) {

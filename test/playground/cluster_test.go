@@ -29,7 +29,7 @@ func card(node, rest string) string { return ".seat[data-node=" + node + "] " + 
 func TestWhoeverFollowsTheClusterMissesNothing(t *testing.T) {
 	p := openPlayground(t, options{wish: anyPort, members: anyMembers()})
 	b := openBrowser(t)
-	const patience = 40 * time.Second
+	const patience = 90 * time.Second
 
 	b.open("http://" + p.addrs.Page)
 	b.awaitFor(patience, "all are connected", `document.querySelectorAll(".seat .rider").length === 4`)
