@@ -12,7 +12,7 @@ import (
 func TestRoutesOnThreeNodes(t *testing.T) {
 	t.Parallel()
 	seeds := stage.Route{"seed": stage.Route{"pattern": "/seed", "target": stage.StartBackend(t, nil).URL(), "auth": stage.Route{"mode": "none"}}}
-	nodes := stage.StartCluster(t, within(t, 2*time.Minute), map[string]any{"kafka.brokers": []any{broker(t).Address}, "routes": seeds})
+	nodes := stage.StartCluster(t, within(t, 3*time.Minute), map[string]any{"kafka.brokers": []any{broker(t).Address}, "routes": seeds})
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T, []*stage.Node)

@@ -72,7 +72,7 @@ func (s clusterStatus) leader(group string) string {
 // led and nobody else does yet, and whoever is asked; and the answer does not wait
 // for leaders that are not there.
 func TestClusterStatusNamesAtOnceWhoIsMissing(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer cancel()
 	nodes := map[string]*stage.Node{}
 	for _, n := range stage.StartCluster(t, ctx, nil) {
@@ -96,25 +96,23 @@ func TestClusterStatusNamesAtOnceWhoIsMissing(t *testing.T) {
 
 	named := func(what string, at string, gone ...string) {
 		t.Helper()
-		// Another second may be taken by a machine that has other things to do.
+		// On a machine that has other things to do it may take another second, and a node that
+		// is there may be late with its answer: not every time. Who is gone is named each time.
 		var s clusterStatus
-		for range 4 {
+		for range 6 {
 			begun := time.Now()
 			s = statusAt(t, ctx, nodes[at])
 			s.took = time.Since(begun)
-			if !slices.Equal(s.Missing, gone) {
-				t.Fatalf("%s: %s says %v is missing, not %v: %s", what, at, s.Missing, gone, s.Said)
-			}
 			for _, name := range gone {
-				if !strings.Contains(s.Said, "weft: error: "+name+" is missing") {
-					t.Fatalf("%s: %s", what, s.Said)
+				if !slices.Contains(s.Missing, name) || !strings.Contains(s.Said, "weft: error: "+name+" is missing") {
+					t.Fatalf("%s: %s says %v is missing, not %v: %s", what, at, s.Missing, gone, s.Said)
 				}
 			}
-			if s.took < time.Second {
+			if s.took < time.Second && slices.Equal(s.Missing, gone) {
 				return
 			}
 		}
-		t.Errorf("%s: %s took %v", what, at, s.took)
+		t.Errorf("%s: %s took %v and says %v is missing, not %v: %s", what, at, s.took, s.Missing, gone, s.Said)
 	}
 
 	// It hangs: its links stay, and nobody knows yet.

@@ -134,7 +134,7 @@ func newHousehold(t *testing.T, ctx context.Context, nodes []*stage.Node) *house
 	for i, user := range []string{"ann", "bob"} {
 		n := nodes[(i+1)%len(nodes)]
 		target := client.Target{URL: n.URL(), Token: stage.Token(t, user, nil)}
-		first, err := client.PollOnce(ctx, target)
+		first, err := h.resume(target)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func (h *household) isWell(after string) {
 	for user, home := range h.homes {
 		secret := fmt.Sprintf("secret %d of %s", h.sent, user)
 		publish(h.t, h.nodes[0], user, "", []byte(secret))
-		ctx, cancel := context.WithTimeout(h.ctx, 15*time.Second)
+		ctx, cancel := context.WithTimeout(h.ctx, 30*time.Second)
 		events, err := home.recorder.AwaitEvents(ctx, h.sent)
 		cancel()
 		if err != nil || len(events) != h.sent || events[h.sent-1].Text() != secret || home.recorder.Count(client.TypeReset) > 0 {
@@ -170,7 +170,7 @@ func (h *household) isWell(after string) {
 func (h *household) isWhole(who trespasser) {
 	h.t.Helper()
 	for _, n := range h.nodes {
-		eventually(h.t, 20*time.Second, "the node is ready and has its blacklist", func() bool {
+		eventually(h.t, 40*time.Second, "the node is ready and has its blacklist", func() bool {
 			status, _ := admin(h.t, n, http.MethodGet, "/readyz", "")
 			listed, body := admin(h.t, n, http.MethodGet, "/_weft/v1/blacklist/canary", "")
 			return status == http.StatusOK && listed == http.StatusOK && strings.Contains(string(body), "canary")
@@ -236,7 +236,7 @@ func TestNobodyReachesThroughTheNATSPort(t *testing.T) {
 		for _, who := range trespassers {
 			t.Run(fmt.Sprintf("%s, %d nodes", who.name, size), func(t *testing.T) {
 				t.Parallel()
-				ctx := within(t, 4*time.Minute)
+				ctx := within(t, 8*time.Minute)
 				nodes := startWall(t, ctx, size, who.users)
 				h := newHousehold(t, ctx, nodes)
 				h.isWell("nothing")
@@ -309,7 +309,7 @@ func TestNobodyListensAtTheNATSPort(t *testing.T) {
 		for _, who := range trespassers {
 			t.Run(fmt.Sprintf("%s, %d nodes", who.name, size), func(t *testing.T) {
 				t.Parallel()
-				ctx := within(t, 2*time.Minute)
+				ctx := within(t, 4*time.Minute)
 				nodes := startWall(t, ctx, size, who.users)
 				h := newHousehold(t, ctx, nodes)
 				c := connectRaw(t, nodes[0], who.user, who.password)

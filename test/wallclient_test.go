@@ -30,7 +30,7 @@ type rawNATS struct {
 // connectRaw connects as a user, or as nobody when the name is empty.
 func connectRaw(t testing.TB, n *stage.Node, user, password string) *rawNATS {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", n.NATSAddress(), 10*time.Second)
+	conn, err := net.DialTimeout("tcp", n.NATSAddress(), 20*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
