@@ -139,7 +139,7 @@ func promtool(t *testing.T, stdin []byte, arguments ...string) (string, error) {
 	if err != nil {
 		t.Fatalf("find promtool: %v", err)
 	}
-	run := exec.CommandContext(soon(t), strings.TrimSpace(string(path)), arguments...)
+	run := exec.CommandContext(within(t, time.Minute), strings.TrimSpace(string(path)), arguments...)
 	run.Stdin = bytes.NewReader(stdin)
 	out, err := run.CombinedOutput()
 	return string(out), err
@@ -244,14 +244,15 @@ func TestEventsStoresAndConnectsAreTimed(t *testing.T) {
 			t.Fatalf("over %s: %v", kind, err)
 		}
 	}
-	have := seriesOf(t, scrape(t, n))
-	// A follower may have an event before its publisher has the acknowledgement.
-	eventually(t, 10*time.Second, "each store is timed", func() bool {
+	timed := func(source string) string { return `weft_feed_event_age_seconds_count{source="` + source + `"}` }
+	var have map[string]float64
+	// A follower may have an event before its publisher has the acknowledgement, and before it is timed.
+	eventually(t, 20*time.Second, "each store and event is timed", func() bool {
 		have = seriesOf(t, scrape(t, n))
-		return have["weft_jetstream_store_seconds_count"] >= 2
+		return have["weft_jetstream_store_seconds_count"] >= 2 && have[timed("http")] >= 1 && have[timed("nats")] >= 1 && have[timed("kafka")] >= 1
 	})
 	for _, source := range []string{"http", "nats", "kafka"} {
-		if got := have[`weft_feed_event_age_seconds_count{source="`+source+`"}`]; got != 1 {
+		if got := have[timed(source)]; got != 1 {
 			t.Errorf("%v events from %s were timed, want 1", got, source)
 		}
 		age := have[`weft_feed_event_age_seconds_sum{source="`+source+`"}`]

@@ -336,7 +336,7 @@ func TestRoutesToKafkaOutliveItsBroker(t *testing.T) {
 		})
 		service := answering()
 		// The topic of the answers may be there a moment later; what was not sent is 503.
-		eventually(t, time.Minute, "answers are read again", func() bool {
+		eventually(t, 90*time.Second, "answers are read again", func() bool {
 			got := byRoute(t, "POST", n.URL()+"/ask", "question")
 			if got.Status != 503 && (got.Status != 200 || got.Body != "question") {
 				t.Fatalf("%d %s", got.Status, got.Body)
@@ -350,7 +350,7 @@ func TestRoutesToKafkaOutliveItsBroker(t *testing.T) {
 		}
 		k.Kill()
 		away("/in")
-		eventually(t, 10*time.Second, "that no answer can be read is noticed", func() bool {
+		eventually(t, 90*time.Second, "that no answer can be read is noticed", func() bool {
 			return byRoute(t, "POST", n.URL()+"/ask", "x").Status == 503
 		})
 	}

@@ -103,23 +103,24 @@ func TestOpenStreamsLiveOnThroughChangesOfTheirRoute(t *testing.T) {
 
 // A silent WebSocket stays unless its route says otherwise.
 func TestASilentWebSocketIsEndedWhereItsRouteSaysSo(t *testing.T) {
+	t.Parallel()
 	back := stage.StartBackend(t, echoSockets(nil))
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
-	stage.PutRoute(t, node, "r", routeTo(back.URL(), "idle_timeout", "1s"))
+	stage.PutRoute(t, node, "r", routeTo(back.URL(), "idle_timeout", "3s"))
 	conn, _, err := websocket.DefaultDialer.DialContext(soon(t), "ws://"+node.Address()+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	began := time.Now()
-	for range 4 { // what moves stays
+	for range 5 { // what moves stays
 		if err := conn.WriteMessage(websocket.TextMessage, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := conn.ReadMessage(); err != nil {
 			t.Fatalf("after %v: %v", time.Since(began), err)
 		}
-		<-time.After(400 * time.Millisecond)
+		<-time.After(800 * time.Millisecond)
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if _, _, err := conn.ReadMessage(); err == nil || strings.Contains(err.Error(), "timeout") {

@@ -80,7 +80,7 @@ func (c *waitingClient) wait(t testing.TB) *waitingClient {
 	t.Helper()
 	select {
 	case <-c.done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(90 * time.Second):
 		t.Fatalf("%q is not answered", c.body)
 	}
 	return c

@@ -142,9 +142,9 @@ func TestReaderThatStopsIsCutAndOthersNoticeNothing(t *testing.T) {
 		})
 	}
 	reading.Wait()
-	if cut := metric(t, node, `weft_\w+_total\{[^}]*"slow"[^}]*\}`); cut != 2*readers {
-		t.Errorf("the metrics count %v endings with slow, want %d", cut, 2*readers)
-	}
+	eventually(t, 20*time.Second, fmt.Sprint("the metrics count ", 2*readers, " endings with slow"), func() bool {
+		return metric(t, node, `weft_\w+_total\{[^}]*"slow"[^}]*\}`) == 2*readers
+	})
 
 	resumed := record(t, client.SSE, client.Target{URL: node.URL(), Token: token, LastID: start.LastID()})
 	events, err := resumed.AwaitEvents(within(t, time.Minute), rounds)

@@ -93,7 +93,7 @@ func TestKafkaCredentials(t *testing.T) {
 				if name == "right" {
 					// Whether the record came before or after the connection does not
 					// matter: the stream holds it.
-					eventually(t, 40*time.Second, "the record is stored", func() bool {
+					eventually(t, 90*time.Second, "the record is stored", func() bool {
 						sum, err := stage.Committed(soon(t), k.Address, topicName(t.Name()), in, 1)
 						return err == nil && sum == 1
 					})
@@ -148,12 +148,7 @@ func (s *keySet) serve(t *testing.T, address string) {
 // A node whose key set cannot be fetched says so, asks its clients to wait, and lets
 // them in when the keys have come; it goes on with them when the server is gone.
 func TestUnreachableKeySet(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := stage.FreeAddress(t)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +170,7 @@ func TestUnreachableKeySet(t *testing.T) {
 	if err != nil {
 		t.Fatalf("without keys: %v", err)
 	}
-	if reason, _ := awaitEnding(t, client.SSE, r, 10*time.Second); reason != "not_ready" {
+	if reason, _ := awaitEnding(t, client.SSE, r, 20*time.Second); reason != "not_ready" {
 		t.Errorf("sse without keys ended with %q, want not_ready", reason)
 	}
 	if status, code := refusal(t, node, client.Poll, token); status != 503 || code != "not_ready" {
