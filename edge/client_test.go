@@ -136,8 +136,8 @@ func (c *client) any() heard {
 			c.t.Fatalf("%s: the connection ended, something was still to come", c.kind)
 		}
 		return h
-	case <-time.After(15 * time.Second):
-		c.t.Fatalf("%s: nothing within 15s", c.kind)
+	case <-time.After(30 * time.Second):
+		c.t.Fatalf("%s: nothing within 30s", c.kind)
 	}
 	return heard{}
 }
@@ -155,7 +155,7 @@ func (c *client) opened() heard {
 // ended reads until the connection ended and returns what came last.
 func (c *client) ended() heard {
 	c.t.Helper()
-	last, deadline := heard{}, time.After(15*time.Second)
+	last, deadline := heard{}, time.After(30*time.Second)
 	for {
 		select {
 		case h, ok := <-c.heard:
@@ -168,7 +168,7 @@ func (c *client) ended() heard {
 				last = h
 			}
 		case <-deadline:
-			c.t.Fatalf("%s: not ended within 15s", c.kind)
+			c.t.Fatalf("%s: not ended within 30s", c.kind)
 		}
 	}
 }

@@ -205,13 +205,13 @@ func TestPingsAreAnsweredInOrder(t *testing.T) {
 	pongs := make(chan string, 1)
 	// The handler runs in the reading goroutine; it is set before a pong can come.
 	c.socket.SetPongHandler(func(payload string) error { pongs <- payload; return nil })
-	s.must(c.socket.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(time.Second)))
+	s.must(c.socket.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(20*time.Second)))
 	select {
 	case p := <-pongs:
 		if p != "are you there" {
 			t.Errorf("pong %q", p)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Error("no pong")
 	}
 }

@@ -41,14 +41,18 @@ func (c *client) wantEnd(cause session.Cause) {
 	}
 }
 
+// busy is what a machine that has other things to do may add to the second in which a
+// connection is cut.
+const busy = 2 * time.Second
+
 func caseExpiry(t *testing.T, s *stack, kind string) {
 	// exp is in whole seconds.
-	end := time.Now().Add(2 * time.Second).Unix()
+	end := time.Now().Add(4 * time.Second).Unix()
 	token := s.token("ann", map[string]any{"exp": end})
 	c := s.connect(kind, visitor{token: token})
 	c.opened()
 	c.wantEnd(session.Expired)
-	if late := time.Since(time.Unix(end, 0)); late < 0 || late > time.Second {
+	if late := time.Since(time.Unix(end, 0)); late < 0 || late > time.Second+busy {
 		t.Errorf("cut %v after the token's end", late)
 	}
 	last := s.connect(kind, visitor{token: token}).ended()
@@ -83,7 +87,7 @@ func caseRevokedSession(t *testing.T, s *stack, kind string) {
 	begin := time.Now()
 	s.must(s.node.Blacklist().Put(t.Context(), "device 1", "revoked", 0))
 	c.wantEnd(session.Revoked)
-	if d := time.Since(begin); d > time.Second {
+	if d := time.Since(begin); d > time.Second+busy {
 		t.Errorf("cut after %v", d)
 	}
 	s.wantRevoked(kind, token)
@@ -193,7 +197,7 @@ func (s *stack) atHome(token, id string) {
 	defer slot.Release()
 	begun := time.Now()
 	resp, body := s.do("GET", "/_weft/v1/events?wait=1ms&last_event_id="+id, token, "")
-	if resp.StatusCode != 200 || time.Since(begun) > time.Second {
+	if resp.StatusCode != 200 || time.Since(begun) > time.Second+busy {
 		s.t.Errorf("who is at home is answered %d after %v: %s", resp.StatusCode, time.Since(begun), body)
 	}
 }

@@ -237,10 +237,10 @@ func (s *stack) do(method, path, token, body string, header ...string) (*http.Re
 // eventually waits until ok, which must come true by itself.
 func (s *stack) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("not so within 10s: %s", what)
+			s.t.Fatalf("not so within 30s: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

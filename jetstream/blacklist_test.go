@@ -20,7 +20,7 @@ func TestARevokedSessionIsCutAndComesBackAfterItsTime(t *testing.T) {
 	var told []blacklist.Entry
 	ch := make(chan blacklist.Entry, 10)
 	b.OnEntry(func(e blacklist.Entry) { ch <- e })
-	if err := b.Put(t.Context(), "urn:x/1", "", time.Second); err != nil {
+	if err := b.Put(t.Context(), "urn:x/1", "", 4*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	told = append(told, <-ch)

@@ -53,7 +53,7 @@ func openCluster(t testing.TB, configs []Config) []*Node {
 	t.Helper()
 	nodes := make([]*Node, len(configs))
 	var opening sync.WaitGroup
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for i, cfg := range configs {
 		nodes[i] = New(cfg, testlog.To(t), prometheus.NewRegistry())

@@ -75,7 +75,7 @@ func (v *victim) hears() []string {
 // askNode asks a service as a node.
 func askNode(t testing.TB, n *Node, subject string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m, err := n.Services().Request(ctx, &nats.Msg{Subject: subject, Header: nats.Header{"Weft-User": {"ann"}}})
 	if err != nil {
@@ -170,7 +170,7 @@ func burst(t testing.TB, n *Node, user, own, target string) {
 	if _, err := conn.Write([]byte(b.String())); err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	for in := bufio.NewScanner(conn); in.Scan(); {
@@ -294,7 +294,7 @@ func TestAServiceMayReplyToWhatItHeardAndNowhereElse(t *testing.T) {
 			} else {
 				replies++
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("%d of 20 replies were refused, and %d messages to another one's inbox", replies, inboxes)
 		}
 	}

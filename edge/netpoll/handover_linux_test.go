@@ -98,7 +98,7 @@ func TestAConnectionThatIsReleasedGoesOnWithoutThePoller(t *testing.T) {
 	first := leaver{newSide()}
 	clients := make(chan Client, 1)
 	clients <- first
-	dial, conns := listen(t, p, 300*time.Millisecond, clients)
+	dial, conns := listen(t, p, time.Second, clients)
 	peer := dial()
 	if _, err := peer.Write([]byte("some")); err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestAConnectionThatIsReleasedGoesOnWithoutThePoller(t *testing.T) {
 		t.Fatalf("released with %q, %v", r.rest, r.err)
 	}
 	defer r.conn.Close()
-	time.Sleep(500 * time.Millisecond) // its timeout is over, and nobody else's concern
+	time.Sleep(1200 * time.Millisecond) // its timeout is over, and nobody else's concern
 	if _, err := peer.Write([]byte("thing")); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestAConnectionThatSaysNothingIsGivenUp(t *testing.T) {
 	clients := make(chan Client, 2)
 	clients <- silent
 	clients <- waiting
-	dial, conns := listen(t, p, 200*time.Millisecond, clients)
+	dial, conns := listen(t, p, time.Second, clients)
 	dial()
 	<-conns
 	peer := dial()
@@ -239,7 +239,7 @@ func TestTheEndOfAConnectionIsToldOnceItIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		return conn
 	}
 	if _, err := dial().Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -249,7 +249,7 @@ func TestTheEndOfAConnectionIsToldOnceItIsClosed(t *testing.T) {
 		t.Helper()
 		select {
 		case <-closed:
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("the end is not told")
 		}
 	}

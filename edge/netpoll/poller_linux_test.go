@@ -182,7 +182,7 @@ func aPeerThatTakesNothing(t *testing.T, cfg Config) {
 }
 
 func TestAPeerThatTakesLittleByLittleIsKept(t *testing.T) {
-	p := start(t, Config{Timeout: 500 * time.Millisecond})
+	p := start(t, Config{Timeout: time.Second})
 	const size = 24 << 20
 	c, s, peer := attach(t, p, nil)
 	s.say(true, make([]byte, size))
@@ -195,7 +195,7 @@ func TestAPeerThatTakesLittleByLittleIsKept(t *testing.T) {
 			t.Fatalf("after %d bytes: %v", got, err)
 		}
 		got += n
-		time.Sleep(20 * time.Millisecond) // the slowness is what is tested
+		time.Sleep(40 * time.Millisecond) // the slowness is what is tested
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *side) Closed(err error) { s.closed <- err }
 // awaitReceived waits until n bytes have come.
 func (s *side) awaitReceived(t *testing.T, n int) string {
 	t.Helper()
-	end := time.After(10 * time.Second)
+	end := time.After(30 * time.Second)
 	for {
 		s.mu.Lock()
 		got := s.received.String()
@@ -79,7 +79,7 @@ func (s *side) awaitClosed(t *testing.T) error {
 	select {
 	case err := <-s.closed:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("not closed")
 		return nil
 	}

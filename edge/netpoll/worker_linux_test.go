@@ -57,13 +57,13 @@ func TestWhoeverIsToWriteIsSeenToWhileAWorkerWaitsToServeAFanOut(t *testing.T) {
 			if got != want {
 				t.Fatalf("%s is seen to, want %s", got, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("%s is forgotten", want)
 		}
 	}
 	look := func(what string, ok func() bool) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 			w.mu.Lock()
 			yes := ok()
 			w.mu.Unlock()

@@ -77,7 +77,7 @@ func conversation(t *testing.T, address, request string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	_, _ = io.WriteString(conn, request)
 	method, _, _ := strings.Cut(request, " ")
 	var heard strings.Builder

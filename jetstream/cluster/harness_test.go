@@ -181,7 +181,7 @@ func open(t testing.TB, configs ...server.Config) []*member {
 	}
 	members := make([]*member, len(configs))
 	var opening sync.WaitGroup
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for i, cfg := range configs {
 		members[i] = newMember(t, cfg)

@@ -56,7 +56,7 @@ func TestTheLowWatermarkStaysBelowACopyThatIsYetToBeJudged(t *testing.T) {
 		t.Fatalf("the low watermark is %d while nobody has judged the copy", h.lowWatermark())
 	}
 	close(s.agreed)
-	for deadline := time.Now().Add(10 * time.Second); h.lowWatermark() != far+1; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); h.lowWatermark() != far+1; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the low watermark stays at %d", h.lowWatermark())
 		}

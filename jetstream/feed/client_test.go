@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = 40 * time.Second
 
 // A site is a node with its hub.
 type site struct {
@@ -144,7 +144,7 @@ func (c *client) Room(ctx context.Context) error {
 // until waits for a condition on the client.
 func (c *client) until(what string, ok func() bool) {
 	c.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(patience)
 	for {
 		c.mu.Lock()
 		done := ok()
@@ -212,7 +212,7 @@ func (h *site) waitWatermark(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for h.Watermark() < st.Last {
 		if time.Now().After(deadline) {
 			t.Fatal("the safe floor does not move")

@@ -62,7 +62,7 @@ func openCluster(t *testing.T, n int) []*member {
 	}
 	members := make([]*member, n)
 	var opening sync.WaitGroup
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for i := range members {
 		cfg := jetstream.Default()

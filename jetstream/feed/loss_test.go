@@ -215,7 +215,7 @@ func TestAFeedLingersSoThatAReloadCostsNothing(t *testing.T) {
 	c.untilEvents(1)
 	r.Close()
 	h.LingerNoMore("user.ann")
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for h.Feed("user.ann") != nil || h.node.Presence().Interest("user.ann") {
 		if time.Now().After(deadline) {
 			t.Fatal("a feed without readers does not end")

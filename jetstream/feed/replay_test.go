@@ -46,7 +46,7 @@ func (h *site) waitReached(t testing.TB, pattern string) {
 	t.Helper()
 	h.waitWatermark(t)
 	low := h.Watermark()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for ; h.Reached(pattern) < low; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the consumer of %s does not move", pattern)

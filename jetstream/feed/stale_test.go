@@ -48,15 +48,15 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	if reset, err := join(20 * time.Second); reset != feed.ReasonUnknown || err != nil {
 		t.Fatalf("with a majority: reset %q, %v; want %q", reset, err, feed.ReasonUnknown)
 	}
-	next := func() (seq uint64, err error) {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	next := func(limit time.Duration) (seq uint64, err error) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		for err = errNotAsked; err != nil && ctx.Err() == nil; {
 			seq, err = leader.node.Store().Next(ctx, "user.nobody", 1)
 		}
 		return seq, err
 	}
-	if seq, err := next(); seq != 0 || err != nil {
+	if seq, err := next(20 * time.Second); seq != 0 || err != nil {
 		t.Fatalf("with a majority the next message of a subject without any is %d, %v", seq, err)
 	}
 	for _, m := range members {
@@ -67,7 +67,7 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	if reset, err := join(3 * time.Second); reset != "" || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("without a majority: reset %q, %v; want none before it is back", reset, err)
 	}
-	if seq, err := next(); err == nil {
+	if seq, err := next(3 * time.Second); err == nil {
 		t.Fatalf("without a majority the next message of a subject is %d", seq)
 	}
 }

@@ -42,7 +42,7 @@ func formOnly(ctx context.Context, s *Server, report func(string)) error {
 
 // formAndStart lets a server meet the others and starts it with its store.
 func formAndStart(t testing.TB, s *Server, report func(string)) error {
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := formOnly(ctx, s, report); err != nil {
 		return err

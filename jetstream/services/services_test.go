@@ -84,7 +84,7 @@ func serve(t testing.TB, nc *nats.Conn, subject string) {
 // ask sends a request as a node.
 func (s *site) ask(t testing.TB, subject, data string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m, err := s.services.Request(ctx, &nats.Msg{Subject: subject, Data: []byte(data), Header: nats.Header{"Weft-User": {"ann"}}})
 	if err != nil {
@@ -235,7 +235,7 @@ func TestABoundedNumberOfAnswersIsHandedOnAtOnce(t *testing.T) {
 		select {
 		case m := <-acks:
 			seen[m.Subject] = string(m.Data) == "+OK"
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatalf("%d acknowledged", len(seen))
 		}
 	}

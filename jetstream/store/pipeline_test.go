@@ -65,7 +65,7 @@ func numberedEvent(subject string, i int) event.Event {
 func stored(t *testing.T, n *testStore, subject string) []string {
 	t.Helper()
 	var list []string
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for from := uint64(1); ; {
 		b, err := n.Read(ctx, subject, from, MaxBatch, 1<<20)
@@ -268,7 +268,7 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 		}
 	}
 	for repair := 1; repair <= 2; repair++ {
-		for deadline := time.Now().Add(10 * time.Second); waits() < repair; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); waits() < repair; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d of %d repairs say that they wait", waits(), repair)
 			}

@@ -89,7 +89,7 @@ func follow(t *testing.T, n *node, name, lastID string, want int) (ids []string,
 		waits = append(waits, d)
 		return ctx.Err()
 	}}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	err = f.Run(ctx, lastID, func(frame Frame) error {
 		if strings.HasPrefix(frame.Type, "weft.") {

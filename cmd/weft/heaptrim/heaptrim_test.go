@@ -65,7 +65,7 @@ func TestOnlyTheFirstConnectionsAreKeptTogether(t *testing.T) {
 		t.Errorf("%d collections for connections that are not to have one", n)
 	}
 	moved(&first, 1)
-	for deadline := time.Now().Add(10 * time.Second); forced() == before; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); forced() == before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is collected for the first connections")
 		}

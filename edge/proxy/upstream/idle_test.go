@@ -81,13 +81,13 @@ func TestARequestInWhichNothingMovesIsEnded(t *testing.T) {
 func TestAHeadMayTakeLongerThanNothingMayMove(t *testing.T) {
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		<-time.After(200 * time.Millisecond)
+		<-time.After(1500 * time.Millisecond)
 		_, _ = io.WriteString(w, "late")
 	}))
 	defer back.Close()
 	g := open(t, map[string]any{"pattern": "/{rest...}", "target": back.URL})
 	short := *g.route.Load()
-	short.IdleTimeout, short.IdleStreams = 50*time.Millisecond, true
+	short.IdleTimeout, short.IdleStreams = 500*time.Millisecond, true
 	g.route.Store(&short)
 	if status, body := g.do(t, http.MethodPost, "/", strings.NewReader("x")); status != http.StatusOK || body != "late" {
 		t.Errorf("%d %q", status, body)
@@ -106,7 +106,7 @@ func TestAnEventStreamMayBeSilent(t *testing.T) {
 	defer back.Close()
 	g := open(t, map[string]any{"pattern": "/{rest...}", "target": back.URL})
 	short := *g.route.Load()
-	short.IdleTimeout = 20 * time.Millisecond // without the field
+	short.IdleTimeout = 100 * time.Millisecond // without the field
 	g.route.Store(&short)
 	go func() {
 		<-time.After(10 * short.IdleTimeout)

@@ -68,7 +68,7 @@ func TestAClientThatIsNotToldMeanwhileHoldsUpNobody(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- ask(httptrace.WithClientTrace(t.Context(), trace), "/hints") }()
 	<-began
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := ask(ctx, "/other"); err != nil {
 		t.Errorf("another request: %v", err)

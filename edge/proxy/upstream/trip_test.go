@@ -164,12 +164,12 @@ func TestALateHeadIsATimeout(t *testing.T) {
 func TestTheHeadIsNotLateWhileTheRequestIsBeingWritten(t *testing.T) {
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
 	defer back.Close()
-	g := open(t, map[string]any{"pattern": "/{rest...}", "target": back.URL, "timeout": "100ms"})
+	g := open(t, map[string]any{"pattern": "/{rest...}", "target": back.URL, "timeout": "1s"})
 	in, out := io.Pipe()
 	go func() {
 		for range 6 {
 			_, _ = io.WriteString(out, "x")
-			<-time.After(50 * time.Millisecond)
+			<-time.After(250 * time.Millisecond)
 		}
 		_ = out.Close()
 	}()
@@ -190,7 +190,7 @@ func TestConnectingMayTakeAsLongAsTheRouteSays(t *testing.T) {
 	if code := codeOf(t, body); status != http.StatusBadGateway || code != "upstream_unavailable" {
 		t.Errorf("%d %s", status, code)
 	}
-	if took := time.Since(begin); took > 3*time.Second {
+	if took := time.Since(begin); took > 5*time.Second { // half of what there is without the field
 		t.Errorf("it took %v", took)
 	}
 }
@@ -211,7 +211,7 @@ func TestWhenTheClientIsGoneTheServerIsNotAskedAnyMore(t *testing.T) {
 	_ = conn.Close()
 	select {
 	case <-gone:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the server still works")
 	}
 	if err := <-g.failed; !errors.Is(err, context.Canceled) {
