@@ -17,6 +17,7 @@ import (
 // A token that is revoked at one node is cut at all of them, and none lets it
 // in: neither those that run, nor one that joins later and knows one of them.
 func TestARevocationCutsOnEveryNode(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	nodes := stage.StartCluster(t, ctx, nil)

@@ -18,6 +18,7 @@ import (
 // A full disk refuses events and says so, loses none that it accepted, leaves
 // Kafka's where they are, and mends itself when there is space again.
 func TestFullDiskRefusesAndRecovers(t *testing.T) {
+	t.Parallel()
 	k := broker(t)
 	for _, c := range []struct {
 		name  string

@@ -234,6 +234,7 @@ func TestTheSnippetsOfTheDocsRunInABrowser(t *testing.T) {
 
 // The three nodes of docs/cluster.md form a cluster that is well and takes an event.
 func TestTheThreeNodesOfTheDocs(t *testing.T) {
+	t.Parallel()
 	binary, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
@@ -316,6 +317,7 @@ func doWeftLines(t *testing.T, page string) {
 // Each curl line of README and docs/ is answered with success by a node that has the
 // default addresses.
 func TestEachCurlLineOfTheDocsIsAnsweredWithSuccess(t *testing.T) {
+	t.Parallel()
 	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("auth.allow", []string{"topic.hotel.*"}))
 	token := stage.Token(t, "ann", stage.Claims{"jti": "s0"})
 	serveNATS(t, node.NATS(), "svc.greet", func(m *nats.Msg) { _ = m.Respond([]byte("hello")) }) // in the other terminal

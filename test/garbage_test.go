@@ -18,6 +18,7 @@ import (
 
 // What is no protocol at all, on any port, harms nobody else.
 func TestGarbageOnEveryPortIsHarmless(t *testing.T) {
+	t.Parallel()
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
 	ann := everywhere(t, node, "ann")
 	random := rand.New(rand.NewPCG(3, 4))

@@ -163,6 +163,7 @@ func quote(s string) string {
 // Whatever a client brings as its id, it gets an answer at once: an error, or an
 // open connection that delivers what is new and never what is another user's.
 func TestAnyCursorIsAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
 	for i := range 20 {
 		publish(t, node, "ann", "", fmt.Appendf(nil, `"ann %d"`, i))

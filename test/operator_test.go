@@ -68,6 +68,7 @@ func change(t testing.TB, n *stage.Node, connection, token, body string) (int, s
 // Whichever node is asked, the whole cluster answers; and when a node has died,
 // nobody claims to know what became of its connections.
 func TestWhatIsAskedAtOneNodeIsAnsweredForAll(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	nodes := stage.StartCluster(t, ctx, map[string]any{"auth.allow": []any{"topic.hotel.*"}})

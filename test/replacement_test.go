@@ -58,6 +58,7 @@ func awaitCommand(t testing.TB, ctx context.Context, at *stage.Node, hope func(s
 // What an operator does when one node becomes three and one of them dies: nothing is
 // lost on the way, and the commands say at each step how it is.
 func TestAnOperatorMovesToAClusterAndReplacesADeadNode(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 6*time.Minute)
 	alone := stage.StartNode(t, stage.Settings(t.TempDir()))
 	for _, entry := range []string{"stolen", "user.eve"} {

@@ -136,6 +136,7 @@ func slowOnes(t testing.TB) int64 { return sized(t, "WEFT_SLOW_ONES", 300) }
 // Clients and back ends that stand still hold nothing once idle_timeout is over, and keep
 // nobody else waiting.
 func TestWhatStandsStillIsLetGo(t *testing.T) {
+	t.Parallel()
 	big := bytes.Repeat([]byte("x"), 1<<20)
 	back := stage.StartBackend(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

@@ -18,6 +18,7 @@ import (
 // Hundreds of connections of one address that have shown no token: few are there at
 // a time, none for long, and those who have one are served meanwhile and afterwards.
 func TestConnectionsWithoutATokenAreFewAndGoSoon(t *testing.T) {
+	t.Parallel()
 	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("public.limits.per_address", 5))
 	ann := record(t, client.SSE, client.Target{URL: node.URL(), Token: stage.Token(t, "ann", nil)})
 	refused := "GET /_weft/v1/events HTTP/1.1\r\nHost: weft\r\nAuthorization: Bearer bad\r\n\r\n"

@@ -88,6 +88,7 @@ func (w *writer) end(how kgo.TransactionEndTry) error {
 // and the node is killed meanwhile. Nothing of an aborted one reaches anybody,
 // everything else does once and in order, and in the end nothing is left over.
 func TestOnlyWhatIsCommittedIsDelivered(t *testing.T) {
+	t.Parallel()
 	k := broker(t)
 	name := topic(t, k, 2)
 	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("events.max_per_subject", 10_000).

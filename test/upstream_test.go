@@ -73,6 +73,7 @@ func TestKafkaMayBeAbsentAtStartAndGoAway(t *testing.T) {
 
 // Right credentials read; wrong ones are said and harm nothing else.
 func TestKafkaCredentials(t *testing.T) {
+	t.Parallel()
 	k := broker(t)
 	in := topic(t, k, 1)
 	produce(t, k.Address, &kgo.Record{Topic: in, Key: []byte("ann"), Value: []byte(`"by kafka"`)})
@@ -148,6 +149,7 @@ func (s *keySet) serve(t *testing.T, address string) {
 // A node whose key set cannot be fetched says so, asks its clients to wait, and lets
 // them in when the keys have come; it goes on with them when the server is gone.
 func TestUnreachableKeySet(t *testing.T) {
+	t.Parallel()
 	address := stage.FreeAddress(t)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
