@@ -317,7 +317,7 @@ func TestAServiceIsNobodyWhoFollows(t *testing.T) {
 			}
 			n.Presence().Handle(func(string) bool { return false })
 			serveOnce := make(chan struct{}, 1)
-			if _, err := nc.Subscribe("svc.presence", func(m *nats.Msg) { _ = m.Respond(nil); serveOnce <- struct{}{} }); err != nil {
+			if _, err := nc.Subscribe("svc.presence", func(m *nats.Msg) { serveOnce <- struct{}{}; _ = m.Respond(nil) }); err != nil {
 				t.Fatal(err)
 			}
 			if err := nc.Flush(); err != nil {
