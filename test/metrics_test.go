@@ -84,7 +84,7 @@ func freshNodeAndTopic(t *testing.T) (n *stage.Node, topic string) {
 	t.Helper()
 	k := broker(t)
 	topic = fmt.Sprintf("alerts-%d", time.Now().UnixNano())
-	if err := stage.CreateTopic(soon(t), k.Address, topic, 1); err != nil {
+	if err := stage.CreateTopic(within(t, time.Minute), k.Address, topic, 1); err != nil {
 		t.Fatal(err)
 	}
 	config := stage.Settings(t.TempDir()).Kafka(k.Address,
@@ -168,7 +168,7 @@ func TestPrometheusTakesEachAlertOfTheDocsAndNoneFiresOnANodeThatIsWell(t *testi
 	n := freshNode(t)
 	first := seriesOf(t, scrape(t, n))
 	var then map[string]float64
-	eventually(t, 20*time.Second, "the stream moves on", func() bool {
+	eventually(t, 40*time.Second, "the stream moves on", func() bool {
 		then = seriesOf(t, scrape(t, n))
 		return then["weft_feed_safe_sequence"] > first["weft_feed_safe_sequence"]
 	})

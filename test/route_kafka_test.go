@@ -228,7 +228,7 @@ func TestRequestsGoToKafka(t *testing.T) {
 	})
 	t.Run("a request without a key is refused by a topic that is compacted, and takes no other one along", func(t *testing.T) {
 		compacted := fmt.Sprintf("compacted-%d", time.Now().UnixNano())
-		if err := stage.CreateTopic(soon(t), k.Address, compacted, 1, "cleanup.policy", "compact"); err != nil {
+		if err := stage.CreateTopic(within(t, time.Minute), k.Address, compacted, 1, "cleanup.policy", "compact"); err != nil {
 			t.Fatal(err)
 		}
 		stage.PutRoute(t, n, "compacted", toKafka("POST /compacted", compacted, "key", "{query:key}"))
@@ -282,7 +282,7 @@ func TestRequestsGoToKafka(t *testing.T) {
 func topicNamed(t testing.TB, k *stage.Kafka, word string, partitions int32) string {
 	t.Helper()
 	name := fmt.Sprintf("%s-%d", word, time.Now().UnixNano())
-	if err := stage.CreateTopic(soon(t), k.Address, name, partitions); err != nil {
+	if err := stage.CreateTopic(within(t, time.Minute), k.Address, name, partitions); err != nil {
 		t.Fatal(err)
 	}
 	return name

@@ -123,7 +123,7 @@ func TestReaderThatStopsIsCutAndOthersNoticeNothing(t *testing.T) {
 	if grown := peak - before; grown > 200<<20 {
 		t.Errorf("memory grew by %d MiB", grown>>20)
 	}
-	if worst > 3*time.Second {
+	if worst > 5*time.Second { // who waits for a reader that has stopped waits for public.write_timeout, 20 s
 		t.Errorf("an event for another user took %v", worst)
 	}
 

@@ -36,6 +36,7 @@ func Start() (*Browser, error) {
 		chromedp.NoSandbox, // Chromium's sandbox refuses to run as root
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-quic", true),
+		chromedp.WSURLReadTimeout(time.Minute), // the machine may be busy
 	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)

@@ -23,7 +23,7 @@ class Driver:
         async def trouble(err):
             await self.troubles.put(f"{type(err).__name__}: {err}")
 
-        self.nc = await nats.connect(os.environ["NATS_URL"], error_cb=trouble, **options)
+        self.nc = await nats.connect(os.environ["NATS_URL"], error_cb=trouble, connect_timeout=20, **options)
         # The default is five seconds, which a busy machine may need.
         self.js = self.nc.jetstream(timeout=20)
 
