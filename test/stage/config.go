@@ -2,6 +2,7 @@ package stage
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,14 +15,20 @@ type Config map[string]any
 
 // Settings is the configuration that a node of the tests has unless a test says
 // otherwise: free loopback ports, the host name of raw requests and the tests' HS256 key.
+// The ports are none of the system's choice: those a connection could take while a node is
+// away that is to have them again.
 func Settings(dataDir string) Config {
+	listen, err := FreeAddresses(3)
+	if err != nil {
+		listen = slices.Repeat([]string{"127.0.0.1:0"}, 3)
+	}
 	return Config{
 		"node.name":     "n1",
 		"node.data_dir": dataDir,
-		"node.listen":   "127.0.0.1:0",
-		"public.listen": "127.0.0.1:0",
+		"node.listen":   listen[0],
+		"public.listen": listen[1],
 		"public.hosts":  []any{"weft"},
-		"admin.listen":  "127.0.0.1:0",
+		"admin.listen":  listen[2],
 		"auth.issuers":  []any{map[string]any{"keys": []any{map[string]any{"alg": "HS256", "secret": Secret}}}},
 	}
 }
