@@ -210,7 +210,13 @@ func everyNodeServesTheSameRoutes(t *testing.T, nodes []*stage.Node) {
 			}
 		}
 		// Whether the put was stored is unknown; that it is the same everywhere is not.
-		revision := x.put(alone, "last", document("/last", x.back))
+		_, bucket := x.routes(alone)
+		var revision uint64
+		eventually(t, time.Minute, "a put is taken", func() bool {
+			var err error
+			revision, err = bucket.Put(soon(t), "last", []byte(document("/last", x.back)))
+			return err == nil
+		})
 		x.same(revision, x.nodes...)
 	})
 }
