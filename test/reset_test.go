@@ -159,16 +159,15 @@ func TestCursorOlderThanMaxAgeGivesOneReset(t *testing.T) {
 		ids[kind] = r.LastID()
 		publish(t, node, user, "", []byte(`"missed"`))
 	}
-	// The stream takes its time to drop what is old.
-	eventually(t, time.Minute, "an id older than 10s is answered with a reset", func() bool {
-		events, resets := resume(t, node, client.SSE, "ann-sse", ids[client.SSE])
-		return resets == 1 && len(events) == 0
-	})
-	for _, kind := range client.Transports[1:] {
-		events, resets := resume(t, node, kind, "ann-"+string(kind), ids[kind])
-		if resets != 1 || len(events) != 0 {
-			t.Errorf("%s: %d resets, want 1; %s", kind, resets, describe(events))
-		}
+	// The stream takes its time to drop what is old, and what is a little younger.
+	for _, kind := range client.Transports {
+		eventually(t, time.Minute, fmt.Sprint("an id older than 10s is answered with a reset over ", kind), func() bool {
+			events, resets := resume(t, node, kind, "ann-"+string(kind), ids[kind])
+			if resets > 1 || resets == 1 && len(events) > 0 {
+				t.Errorf("%s: %d resets, want 1; %s", kind, resets, describe(events))
+			}
+			return resets == 1
+		})
 	}
 }
 
