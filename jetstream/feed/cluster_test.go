@@ -93,7 +93,7 @@ func TestNothingIsLostWhenNodesStop(t *testing.T) {
 	t.Parallel()
 	const users, clients, perUser = 10, 20, 150
 	members := openCluster(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	any := func() *site {
 		for ctx.Err() == nil {

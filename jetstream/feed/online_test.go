@@ -19,7 +19,7 @@ func TestALostLiveConnectionIsMadeAnewAndNobodyLeaves(t *testing.T) {
 	h := members[0].up()
 	c, r := follow(t, h, "", "user.ann")
 	defer r.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	others := []*jetstream.Node{members[1].up().node, members[2].up().node}
 	eventually := func(what string, ok func() bool) {

@@ -18,7 +18,7 @@ var errNotAsked = errors.New("not asked")
 func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 	t.Parallel()
 	members := openCluster(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	st, err := members[0].up().node.Store().State(ctx)
 	if err != nil {

@@ -196,7 +196,7 @@ func TestALaterAnswerIsTakenAndAcknowledged(t *testing.T) {
 	}, users...)
 	nc := s.dial(t, "orders")
 	for subject, want := range map[string]string{"reply.i.r": "+OK", "reply.i.other": "-ERR not_found", "reply.i.away": "-ERR not_ready", "reply.x": "-ERR not_found"} {
-		m, err := nc.RequestMsg(&nats.Msg{Subject: subject, Header: nats.Header{"Weft-Status": {"201"}}, Data: []byte("made")}, 5*time.Second)
+		m, err := nc.RequestMsg(&nats.Msg{Subject: subject, Header: nats.Header{"Weft-Status": {"201"}}, Data: []byte("made")}, 20*time.Second)
 		if err != nil || string(m.Data) != want {
 			t.Errorf("%s: %v, %v", subject, m, err)
 		}
