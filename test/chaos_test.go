@@ -37,7 +37,7 @@ type chaosSize struct {
 // chaos returns the size: small, or what WEFT_CHAOS=full asks for. The variables
 // WEFT_CHAOS_USERS and WEFT_CHAOS_RECORDS change one figure.
 func chaos(t *testing.T) chaosSize {
-	size := chaosSize{users: 40, records: 10_000, weftKills: 2, brokerKills: 1, limit: 3 * time.Minute}
+	size := chaosSize{users: 40, records: 10_000, weftKills: 2, brokerKills: 1, limit: 5 * time.Minute}
 	if os.Getenv("WEFT_CHAOS") == "full" {
 		size = chaosSize{users: 200, records: 200_000, weftKills: 5, brokerKills: 1, away: 5 * time.Minute, limit: 25 * time.Minute}
 	}
@@ -56,6 +56,7 @@ func chaos(t *testing.T) chaosSize {
 // With more kept than is sent, every user sees every record once and in order,
 // whatever is killed.
 func TestNothingIsLostDoubledOrReorderedInChaos(t *testing.T) {
+	t.Parallel()
 	size := chaos(t)
 	total := runChaos(t, size, size.records)
 	if total.Resets != 0 {
@@ -66,6 +67,7 @@ func TestNothingIsLostDoubledOrReorderedInChaos(t *testing.T) {
 // With less kept than is missed, every gap is covered by a reset and every reset
 // covers a gap.
 func TestEveryGapInChaosIsCoveredByAReset(t *testing.T) {
+	t.Parallel()
 	size := chaos(t)
 	size.away = 0
 	total := runChaos(t, size, min(100, size.records/size.users/20))

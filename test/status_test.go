@@ -72,6 +72,7 @@ func (s clusterStatus) leader(group string) string {
 // led and nobody else does yet, and whoever is asked; and the answer does not wait
 // for leaders that are not there.
 func TestClusterStatusNamesAtOnceWhoIsMissing(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer cancel()
 	nodes := map[string]*stage.Node{}

@@ -25,6 +25,7 @@ import (
 // Without its broker Weft starts, says so and serves; when the broker comes, its
 // records do.
 func TestKafkaMayBeAbsentAtStartAndGoAway(t *testing.T) {
+	t.Parallel()
 	k := ownBroker(t)
 	in := topic(t, k, 2)
 	produce(t, k.Address, &kgo.Record{Topic: in, Key: []byte("ann"), Value: []byte(`1`)})
