@@ -56,13 +56,15 @@ var backEnds = map[string]http.HandlerFunc{
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %d %v %q %q %v", r.Method, r.RequestURI, r.ContentLength, r.TransferEncoding, body, r.Header["User-Agent"], r.Trailer)
 	},
-	"cut": func(w http.ResponseWriter, _ *http.Request) {
+	"cut": func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // what is not read takes the answer along when the connection is cut
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, "hello")
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	},
-	"cut chunks": func(w http.ResponseWriter, _ *http.Request) {
+	"cut chunks": func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // what is not read takes the answer along when the connection is cut
 		_, _ = io.WriteString(w, "hello")
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
