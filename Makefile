@@ -77,7 +77,7 @@ unit: ## tests beside the code that do not wait, with the race detector (needs a
 	$(raced) -p 3 -short $(rooms)
 
 race: ## all tests beside the code, those that wait for elections too
-	@mkdir -p bin; nice $(raced) -p 1 $(single) > bin/single.log 2>&1 & single=$$!; \
+	@mkdir -p bin; nice $(raced) -p 2 $(single) > bin/single.log 2>&1 & single=$$!; \
 	trap 'kill $$single 2> /dev/null || true' EXIT; \
 	$(raced) -p 1 $(clusters); \
 	wait $$single || { cat bin/single.log >&2; exit 1; }
