@@ -1,7 +1,9 @@
 package test
 
 import (
+	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,6 +74,10 @@ func TestSIGHUPEndsOtherCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// What this program heeds its children do not ignore, also when nohup has started it.
+	heeded := make(chan os.Signal, 1)
+	signal.Notify(heeded, syscall.SIGHUP)
+	defer signal.Stop(heeded)
 	cmd := exec.Command(binary, "listen", "--url", node.URL(), "--token", stage.Token(t, "ann", nil))
 	cmd.Env = stage.Environment()
 	listen, err := stage.StartProcess("weft listen", cmd)
