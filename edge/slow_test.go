@@ -98,8 +98,10 @@ func TestAStalledClientIsRevokedWithinASecond(t *testing.T) {
 
 func TestAMessageThatIsNeverFinishedIsNotWaitedForWhateverElseItsClientSays(t *testing.T) {
 	slow.Test(t, "the time limit of a message")
+	t.Parallel()
 	for _, p := range plainPaths {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStackOn(t, p, func(c *edge.Config, _ *jetstream.Config) { c.Public.Keepalive = time.Second })
 			lively, lying := s.dialRaw(transport.WebSocket, s.token("ann", nil), pathEvents), s.dialRaw(transport.WebSocket, s.token("bob", nil), pathEvents)
 			s.eventually("connected", func() bool { return s.edge.Connections() == 2 })
