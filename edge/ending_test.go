@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/standstill"
 	"weft/edge/access"
 	"weft/edge/session"
 	"weft/edge/transport"
@@ -41,18 +42,15 @@ func (c *client) wantEnd(cause session.Cause) {
 	}
 }
 
-// busy is what a machine that has other things to do may add to the second in which a
-// connection is cut.
-const busy = 2 * time.Second
-
 func caseExpiry(t *testing.T, s *stack, kind string) {
 	// exp is in whole seconds.
 	end := time.Now().Add(4 * time.Second).Unix()
 	token := s.token("ann", map[string]any{"exp": end})
 	c := s.connect(kind, visitor{token: token})
 	c.opened()
+	still := standstill.Begin(t)
 	c.wantEnd(session.Expired)
-	if late := time.Since(time.Unix(end, 0)); late < 0 || late > time.Second+busy {
+	if late := time.Since(time.Unix(end, 0)); late < 0 || late > time.Second+still.Lost() {
 		t.Errorf("cut %v after the token's end", late)
 	}
 	last := s.connect(kind, visitor{token: token}).ended()
@@ -84,10 +82,10 @@ func caseRevokedSession(t *testing.T, s *stack, kind string) {
 	c.opened()
 	other.opened()
 	s.eventually("both are connected", func() bool { return s.edge.Connections() == 2 })
-	begin := time.Now()
+	begin, still := time.Now(), standstill.Begin(t)
 	s.must(s.node.Blacklist().Put(t.Context(), "device 1", "revoked", 0))
 	c.wantEnd(session.Revoked)
-	if d := time.Since(begin); d > time.Second+busy {
+	if d := time.Since(begin); d > time.Second+still.Lost() {
 		t.Errorf("cut after %v", d)
 	}
 	s.wantRevoked(kind, token)
@@ -195,10 +193,10 @@ func (s *stack) atHome(token, id string) {
 	slot, err := s.edge.Admission().Enter(s.t.Context())
 	s.must(err)
 	defer slot.Release()
-	begun := time.Now()
+	begun, still := time.Now(), standstill.Begin(s.t)
 	resp, body := s.do("GET", "/_weft/v1/events?wait=1ms&last_event_id="+id, token, "")
-	if resp.StatusCode != 200 || time.Since(begun) > time.Second+busy {
-		s.t.Errorf("who is at home is answered %d after %v: %s", resp.StatusCode, time.Since(begun), body)
+	if took := time.Since(begun); resp.StatusCode != 200 || took > time.Second+still.Lost() {
+		s.t.Errorf("who is at home is answered %d after %v: %s", resp.StatusCode, took, body)
 	}
 }
 

@@ -70,9 +70,13 @@ func TestAllNodesAnswerAndNoneWaitsForASlowOne(t *testing.T) {
 
 	slow.Store(true)
 	for range 2 {
-		// On a machine that is busy the second one may be late, too.
-		if a := n.RPC().CallAll(t.Context(), "echo", nil); a.Coverage != (rpc.Coverage{Answered: min(2, a.Coverage.Answered), Expected: 3, Known: 3}) {
-			t.Errorf("while one is slow: %+v", a.Coverage)
+		want := rpc.Coverage{Answered: 2, Expected: 3, Known: 3}
+		got := n.RPC().CallAll(t.Context(), "echo", nil).Coverage
+		for deadline := time.Now().Add(30 * time.Second); got.Answered < 2 && time.Now().Before(deadline); { // a machine that is busy makes the second one late, too
+			got = n.RPC().CallAll(t.Context(), "echo", nil).Coverage
+		}
+		if got != want {
+			t.Errorf("while one is slow: %+v", got)
 		}
 	}
 	<-held

@@ -105,10 +105,6 @@ func soon(t testing.TB) context.Context {
 	return within(t, 20*time.Second)
 }
 
-// busy is what a machine that has other things to do may add to a time that Weft
-// promises: what is late by more is late.
-const busy = 2 * time.Second
-
 func within(t testing.TB, limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)

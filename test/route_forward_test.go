@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/standstill"
 	"weft/test/stage"
 )
 
@@ -265,7 +266,7 @@ func TestEitherSideMayLeave(t *testing.T) {
 		}()
 		seen := back.Await(1)
 		leave()
-		left := time.Now()
+		left, still := time.Now(), standstill.Begin(t)
 		if err := <-failed; !errors.Is(err, context.Canceled) {
 			t.Errorf("the client has %v", err)
 		}
@@ -274,7 +275,7 @@ func TestEitherSideMayLeave(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatal("the back end still works")
 		}
-		if took := time.Since(left); took > time.Second+busy {
+		if took := time.Since(left); took > time.Second+still.Lost() {
 			t.Errorf("the back end learns of it after %v", took)
 		}
 		if res, err := client.Get(node.URL() + "/leave/cut"); err == nil {

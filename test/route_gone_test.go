@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/standstill"
 	"weft/test/stage"
 )
 
@@ -82,9 +83,9 @@ func TestAClientThatLeavesAnUploadWhichIsNotTakenIsGone(t *testing.T) {
 			if err := c.leave(tcp); err != nil {
 				t.Fatal(err)
 			}
-			left := time.Now()
+			left, still := time.Now(), standstill.Begin(t)
 			eventually(t, 20*time.Second, name+": who "+c.way+" is gone", func() bool { return running(node) == 0 })
-			if took := time.Since(left); took > time.Second+busy {
+			if took := time.Since(left); took > time.Second+still.Lost() {
 				t.Errorf("%s: who %s is gone after %v", name, c.way, took)
 			}
 			eventually(t, 20*time.Second, name+": who "+c.way+" is counted", func() bool {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/config/testkit/standstill"
 	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
@@ -148,7 +149,7 @@ func (h *held) run(ctx context.Context, n *stage.Node, path, token string, runni
 }
 
 // expectEnd waits until requests have ended, and checks how, and that it was soon.
-func expectEnd(t *testing.T, all []*held, since time.Time, soon time.Duration, before string) {
+func expectEnd(t *testing.T, all []*held, since time.Time, soon time.Duration, still *standstill.Watch, before string) {
 	t.Helper()
 	for _, h := range all {
 		want := "broken off"
@@ -160,7 +161,7 @@ func expectEnd(t *testing.T, all []*held, since time.Time, soon time.Duration, b
 			if how != want {
 				t.Errorf("%s ended: %s, want %s", h.kind, how, want)
 			}
-			if took := h.at.Sub(since); took > soon {
+			if took := h.at.Sub(since); took > soon+still.Lost() {
 				t.Errorf("%s ended after %v", h.kind, took)
 			}
 		case <-time.After(20 * time.Second):
@@ -179,7 +180,8 @@ func TestExpiryEndsUpgradedConnectionsAndEventStreams(t *testing.T) {
 	token := stage.Token(t, "ann", stage.Claims{"exp": ends.Unix()})
 	cut := holdAll(t, n, back, "/held", token, "stream", "socket")
 	kept := holdAll(t, n, back, "/held", token, "long", "wait")
-	expectEnd(t, cut, ends, time.Second+busy, "")
+	still := standstill.Begin(t)
+	expectEnd(t, cut, ends, time.Second, still, "")
 	for _, h := range cut {
 		if h.at.Before(ends.Add(-50 * time.Millisecond)) {
 			t.Errorf("%s ended %v before its token", h.kind, ends.Sub(h.at))
@@ -198,11 +200,11 @@ func TestANodeThatStopsLetsRequestsEndAndThenEndsThem(t *testing.T) {
 	n, back := stage.StartNode(t, stage.Settings(t.TempDir()).With("public.drain_window", "1s")), startHolding(t)
 	stage.PutRoute(t, n, "held", stage.Route{"pattern": "/held/{rest...}", "target": back.URL(), "auth": stage.Route{"mode": "none"}})
 	all := holdAll(t, n, back, "/held", "", allKinds...)
-	begun := time.Now()
+	begun, still := time.Now(), standstill.Begin(t)
 	if code := n.Stop(); code != 0 {
 		t.Errorf("the node ended with %d", code)
 	}
-	expectEnd(t, all, begun, 4*time.Second, "503 draining")
+	expectEnd(t, all, begun, 4*time.Second, still, "503 draining")
 	for _, h := range all {
 		if took := h.at.Sub(begun); took < 900*time.Millisecond {
 			t.Errorf("%s ended after %v, before the window was over", h.kind, took)
@@ -226,12 +228,12 @@ func TestASlowClientIsLetGoWhenItsRequestIsEnded(t *testing.T) {
 	}
 	endless.Await(20)
 	waitfor.True(t, func() bool { return running(t, n) == 20 })
-	begun := time.Now()
+	begun, still := time.Now(), standstill.Begin(t)
 	if status, body := admin(t, n, http.MethodPut, "/_weft/v1/blacklist/user.ann", ""); status/100 != 2 {
 		t.Fatalf("revoke: %d %s", status, body)
 	}
 	waitfor.True(t, func() bool { return running(t, n) == 0 })
-	if took := time.Since(begun); took > time.Second+busy {
+	if took := time.Since(begun); took > time.Second+still.Lost() {
 		t.Errorf("clients that read nothing are let go after %v", took)
 	}
 }

@@ -31,7 +31,7 @@ var rooms = map[string]roomRules{
 		"session", "transport", "proxy/reply", "proxy/upstream", "proxy/service", "proxy", "admin", ""}},
 	"weft/config":         {nil, nil},
 	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
-	"weft/config/testkit": {nil, []string{"clientframe", "freeport", "slow", "testlog", "waitfor"}}, // for tests alone
+	"weft/config/testkit": {nil, []string{"clientframe", "freeport", "slow", "standstill", "testlog", "waitfor"}}, // for tests alone
 	"weft/test": {[]string{"weft/config/testkit"}, []string{"client", "follow", "browser", "stage", "fault", "load/meter", "load/plot", "load/crowd",
 		"load/baseline", "load", "natsclients", "bench", "deploy", "playground/child", "playground", "kafka", "release", ""}},
 }
