@@ -21,6 +21,7 @@ const maxChange = 128 << 10
 type changer struct {
 	sessions *session.Sessions
 	auth     *access.Authenticator
+	may      session.MayFollow
 	nodes    *rpc.RPC
 	log      *slog.Logger
 	takes    parameter.List
@@ -39,7 +40,7 @@ func (c *changer) change(ctx context.Context, s *session.Session, asked *transpo
 		}
 		made.Identity = id
 	}
-	return s.Apply(ctx, made, c.sessions.Rekey)
+	return s.Apply(ctx, made, session.Rules{Rekey: c.sessions.Rekey, MayFollow: c.may})
 }
 
 // find returns an open connection of this node by its id, nil when there is

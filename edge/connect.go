@@ -22,6 +22,7 @@ type connector struct {
 	report     *errorReporter
 	ready      *readiness
 	auth       *access.Authenticator
+	may        session.MayFollow
 	guard      *access.Guard
 	admission  *access.Admission
 	takes      parameter.List
@@ -63,7 +64,7 @@ func (c *connector) letIn(w http.ResponseWriter, r *http.Request, t transport.Tr
 	if err != nil {
 		return err
 	}
-	if err := session.Check(id, q.Subjects); err != nil {
+	if err := session.Check(r.Context(), id, q.Subjects, c.may); err != nil {
 		return err
 	}
 	if len(id.Subscribe)+len(q.Subjects) == 0 {

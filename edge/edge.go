@@ -146,7 +146,7 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		Keepalive: cfg.Keepalive, Revoked: who.Revoked, Draining: e.ready.refuseDraining, Opened: e.opened, Closed: e.ended,
 	})
 	publish := &publisher{ingest: deps.Ingest, auth: who, report: e.report, takes: takes.publish}
-	e.changer = &changer{sessions: e.sessions, auth: who, nodes: deps.Node.RPC, log: e.log, takes: takes.change}
+	e.changer = &changer{sessions: e.sessions, auth: who, may: session.ByToken, nodes: deps.Node.RPC, log: e.log, takes: takes.change}
 	e.changer.answerNodes()
 	transports := transport.New(transport.Params{
 		Sessions: e.sessions, Metrics: e.metrics.transports, Log: e.log, Serving: e.serving,
@@ -156,7 +156,7 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 	})
 	connect := &connector{
 		node: deps.Node.Name, transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
-		auth: who, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
+		auth: who, may: session.ByToken, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
 	}
 	if e.proxy, err = e.forward(who, reg); err != nil {
 		return err

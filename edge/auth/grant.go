@@ -3,16 +3,11 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"weft/bridge/pointer"
 	"weft/jetstream/subject"
 )
-
-// presencePrefix begins the subjects on which one follows who is online:
-// presence.<user> and presence.topic.<topic>.
-const presencePrefix = "presence."
 
 // grantKind says what a template of the configuration may make.
 type grantKind int
@@ -36,11 +31,11 @@ type grant struct {
 
 func parseGrant(s string, kind grantKind) (*grant, error) {
 	g, source := &grant{kind: kind, pointers: map[string]claimPath{}}, s
-	if strings.HasPrefix(s, presencePrefix) {
+	if followed, ok := subject.Followed(s); ok {
 		if kind != follow {
 			return nil, fmt.Errorf("%q: presence can only be allowed to users, in allow", s)
 		}
-		g.presence, source = true, followed(s)
+		g.presence, source = true, followed
 	}
 	t, err := subject.ParseSubjectTemplate(source, kind != exact, nil)
 	if err != nil {
@@ -58,22 +53,10 @@ func parseGrant(s string, kind grantKind) (*grant, error) {
 	return g, nil
 }
 
-// followed turns a presence subject into the subject whose followers it tells of.
-func followed(presence string) string {
-	rest := strings.TrimPrefix(presence, presencePrefix)
-	if strings.HasPrefix(rest, subject.Topic) {
-		return rest
-	}
-	return subject.User + rest
-}
-
-// presenceOf is the inverse of followed.
-func presenceOf(s string) string { return presencePrefix + strings.TrimPrefix(s, subject.User) }
-
 // checkFollow reports why s is nothing that one could ask to follow.
 func checkFollow(s string) error {
-	if strings.HasPrefix(s, presencePrefix) {
-		return subject.CheckPattern(followed(s))
+	if followed, ok := subject.Followed(s); ok {
+		return subject.CheckPattern(followed)
 	}
 	return subject.CheckPattern(s)
 }
@@ -99,7 +82,7 @@ func (g *grant) expand(to []string, values func(claimPath) []string) []string {
 			continue
 		}
 		if g.presence {
-			s = presenceOf(s)
+			s = subject.PresenceOf(s)
 		}
 		to = append(to, s)
 	}

@@ -32,9 +32,31 @@ type Change struct {
 	LastID string
 }
 
+// MayFollow says, with a problem, why an identity may not follow a canonical subject or
+// pattern; nil: it may. It may ask others, and so block until ctx ends.
+type MayFollow func(ctx context.Context, id *auth.Identity, subject string) error
+
+// ByToken is the MayFollow of the token alone.
+func ByToken(_ context.Context, id *auth.Identity, subject string) error {
+	if !id.MayFollow(subject) {
+		return problem.New(problem.Forbidden, "the token does not allow one of the subjects")
+	}
+	return nil
+}
+
+// Rules are what the node has to say about a change. Both are needed and may be called
+// concurrently.
+type Rules struct {
+	// Rekey brings a refreshed token into force, or refuses it with a problem.
+	Rekey func(*Session, *auth.Identity) error
+	// MayFollow is asked of all that is new, and of all that was asked for when there is
+	// a new token.
+	MayFollow MayFollow
+}
+
 // Check reports why id may not ask for subjects: bad_request when there are too
 // many or one twice, bad_subject, forbidden, or limit when too many are wildcards.
-func Check(id *auth.Identity, subjects []string) error {
+func Check(ctx context.Context, id *auth.Identity, subjects []string, may MayFollow) error {
 	if len(subjects) > MaxSubjects {
 		return problem.New(problem.BadRequest, fmt.Sprintf("more than %d subjects", MaxSubjects))
 	}
@@ -47,8 +69,8 @@ func Check(id *auth.Identity, subjects []string) error {
 		if subject.CheckPattern(s) != nil {
 			return problem.New(problem.BadSubject, "a subject is user.<user> or topic.<token>…, other bytes than letters, digits, - and _ written =XX")
 		}
-		if !id.MayFollow(s) {
-			return problem.New(problem.Forbidden, "the token does not allow one of the subjects")
+		if err := may(ctx, id, s); err != nil {
+			return err
 		}
 	}
 	return checkWildcards(union(id.Subscribe, subjects))
@@ -81,9 +103,9 @@ func Unfollowed(err error) Cause {
 // Apply makes a change and returns the subjects in force. It blocks until new
 // subjects are delivered, or ctx ends. A new identity must be of the same user
 // (else user_mismatch); when it no longer allows what the session asked for,
-// the session ends with Unauthorised. rekey is called with a new identity when
-// nothing else speaks against it; it brings it into force, or refuses it.
-func (s *Session) Apply(ctx context.Context, c Change, rekey func(*Session, *auth.Identity) error) ([]string, error) {
+// the session ends with Unauthorised. A new identity is brought into force when nothing
+// else speaks against it.
+func (s *Session) Apply(ctx context.Context, c Change, rules Rules) ([]string, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.attaching(ctx)
@@ -104,7 +126,7 @@ func (s *Session) Apply(ctx context.Context, c Change, rekey func(*Session, *aut
 			return nil, problem.New(problem.BadSubject, "a subject that the token brings cannot be left")
 		}
 	}
-	if err := Check(id, c.Subscribe); err != nil {
+	if err := Check(ctx, id, c.Subscribe, rules.MayFollow); err != nil {
 		return nil, err
 	}
 	asked := slices.DeleteFunc(slices.Clone(before), func(sub string) bool { return slices.Contains(c.Unsubscribe, sub) })
@@ -116,11 +138,11 @@ func (s *Session) Apply(ctx context.Context, c Change, rekey func(*Session, *aut
 		return nil, err
 	}
 	if c.Identity != nil {
-		if err := rekey(s, id); err != nil {
+		if err := rules.Rekey(s, id); err != nil {
 			return nil, err
 		}
 		for _, sub := range asked {
-			if !id.MayFollow(sub) {
+			if rules.MayFollow(ctx, id, sub) != nil {
 				s.End(Unauthorised)
 				return nil, problem.New(problem.Forbidden, "the token does not allow what the connection follows")
 			}

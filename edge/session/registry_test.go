@@ -100,26 +100,26 @@ func code(err error) problem.Code {
 func TestAChangeIsAllOrNothing(t *testing.T) {
 	s := newTestSession("ann", "t", time.Time{})
 	rekeyed := 0
-	rekey := func(*Session, *auth.Identity) error { rekeyed++; return nil }
-	if _, err := s.Apply(t.Context(), Change{Unsubscribe: []string{"user.ann"}, Subscribe: []string{"user.ann"}}, rekey); code(err) != problem.BadSubject {
+	rules := Rules{func(*Session, *auth.Identity) error { rekeyed++; return nil }, ByToken}
+	if _, err := s.Apply(t.Context(), Change{Unsubscribe: []string{"user.ann"}, Subscribe: []string{"user.ann"}}, rules); code(err) != problem.BadSubject {
 		t.Errorf("leaving an automatic subject: %v", err)
 	}
-	if _, err := s.Apply(t.Context(), Change{Identity: &auth.Identity{User: "bob"}}, rekey); code(err) != problem.UserMismatch || rekeyed != 0 {
+	if _, err := s.Apply(t.Context(), Change{Identity: &auth.Identity{User: "bob"}}, rules); code(err) != problem.UserMismatch || rekeyed != 0 {
 		t.Errorf("a token of another user: %v", err)
 	}
 	more := &auth.Identity{User: "ann", Session: "t2", Subscribe: []string{"topic.a", "topic.b"}}
 	s.reader.fail = errors.New("inner")
-	if _, err := s.Apply(t.Context(), Change{Identity: more}, rekey); code(err) != problem.StoreUnavailable || strings.Contains(err.Error(), "inner") {
+	if _, err := s.Apply(t.Context(), Change{Identity: more}, rules); code(err) != problem.StoreUnavailable || strings.Contains(err.Error(), "inner") {
 		t.Errorf("the store is away: %v", err)
 	}
 	s.reader.fail = nil
-	got, err := s.Apply(t.Context(), Change{Identity: more}, rekey)
+	got, err := s.Apply(t.Context(), Change{Identity: more}, rules)
 	if err != nil || !slices.Equal(got, []string{"topic.a", "topic.b"}) || rekeyed != 2 {
 		t.Errorf("a token that brings other subjects: %v, %v", got, err)
 	}
 	s.Detach()
 	s.Detach()
-	if _, err := s.Apply(t.Context(), Change{Identity: more}, rekey); code(err) != problem.NotFound {
+	if _, err := s.Apply(t.Context(), Change{Identity: more}, rules); code(err) != problem.NotFound {
 		t.Errorf("after the end: %v", err)
 	}
 }

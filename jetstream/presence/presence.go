@@ -28,11 +28,14 @@ var (
 type Presence struct {
 	subscribed func(subject string) bool
 	rpc        *rpc.RPC
+	local      Local
 }
 
 // New makes a Presence. subscribed says whether anybody in the cluster subscribes to a
 // subject.
-func New(subscribed func(subject string) bool, r *rpc.RPC) *Presence { return &Presence{subscribed, r} }
+func New(subscribed func(subject string) bool, r *rpc.RPC) *Presence {
+	return &Presence{subscribed: subscribed, rpc: r}
+}
 
 // Interest reports from memory whether a node of the cluster holds a
 // subscription for the subject's delivery copies. Yes is true. No may be wrong
