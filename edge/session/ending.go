@@ -1,6 +1,12 @@
 package session
 
-import "weft/edge/problem"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"weft/edge/problem"
+)
 
 // A Cause is why a session ends. Whatever can end one is a value of this type,
 // and endings spells it for every transport; nothing else closes a connection.
@@ -64,6 +70,16 @@ var endings = [Causes]Ending{
 	Draining:     {Reason: "drain", Reconnect: true, Close: 1012},
 	NotReady:     {Reason: "not_ready", Reconnect: true, Close: 1012, Code: problem.NotReady, Detail: "the node is not ready; come back later"},
 	Isolated:     {Reason: "isolated", Reconnect: true, Close: 1012, Code: problem.NotReady, Detail: "the node is cut off from its cluster; come back later"},
+}
+
+// MaxDetail bounds what an operator says of an ending, in bytes: what a close frame of a
+// WebSocket has room for (RFC 6455, section 5.5).
+const MaxDetail = 123
+
+// Sayable reports whether clients can be told a text on every transport: UTF-8 of at
+// most MaxDetail bytes without control characters.
+func Sayable(text string) bool {
+	return len(text) <= MaxDetail && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // Ending is how c is spelt.

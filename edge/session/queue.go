@@ -72,8 +72,9 @@ type Spelling struct {
 	Limit int
 	// Keepalives shares the frames among connections.
 	Keepalives *wire.Keepalives
-	// Closing spells the farewell for a cause; nil bytes for none.
-	Closing func(Cause) []byte
+	// Closing spells the farewell for a cause, with what an operator says of it, or "";
+	// nil bytes for none.
+	Closing func(c Cause, detail string) []byte
 }
 
 // A Writer empties a queue. Its methods are called from any goroutine and must
@@ -262,7 +263,7 @@ func (q *Queue) Finish(frame []byte) {
 }
 
 // End implements Outbox.
-func (q *Queue) End(c Cause) {
+func (q *Queue) End(c Cause, detail string) {
 	q.mu.Lock()
 	if q.ended { // by Finish
 		q.mu.Unlock()
@@ -271,7 +272,7 @@ func (q *Queue) End(c Cause) {
 	if c.Ending().Cut {
 		q.frames, q.pending = nil, 0
 	}
-	if bye := q.spelling.Closing(c); bye != nil {
+	if bye := q.spelling.Closing(c, detail); bye != nil {
 		q.frames = append(q.frames, bye)
 		q.pending += len(bye)
 	}

@@ -32,7 +32,7 @@ func testQueue(limit int) *pumped {
 	pump := NewPump(func(Cause) {})
 	return &pumped{NewQueue(&Spelling{
 		Format: wire.SSE, Limit: limit, Keepalives: &wire.Keepalives{},
-		Closing: func(c Cause) []byte { return []byte("bye " + c.String()) },
+		Closing: func(c Cause, _ string) []byte { return []byte("bye " + c.String()) },
 	}, pump), pump}
 }
 
@@ -134,7 +134,7 @@ func TestAFarewellFollowsWhatIsQueuedUnlessItIsCut(t *testing.T) {
 	}{{Draining, "one" + "bye drain"}, {Revoked, "bye revoked"}, {Slow, "bye slow"}} {
 		q := testQueue(1000)
 		q.Put([]byte("one"))
-		q.End(c.cause)
+		q.End(c.cause, "")
 		q.Put([]byte("too late"))
 		if got := written(t, q); got != c.want {
 			t.Errorf("%v: written %q, want %q", c.cause, got, c.want)
@@ -158,7 +158,7 @@ func TestReplayWaitsForRoomAndThenItsEventIsTaken(t *testing.T) {
 		if err := <-asked; err != nil {
 			t.Fatal(err)
 		}
-		q.End(Draining)
+		q.End(Draining, "")
 	})
 	q := testQueue(1000)
 	q.Event(message(1, 400), "")
@@ -181,7 +181,7 @@ func TestRoomEndsWithItsContextAndWithTheQueue(t *testing.T) {
 	if err := q.Room(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	q.End(Draining)
+	q.End(Draining, "")
 	if err := q.Room(t.Context()); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -193,7 +193,7 @@ func TestASkippedEventIsToldByTheNextKeepalive(t *testing.T) {
 	q.Skipped(m, "")
 	q.Keepalive("")
 	q.Keepalive("") // something is queued: none is needed
-	q.End(Draining)
+	q.End(Draining, "")
 	if got, want := written(t, q), "id: "+m.ID()+"\nevent: weft.keepalive\ndata:\n\nbye drain"; got != want {
 		t.Errorf("written %q, want %q", got, want)
 	}
@@ -202,7 +202,7 @@ func TestASkippedEventIsToldByTheNextKeepalive(t *testing.T) {
 	q.Event(message(8, 1), "newer")
 	_ = q.Write(t.Context(), func([][]byte) error { return errors.New("one round") })
 	q.Keepalive("")
-	q.End(Draining)
+	q.End(Draining, "")
 	if got := written(t, q); strings.Contains(got, "composite") {
 		t.Errorf("an id that is older than the last event is told: %q", got)
 	}
@@ -229,7 +229,7 @@ type outbox struct {
 	ends []Cause
 }
 
-func (o *outbox) End(c Cause) {
+func (o *outbox) End(c Cause, _ string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ends = append(o.ends, c)

@@ -144,15 +144,19 @@ func (r *Registry) Users(after string, limit int) []string {
 // Cut ends the sessions that a new entry of the blacklist revokes. It does not
 // block.
 func (r *Registry) Cut(e blacklist.Entry) {
+	detail := e.Reason
+	if !Sayable(detail) {
+		detail = ""
+	}
 	if e.Session != "" {
 		for _, s := range r.list(byToken, e.Session) {
-			s.End(Revoked)
+			s.EndFor(Revoked, detail)
 		}
 	}
 	if e.User != "" {
 		for _, s := range r.list(byUser, e.User) {
 			if id := s.Identity(); e.Cuts(id.Session, id.User, id.Issued) {
-				s.End(Revoked)
+				s.EndFor(Revoked, detail)
 			}
 		}
 	}

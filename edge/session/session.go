@@ -50,8 +50,9 @@ type Outbox interface {
 	CaughtUp()
 	// Room blocks until there is room for more replay, or ctx ends.
 	Room(ctx context.Context) error
-	// End is told once; it may come at any time, from any goroutine.
-	End(c Cause)
+	// End is told once; it may come at any time, from any goroutine. detail is what an
+	// operator says of it, or "".
+	End(c Cause, detail string)
 }
 
 // About describes a connection to an operator.
@@ -233,7 +234,10 @@ func (s *Session) Beat() {
 
 // End ends the session; only the first cause counts. It reports whether this
 // was it.
-func (s *Session) End(c Cause) bool {
+func (s *Session) End(c Cause) bool { return s.EndFor(c, "") }
+
+// EndFor is End with what the client is told beside the cause; Sayable must hold of it.
+func (s *Session) EndFor(c Cause, detail string) bool {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
@@ -242,7 +246,7 @@ func (s *Session) End(c Cause) bool {
 	s.ended, s.cause = true, c
 	s.settleLocked()
 	s.mu.Unlock()
-	s.out.End(c)
+	s.out.End(c, detail)
 	s.mu.Lock()
 	s.told = true
 	atEnd := s.atEnd

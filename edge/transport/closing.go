@@ -33,13 +33,22 @@ func comeBack(c session.Cause) time.Duration {
 	return 0
 }
 
-// farewell is the data of weft.close. retry says when to come back where the
+// saying is what follows a sentence when an operator has said something to it.
+func saying(detail string) string {
+	if detail == "" {
+		return ""
+	}
+	return ": " + detail
+}
+
+// farewell is the data of weft.close. detail is what an operator says, or "". retry says when to come back where the
 // transport has no other word for it; 0 says nothing.
-func farewell(c session.Cause, retry time.Duration) []byte {
+func farewell(c session.Cause, detail string, retry time.Duration) []byte {
 	data, _ := json.Marshal(struct {
 		Reason    string `json:"reason"`
 		Reconnect bool   `json:"reconnect"`
+		Detail    string `json:"detail,omitempty"`
 		Retry     int64  `json:"retry,omitempty"` // milliseconds, as in SSE
-	}{c.Ending().Reason, c.Ending().Reconnect, retry.Milliseconds()})
+	}{c.Ending().Reason, c.Ending().Reconnect, detail, retry.Milliseconds()})
 	return data
 }

@@ -98,7 +98,7 @@ func (p *waiting) respond() {
 	}
 	p.t.Sessions.Close(p.s)
 	if code := cause.Ending().Code; code != "" {
-		told := problem.New(code, cause.Ending().Detail)
+		told := problem.New(code, cause.Ending().Detail+saying(got.detail))
 		if back := comeBack(cause); back > 0 {
 			told = told.Retry(back)
 		}
@@ -153,11 +153,16 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, b *batch, cause ses
 		}
 		frames = append(frames, e.head, e.rest)
 	}
+	var closing json.RawMessage
+	if b.detail != "" { // of those who may come back: the others are told by a problem
+		closing = farewell(cause, b.detail, 0)
+	}
 	tail, _ := json.Marshal(struct {
 		LastEventID string            `json:"last_event_id"`
 		Reset       bool              `json:"reset"`
 		Resets      []json.RawMessage `json:"resets,omitempty"`
-	}{b.cursor, b.reset, b.resets})
+		Close       json.RawMessage   `json:"close,omitempty"`
+	}{b.cursor, b.reset, b.resets, closing})
 	tail[0] = ',' // it goes on
 	frames = append(frames, slices.Concat(pollEnd, tail, newline))
 	head := w.Header()

@@ -36,6 +36,7 @@ type batch struct {
 	cursor string
 	reset  bool
 	resets []json.RawMessage
+	detail string // what an operator says of the end
 }
 
 // A pollEvent is one event as JSON, in two pieces of which the second is shared.
@@ -168,10 +169,11 @@ func (b *pollBuffer) Room(ctx context.Context) error {
 }
 
 // End implements session.Outbox.
-func (b *pollBuffer) End(c session.Cause) {
+func (b *pollBuffer) End(c session.Cause, detail string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.full = true
+	b.got.detail = detail
 	if c.Ending().Cut {
 		b.got.events = nil
 	}

@@ -13,10 +13,10 @@ func TestAnAnswerHasItsHeadAlsoWhenTheSessionIsCutAtOnce(t *testing.T) {
 	p := &polledConn{head: []byte("HTTP/1.1 200 OK\r\n\r\n")}
 	p.q = session.NewQueue(&session.Spelling{
 		Format: wire.SSE, Limit: 1 << 20, Keepalives: &wire.Keepalives{},
-		Closing: func(session.Cause) []byte { return []byte("bye") },
+		Closing: func(session.Cause, string) []byte { return []byte("bye") },
 	}, p)
 	p.q.Put([]byte("a secret"))
-	p.q.End(session.Revoked)
+	p.q.End(session.Revoked, "")
 	frames, last := p.Take()
 	if got := string(bytes.Join(frames, nil)); got != "HTTP/1.1 200 OK\r\n\r\nbye" || !last {
 		t.Errorf("sent %q, the last: %v", got, last)

@@ -29,7 +29,7 @@ func newSSE(p *Params, shared *wire.Keepalives) Transport {
 	spelling := func(format wire.Format) *session.Spelling {
 		return &session.Spelling{
 			Format: format, Limit: p.QueueBytes, Keepalives: shared,
-			Closing: func(c session.Cause) []byte { return sseClosing(format, c) },
+			Closing: func(c session.Cause, detail string) []byte { return sseClosing(format, c, detail) },
 		}
 	}
 	return &sse{p, p.Metrics.counters[SSE], spelling(wire.SSE), spelling(wire.SSEFrame)}
@@ -80,7 +80,7 @@ func (t *sse) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	sseHead(w, r)
 	_, _ = w.Write(wire.Retry(cmp.Or(p.RetryAfter, comeBack(cause))))
 	format := sseFormat(r.URL.Query().Get("format") == "frame")
-	_, _ = w.Write(format.Control("", wire.TypeClose, farewell(cause, 0)))
+	_, _ = w.Write(format.Control("", wire.TypeClose, farewell(cause, "", 0)))
 	_ = rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})
 }
@@ -123,7 +123,7 @@ func sseHead(w http.ResponseWriter, r *http.Request) {
 
 // sseClosing spells the farewell. Who is sent elsewhere, or must wait, is told
 // when to come back, each at another time.
-func sseClosing(f wire.Format, c session.Cause) []byte {
+func sseClosing(f wire.Format, c session.Cause, detail string) []byte {
 	var dst []byte
 	switch c {
 	case session.Left:
@@ -133,7 +133,7 @@ func sseClosing(f wire.Format, c session.Cause) []byte {
 			dst = wire.Retry(back)
 		}
 	}
-	return append(dst, f.Control("", wire.TypeClose, farewell(c, 0))...)
+	return append(dst, f.Control("", wire.TypeClose, farewell(c, detail, 0))...)
 }
 
 // Serve implements Transport.

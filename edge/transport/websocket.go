@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"io"
 	"net"
 	"net/http"
@@ -73,7 +74,7 @@ func (t *webSocket) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(Linger))
-	if _, err := conn.Write(append(head, webSocketFarewell(cause, p.RetryAfter)...)); err == nil {
+	if _, err := conn.Write(append(head, webSocketFarewell(cause, "", p.RetryAfter)...)); err == nil {
 		closeWrite(conn)
 		_, _ = io.Copy(io.Discard, conn)
 	}
@@ -81,16 +82,18 @@ func (t *webSocket) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 
 // webSocketClosing spells the farewell: weft.close for the page's code, the
 // close frame for everybody's.
-func webSocketClosing(c session.Cause) []byte {
+func webSocketClosing(c session.Cause, detail string) []byte {
 	if c == session.Left {
 		return nil
 	}
-	return webSocketFarewell(c, comeBack(c))
+	return webSocketFarewell(c, detail, comeBack(c))
 }
 
-func webSocketFarewell(c session.Cause, retry time.Duration) []byte {
-	bye := wire.WebSocket.Control("", wire.TypeClose, farewell(c, retry))
-	return append(bye, wire.Close(c.Ending().Close, c.Ending().Reason)...)
+// webSocketFarewell has in its close frame what an operator says, where there is that: a
+// tool that shows the frame shows it to a person.
+func webSocketFarewell(c session.Cause, detail string, retry time.Duration) []byte {
+	bye := wire.WebSocket.Control("", wire.TypeClose, farewell(c, detail, retry))
+	return append(bye, wire.Close(c.Ending().Close, cmp.Or(detail, c.Ending().Reason))...)
 }
 
 // Serve implements Transport.

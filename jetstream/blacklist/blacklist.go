@@ -27,7 +27,18 @@ const (
 	markerTTL = time.Minute
 	// userKey begins the key of an entry that cuts all tokens of a user.
 	userKey = "user."
+	// reasonValue begins a value that clients are told. What else stands in a value is
+	// for operators.
+	reasonValue = "reason:"
 )
+
+// Because is the value of an entry whose clients are told a reason; "" is none.
+func Because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return reasonValue + " " + reason
+}
 
 // An Entry cuts one session, or all tokens of a user that were issued
 // up to a time.
@@ -41,12 +52,18 @@ type Entry struct {
 	// later are cut. It is the value if that is a time (RFC 3339), else Made.
 	Before  time.Time
 	Expires time.Time // when it goes
+	// Reason is what the clients that the entry cuts are told: what follows reasonValue in
+	// the value. It is as it was put; "" for nothing.
+	Reason string
 	// Problem says why the entry can never match a token; "" if it can.
 	Problem string
 }
 
 func newEntry(key, value string, made, expires time.Time) Entry {
 	e := Entry{Key: key, Value: value, Made: made, Expires: expires}
+	if said, ok := strings.CutPrefix(value, reasonValue); ok {
+		e.Reason = strings.TrimSpace(said)
+	}
 	var err error
 	if token, ok := strings.CutPrefix(key, userKey); ok {
 		if e.User, err = subject.Unescape(token); err == nil {
