@@ -20,13 +20,14 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 		types = append(types, "order."+s)
 	}
 	p.answer(w, http.StatusOK, map[string]any{
-		"events": "http://" + p.addrs.Public + "/_weft/v1/events",
-		"routed": "http://" + p.addrs.Public,
-		"users":  p.users,
-		"topic":  map[string]string{"name": topicName, "subject": topicSubject},
-		"states": states,
-		"types":  types,
-		"config": p.config,
+		"events":   "http://" + p.addrs.Public + "/_weft/v1/events",
+		"routed":   "http://" + p.addrs.Public,
+		"visitors": p.origins(),
+		"users":    p.users,
+		"topic":    map[string]string{"name": topicName, "subject": topicSubject},
+		"states":   states,
+		"types":    types,
+		"config":   p.config,
 	})
 }
 

@@ -65,6 +65,8 @@ func (c nodeConfig) String() string {
 		"  # Every connection gets its user's inbox, and may ask for the shared topic.",
 		`  subscribe: ["user.{/sub}"]`,
 		"  allow: ["+q(topicSubject)+"]",
+		"  # Whoever opens the page of the hotel has no token, and sees its bookings.",
+		"  anonymous: {allow: ["+q(hotelSubject)+"]}",
 		"kafka:",
 		"  brokers: ["+q(c.addrs.Kafka)+"]",
 		"  sources:",

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type page struct {
 // A backend is what the buttons set in motion.
 type backend interface {
 	publish(ctx context.Context, e event) error
+	book(ctx context.Context, b booking) error
 	revoke(ctx context.Context, session string) error
 	route(ctx context.Context) (routeItem, error)
 	putRoute(ctx context.Context, document string, raw bool) error
@@ -68,6 +70,7 @@ func (p *page) handler() http.Handler {
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /api/setup", p.setup)
 	mux.HandleFunc("POST /api/token", p.issueToken)
+	mux.HandleFunc("POST /api/book", p.bookRoom)
 	if p.cluster != nil {
 		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, files, "cluster.html")
@@ -85,14 +88,21 @@ func (p *page) handler() http.Handler {
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
 }
 
+// origins are the node's, by each of its names. A browser counts connections by name, so
+// that a page has twice six of them.
+func (p *page) origins() []string {
+	_, port, _ := net.SplitHostPort(p.addrs.Public)
+	return []string{"http://" + p.addrs.Public, "http://localhost:" + port}
+}
+
 // guard answers only to the page's own names, since a foreign name that
 // resolves to loopback would make a foreign site the same origin; and lets
 // the page load and call nothing but us and the node.
 func (p *page) guard(next http.Handler) http.Handler {
 	_, port, _ := net.SplitHostPort(p.addrs.Page)
 	hosts := []string{p.addrs.Page, "localhost:" + port}
-	csp := "default-src 'self'; connect-src 'self' http://" + p.addrs.Public + " ws://" + p.addrs.Public +
-		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	csp := "default-src 'self'; connect-src 'self' ws://" + p.addrs.Public + " " + strings.Join(p.origins(), " ") +
+		"; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(hosts, r.Host) {
 			http.Error(w, "unknown host", http.StatusMisdirectedRequest)

@@ -23,11 +23,17 @@ var testAddrs = addresses{Page: "127.0.0.1:4100", Public: "127.0.0.1:4000", Admi
 type recorder struct {
 	events  []event
 	revoked []string
+	booked  []booking
 	err     error
 }
 
 func (r *recorder) publish(_ context.Context, e event) error {
 	r.events = append(r.events, e)
+	return r.err
+}
+
+func (r *recorder) book(_ context.Context, b booking) error {
+	r.booked = append(r.booked, b)
 	return r.err
 }
 
@@ -105,7 +111,7 @@ func TestEveryAssetThatIsNamedIsThere(t *testing.T) {
 func TestThePageMayTalkToTheNodeOnly(t *testing.T) {
 	w := ask(t, testPage(&recorder{}), http.MethodGet, "/", "", nil)
 	csp := w.Header().Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'self'", "connect-src 'self' http://127.0.0.1:4000 ws://127.0.0.1:4000;"} {
+	for _, want := range []string{"default-src 'self'", "connect-src 'self' ws://127.0.0.1:4000 http://127.0.0.1:4000 http://localhost:4000;"} {
 		if !strings.Contains(csp, want) {
 			t.Errorf("policy %q lacks %q", csp, want)
 		}
