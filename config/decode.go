@@ -156,9 +156,18 @@ func scalarText(n ast.Node) (text string, quoted, ok bool) {
 	return "", false, false
 }
 
+// OneOrMany is a list of sections of which a single one may be written without the list.
+type OneOrMany interface{ OneOrMany() }
+
 func (d *document) decodeList(n ast.Node, v reflect.Value, key string, keyLine int, secret bool) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
+		if _, lone := entries(n); lone && v.Type().Implements(reflect.TypeFor[OneOrMany]()) {
+			list := reflect.MakeSlice(v.Type(), 1, 1)
+			d.decode(n, list.Index(0), key+"[0]", keyLine, secret)
+			v.Set(list)
+			return
+		}
 		d.add(d.at(keyLine), key, "must be a list, not "+kind(n)+"; write [a, b]")
 		return
 	}

@@ -162,7 +162,8 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		return err
 	}
 	e.public = newMux(mux{
-		others: e.proxy, connect: connect, publish: publish, change: e.changer, ready: &e.ready, report: e.report, requests: e.metrics.requests,
+		others: e.proxy, connect: connect, publish: publish, change: e.changer,
+		me: &mirror{who, takes.me, func(string) bool { return false }}, ready: &e.ready, report: e.report, requests: e.metrics.requests,
 	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
 	e.admin, err = admin.New(admin.Config{
 		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,

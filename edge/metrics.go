@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}, []string{"listener", "cause"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "weft_edge_requests_total",
-			Help: "Requests to publish or to change a connection, by problem code; ok for none.",
+			Help: "Requests to publish, to change a connection or for what a token grants, by problem code; ok for none.",
 		}, []string{"request", "code"}),
 	}
 	var err error
@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return nil, err
 	}
 	// All series begin at 0: what is not there has no rate.
-	for _, name := range []string{requestPublish, requestChange} {
+	for _, name := range []string{requestPublish, requestChange, requestMe} {
 		m.requests.WithLabelValues(name, "ok")
 		for _, code := range problem.Codes() {
 			m.requests.WithLabelValues(name, string(code))

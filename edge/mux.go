@@ -15,12 +15,14 @@ const (
 	pathWeft        = "/_weft/"
 	pathEvents      = "/_weft/v1/events"
 	pathConnections = "/_weft/v1/connections/"
+	pathMe          = "/_weft/v1/me"
 )
 
 // Names of plain requests, in metrics.
 const (
 	requestPublish = "publish"
 	requestChange  = "change"
+	requestMe      = "me"
 )
 
 // corsMethods are those of all paths below /_weft/ together.
@@ -32,6 +34,7 @@ type mux struct {
 	connect  *connector
 	publish  *publisher
 	change   *changer
+	me       *mirror
 	ready    *readiness
 	report   *errorReporter
 	requests *prometheus.CounterVec
@@ -94,6 +97,10 @@ func (m *mux) serveWeft(w http.ResponseWriter, r *http.Request) {
 		m.plain(w, r, requestPublish, m.publish.serve(w, r))
 	case path == pathEvents:
 		notAllowed(w, "GET, POST")
+	case path == pathMe && r.Method == http.MethodGet:
+		m.plain(w, r, requestMe, m.me.serve(w, r))
+	case path == pathMe:
+		notAllowed(w, "GET")
 	case isConnection && r.Method == http.MethodPatch:
 		m.plain(w, r, requestChange, m.change.serve(w, r, connection))
 	case isConnection:

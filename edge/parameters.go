@@ -6,7 +6,7 @@ import (
 )
 
 // parameters are what the endpoints of the public listener take.
-type parameters struct{ events, publish, change parameter.List }
+type parameters struct{ events, publish, change, me parameter.List }
 
 // declare says what they are: who somebody is, is a parameter only where there are
 // no tokens, and a token one only where that was asked for.
@@ -15,7 +15,7 @@ func declare(modeNone, tokenInQuery bool) parameters {
 		events:  transport.Parameters(),
 		publish: parameter.Once("type").Many("user", "subject"),
 	}
-	for _, l := range []*parameter.List{&p.events, &p.publish, &p.change} {
+	for _, l := range []*parameter.List{&p.events, &p.publish, &p.change, &p.me} {
 		if tokenInQuery {
 			*l = l.And("access_token")
 		} else {
@@ -24,9 +24,9 @@ func declare(modeNone, tokenInQuery bool) parameters {
 	}
 	const needless = "is taken in auth.mode none only: a token says who it is"
 	if modeNone {
-		p.events, p.change, p.publish = p.events.And("user"), p.change.And("user"), p.publish.And("publisher")
+		p.events, p.change, p.me, p.publish = p.events.And("user"), p.change.And("user"), p.me.And("user"), p.publish.And("publisher")
 	} else {
-		p.events, p.change, p.publish = p.events.Not("user", needless), p.change.Not("user", needless), p.publish.Not("publisher", needless)
+		p.events, p.change, p.me, p.publish = p.events.Not("user", needless), p.change.Not("user", needless), p.me.Not("user", needless), p.publish.Not("publisher", needless)
 	}
 	return p
 }

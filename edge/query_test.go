@@ -29,6 +29,7 @@ func TestAnUnknownParameterIsRefused(t *testing.T) {
 		{"POST", pathEvents + "?subject=topic.hotel.1&publisher=ann", "auth.mode"},
 		{"POST", pathEvents + "?topic=hotel.1", ""},
 		{"PATCH", pathConnections + "x?subject=topic.hotel.1", ""},
+		{"GET", "/_weft/v1/me?subject=topic.hotel.1", ""},
 		{"GET", "admin:/healthz?x=1", ""},
 		{"GET", "admin:/readyz?x=1", ""},
 		{"GET", "admin:/metrics?name=weft", "name[]"},

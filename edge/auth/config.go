@@ -39,9 +39,10 @@ type Config struct {
 	// presence.<user> and presence.topic.<topic>.
 	Allow []string `yaml:"allow"`
 	// Publish are templates of patterns that a client may publish to.
-	Publish    []string   `yaml:"publish"`
-	Anonymous  Anonymous  `yaml:"anonymous"`
-	Privileged Privileged `yaml:"privileged"`
+	Publish   []string  `yaml:"publish"`
+	Anonymous Anonymous `yaml:"anonymous"`
+	// Privileged grants more to some tokens; each block counts by itself.
+	Privileged Privileges `yaml:"privileged"`
 }
 
 // Issuer is somebody who signs tokens.
@@ -82,6 +83,12 @@ type Privileged struct {
 	AnyOf []string `yaml:"any_of"`
 	Allow []string `yaml:"allow"` // templates as in Config.Allow
 }
+
+// Privileges are any number of blocks.
+type Privileges []Privileged
+
+// OneOrMany implements config.OneOrMany.
+func (Privileges) OneOrMany() {}
 
 // Default returns the defaults. They let nobody in.
 func Default() Config {
@@ -195,26 +202,36 @@ func (c *Config) checkGrants() []error {
 		{"allow", c.Allow, follow},
 		{"publish", c.Publish, publish},
 		{"anonymous.allow", c.Anonymous.Allow, literal},
-		{"privileged.allow", c.Privileged.Allow, follow},
 	} {
-		for i, s := range l.list {
-			if _, err := parseGrant(s, l.kind); err != nil {
-				errs = append(errs, badKey(fmt.Sprintf("%s[%d]", l.key, i), "%v", err))
-			}
-		}
+		errs = append(errs, checkTemplates(l.key, l.list, l.kind)...)
 	}
-	p := &c.Privileged
-	if p.Claim == "" && len(p.AnyOf) == 0 && len(p.Allow) == 0 {
-		return errs
+	for i := range c.Privileged {
+		errs = append(errs, c.Privileged[i].check(fmt.Sprintf("privileged[%d]", i))...)
 	}
+	return errs
+}
+
+func (p *Privileged) check(key string) []error {
+	var errs []error
 	if err := checkPointer(p.Claim); err != nil {
-		errs = append(errs, badKey("privileged.claim", "%v", err))
+		errs = append(errs, badKey(key+".claim", "%v", err))
 	}
 	if len(p.AnyOf) == 0 {
-		errs = append(errs, badKey("privileged.any_of", "is empty; list the values of the claim that count"))
+		errs = append(errs, badKey(key+".any_of", "is empty; list the values of the claim that count"))
 	}
 	if len(p.Allow) == 0 {
-		errs = append(errs, badKey("privileged.allow", "is empty; list what is allowed, for example user.*"))
+		errs = append(errs, badKey(key+".allow", "is empty; list what is allowed, for example user.*"))
+	}
+	return append(errs, checkTemplates(key+".allow", p.Allow, follow)...)
+}
+
+// checkTemplates reports which of a list of templates are none.
+func checkTemplates(key string, list []string, kind grantKind) []error {
+	var errs []error
+	for i, s := range list {
+		if _, err := parseGrant(s, kind); err != nil {
+			errs = append(errs, badKey(fmt.Sprintf("%s[%d]", key, i), "%v", err))
+		}
 	}
 	return errs
 }

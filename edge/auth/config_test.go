@@ -39,7 +39,7 @@ subscribe: ["user.{/sub}"]
 allow: ["topic.hotel.*", "presence.{/sub}"]
 publish: ["topic.chat.*"]
 anonymous: {allow: [topic.news]}
-privileged: {claim: /roles, any_of: [support], allow: ["user.*"]}
+privileged: [{claim: /roles, any_of: [support], allow: ["user.*"]}]
 `), &cfg, yaml.Strict())
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ privileged: {claim: /roles, any_of: [support], allow: ["user.*"]}
 	if errs := cfg.Check(); len(errs) > 0 {
 		t.Error(errs)
 	}
-	if cfg.MaxTokenLife != 12*time.Hour || cfg.Issuers[0].Keys[0].Secret != secret || cfg.Issuers[1].JWKS != "https://b/keys" || cfg.Privileged.AnyOf[0] != "support" {
+	if cfg.MaxTokenLife != 12*time.Hour || cfg.Issuers[0].Keys[0].Secret != secret || cfg.Issuers[1].JWKS != "https://b/keys" || cfg.Privileged[0].AnyOf[0] != "support" {
 		t.Errorf("read %+v", cfg)
 	}
 }
@@ -68,7 +68,7 @@ func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 		Allow:      []string{"room.x", "presence.a.b", "user.>", "topic.{/a~}", "presence.", "presence.topic."},
 		Publish:    []string{"presence.x", "topic.{/x"},
 		Anonymous:  Anonymous{Allow: []string{"topic.{/sub}", "presence.ann"}},
-		Privileged: Privileged{Claim: "roles"},
+		Privileged: Privileges{{Claim: "/roles", AnyOf: []string{"a"}, Allow: []string{"user.*"}}, {Claim: "roles"}, {Claim: "/a", AnyOf: []string{"b"}, Allow: []string{"user.*", "x"}}},
 	}
 	want := []string{
 		"auth.mode", "auth.user", "auth.session", "auth.max_token_life", "auth.leeway", "auth.jwks_refresh",
@@ -78,7 +78,7 @@ func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 		"auth.subscribe[0]", "auth.subscribe[1]", "auth.subscribe[2]", "auth.subscribe[3]",
 		"auth.allow[0]", "auth.allow[1]", "auth.allow[2]", "auth.allow[3]", "auth.allow[4]", "auth.allow[5]",
 		"auth.publish[0]", "auth.publish[1]", "auth.anonymous.allow[0]", "auth.anonymous.allow[1]",
-		"auth.privileged.claim", "auth.privileged.any_of", "auth.privileged.allow",
+		"auth.privileged[1].claim", "auth.privileged[1].any_of", "auth.privileged[1].allow", "auth.privileged[2].allow[1]",
 	}
 	var got []string
 	for _, err := range cfg.Check() {

@@ -44,7 +44,7 @@ func FuzzClaims(f *testing.F) {
 	cfg := hmacConfig()
 	cfg.Subscribe = []string{"user.{/sub}", "topic.a{/list}.{/deep/0/x}"}
 	cfg.Allow = []string{"topic.room.{/list}", "presence.{/list}"}
-	cfg.Privileged = Privileged{Claim: "/list", AnyOf: []string{"root"}, Allow: []string{"presence.topic.{/sub}.*"}}
+	cfg.Privileged = Privileges{{Claim: "/list", AnyOf: []string{"root"}, Allow: []string{"presence.topic.{/sub}.*"}}}
 	v := newVerifier(f, cfg)
 	for _, s := range []string{
 		`{"sub":"ann","list":["a","*",">"]}`, `{"sub":1.5e3,"list":"root"}`, `{"sub":"a.b","list":[[],{},null,true]}`, `{"sub":"x","jti":{},"deep":[{"x":"y"}]}`,

@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"weft/bridge/pointer"
@@ -91,14 +92,21 @@ func (g *grant) expand(to []string, values func(claimPath) []string) []string {
 
 // grants is the compiled part of the configuration that makes identities.
 type grants struct {
-	user, session, claim                  claimPath
-	anyOf                                 map[string]bool
-	subscribe, allow, publish, privileged []*grant
-	anonymous                             []string
+	user, session             claimPath
+	subscribe, allow, publish []*grant
+	privileged                []privilege
+	anonymous                 []string
+}
+
+// A privilege is what a claim allows in addition when it holds one of some values.
+type privilege struct {
+	claim claimPath
+	anyOf []string
+	allow []*grant
 }
 
 func compileGrants(cfg *Config) (*grants, error) {
-	g := &grants{anyOf: map[string]bool{}}
+	g := &grants{}
 	var errs []error
 	compile := func(list []string, kind grantKind) (out []*grant) {
 		for _, s := range list {
@@ -117,16 +125,12 @@ func compileGrants(cfg *Config) (*grants, error) {
 		return p
 	}
 	g.user, g.session = point(cfg.User), point(cfg.Session)
-	if cfg.Privileged.Claim != "" {
-		g.claim = point(cfg.Privileged.Claim)
-	}
-	for _, v := range cfg.Privileged.AnyOf {
-		g.anyOf[v] = true
-	}
 	g.subscribe = compile(cfg.Subscribe, exact)
 	g.allow = compile(cfg.Allow, follow)
 	g.publish = compile(cfg.Publish, publish)
-	g.privileged = compile(cfg.Privileged.Allow, follow)
+	for _, p := range cfg.Privileged {
+		g.privileged = append(g.privileged, privilege{point(p.Claim), p.AnyOf, compile(p.Allow, follow)})
+	}
 	for _, a := range compile(cfg.Anonymous.Allow, literal) {
 		g.anonymous = append(g.anonymous, a.template.String())
 	}
@@ -176,12 +180,9 @@ func (g *grants) fill(id *Identity, values func(claimPath) []string) {
 	id.Subscribe = subject.Distinct(expand(nil, g.subscribe))
 	id.allow = expand(nil, g.allow)
 	id.publish = expand(nil, g.publish)
-	if g.claim != nil {
-		for _, v := range values(g.claim) {
-			if g.anyOf[v] {
-				id.allow = expand(id.allow, g.privileged)
-				break
-			}
+	for _, p := range g.privileged {
+		if slices.ContainsFunc(values(p.claim), func(v string) bool { return slices.Contains(p.anyOf, v) }) {
+			id.allow = expand(id.allow, p.allow)
 		}
 	}
 }

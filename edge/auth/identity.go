@@ -48,6 +48,14 @@ func (id *Identity) MayPublish(s string) bool {
 // Publishes reports whether there is anything that the identity may publish to.
 func (id *Identity) Publishes() bool { return len(id.publish) > 0 }
 
+// Allow are the patterns that may be asked for beside Subscribe, each once, presence
+// included. They are those of the identity alone.
+func (id *Identity) Allow() []string { return subject.Distinct(slices.Clone(id.allow)) }
+
+// Publish are the patterns that may be published to, each once. They are those of the
+// identity alone.
+func (id *Identity) Publish() []string { return subject.Distinct(slices.Clone(id.publish)) }
+
 func covered(patterns []string, s string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return subject.Match(p, s) })
 }

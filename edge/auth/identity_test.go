@@ -80,7 +80,7 @@ func TestAllowCoversWildcardsAndPresence(t *testing.T) {
 
 func TestPrivilegedClaimsAllowMore(t *testing.T) {
 	cfg := hmacConfig()
-	cfg.Privileged = Privileged{Claim: "/realm/roles", AnyOf: []string{"support", "true"}, Allow: []string{"user.*", "presence.*"}}
+	cfg.Privileged = Privileges{{Claim: "/realm/roles", AnyOf: []string{"support", "true"}, Allow: []string{"user.*", "presence.*"}}}
 	for _, c := range []struct {
 		roles any
 		want  bool
@@ -94,6 +94,29 @@ func TestPrivilegedClaimsAllowMore(t *testing.T) {
 		}
 		if !id.MayFollow("user.ann") || id.MayPublish("user.bob") {
 			t.Errorf("roles %v: own grants are wrong", c.roles)
+		}
+	}
+}
+
+func TestEachPrivilegedBlockCountsByItself(t *testing.T) {
+	cfg := hmacConfig()
+	cfg.Privileged = Privileges{
+		{Claim: "/roles", AnyOf: []string{"support"}, Allow: []string{"user.*"}},
+		{Claim: "/roles", AnyOf: []string{"desk", "support"}, Allow: []string{"topic.desk.{/branch}"}},
+		{Claim: "/staff", AnyOf: []string{"true"}, Allow: []string{"topic.staff.>"}},
+	}
+	for _, c := range []struct {
+		claims map[string]any
+		want   string
+	}{
+		{map[string]any{"roles": "support", "branch": "b1"}, "user.* topic.desk.b1"},
+		{map[string]any{"roles": []any{"desk"}, "branch": "b2"}, "topic.desk.b2"},
+		{map[string]any{"roles": "desk", "staff": true}, "topic.staff.>"},
+		{map[string]any{"roles": "true", "staff": "support"}, ""}, // each value belongs to its own claim
+	} {
+		id, before := identity(t, cfg, c.claims), len(cfg.Allow)
+		if got := strings.Join(id.Allow()[before:], " "); got != c.want {
+			t.Errorf("%v: allowed are %q, want %q", c.claims, got, c.want)
 		}
 	}
 }

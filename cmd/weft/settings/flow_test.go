@@ -66,6 +66,37 @@ func TestFlowStyleInAVariableIsReadAlike(t *testing.T) {
 	}
 }
 
+func TestASingleBlockMayStandWithoutItsList(t *testing.T) {
+	const block = "{claim: /roles, any_of: [support], allow: [user.*]}"
+	for name, text := range map[string]string{
+		"map": "auth:\n  privileged: " + block, "list": "auth:\n  privileged:\n    - " + block, "flow": "auth: {privileged: [" + block + "]}",
+		"variable": "", "variable of a map": "",
+	} {
+		environ := environment()
+		switch name {
+		case "variable":
+			environ = environment("WEFT_AUTH_PRIVILEGED=[" + block + "]")
+		case "variable of a map":
+			environ = environment("WEFT_AUTH_PRIVILEGED=" + block)
+		}
+		l, err := load(t, environ, text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if p := l.Auth.Privileged; len(p) != 1 || p[0].Claim != "/roles" || p[0].AnyOf[0] != "support" || p[0].Allow[0] != "user.*" {
+			t.Errorf("%s: got %+v", name, p)
+		}
+	}
+	_, err := load(t, environment(), "auth:\n  privileged:\n    claim: roles\n    any_of: [support]\n    allow: [user.*]")
+	if err == nil || !strings.Contains(err.Error(), ":3: auth.privileged[0].claim") {
+		t.Errorf("a mistake in a single block is %v", err)
+	}
+	if _, err := load(t, environment(), "kafka:\n  sources: {topic: a}"); err == nil || !strings.Contains(err.Error(), "must be a list") {
+		t.Errorf("a list of which a single entry is none is %v", err)
+	}
+}
+
 func TestAMistakeInFlowStyleNamesItsPlace(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"in a line":             {"log: {format: text, level: loud}", `weft.yaml:1: log.level: "loud" is none of debug, info, warn and error`},
