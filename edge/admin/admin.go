@@ -110,8 +110,10 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 		metrics: promhttp.HandlerFor(deps.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}),
 	}
 	who := &connections{sessions: deps.Sessions, nodes: deps.Node.RPC, online: deps.Node.Presence.Online, log: log}
-	a.endpoints = append(a.table(who, &blacklistEntries{deps.Node.Blacklist, log}), newRouteAPI(deps, log).table()...)
-	a.answerNodes(who)
+	entries := &blacklistEntries{deps.Node.Blacklist, log}
+	ends := &ender{who, entries}
+	a.endpoints = append(a.table(ends), newRouteAPI(deps, log).table()...)
+	a.answerNodes(who, ends)
 	return a, nil
 }
 
@@ -147,16 +149,18 @@ func (at *endpoint) match(path string) (name string, ok bool) {
 }
 
 // table lists the endpoints; of several that match, the first one counts.
-func (a *Admin) table(c *connections, b *blacklistEntries) []endpoint {
-	pages := parameter.Once("after", "limit")
+func (a *Admin) table(e *ender) []endpoint {
+	c, b := e.connections, e.blacklist
+	pages, ends := parameter.Once("after", "limit"), parameter.Once("reason", "reconnect", "revoke")
 	return []endpoint{
 		{method: "GET", head: "blacklist", takes: pages, serve: b.getAll},
 		{method: "GET", head: "blacklist/", slot: true, serve: b.get},
 		{method: "PUT", head: "blacklist/", slot: true, takes: parameter.Once("ttl"), serve: b.put},
 		{method: "DELETE", head: "blacklist/", slot: true, serve: b.delete},
-		{method: "GET", head: "users", takes: pages, serve: c.listUsers},
-		{method: "DELETE", head: "users/", tail: "/connections", slot: true, takes: parameter.Once("reconnect"), serve: c.disconnectUser},
+		{method: "GET", head: "users", takes: pages.And("prefix", "topic"), serve: c.listUsers},
+		{method: "DELETE", head: "users/", tail: "/connections", slot: true, takes: ends, serve: e.disconnectUser},
 		{method: "GET", head: "users/", slot: true, serve: c.getUser},
+		{method: "DELETE", head: "connections/", slot: true, takes: ends, serve: e.endConnection},
 		{method: "GET", head: "topics/", slot: true, takes: pages, serve: c.getTopic},
 		{method: "GET", head: "nodes", serve: a.listNodes},
 		{method: "DELETE", head: "nodes/", slot: true, serve: a.removeNode},

@@ -18,6 +18,8 @@ const (
 	methodConnections = "connections"
 	methodDisconnect  = "disconnect"
 	methodTopic       = "topic"
+	methodFind        = "find"
+	methodEnd         = "end"
 	methodNode        = "node"
 )
 
@@ -29,10 +31,12 @@ const (
 )
 
 // answerNodes lets this node say what it knows when any node is asked.
-func (a *Admin) answerNodes(c *connections) {
+func (a *Admin) answerNodes(c *connections, e *ender) {
 	rpc.HandleJSON(c.nodes, methodUsers, inFlight, c.usersHere)
 	rpc.HandleJSON(c.nodes, methodConnections, inFlight, c.connectionsHere)
-	rpc.HandleJSON(c.nodes, methodDisconnect, inFlight, c.disconnectHere)
+	rpc.HandleJSON(c.nodes, methodFind, inFlight, c.findHere)
+	rpc.HandleJSON(c.nodes, methodDisconnect, inFlight, e.disconnectHere)
+	rpc.HandleJSON(c.nodes, methodEnd, inFlight, e.endHere)
 	rpc.HandleJSON(c.nodes, methodTopic, topicInFlight, c.topicHere)
 	rpc.HandleJSON(c.nodes, methodNode, inFlight, a.nodeHere)
 }

@@ -44,14 +44,28 @@ func partOf(items []userEntry, limit int) userPart {
 
 func byUser(x, y userEntry) int { return strings.Compare(x.User, y.User) }
 
-// merge makes one page of what the nodes have. It reaches only as far as all of
+// startOf is the name after which users are looked for that begin with a prefix and come
+// after a name: not far before the first of them also at a node that does not know of
+// prefixes.
+func startOf(prefix, after string) string {
+	if prefix == "" {
+		return after
+	}
+	return max(after, prefix[:len(prefix)-1])
+}
+
+// merge makes one page of what the nodes have of users whose names begin with a prefix.
+// What they told of others is left out, so a page may be short although there is a
+// next one. It reaches only as far as all of
 // them have told: beyond the end of a part with more to come, its node may have
 // connections of the same users.
-func merge(parts []userPart, limit int) page[userEntry] {
+func merge(parts []userPart, prefix string, limit int) page[userEntry] {
 	sums, end, more := map[string]int{}, "", false
 	for _, p := range parts {
 		for _, item := range p.Items {
-			sums[item.User] += item.Connections
+			if strings.HasPrefix(item.User, prefix) {
+				sums[item.User] += item.Connections
+			}
 		}
 		if n := len(p.Items); p.More && n > 0 {
 			if last := p.Items[n-1].User; !more || last < end {
@@ -59,6 +73,9 @@ func merge(parts []userPart, limit int) page[userEntry] {
 			}
 			more = true
 		}
+	}
+	if end > prefix && !strings.HasPrefix(end, prefix) {
+		more = false // none that comes later begins so
 	}
 	items := make([]userEntry, 0, len(sums))
 	for user, n := range sums {
@@ -68,11 +85,11 @@ func merge(parts []userPart, limit int) page[userEntry] {
 	}
 	slices.SortFunc(items, byUser)
 	if len(items) > limit {
-		items, more = items[:limit], true
+		items, more, end = items[:limit], true, items[limit-1].User
 	}
 	p := page[userEntry]{Items: items}
 	if more {
-		p.Next = items[len(items)-1].User
+		p.Next = end
 	}
 	return p
 }

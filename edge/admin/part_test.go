@@ -45,7 +45,7 @@ func TestThePagesOfAllNodesAreEveryUserOnce(t *testing.T) {
 				})
 				parts = append(parts, partOf(h[i:], 1+rnd.IntN(limit))) // some tell less than was asked for
 			}
-			p := merge(parts, limit)
+			p := merge(parts, "", limit)
 			if len(p.Items) > limit {
 				t.Fatalf("%d entries on a page of %d", len(p.Items), limit)
 			}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream/rpc"
 	"weft/jetstream/subject"
@@ -29,39 +28,54 @@ type userEntry struct {
 	Connections int    `json:"connections"`
 }
 
-// A userQuery asks for a page of a list of users, of one topic if there is one.
+// A userQuery asks for a page of a list of users, of one topic if there is one. A node
+// that does not know Prefix tells of others, too: merge leaves them out.
 type userQuery struct {
-	Topic string `json:"topic,omitempty"`
-	After []byte `json:"after"` // whatever bytes a user consists of
-	Limit int    `json:"limit"`
+	Topic  string `json:"topic,omitempty"`
+	Prefix []byte `json:"prefix,omitempty"` // of the user
+	After  []byte `json:"after"`            // whatever bytes a user consists of
+	Limit  int    `json:"limit"`
 }
 
 func (c *connections) usersHere(_ context.Context, q userQuery) userPart {
 	limit := partLimit(q.Limit)
 	var items []userEntry
-	for _, u := range c.sessions.Users(string(q.After), limit+1) {
+	for _, u := range c.sessions.Users(string(q.Prefix), string(q.After), limit+1) {
 		items = append(items, userEntry{u, len(c.sessions.OfUser(u))})
 	}
 	return partOf(items, limit)
 }
 
+// listUsers lists the users with connections whose names begin with a prefix, if there
+// is one, and who follow a topic, if there is one, by its name or by a wildcard.
 func (c *connections) listUsers(w http.ResponseWriter, r *request) error {
 	after, limit, err := pageQuery(r.query)
 	if err != nil {
 		return err
 	}
-	said, coverage, err := rpc.CallAllJSON[userPart](r.Context(), c.nodes, methodUsers, userQuery{After: []byte(after), Limit: limit})
+	prefix := r.query.Get("prefix")
+	q := userQuery{Prefix: []byte(prefix), After: []byte(startOf(prefix, after)), Limit: limit}
+	var parts []userPart
+	var coverage rpc.Coverage
+	if r.query.Has("topic") {
+		if q.Topic, err = topicOf(r.query.Get("topic")); err != nil {
+			return err
+		}
+		_, parts, coverage, err = c.followersOf(r.Context(), q)
+	} else {
+		var said []rpc.Result[userPart]
+		said, coverage, err = rpc.CallAllJSON[userPart](r.Context(), c.nodes, methodUsers, q)
+		for _, s := range said {
+			parts = append(parts, s.Answer)
+		}
+	}
 	if err != nil {
 		return err
-	}
-	var parts []userPart
-	for _, s := range said {
-		parts = append(parts, s.Answer)
 	}
 	return answer(w, http.StatusOK, struct {
 		page[userEntry]
 		rpc.Coverage
-	}{merge(parts, limit), coverage})
+	}{merge(parts, prefix, limit), coverage})
 }
 
 // connection is an open connection as operators see it.
@@ -150,56 +164,4 @@ func (c *connections) getUser(w http.ResponseWriter, r *request) error {
 		Connections []connection `json:"connections"`
 		rpc.Coverage
 	}{r.name, online, list, coverage})
-}
-
-// A disconnection ends a user's connections.
-type disconnection struct {
-	User      []byte `json:"user"`
-	Reconnect bool   `json:"reconnect"` // their clients are to come back
-}
-
-// disconnected counts those that were ended.
-type disconnected struct {
-	Disconnected int `json:"disconnected"`
-}
-
-func (c *connections) disconnectHere(_ context.Context, d disconnection) (done disconnected) {
-	cause := session.Disconnected
-	if d.Reconnect {
-		cause = session.Dismissed
-	}
-	for _, s := range c.sessions.OfUser(string(d.User)) {
-		if s.End(cause) {
-			done.Disconnected++
-		}
-	}
-	if done.Disconnected > 0 {
-		c.log.Info("connections of a user ended by an operator", "user", string(d.User), "connections", done.Disconnected)
-	}
-	return done
-}
-
-// disconnectUser ends a user's connections on all nodes. With reconnect=true
-// their clients are told to come back.
-func (c *connections) disconnectUser(w http.ResponseWriter, r *request) error {
-	d := disconnection{User: []byte(r.name)}
-	switch r.query.Get("reconnect") {
-	case "", "false":
-	case "true":
-		d.Reconnect = true
-	default:
-		return problem.New(problem.BadRequest, "reconnect is neither true nor false")
-	}
-	said, coverage, err := rpc.CallAllJSON[disconnected](r.Context(), c.nodes, methodDisconnect, d)
-	if err != nil {
-		return err
-	}
-	var done disconnected
-	for _, s := range said {
-		done.Disconnected += s.Answer.Disconnected
-	}
-	return answer(w, http.StatusOK, struct {
-		disconnected
-		rpc.Coverage
-	}{done, coverage})
 }

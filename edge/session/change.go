@@ -187,10 +187,14 @@ func follow(ctx context.Context, r Reader, wanted []string, lastID string) ([]st
 	return r.Subjects(), nil
 }
 
-// Follows reports whether the session follows sub, by its name or by a
-// wildcard.
-func (s *Session) Follows(sub string) bool {
-	return slices.ContainsFunc(s.Subjects(), func(f string) bool {
-		return f == sub || strings.ContainsAny(f, "*>") && subject.Match(f, sub)
+// Follows reports whether the session follows sub, and whether by its name; else it is
+// by a wildcard.
+func (s *Session) Follows(sub string) (named, follows bool) {
+	subjects := s.Subjects()
+	if slices.Contains(subjects, sub) {
+		return true, true
+	}
+	return false, slices.ContainsFunc(subjects, func(f string) bool {
+		return strings.ContainsAny(f, "*>") && subject.Match(f, sub)
 	})
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"weft/edge/auth"
@@ -109,6 +110,9 @@ func (r *Registry) OfUser(user string) []*Session {
 	return out
 }
 
+// OfToken lists the sessions of a token, by its session id.
+func (r *Registry) OfToken(session string) []*Session { return r.list(byToken, session) }
+
 // All lists the sessions in no order.
 func (r *Registry) All() []*Session {
 	r.mu.RLock()
@@ -127,12 +131,13 @@ func (r *Registry) Len() int {
 	return len(r.sessions)
 }
 
-// Users lists up to limit users that come after the given one, in order.
-func (r *Registry) Users(after string, limit int) []string {
+// Users lists up to limit users that begin with a prefix and come after the given one,
+// in order.
+func (r *Registry) Users(prefix, after string, limit int) []string {
 	r.mu.RLock()
 	var users []string
 	for u := range r.index[byUser] {
-		if u > after {
+		if u > after && strings.HasPrefix(u, prefix) {
 			users = append(users, u)
 		}
 	}

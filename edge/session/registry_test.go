@@ -43,10 +43,10 @@ func TestARegistryFindsSessionsByAllTheirNames(t *testing.T) {
 	if r.Len() != 4 || len(r.All()) != 4 || r.Get(b.About().ID) != b.Session || r.Get("x") != nil {
 		t.Error("not all are found by id")
 	}
-	if got := r.Users("", 10); !slices.Equal(got, []string{"ann", "bob"}) {
+	if got := r.Users("", "", 10); !slices.Equal(got, []string{"ann", "bob"}) {
 		t.Errorf("users %v", got)
 	}
-	if got := r.Users("ann", 1); !slices.Equal(got, []string{"bob"}) {
+	if got := r.Users("", "ann", 1); !slices.Equal(got, []string{"bob"}) {
 		t.Errorf("users after ann %v", got)
 	}
 	r.Rekey(a1.Session, &auth.Identity{User: "ann", Session: "t3"})
