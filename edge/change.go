@@ -22,6 +22,7 @@ type changer struct {
 	sessions *session.Sessions
 	auth     *access.Authenticator
 	may      session.MayFollow
+	watch    session.Watch
 	nodes    *rpc.RPC
 	log      *slog.Logger
 	takes    parameter.List
@@ -40,7 +41,7 @@ func (c *changer) change(ctx context.Context, s *session.Session, asked *transpo
 		}
 		made.Identity = id
 	}
-	return s.Apply(ctx, made, session.Rules{Rekey: c.sessions.Rekey, MayFollow: c.may})
+	return s.Apply(ctx, made, session.Rules{Rekey: c.sessions.Rekey, MayFollow: c.may, Watch: c.watch})
 }
 
 // find returns an open connection of this node by its id, nil when there is

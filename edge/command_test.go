@@ -90,7 +90,8 @@ func TestCommandsThatCannotBeObeyed(t *testing.T) {
 	for _, m := range []struct{ message, ref, code string }{
 		{`{"subscribe":["topic.staff.1"],"ref":1}`, "1", "forbidden"},
 		{`{"subscribe":["user.bob"],"ref":2}`, "2", "forbidden"},
-		{`{"subscribe":["presence.bob"],"ref":3}`, "3", "bad_subject"},
+		{`{"subscribe":["presence.bob"],"ref":3}`, "3", "forbidden"},
+		{`{"subscribe":["presence.topic.hotel.*"],"ref":3}`, "3", "bad_subject"},
 		{`{"subscribe":["topic.hotel.1","topic.hotel.1"],"ref":4}`, "4", "bad_request"},
 		{`{"subscribe":` + string(many) + `}`, "", "bad_request"},
 		{`{"unsubscribe":["user.ann"]}`, "", "bad_subject"},

@@ -145,12 +145,13 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 	e.sessions = session.NewSessions(session.Params{
 		Keepalive: cfg.Keepalive, Revoked: who.Revoked, Draining: e.ready.refuseDraining, Opened: e.opened, Closed: e.ended,
 	})
+	deps.Node.Presence.Serve(&session.Local{Registry: e.sessions.Registry(), Topics: deps.Hub})
 	publish := &publisher{ingest: deps.Ingest, auth: who, report: e.report, takes: takes.publish}
-	e.changer = &changer{sessions: e.sessions, auth: who, may: session.ByToken, nodes: deps.Node.RPC, log: e.log, takes: takes.change}
+	e.changer = &changer{sessions: e.sessions, auth: who, may: session.ByToken, watch: deps.Node.Presence.Follow, nodes: deps.Node.RPC, log: e.log, takes: takes.change}
 	e.changer.answerNodes()
 	transports := transport.New(transport.Params{
 		Sessions: e.sessions, Metrics: e.metrics.transports, Log: e.log, Serving: e.serving,
-		Follow: deps.Hub.Follow, Change: e.changer.change, Publish: publish.event,
+		Follow: deps.Hub.Follow, Watch: deps.Node.Presence.Follow, Change: e.changer.change, Publish: publish.event,
 		QueueBytes: int(cfg.QueueBytes), Keepalive: cfg.Keepalive, WriteTimeout: cfg.WriteTimeout,
 		Takes: takes.events,
 	})

@@ -8,6 +8,7 @@ import (
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/transport"
+	"weft/jetstream/subject"
 )
 
 // metrics of the edge, beside those of its parts.
@@ -79,6 +80,7 @@ func showReady(reg prometheus.Registerer, ready func() error) error {
 // opened is told of each session that begins.
 func (e *Edge) opened(s *session.Session) {
 	e.deps.Moved()
+	e.seen(s)
 	e.metrics.transports.Opened(s)
 	about := s.About()
 	e.log.Debug("connection opened", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User)
@@ -87,7 +89,16 @@ func (e *Edge) opened(s *session.Session) {
 // ended is told of each that has ended.
 func (e *Edge) ended(s *session.Session) {
 	e.deps.Moved()
+	e.seen(s)
 	e.metrics.transports.Closed(s)
 	about := s.About()
 	e.log.Debug("connection ended", "conn", about.ID, "transport", about.Transport, "user", s.Identity().User, "cause", s.Cause())
+}
+
+// seen lets those hear who follow the presence of a session's user. Of topics the feeds
+// tell themselves.
+func (e *Edge) seen(s *session.Session) {
+	if inbox, err := subject.OfUser(s.Identity().User); err == nil {
+		e.deps.Node.Presence.Changed(inbox)
+	}
 }

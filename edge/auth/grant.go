@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"weft/bridge/pointer"
@@ -28,13 +29,26 @@ type grant struct {
 	// presence: the template is of the event subject that corresponds, and the
 	// results are turned into presence subjects.
 	presence bool
+	devices  bool // not of a subject: presence tells of devices
 }
+
+// devicesGrant is what an operator allows for devices to be shown. It stands for no
+// subject: it makes nobody follow the presence of a user of this name, and a wildcard
+// that matches it does not show devices.
+const devicesGrant = subject.Presence + "devices"
 
 func parseGrant(s string, kind grantKind) (*grant, error) {
 	g, source := &grant{kind: kind, pointers: map[string]claimPath{}}, s
+	if s == devicesGrant && kind == follow {
+		g.devices = true
+		return g, nil
+	}
 	if followed, ok := subject.Followed(s); ok {
-		if kind != follow {
-			return nil, fmt.Errorf("%q: presence can only be allowed to users, in allow", s)
+		switch {
+		case kind == literal && !strings.HasPrefix(followed, subject.Topic):
+			return nil, fmt.Errorf("%q: of presence, visitors without a token may only be allowed that of topics: presence.topic.<topic>", s)
+		case kind != follow && kind != literal:
+			return nil, fmt.Errorf("%q: presence can only be asked for: allow it in allow", s)
 		}
 		g.presence, source = true, followed
 	}
@@ -132,7 +146,11 @@ func compileGrants(cfg *Config) (*grants, error) {
 		g.privileged = append(g.privileged, privilege{point(p.Claim), p.AnyOf, compile(p.Allow, follow)})
 	}
 	for _, a := range compile(cfg.Anonymous.Allow, literal) {
-		g.anonymous = append(g.anonymous, a.template.String())
+		s := a.template.String()
+		if a.presence {
+			s = subject.PresenceOf(s)
+		}
+		g.anonymous = append(g.anonymous, s)
 	}
 	return g, errors.Join(errs...)
 }
@@ -173,6 +191,10 @@ func (g *grants) trusted(user string) (*Identity, error) {
 func (g *grants) fill(id *Identity, values func(claimPath) []string) {
 	expand := func(to []string, list []*grant) []string {
 		for _, gr := range list {
+			if gr.devices {
+				id.devices = true
+				continue
+			}
 			to = gr.expand(to, values)
 		}
 		return to

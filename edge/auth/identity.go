@@ -26,7 +26,12 @@ type Identity struct {
 	Subscribe []string
 
 	allow, publish []string // patterns
+	devices        bool
 }
+
+// SeesDevices reports whether whoever may follow the presence of a subject is told of its
+// connections, too.
+func (id *Identity) SeesDevices() bool { return id.devices }
 
 // MayFollow reports whether the identity may subscribe to s: a subject of
 // events (user.<user>, topic.<topic>), a wildcard of which a grant covers all,

@@ -52,6 +52,8 @@ type Rules struct {
 	// MayFollow is asked of all that is new, and of all that was asked for when there is
 	// a new token.
 	MayFollow MayFollow
+	// Watch tells of presence.
+	Watch Watch
 }
 
 // Check reports why id may not ask for subjects: bad_request when there are too
@@ -66,7 +68,9 @@ func Check(ctx context.Context, id *auth.Identity, subjects []string, may MayFol
 			return problem.New(problem.BadRequest, "a subject is there twice")
 		}
 		seen[s] = struct{}{}
-		if subject.CheckPattern(s) != nil {
+		if is, err := checkPresence(s); err != nil {
+			return err
+		} else if !is && subject.CheckPattern(s) != nil {
 			return problem.New(problem.BadSubject, "a subject is user.<user> or topic.<token>…, other bytes than letters, digits, - and _ written =XX")
 		}
 		if err := may(ctx, id, s); err != nil {
@@ -149,11 +153,14 @@ func (s *Session) Apply(ctx context.Context, c Change, rules Rules) ([]string, e
 		}
 	}
 	s.setAsked(asked)
-	subjects, err := follow(ctx, reader, union(id.Subscribe, asked), c.LastID)
+	events, present := split(union(id.Subscribe, asked))
+	subjects, err := follow(ctx, reader, events, c.LastID)
 	if err != nil {
 		s.setAsked(before)
+		return nil, err
 	}
-	return subjects, err
+	s.followPresence(present, rules.Watch)
+	return slices.Concat(subjects, s.Presence()), nil
 }
 
 func (s *Session) setAsked(subjects []string) {

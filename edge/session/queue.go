@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"weft/edge/wire"
@@ -106,7 +107,8 @@ func (q *Queue) Opened(s *Session, o feed.Opened) {
 		member(`,"user":`, user)
 	}
 	data = append(data, `,"subjects":[`...)
-	for i, sub := range o.Subjects {
+	_, present := s.Wanted()
+	for i, sub := range slices.Concat(o.Subjects, present) {
 		if i > 0 {
 			data = append(data, ',')
 		}

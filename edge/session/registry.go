@@ -113,6 +113,16 @@ func (r *Registry) OfUser(user string) []*Session {
 // OfToken lists the sessions of a token, by its session id.
 func (r *Registry) OfToken(session string) []*Session { return r.list(byToken, session) }
 
+// CountOf is how many sessions a user has; nobody, "", has none.
+func (r *Registry) CountOf(user string) (n int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for s := r.index[byUser][user]; s != nil; s = s.links[byUser].Next() {
+		n++
+	}
+	return n
+}
+
 // All lists the sessions in no order.
 func (r *Registry) All() []*Session {
 	r.mu.RLock()

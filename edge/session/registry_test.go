@@ -29,7 +29,7 @@ func newTestSession(user, token string, expires time.Time) testSession {
 		Identity: &auth.Identity{User: user, Session: token, Expires: expires, Subscribe: []string{"user." + user}},
 		Outbox:   o, Delivered: func() {},
 	})
-	s.Attach(r)
+	s.Attach(r, nil)
 	return testSession{s, o, r}
 }
 
@@ -100,7 +100,7 @@ func code(err error) problem.Code {
 func TestAChangeIsAllOrNothing(t *testing.T) {
 	s := newTestSession("ann", "t", time.Time{})
 	rekeyed := 0
-	rules := Rules{func(*Session, *auth.Identity) error { rekeyed++; return nil }, ByToken}
+	rules := Rules{Rekey: func(*Session, *auth.Identity) error { rekeyed++; return nil }, MayFollow: ByToken}
 	if _, err := s.Apply(t.Context(), Change{Unsubscribe: []string{"user.ann"}, Subscribe: []string{"user.ann"}}, rules); code(err) != problem.BadSubject {
 		t.Errorf("leaving an automatic subject: %v", err)
 	}

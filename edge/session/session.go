@@ -33,7 +33,7 @@ type Reader interface {
 }
 
 // An Outbox holds what a session tells its client until the transport sends
-// it. But for Control and End, calls come one at a time; none but Room may block.
+// it. But for Control, State and End, calls come one at a time; none but Room may block.
 type Outbox interface {
 	// Opened is told first.
 	Opened(s *Session, o feed.Opened)
@@ -44,6 +44,11 @@ type Outbox interface {
 	Event(m *feed.Message, id string) bool
 	// Skipped is an event that the client does not want: only its id counts.
 	Skipped(m *feed.Message, id string)
+	// State is the newest state of a subject of presence: data is that of weft.presence,
+	// which moves no cursor. It takes the place of was, which State returned for the one
+	// before, if that is not on its way yet. It is nil when there is no room, and to be
+	// called again then.
+	State(subject string, data, was []byte) []byte
 	// Keepalive moves the client's cursor to id, unless that is "".
 	Keepalive(id string)
 	// CaughtUp is told when all replays are done.
@@ -63,6 +68,8 @@ type About struct {
 	Since     time.Time `json:"since"`
 	Address   string    `json:"address"`
 	Agent     string    `json:"agent"`
+	// Device is what the client calls itself, nil when it does not.
+	Device *string `json:"device,omitempty"`
 }
 
 // maxAgent bounds what is kept of a User-Agent.
@@ -83,6 +90,7 @@ type Session struct {
 	identity *auth.Identity
 	asked    []string // subjects beyond the identity's own
 	reader   Reader
+	presence *presences      // nil when none is followed
 	settled  bool            // a Reader was attached, or will not be
 	waiting  []chan struct{} // for that
 	ended    bool
@@ -146,19 +154,24 @@ func (s *Session) Identity() *auth.Identity {
 }
 
 // Wanted are the subjects to follow: the identity's own and those asked for,
-// each once.
-func (s *Session) Wanted() []string {
+// each once. Those of presence stand apart.
+func (s *Session) Wanted() (events, present []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return union(s.identity.Subscribe, s.asked)
+	return split(union(s.identity.Subscribe, s.asked))
 }
 
-// Attach hands over the Reader that was made for this session. From now on the
-// session's transport must call Detach before it leaves.
-func (s *Session) Attach(r Reader) {
+// Attach hands over the Reader that was made for this session, which has been told that
+// it is open, and what tells of presence. From now on the session's transport must call
+// Detach before it leaves.
+func (s *Session) Attach(r Reader, watch Watch) {
+	s.mu.Lock()
+	s.reader = r
+	s.mu.Unlock()
+	_, present := s.Wanted()
+	s.followPresence(present, watch)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reader = r
 	s.settleLocked()
 }
 
@@ -190,9 +203,12 @@ func (s *Session) attaching(ctx context.Context) {
 // Detach lets go of what the session follows. It may be called twice.
 func (s *Session) Detach() {
 	s.mu.Lock()
-	r := s.reader
-	s.reader = nil
+	r, p := s.reader, s.presence
+	s.reader, s.presence = nil, nil
 	s.mu.Unlock()
+	if p != nil {
+		p.close()
+	}
 	if r != nil {
 		r.Close()
 	}
@@ -207,7 +223,7 @@ func (s *Session) attached() Reader {
 // Subjects are those in force.
 func (s *Session) Subjects() []string {
 	if r := s.attached(); r != nil {
-		return r.Subjects()
+		return slices.Concat(r.Subjects(), s.Presence())
 	}
 	return nil
 }

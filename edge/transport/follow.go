@@ -25,11 +25,12 @@ func (p *Params) follow(c *ConnectRequest, s *session.Session, late func()) erro
 	ctx, cancel := context.WithCancel(c.R.Context())
 	defer s.AtEnd(cancel)()
 	defer startTimeout(late, cancel).stop()
-	reader, err := p.Follow(ctx, s.Wanted(), c.Query.LastID, s.Receiver())
+	events, _ := s.Wanted()
+	reader, err := p.Follow(ctx, events, c.Query.LastID, s.Receiver())
 	if err != nil {
 		return err
 	}
-	s.Attach(reader)
+	s.Attach(reader, p.Watch)
 	return nil
 }
 

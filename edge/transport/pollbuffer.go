@@ -36,7 +36,8 @@ type batch struct {
 	cursor string
 	reset  bool
 	resets []json.RawMessage
-	detail string // what an operator says of the end
+	detail string                     // what an operator says of the end
+	states map[string]json.RawMessage // of presence, by their subjects
 }
 
 // A pollEvent is one event as JSON, in two pieces of which the second is shared.
@@ -178,4 +179,15 @@ func (b *pollBuffer) End(c session.Cause, detail string) {
 		b.got.events = nil
 	}
 	b.tell()
+}
+
+// State implements session.Outbox.
+func (b *pollBuffer) State(subject string, data, _ []byte) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.got.states == nil {
+		b.got.states = make(map[string]json.RawMessage)
+	}
+	b.got.states[subject] = data
+	return data
 }

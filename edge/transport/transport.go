@@ -42,6 +42,8 @@ type Params struct {
 
 	// Follow attaches a receiver to subjects, behind the event lastID.
 	Follow func(ctx context.Context, subjects []string, lastID string, r feed.Receiver) (*feed.Reader, error)
+	// Watch tells of presence.
+	Watch session.Watch
 	// Change alters an open session as its client asks.
 	Change func(ctx context.Context, s *session.Session, c *Change) (subjects []string, err error)
 	// Publish stores an event that a client sends.

@@ -35,6 +35,7 @@ const (
 	TypeReset     = "weft.reset"
 	TypeKeepalive = "weft.keepalive"
 	TypeClose     = "weft.close"
+	TypePresence  = "weft.presence"
 )
 
 // Event spells one event: head is the connection's own and may be nil, rest is

@@ -26,6 +26,8 @@ type nobody struct{}
 
 func (nobody) Handle(func(string) bool) {}
 
+func (nobody) Changed(string) {}
+
 func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 	t.Parallel()
 	h := New(Params{Store: silentStore{}, Presence: nobody{}}, slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -191,4 +192,44 @@ func (d *directory) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
+}
+
+// counted tells that a feed has one subscription more, or less.
+func (d *directory) counted(f *feed) {
+	if !f.wild && strings.HasPrefix(f.subject, subject.Topic) {
+		d.hub.p.Presence.Changed(f.subject)
+	}
+}
+
+// Followers is how many connections of this node follow a topic by its name.
+func (h *Hub) Followers(topic string) int {
+	f := h.feeds.find(topic)
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.subs)
+}
+
+// Receivers are some of them, at most limit.
+func (h *Hub) Receivers(topic string, limit int) []Receiver {
+	f := h.feeds.find(topic)
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := make([]Receiver, min(limit, len(f.subs)))
+	for i := range list {
+		list[i] = f.subs[i].reader.rcv
+	}
+	return list
+}
+
+// find returns the feed of an exact subject, or nil.
+func (d *directory) find(s string) *feed {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.feeds[subject.Out+s]
 }

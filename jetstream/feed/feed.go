@@ -325,6 +325,7 @@ func (f *feed) recreated(last uint64) {
 }
 
 func (f *feed) attach(s *subscription) {
+	defer f.hub.feeds.counted(f)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.index = len(f.subs)
@@ -343,6 +344,7 @@ func (f *feed) detach(s *subscription) {
 	f.subs[n] = nil
 	f.subs = f.subs[:n]
 	f.mu.Unlock()
+	f.hub.feeds.counted(f)
 	f.hub.feeds.release(f, s.reader.rcv.Owner())
 }
 

@@ -61,6 +61,9 @@ type Store interface {
 // name, or did until a moment ago; *presence.Presence is one.
 type Presence interface {
 	Handle(follows func(subject string) bool)
+	// Changed is told that a topic has one connection more, or less, that follows it by
+	// its name. It must not block.
+	Changed(subject string)
 }
 
 // Copies is the connection that delivery copies come by, all of them in the order in which

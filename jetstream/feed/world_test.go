@@ -203,6 +203,8 @@ type nobody struct{}
 
 func (nobody) Handle(func(string) bool) {}
 
+func (nobody) Changed(string) {}
+
 // params are those of a hub on a node of the world.
 func (w *world) params(token string) feed.Params {
 	return feed.Params{
