@@ -1,7 +1,5 @@
 package bridge
 
-import "weft/jetstream/event"
-
 // maxCarried bounds a header that is passed on without Weft needing it.
 const maxCarried = 512
 
@@ -18,14 +16,4 @@ func CarryOn(h map[string]string, name, value string) {
 		}
 	}
 	h[name] = value
-}
-
-// CarryAttributes puts the attributes of a CloudEvent in binary form into h,
-// but for the type, which an event has of its own.
-func CarryAttributes(h map[string]string, attributes map[string]string) {
-	for name, value := range attributes {
-		if key := "ce-" + name; key != event.HeaderType {
-			h[key] = value
-		}
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"weft/bridge/cloudevent"
 	"weft/bridge/pointer"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
@@ -18,7 +17,6 @@ type Rule struct {
 	kind     *subject.Template // nil: no type
 	pointers []string          // all that the templates use, each once
 	plain    *pointer.Set      // pointers, in the value of a record
-	whole    *pointer.Set      // cloudevent.Paths, then pointers, in a structured event
 	data     *pointer.Set      // what is below /data of pointers, in the value of a binary event
 	under    []int             // the position in data of pointers[i], -1: an attribute
 }
@@ -91,9 +89,6 @@ func (r *Rule) compile() (err error) {
 	if r.plain, err = pointer.NewSet(r.pointers...); err != nil {
 		return err
 	}
-	if r.whole, err = pointer.NewSet(append(cloudevent.Paths(), r.pointers...)...); err != nil {
-		return err
-	}
 	var below []string
 	for _, p := range r.pointers {
 		rest, ok := strings.CutPrefix(p, "/data")
@@ -109,7 +104,7 @@ func (r *Rule) compile() (err error) {
 }
 
 // Events makes the events of rec, without message ids; there is at least one.
-// They share the record's value and their headers. The error is ErrTombstone or
+// They share their payload, which may lie in the record's value, and their headers. The error is ErrTombstone or
 // a *Refusal.
 func (r *Rule) Events(rec *Record) ([]event.Event, error) {
 	v, err := r.view(rec)
@@ -127,7 +122,7 @@ func (r *Rule) Events(rec *Record) ([]event.Event, error) {
 		}
 	}
 	events := make([]event.Event, len(subjects))
-	e := event.Event{Type: kind, Header: v.header, Data: rec.Value, JSON: v.json}
+	e := event.Event{Type: kind, Header: v.header, Data: v.data, JSON: v.json}
 	for i, s := range subjects {
 		e.Subject = s
 		if err := e.Check(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"weft/bridge/cloudevent"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
@@ -34,40 +35,47 @@ const structuredEvent = `{"specversion":"1.0","id":"1","source":"/s","type":"ord
 
 func TestRulePlacesRecords(t *testing.T) {
 	binary := h("ce_specversion", "1.0", "ce_id", "1", "ce_source", "/s", "ce_type", "order.made", "ce_subject", "bob", "content-type", "application/json")
+	taken := map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}
+	const none = "none"
 	for name, c := range map[string]struct {
 		rule     *Rule
 		record   Record
 		subjects []string
 		kind     string
 		header   map[string]string
+		data     string // "": the record's value
 	}{
-		"pointer":           {rule(t, "order.{/s}", "user.{/c/id}"), Record{Value: []byte(`{"c":{"id":"ann@x.org"},"s":"paid"}`)}, []string{"user.ann=40x=2Eorg"}, "order.paid", nil},
-		"64-bit id":         {rule(t, "", "user.{/id}"), Record{Value: []byte(`{"id":9007199254740993}`)}, []string{"user.9007199254740993"}, "", nil},
-		"list":              {rule(t, "", "user.{/to}"), Record{Value: []byte(`{"to":["a","b","a"]}`)}, []string{"user.a", "user.b"}, "", nil},
-		"two lists":         {rule(t, "", "topic.{/a}.{/b}"), Record{Value: []byte(`{"a":["1","2"],"b":["x","y"]}`)}, []string{"topic.1.x", "topic.2.x", "topic.1.y", "topic.2.y"}, "", nil},
-		"two templates":     {rule(t, "", "user.{/u}", "topic.chat.{/r}"), Record{Value: []byte(`{"u":"a","r":"b"}`)}, []string{"user.a", "topic.chat.b"}, "", nil},
-		"one of two":        {rule(t, "", "user.{/u}", "topic.chat.{/r}"), Record{Value: []byte(`{"r":"b","u":null}`)}, []string{"topic.chat.b"}, "", nil},
-		"key":               {rule(t, "", "user.{key}"), Record{Key: []byte("a.b>*"), Value: []byte{0xff}}, []string{"user.a=2Eb=3E=2A"}, "", nil},
-		"empty by key":      {rule(t, "x", "user.{key}"), Record{Key: []byte("a"), Value: []byte{}}, []string{"user.a"}, "x", nil},
-		"headers":           {rule(t, "", "user.{header:to}"), Record{Value: []byte("x"), Headers: h("to", "a", "to", "b", "To", "c")}, []string{"user.a", "user.b"}, "", map[string]string{}},
-		"carried":           {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte("x"), Headers: h("Content-Type", "text/plain", "traceparent", "00-1", "Nats-Sequence", "1", "x", "y")}, []string{"user.a"}, "", map[string]string{"content-type": "text/plain", "traceparent": "00-1"}},
-		"structured":        {rule(t, "own", "user.{/data/customer/id}"), Record{Value: []byte(structuredEvent), Headers: h("content-type", "Application/CloudEvents+JSON; charset=utf-8")}, []string{"user.7"}, "order.made", map[string]string{"content-type": "application/cloudevents+json"}},
-		"attribute":         {rule(t, "", "user.{/subject}"), Record{Value: []byte(structuredEvent), Headers: h("content-type", "application/cloudevents+json")}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/cloudevents+json"}},
-		"0.1":               {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte(`{"cloudEventsVersion":"0.1","eventID":"1","eventType":"old","source":"/s"}`), Headers: h("content-type", "application/cloudevents+json")}, []string{"user.a"}, "old", map[string]string{"content-type": "application/cloudevents+json"}},
-		"binary":            {rule(t, "own", "user.{/data/customer/id}"), Record{Value: []byte(`{"customer":{"id":7}}`), Headers: binary}, []string{"user.7"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
-		"binary attribute":  {rule(t, "", "user.{/subject}"), Record{Value: []byte(`"x"`), Headers: binary}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
-		"binary no data":    {rule(t, "", "user.{/data/x}", "user.{/subject}"), Record{Headers: binary}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
-		"binary whole data": {rule(t, "", "user.{/data}"), Record{Value: []byte(`"eve"`), Headers: binary}, []string{"user.eve"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}},
+		"pointer":           {rule(t, "order.{/s}", "user.{/c/id}"), Record{Value: []byte(`{"c":{"id":"ann@x.org"},"s":"paid"}`)}, []string{"user.ann=40x=2Eorg"}, "order.paid", nil, ""},
+		"64-bit id":         {rule(t, "", "user.{/id}"), Record{Value: []byte(`{"id":9007199254740993}`)}, []string{"user.9007199254740993"}, "", nil, ""},
+		"list":              {rule(t, "", "user.{/to}"), Record{Value: []byte(`{"to":["a","b","a"]}`)}, []string{"user.a", "user.b"}, "", nil, ""},
+		"two lists":         {rule(t, "", "topic.{/a}.{/b}"), Record{Value: []byte(`{"a":["1","2"],"b":["x","y"]}`)}, []string{"topic.1.x", "topic.2.x", "topic.1.y", "topic.2.y"}, "", nil, ""},
+		"two templates":     {rule(t, "", "user.{/u}", "topic.chat.{/r}"), Record{Value: []byte(`{"u":"a","r":"b"}`)}, []string{"user.a", "topic.chat.b"}, "", nil, ""},
+		"one of two":        {rule(t, "", "user.{/u}", "topic.chat.{/r}"), Record{Value: []byte(`{"r":"b","u":null}`)}, []string{"topic.chat.b"}, "", nil, ""},
+		"key":               {rule(t, "", "user.{key}"), Record{Key: []byte("a.b>*"), Value: []byte{0xff}}, []string{"user.a=2Eb=3E=2A"}, "", nil, ""},
+		"empty by key":      {rule(t, "x", "user.{key}"), Record{Key: []byte("a"), Value: []byte{}}, []string{"user.a"}, "x", nil, ""},
+		"headers":           {rule(t, "", "user.{header:to}"), Record{Value: []byte("x"), Headers: h("to", "a", "to", "b", "To", "c")}, []string{"user.a", "user.b"}, "", map[string]string{}, ""},
+		"carried":           {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte("x"), Headers: h("Content-Type", "text/plain", "traceparent", "00-1", "Nats-Sequence", "1", "x", "y")}, []string{"user.a"}, "", map[string]string{"content-type": "text/plain", "traceparent": "00-1"}, ""},
+		"structured":        {rule(t, "own", "user.{/data/customer/id}"), Record{Value: []byte(structuredEvent), Headers: h("content-type", "Application/CloudEvents+JSON; charset=utf-8")}, []string{"user.7"}, "order.made", taken, `{"customer":{"id":7}}`},
+		"attribute":         {rule(t, "", "user.{/subject}"), Record{Value: []byte(structuredEvent), Headers: h("content-type", "application/cloudevents+json")}, []string{"user.bob"}, "order.made", taken, `{"customer":{"id":7}}`},
+		"0.1":               {rule(t, "", "user.{key}"), Record{Key: []byte("a"), Value: []byte(`{"cloudEventsVersion":"0.1","eventID":"1","eventType":"old","source":"/s"}`), Headers: h("content-type", "application/cloudevents+json")}, []string{"user.a"}, "old", map[string]string{"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s"}, none},
+		"binary":            {rule(t, "own", "user.{/data/customer/id}"), Record{Value: []byte(`{"customer":{"id":7}}`), Headers: binary}, []string{"user.7"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}, ""},
+		"binary attribute":  {rule(t, "", "user.{/subject}"), Record{Value: []byte(`"x"`), Headers: binary}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}, ""},
+		"binary no data":    {rule(t, "", "user.{/data/x}", "user.{/subject}"), Record{Headers: binary}, []string{"user.bob"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}, ""},
+		"binary whole data": {rule(t, "", "user.{/data}"), Record{Value: []byte(`"eve"`), Headers: binary}, []string{"user.eve"}, "order.made", map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-subject": "bob"}, ""},
 	} {
 		events, err := c.rule.Events(&c.record)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+		want := map[string]string{"": string(c.record.Value), none: ""}
+		if _, ok := want[c.data]; !ok {
+			want[c.data] = c.data
+		}
 		var subjects []string
 		for _, e := range events {
 			subjects = append(subjects, e.Subject)
-			if e.Type != c.kind || string(e.Data) != string(c.record.Value) || len(e.Header) != len(c.header) {
+			if e.Type != c.kind || string(e.Data) != want[c.data] || len(e.Header) != len(c.header) {
 				t.Errorf("%s: type %q, header %q, data %q", name, e.Type, e.Header, e.Data)
 			}
 			for k, v := range c.header {
@@ -197,7 +205,7 @@ func FuzzRule(f *testing.F) {
 				if err := events[i].Check(); err != nil {
 					t.Fatal(err)
 				}
-				if string(events[i].Data) != string(value) {
+				if ce, err := cloudevent.Structured(value); string(events[i].Data) != string(value) && (err != nil || string(events[i].Data) != string(ce.Data)) {
 					t.Fatal("other bytes")
 				}
 			}

@@ -22,11 +22,12 @@ type view struct {
 	typed      bool                  // a CloudEvent, which has a type of its own
 	kind       string                // that type
 	err        error                 // why a value that is there has no text
-	json       bool                  // the value has been found to be JSON
+	data       []byte                // the payload
+	json       bool                  // which has been found to be JSON
 }
 
 func (r *Rule) view(rec *Record) (*view, error) {
-	v := &view{rule: r, rec: rec}
+	v := &view{rule: r, rec: rec, data: rec.Value}
 	if len(rec.Headers) == 0 { // by far the most
 		return v, v.plain()
 	}
@@ -73,18 +74,20 @@ func (v *view) structured() error {
 	if v.rec.Value == nil {
 		return ErrTombstone
 	}
-	found := make([][]byte, v.rule.whole.Len())
-	if err := v.rule.whole.Find(v.rec.Value, found); err != nil {
+	doc, err := pointer.Parse(v.rec.Value)
+	if err != nil {
 		return &Refusal{CauseNotJSON, err}
 	}
-	own := len(found) - len(v.rule.pointers)
-	a, err := cloudevent.FromPaths(found[:own])
+	e, err := cloudevent.Read(doc)
 	if err != nil {
 		return &Refusal{CauseBadEvent, err}
 	}
-	v.found, v.typed, v.kind, v.json = found[own:], true, a.Type, true
-	// Whatever case or parameters it came with, this is how it is known further on.
-	v.header[event.HeaderContentType] = cloudevent.TypeStructured
+	v.found = make([][]byte, v.rule.plain.Len())
+	v.rule.plain.FindIn(doc, v.found)
+	v.typed, v.kind, v.data, v.json = true, e.Type, e.Data, e.JSON
+	// The document's own content type is not that of the data.
+	delete(v.header, event.HeaderContentType)
+	e.Header(v.header)
 	return nil
 }
 
@@ -102,7 +105,10 @@ func (v *view) binary() error {
 		return &Refusal{CauseBadEvent, err}
 	}
 	v.typed, v.kind = true, a.Type
-	CarryAttributes(v.header, v.attributes)
+	v.attributes.Header(v.header)
+	if v.header[event.HeaderContentType] == "" {
+		CarryOn(v.header, event.HeaderContentType, v.attributes.ContentType())
+	}
 	v.found = make([][]byte, len(v.rule.pointers))
 	if v.rule.data.Len() == 0 || len(v.rec.Value) == 0 { // an event need not have data
 		return nil

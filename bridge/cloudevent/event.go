@@ -1,21 +1,21 @@
-// Package cloudevent reads CloudEvents as they arrive over Kafka and HTTP.
+// Package cloudevent reads CloudEvents as they arrive over Kafka, HTTP and NATS, and
+// writes their attributes as headers.
 //
 // Three forms are known: structured (the whole event is one JSON document),
 // binary (attributes in headers, the payload is the data) and batch (a JSON list
 // of structured events, HTTP only). Sources of the formats: CloudEvents 1.0.2,
 // its JSON event format 1.1, its HTTP protocol binding sections 3.1 to 3.3, its
-// Kafka protocol binding sections 3.2 and 3.3. Versions 0.1 to 0.3 are accepted,
-// with the older names of their attributes.
+// Kafka protocol binding sections 3.2 and 3.3, its NATS protocol binding section
+// 3.1. Versions 0.1 to 0.3 are accepted, with the older names of their attributes.
 //
-// Nothing is rewritten: a structured event is passed on byte for byte.
+// Whatever form an event came in, it is stored in binary form as version 1.0: Header writes
+// its attributes, and its data is the payload, byte for byte as it was written.
 package cloudevent
 
 import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"weft/bridge/pointer"
 )
 
 // Media types (JSON event format, section 3; JSON batch format, section 4).
@@ -36,67 +36,6 @@ type Attributes struct {
 	// User and Topic are the extension attributes that name whom an event that
 	// is published by HTTP is for; "" for none.
 	User, Topic string
-}
-
-// Paths of the attributes in a structured event, in the order in which Paths
-// gives them and FromPaths takes their values.
-var paths = []string{
-	"/specversion", "/id", "/source", "/type",
-	"/cloudEventsVersion", "/eventID", "/eventType", // 0.1
-	"/user", "/topic",
-}
-
-// Paths are the JSON Pointers to the attributes in a structured event, for a
-// caller that looks other things up in the same pass.
-func Paths() []string { return append([]string(nil), paths...) }
-
-// Structured reads a structured event.
-func Structured(doc []byte) (Attributes, error) {
-	d, err := pointer.Parse(doc)
-	if err != nil {
-		return Attributes{}, fmt.Errorf("%w: %w", ErrEvent, err)
-	}
-	return Read(d)
-}
-
-// Read is Structured for a document that is known to be valid JSON.
-func Read(doc pointer.Document) (Attributes, error) {
-	found := make([][]byte, len(paths))
-	structured.FindIn(doc, found)
-	return FromPaths(found)
-}
-
-var structured = mustSet(paths)
-
-func mustSet(paths []string) *pointer.Set {
-	s, err := pointer.NewSet(paths...)
-	if err != nil {
-		panic(err) // the pointers are constants
-	}
-	return s
-}
-
-// FromPaths is Structured for values that were found at Paths.
-func FromPaths(found [][]byte) (Attributes, error) {
-	var text [9]string
-	for i, raw := range found[:len(paths)] {
-		if raw == nil || raw[0] == 'n' { // an attribute that is null is not set
-			continue
-		}
-		if raw[0] != '"' && i < 7 {
-			return Attributes{}, fmt.Errorf("%w: attribute %s is no string", ErrEvent, paths[i][1:])
-		}
-		t, err := pointer.Text(raw)
-		if err != nil {
-			return Attributes{}, fmt.Errorf("%w: attribute %s: %w", ErrEvent, paths[i][1:], err)
-		}
-		text[i] = t
-	}
-	version, a := text[0], Attributes{ID: text[1], Source: text[2], Type: text[3], User: text[7], Topic: text[8]}
-	if version == "" && text[4] != "" {
-		version, a.ID, a.Type = text[4], text[5], text[6]
-	}
-	return a, check(version, a)
 }
 
 // check knows the attributes that every version requires.
@@ -132,8 +71,7 @@ const (
 // for the version of CloudEvents. The content type decides first (HTTP protocol
 // binding, section 3).
 func FormOf(contentType string, versionHeader bool) Form {
-	media, _, _ := strings.Cut(contentType, ";")
-	media = strings.ToLower(strings.TrimSpace(media))
+	media := MediaType(contentType)
 	switch {
 	case media == TypeStructured:
 		return InBody

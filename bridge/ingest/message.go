@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 
@@ -19,23 +20,29 @@ type message struct {
 	query
 	publisher event.Publisher
 	may       func(subject string) bool
-	header    map[string]string // of all events, which share it
+	header    map[string]string // of all events
 	events    []event.Event
 }
 
 // raw takes a body that is no CloudEvent.
 func (m *message) raw(body []byte) error {
-	return m.add(event.Event{Type: m.kind, Data: body}, cloudevent.Attributes{})
+	return m.add(event.Event{Type: m.kind, Header: m.header, Data: body}, cloudevent.Attributes{})
 }
 
 // structured takes one structured CloudEvent.
 func (m *message) structured(body []byte) error {
-	a, err := cloudevent.Structured(body)
+	e, err := cloudevent.Structured(body)
 	if err != nil {
 		return badEvent(err)
 	}
-	m.header[event.HeaderContentType] = cloudevent.TypeStructured
-	return m.add(event.Event{Type: a.Type, Data: body, JSON: true}, a)
+	return m.taken(&e)
+}
+
+// taken takes a structured CloudEvent that was taken apart.
+func (m *message) taken(e *cloudevent.Event) error {
+	header := maps.Clone(m.header)
+	e.Header(header)
+	return m.add(event.Event{Type: e.Type, Header: header, Data: e.Data, JSON: e.JSON}, e.Attributes)
 }
 
 // batch takes a list of structured CloudEvents.
@@ -49,7 +56,6 @@ func (m *message) batch(body []byte) error {
 	case len(docs) == 0:
 		return problem.New(problem.BadEvent, "the batch is empty")
 	}
-	m.header[event.HeaderContentType] = cloudevent.TypeStructured
 	m.events = make([]event.Event, 0, len(docs))
 	for n, doc := range docs {
 		if err := m.entry(doc); err != nil {
@@ -61,11 +67,11 @@ func (m *message) batch(body []byte) error {
 
 // entry takes one event of a batch.
 func (m *message) entry(doc pointer.Document) error {
-	a, err := cloudevent.Read(doc)
+	e, err := cloudevent.Read(doc)
 	if err != nil {
 		return badEvent(err)
 	}
-	return m.add(event.Event{Type: a.Type, Data: doc.Raw(), JSON: true}, a)
+	return m.taken(&e)
 }
 
 // binary takes a CloudEvent whose attributes are in the headers.
@@ -78,8 +84,11 @@ func (m *message) binary(headers http.Header, body []byte) error {
 	if err != nil {
 		return badEvent(err)
 	}
-	bridge.CarryAttributes(m.header, x)
-	return m.add(event.Event{Type: a.Type, Data: body}, a)
+	x.Header(m.header)
+	if m.header[event.HeaderContentType] == "" {
+		bridge.CarryOn(m.header, event.HeaderContentType, x.ContentType())
+	}
+	return m.add(event.Event{Type: a.Type, Header: m.header, Data: body}, a)
 }
 
 func badEvent(err error) *problem.Problem {
@@ -126,7 +135,7 @@ func (m *message) add(e event.Event, a cloudevent.Attributes) error {
 		return tooMany()
 	}
 	for _, s := range subjects {
-		e.Subject, e.Header, e.Source = s, m.header, event.SourceHTTP
+		e.Subject, e.Source = s, event.SourceHTTP
 		if a.ID != "" {
 			e.ID = m.publisher.EventID(a.Source, a.ID)
 		}

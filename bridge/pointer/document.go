@@ -41,6 +41,43 @@ func (d Document) Elements() (list iter.Seq[Document], ok bool) {
 	}, true
 }
 
+// Members returns the members of an object, parts of d, in the order in which they are
+// written; ok is false when d is none. A name that stands twice comes twice. One that has no
+// text, because it holds half of a surrogate pair, comes as it is written, quotes included.
+func (d Document) Members() (list iter.Seq2[string, Document], ok bool) {
+	s := scanner{doc: d.raw}
+	s.space()
+	if s.doc[s.pos] != '{' {
+		return nil, false
+	}
+	return func(yield func(string, Document) bool) {
+		s := scanner{doc: d.raw, pos: s.pos + 1}
+		for {
+			s.space()
+			switch s.doc[s.pos] {
+			case '}':
+				return
+			case ',':
+				s.pos++
+				continue
+			}
+			key, _ := s.text()
+			name, err := unquote(key)
+			if err != nil {
+				name = string(key)
+			}
+			s.space()
+			s.pos++ // :
+			s.space()
+			start := s.pos
+			s.skip()
+			if !yield(name, Document{s.doc[start:s.pos:s.pos]}) {
+				return
+			}
+		}
+	}, true
+}
+
 // elements walks over a list, which begins with the first byte of raw.
 func elements(raw []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {

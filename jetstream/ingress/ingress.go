@@ -3,7 +3,6 @@ package ingress
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -157,57 +156,4 @@ func (r *reader) refuse(subject string, err error) {
 		r.misses.Inc()
 	}
 	r.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", r.from.Name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
-}
-
-// check makes an event of a message, or says why it is none.
-func (r *reader) check(e *event.Event, header []byte) error {
-	if header != nil {
-		if err := r.readHeader(e, header); err != nil {
-			return err
-		}
-	}
-	return e.Check()
-}
-
-// errHeader is wrapped by errors about a publisher's headers.
-var errHeader = errors.New("bad header")
-
-// readHeader takes the headers that an event may have. Those of the stream begin
-// with Nats-: with some it tells where a message is from, which may stand in one
-// that is sent on; with the others a publisher asks for what it would not get.
-func (r *reader) readHeader(e *event.Event, raw []byte) error {
-	header, err := nats.DecodeHeadersMsg(raw)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errHeader, err)
-	}
-	for name, values := range header {
-		switch {
-		case len(values) == 0, isStamp(name):
-		case strings.EqualFold(name, event.HeaderMsgID):
-			e.ID = event.NATSID(r.from.User, values[0])
-		case strings.EqualFold(name, "Nats-Expected-Stream") && values[0] == event.StreamName:
-		case len(name) >= 5 && strings.EqualFold(name[:5], "nats-"):
-			return fmt.Errorf("%w: %.80s is not for publishers", errHeader, name)
-		default:
-			if e.Header == nil {
-				e.Header = make(map[string]string, len(header))
-			}
-			e.Header[name] = values[0]
-		}
-	}
-	return nil
-}
-
-// stamps are the headers by which a stream says what a message is, and those of
-// the protocol.
-var stamps = []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending",
-	"Nats-UpTo-Sequence", "Nats-Last-Consumer", "Nats-Last-Stream", "Nats-Stream-Source", "Nats-Msg-Size", "Status", "Description", event.HeaderSource}
-
-func isStamp(name string) bool {
-	for _, s := range stamps {
-		if strings.EqualFold(name, s) {
-			return true
-		}
-	}
-	return false
 }

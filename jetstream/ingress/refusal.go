@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"weft/bridge/cloudevent"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
@@ -16,11 +17,12 @@ const (
 	refusedSize        = "too_large"
 	refusedJSON        = "not_json"
 	refusedHeader      = "header"
+	refusedEvent       = "bad_event"
 	refusedDisk        = "disk_full"
 	refusedUnavailable = "store_unavailable"
 )
 
-var refusedCauses = []string{refusedSubject, refusedType, refusedSize, refusedJSON, refusedHeader, refusedDisk, refusedUnavailable}
+var refusedCauses = []string{refusedSubject, refusedType, refusedSize, refusedJSON, refusedHeader, refusedEvent, refusedDisk, refusedUnavailable}
 
 func refusalCause(err error) string {
 	switch {
@@ -32,6 +34,8 @@ func refusalCause(err error) string {
 		return refusedSize
 	case errors.Is(err, event.ErrJSON):
 		return refusedJSON
+	case errors.Is(err, cloudevent.ErrEvent):
+		return refusedEvent
 	case errors.Is(err, api.ErrDiskFull):
 		return refusedDisk
 	case errors.Is(err, api.ErrUnavailable), errors.Is(err, api.ErrRefused):
