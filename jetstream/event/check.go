@@ -64,7 +64,7 @@ func (e *Event) checkHeader() error {
 		case len(k) >= 5 && strings.EqualFold(k[:5], "nats-"):
 			return fmt.Errorf("header %.80q is reserved", k)
 		case strings.EqualFold(k, HeaderType):
-			if err := CheckType(v); err != nil {
+			if err := CheckType(DecodeAttribute(v)); err != nil {
 				return err
 			}
 		case strings.EqualFold(k, HeaderContentType) && media != ContentTypeStructured:
@@ -94,7 +94,7 @@ func (e *Event) sent(name string) string {
 	if v, ok := e.Header[name]; ok || name != HeaderType {
 		return v
 	}
-	return e.Type
+	return EncodeAttribute(e.Type)
 }
 
 // isJSONMedia reports whether a media type is one of JSON (RFC 8259, section 11,

@@ -23,6 +23,9 @@ type Copy struct {
 	TypeErr error
 	// Err is ErrForged when it is not the stream's own.
 	Err error
+
+	header      []byte // as it was read
+	headerBytes int    // of its Headers
 }
 
 // What the stream says of each copy.
@@ -40,9 +43,10 @@ var (
 // first and the empty line, and its payload. Of the headers that the stream adds only the last
 // value counts, since a publisher's own would come first.
 func (c *Copy) Parse(subject, header, data []byte) {
-	*c = Copy{Subject: subject, Data: data}
+	*c = Copy{Subject: subject, Data: data, header: header}
 	var stream, from, seq, previous, at []byte
-	var own publisherHeader
+	var publishers publisherHeader
+	bytesOfHeaders := 0
 	ok := scanHeader(header, func(name, value []byte) {
 		switch {
 		case bytes.Equal(name, stampStream):
@@ -56,7 +60,10 @@ func (c *Copy) Parse(subject, header, data []byte) {
 		case bytes.Equal(name, stampTime):
 			at = value
 		default:
-			own.see(name, value)
+			publishers.see(name, value)
+			if own(name) {
+				bytesOfHeaders += lineBytes(len(name), len(value))
+			}
 		}
 	})
 	to, out := bytes.CutPrefix(subject, outPrefix)
@@ -72,9 +79,10 @@ func (c *Copy) Parse(subject, header, data []byte) {
 		return
 	}
 	c.Stamp = stamp(at)
-	c.Source, c.Since = origin(string(own.source), readStamp(string(at)))
-	if own.any {
-		c.Type, c.TypeErr = own.kind(c.Data)
+	c.headerBytes = bytesOfHeaders
+	c.Source, c.Since = origin(string(publishers.source), readStamp(string(at)))
+	if publishers.any {
+		c.Type, c.TypeErr = publishers.kind(c.Data)
 	}
 }
 

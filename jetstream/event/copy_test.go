@@ -3,6 +3,8 @@ package event
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -54,7 +56,8 @@ func TestOnlyTheStreamsOwnCopiesAreRead(t *testing.T) {
 func FuzzCopy(f *testing.F) {
 	for _, header := range []string{copyHead + stamped(7, 3), copyHead + "ce-type: a\r\nNats-Sequence: 99\r\nNats-Stream: X\r\n" + stamped(7, 3),
 		copyHead + "Content-Type: application/cloudevents+json\r\n" + stamped(7, 0), copyHead + "\r\n", "", copyHead + ": x\r\n" + stamped(1, 0),
-		copyHead + "Nats-Sequence: +7\r\n" + stamped(2, 1)[:60], copyHead + "no colon\r\n\r\n"} {
+		copyHead + "Nats-Sequence: +7\r\n" + stamped(2, 1)[:60], copyHead + "no colon\r\n\r\n",
+		copyHead + "traceparent: 00-1\r\nce-id:\t1\r\nCe-Id: 2\rx\r\nNATS-x: y\r\nweft-source: kafka\r\n" + stamped(7, 3)} {
 		f.Add("out.user.bob", header, `{"type":"t"}`)
 	}
 	f.Fuzz(func(t *testing.T, subject, header, data string) {
@@ -84,5 +87,20 @@ func FuzzCopy(f *testing.F) {
 		if kind, err := TypeOf(&s); (err != nil) != (got.TypeErr != nil) || err == nil && kind != got.Type || s.Stamp() != got.Stamp {
 			t.Fatalf("%q is of type %q (%v), read as %q (%v)", header, got.Type, got.TypeErr, kind, err)
 		}
+		live := got.AppendHeaders(nil)
+		if len(live) != got.HeaderBytes() {
+			t.Fatalf("%q has %d bytes of headers, said to be %d", header, len(live), got.HeaderBytes())
+		}
+		if l, s := byName(live), byName(s.Headers()); got.TypeErr == nil && !maps.EqualFunc(l, s, slices.Equal) {
+			t.Fatalf("%q has headers %q, read as %q", header, l, s)
+		}
 	})
+}
+
+func byName(h Headers) map[string][]string {
+	m := map[string][]string{}
+	for name, value := range h.All() {
+		m[string(name)] = append(m[string(name)], string(value))
+	}
+	return m
 }

@@ -63,7 +63,7 @@ func TypeOf(s *Stored) (string, error) {
 // kindOf is the type that an event with these headers has, good or bad.
 func kindOf(header func(name string) string, data []byte) string {
 	if t := cmp.Or(header(HeaderType), header("Ce-Type")); t != "" {
-		return t
+		return DecodeAttribute(t)
 	}
 	if mediaType(cmp.Or(header(HeaderContentType), header("Content-Type"))) != ContentTypeStructured {
 		return ""

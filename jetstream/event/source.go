@@ -39,7 +39,7 @@ func (e *Event) Message(id string) *nats.Msg {
 		}
 		if e.Type != "" {
 			if _, ok := m.Header[HeaderType]; !ok {
-				m.Header[HeaderType] = []string{e.Type}
+				m.Header[HeaderType] = []string{EncodeAttribute(e.Type)}
 			}
 		}
 		if id != "" {

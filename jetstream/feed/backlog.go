@@ -21,10 +21,10 @@ func (b *backlog) keep(m *Message) {
 	if b.lost {
 		return
 	}
-	if len(b.messages) >= keepCount || b.bytes+len(m.Data) > keepBytes && len(b.messages) > 0 {
+	if len(b.messages) >= keepCount || b.bytes+m.bytes() > keepBytes && len(b.messages) > 0 {
 		b.lost, b.messages, b.bytes = true, nil, 0
 		return
 	}
 	b.messages = append(b.messages, m)
-	b.bytes += len(m.Data)
+	b.bytes += m.bytes()
 }

@@ -17,6 +17,7 @@ type Message struct {
 	Subject string
 	Type    string // "" for none
 	Data    []byte
+	Headers event.Headers // none when the event must not be shown
 	Seq     uint64
 
 	since    int64  // when its age counts from, Unix nanoseconds; 0: not known
@@ -32,12 +33,18 @@ type Message struct {
 
 // messageOf makes a message of a copy, whose subject is known.
 func messageOf(c *event.Copy, subject string, stream event.StreamID) *Message {
-	m := &Message{Subject: subject, Type: c.Type, Data: bytes.Clone(c.Data), Seq: c.Seq, previous: c.Previous, stamp: c.Stamp, stream: stream, source: c.Source}
+	m := &Message{Subject: subject, Type: c.Type, Seq: c.Seq, previous: c.Previous, stamp: c.Stamp, stream: stream, source: c.Source}
+	if n := c.HeaderBytes(); n == 0 {
+		m.Data = bytes.Clone(c.Data)
+	} else {
+		both := c.AppendHeaders(make([]byte, 0, n+len(c.Data)))
+		m.Headers, m.Data = event.Headers(both[:n:n]), append(both, c.Data...)[n:]
+	}
 	if !c.Since.IsZero() {
 		m.since = c.Since.UnixNano()
 	}
 	if c.TypeErr != nil {
-		m.Type, m.dropped = "", true
+		m.Type, m.Headers, m.dropped = "", nil, true
 	}
 	return m
 }
@@ -51,9 +58,14 @@ func newMessage(s *event.Stored, stream event.StreamID) *Message {
 	var err error
 	if m.Type, err = event.TypeOf(s); err != nil {
 		m.Type, m.dropped = "", true
+	} else {
+		m.Headers = s.Headers()
 	}
 	return m
 }
+
+// bytes is what of it a publisher decides about.
+func (m *Message) bytes() int { return len(m.Headers) + len(m.Data) }
 
 // ID returns the cursor of a client with one subject after this event: the same
 // on every transport and node. It may be called concurrently.
