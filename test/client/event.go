@@ -50,6 +50,10 @@ type Event struct {
 	Data []byte
 	// Binary says that the payload came as data_base64.
 	Binary bool
+	// EventID is the id that the publisher was told, and CloudEvent the other attributes of
+	// one; neither is there when SSE brings the payload alone.
+	EventID    string
+	CloudEvent json.RawMessage
 }
 
 // InBand says that the event is a message of the gateway itself.
@@ -89,6 +93,8 @@ type Frame struct {
 	Type       string          `json:"type"`
 	Data       json.RawMessage `json:"data"`
 	DataBase64 *string         `json:"data_base64"`
+	EventID    string          `json:"event"`
+	CloudEvent json.RawMessage `json:"cloudevent"`
 
 	// Ref, OK and Error are those of an answer to a command.
 	Ref   string   `json:"ref"`
@@ -106,7 +112,7 @@ func ParseFrame(b []byte) (Event, error) {
 }
 
 func (f *Frame) event() (Event, error) {
-	e := Event{ID: f.ID, Subject: f.Subject, Type: f.Type, Data: f.Data}
+	e := Event{ID: f.ID, Subject: f.Subject, Type: f.Type, Data: f.Data, EventID: f.EventID, CloudEvent: f.CloudEvent}
 	if f.DataBase64 != nil {
 		data, err := base64.StdEncoding.DecodeString(*f.DataBase64)
 		if err != nil {
