@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"weft/edge/access"
+	"weft/edge/auth"
 	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
@@ -30,18 +31,20 @@ type changer struct {
 
 // change alters an open session as its client asks.
 func (c *changer) change(ctx context.Context, s *session.Session, asked *transport.Change) ([]string, error) {
-	made := session.Change{Subscribe: asked.Subscribe, Unsubscribe: asked.Unsubscribe, LastID: asked.LastEventID}
+	if err := asked.Check(); err != nil {
+		return nil, err
+	}
+	var id *auth.Identity
 	if asked.Token != "" {
 		if c.auth.Verifier.ModeNone() {
 			return nil, problem.New(problem.BadRequest, "there are no tokens here")
 		}
-		id, err := c.auth.Verify(ctx, asked.Token)
-		if err != nil {
+		var err error
+		if id, err = c.auth.Verify(ctx, asked.Token); err != nil {
 			return nil, err
 		}
-		made.Identity = id
 	}
-	return s.Apply(ctx, made, session.Rules{Rekey: c.sessions.Rekey, MayFollow: c.may, Watch: c.watch})
+	return s.Apply(ctx, asked.Session(id), session.Rules{Rekey: c.sessions.Rekey, MayFollow: c.may, Watch: c.watch})
 }
 
 // find returns an open connection of this node by its id, nil when there is
@@ -54,13 +57,27 @@ func (c *changer) find(id string) *session.Session {
 	return s
 }
 
+// caller is who changes a connection. Nobody does without a token where there are any,
+// for a connection that began without one has no owner.
+func (c *changer) caller(r *http.Request, user string) (*auth.Identity, error) {
+	if !c.auth.Verifier.ModeNone() {
+		switch token, err := c.auth.Token(r); {
+		case err != nil:
+			return nil, err
+		case token == "":
+			return nil, problem.New(problem.TokenMissing, "a token is needed to change a connection")
+		}
+	}
+	return c.auth.Identify(r, user)
+}
+
 // serve serves PATCH /_weft/v1/connections/<connection>.
 func (c *changer) serve(w http.ResponseWriter, r *http.Request, connection string) error {
 	query, err := c.takes.Read(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	caller, err := c.auth.Identify(r, query.Get("user"))
+	caller, err := c.caller(r, query.Get("user"))
 	if err != nil {
 		return err
 	}
@@ -69,7 +86,7 @@ func (c *changer) serve(w http.ResponseWriter, r *http.Request, connection strin
 	}
 	asked, err := transport.ReadChange(http.MaxBytesReader(w, r.Body, maxChange))
 	if err != nil {
-		return problem.New(problem.BadRequest, "the body is no object with subscribe, unsubscribe, last_event_id or token")
+		return problem.New(problem.BadRequest, "the body is no object with subscribe, unsubscribe, set, last_event_id or token")
 	}
 	if asked.Empty() {
 		return problem.New(problem.BadRequest, "the body asks for nothing")

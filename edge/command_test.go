@@ -10,8 +10,10 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/config/testkit/slow"
+	"weft/edge"
 	"weft/edge/session"
 	"weft/edge/transport"
+	"weft/jetstream"
 	"weft/jetstream/event"
 )
 
@@ -174,12 +176,36 @@ func TestARefreshedTokenCarriesTheConnectionOn(t *testing.T) {
 	c.wantEnd(session.Revoked)
 }
 
-func TestATokenThatAllowsLessEndsTheConnection(t *testing.T) {
+func TestATokenThatAllowsLessEndsWhatItDoesNotAllow(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, nil)
 	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", map[string]any{"extra": "a"}), query: params("subject", "topic.extra.a")})
 	c.opened()
-	c.say(`{"token":"` + s.token("ann", nil) + `"}`)
+	c.say(`{"token":"` + s.token("ann", nil) + `","ref":1}`)
+	if h := c.next(); h.typ != "weft.unsubscribed" || h.data != `{"subjects":["topic.extra.a"],"reason":"unauthorised"}` {
+		t.Fatalf("heard %+v", h)
+	}
+	h := c.next()
+	if string(h.frame["ref"]) != "1" || string(h.frame["subjects"]) != `["user.ann"]` {
+		t.Fatalf("the answer is %v", h.frame)
+	}
+	s.store("topic.extra.a", "", []byte(`"lost"`))
+	id := s.store("user.ann", "", []byte(`1`))
+	c.next().want(t, transport.WebSocket, id, "", `1`)
+}
+
+func TestATokenThatAllowsNothingMoreIsAnsweredAndEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.Subscribe = []string{"topic.extra.{/extra}"} })
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", map[string]any{"extra": "a"})})
+	c.opened()
+	c.say(`{"token":"` + s.token("ann", nil) + `","ref":1}`)
+	if h := c.next(); h.typ != "weft.unsubscribed" {
+		t.Fatalf("heard %+v", h)
+	}
+	if ok, code := c.reply("1"); ok || code != "forbidden" {
+		t.Errorf("answered %v %q", ok, code)
+	}
 	c.wantEnd(session.Unauthorised)
 }
 

@@ -143,7 +143,8 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		Verifier: deps.Verifier, Blacklist: deps.Node.Blacklist, Origins: origins, InQuery: cfg.TokenInQuery,
 	}
 	e.sessions = session.NewSessions(session.Params{
-		Keepalive: cfg.Keepalive, Revoked: who.Revoked, Draining: e.ready.refuseDraining, Opened: e.opened, Closed: e.ended,
+		Keepalive: cfg.Keepalive, WarnBefore: deps.Verifier.WarnBefore(),
+		Revoked: who.Revoked, Draining: e.ready.refuseDraining, Opened: e.opened, Closed: e.ended,
 	})
 	deps.Node.Presence.Serve(&session.Local{Registry: e.sessions.Registry(), Topics: deps.Hub})
 	publish := &publisher{ingest: deps.Ingest, auth: who, report: e.report, takes: takes.publish}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/edge/problem"
+	"weft/edge/session"
 	"weft/edge/transport"
 	"weft/jetstream/rpc"
 )
@@ -15,6 +16,9 @@ import (
 const (
 	methodHolds  = "holds"  // has this node the connection
 	methodChange = "change" // change the connection
+	// methodModern is methodChange for what a node of an earlier version would read as
+	// something less. It has no such method, and so does no half of it.
+	methodModern = "change.2"
 )
 
 // How many of these calls a node answers at once. A change may have to wait
@@ -76,7 +80,7 @@ func (r *remoteProblem) problem() *problem.Problem {
 // answerNodes lets this node answer for its connections when another is asked.
 func (c *changer) answerNodes() {
 	rpc.HandleJSON(c.nodes, methodHolds, holdsInFlight, func(_ context.Context, id string) bool { return c.find(id) != nil })
-	rpc.HandleJSON(c.nodes, methodChange, changeInFlight, func(ctx context.Context, r remoteChange) changed {
+	change := func(ctx context.Context, r remoteChange) changed {
 		subjects, err := c.changeHere(ctx, &r)
 		if err == nil {
 			return changed{Subjects: subjects}
@@ -86,7 +90,9 @@ func (c *changer) answerNodes() {
 			c.log.Error("change a connection for another node", "conn", r.Connection, "err", err)
 		}
 		return changed{Problem: &remoteProblem{p.Status, p.Code, p.Detail, p.RetryAfter}}
-	})
+	}
+	rpc.HandleJSON(c.nodes, methodChange, changeInFlight, change)
+	rpc.HandleJSON(c.nodes, methodModern, changeInFlight, change)
 }
 
 // changeHere changes a connection of this node. Whoever was asked, all checks are
@@ -101,7 +107,11 @@ func (c *changer) changeHere(ctx context.Context, r *remoteChange) ([]string, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime)
 	defer cancel()
-	return c.change(ctx, s, &r.Change)
+	subjects, err := c.change(ctx, s, &r.Change)
+	if session.NothingLeft(err) {
+		s.End(session.Unauthorised)
+	}
+	return subjects, err
 }
 
 // changeAnywhere changes a connection on whichever node has it. That there is no
@@ -129,10 +139,14 @@ func (c *changer) changeAnywhere(ctx context.Context, r *remoteChange) ([]string
 func (c *changer) changeThere(ctx context.Context, name string, r *remoteChange) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime+travelTime)
 	defer cancel()
-	out, err := rpc.CallJSON[changed](ctx, c.nodes, name, methodChange, r)
+	method := methodChange
+	if r.Change.Modern() {
+		method = methodModern
+	}
+	out, err := rpc.CallJSON[changed](ctx, c.nodes, name, method, r)
 	switch {
 	case errors.Is(err, rpc.ErrUnreachable):
-		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now; try again").RetrySoon()
+		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now, or is of an earlier version; try again").RetrySoon()
 	case err != nil:
 		return nil, problem.New(problem.UpstreamTimeout, "the node that has the connection did not answer in time; it is unknown whether the change is in force: try again")
 	case out.Problem != nil:

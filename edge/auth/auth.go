@@ -190,6 +190,9 @@ func (v *Verifier) Anonymous() (id *Identity, ok bool) {
 // identity of whoever a client says it is.
 func (v *Verifier) ModeNone() bool { return v.cfg.Mode == ModeNone }
 
+// WarnBefore is how long before the end of its token a connection is told; 0: never.
+func (v *Verifier) WarnBefore() time.Duration { return v.cfg.WarnBefore }
+
 // Trusted is the identity of a user in mode none. It has no session and does
 // not expire. It fails with ErrInvalid when user is empty or longer than 200
 // bytes, and in any other mode.

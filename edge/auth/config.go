@@ -28,6 +28,9 @@ type Config struct {
 	Session string `yaml:"session"`
 	// MaxTokenLife is how far away exp may be.
 	MaxTokenLife time.Duration `yaml:"max_token_life"`
+	// WarnBefore is how long before the end of its token an open connection is told; 0:
+	// never.
+	WarnBefore time.Duration `yaml:"warn_before"`
 	// Leeway is how far the clocks of issuers may be ahead: it applies to nbf,
 	// iat and max_token_life. The end of a token, exp, is exact.
 	Leeway time.Duration `yaml:"leeway"`
@@ -94,7 +97,7 @@ func (Privileges) OneOrMany() {}
 func Default() Config {
 	return Config{
 		Mode: ModeJWT, User: "/sub", Session: "/jti", MaxTokenLife: 24 * time.Hour,
-		Leeway: 5 * time.Second, JWKSRefresh: 5 * time.Minute,
+		WarnBefore: time.Minute, Leeway: 5 * time.Second, JWKSRefresh: 5 * time.Minute,
 		Subscribe: []string{"user.{/sub}"},
 	}
 }
@@ -118,6 +121,9 @@ func (c *Config) Check() []error {
 	}
 	if c.MaxTokenLife < time.Second {
 		bad("max_token_life", "%v is below 1s", c.MaxTokenLife)
+	}
+	if c.WarnBefore < 0 || c.WarnBefore > 24*time.Hour {
+		bad("warn_before", "%v is not between 0s and 24h", c.WarnBefore)
 	}
 	if c.Leeway < 0 || c.Leeway > 5*time.Minute {
 		bad("leeway", "%v is not between 0s and 5m", c.Leeway)

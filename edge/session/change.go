@@ -21,13 +21,25 @@ const MaxSubjects = 256
 // appears when somebody lets one go.
 const retryShare = 5 * time.Second
 
+// A Subscription is a subject to follow, and which types of its events.
+type Subscription struct {
+	Subject string
+	// Types are patterns as of ParseFilter. Nil: those that the connection wants of all
+	// its subjects; empty: all types.
+	Types []string
+}
+
 // A Change alters an open session, all of it or nothing.
 type Change struct {
 	// Identity, when not nil, replaces the session's: a refreshed token.
 	Identity *auth.Identity
-	// Unsubscribe and Subscribe are subjects; both are applied in this order.
+	// Unsubscribe and Subscribe are applied in this order. A subject that is followed
+	// already gets the types that are said now.
 	Unsubscribe []string
-	Subscribe   []string
+	Subscribe   []Subscription
+	// Set makes Subscribe all that is asked for. Subjects that were asked for before
+	// are not interrupted.
+	Set bool
 	// LastID is where the new subjects resume; "" is from now.
 	LastID string
 }
@@ -49,8 +61,9 @@ func ByToken(_ context.Context, id *auth.Identity, subject string) error {
 type Rules struct {
 	// Rekey brings a refreshed token into force, or refuses it with a problem.
 	Rekey func(*Session, *auth.Identity) error
-	// MayFollow is asked of all that is new, and of all that was asked for when there is
-	// a new token.
+	// MayFollow is asked of all that is subscribed to, and of all that was asked for when
+	// there is a new token. Forbidden ends such a subject, another problem refuses the
+	// change.
 	MayFollow MayFollow
 	// Watch tells of presence.
 	Watch Watch
@@ -102,96 +115,6 @@ func Unfollowed(err error) Cause {
 		return Limit
 	}
 	return NotReady
-}
-
-// Apply makes a change and returns the subjects in force. It blocks until new
-// subjects are delivered, or ctx ends. A new identity must be of the same user
-// (else user_mismatch); when it no longer allows what the session asked for,
-// the session ends with Unauthorised. A new identity is brought into force when nothing
-// else speaks against it.
-func (s *Session) Apply(ctx context.Context, c Change, rules Rules) ([]string, error) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	s.attaching(ctx)
-	s.mu.Lock()
-	id, before, reader, ended := s.identity, s.asked, s.reader, s.ended
-	s.mu.Unlock()
-	if reader == nil || ended {
-		return nil, problem.New(problem.NotFound, "the connection has ended")
-	}
-	if c.Identity != nil {
-		if c.Identity.User != id.User {
-			return nil, problem.New(problem.UserMismatch, "the token is of another user")
-		}
-		id = c.Identity
-	}
-	for _, sub := range c.Unsubscribe {
-		if slices.Contains(id.Subscribe, sub) {
-			return nil, problem.New(problem.BadSubject, "a subject that the token brings cannot be left")
-		}
-	}
-	if err := Check(ctx, id, c.Subscribe, rules.MayFollow); err != nil {
-		return nil, err
-	}
-	asked := slices.DeleteFunc(slices.Clone(before), func(sub string) bool { return slices.Contains(c.Unsubscribe, sub) })
-	asked = union(asked, slices.DeleteFunc(slices.Clone(c.Subscribe), func(sub string) bool { return slices.Contains(id.Subscribe, sub) }))
-	if len(asked) > MaxSubjects {
-		return nil, problem.New(problem.BadRequest, fmt.Sprintf("more than %d subjects", MaxSubjects))
-	}
-	if err := checkWildcards(union(id.Subscribe, asked)); err != nil {
-		return nil, err
-	}
-	if c.Identity != nil {
-		if err := rules.Rekey(s, id); err != nil {
-			return nil, err
-		}
-		for _, sub := range asked {
-			if rules.MayFollow(ctx, id, sub) != nil {
-				s.End(Unauthorised)
-				return nil, problem.New(problem.Forbidden, "the token does not allow what the connection follows")
-			}
-		}
-	}
-	s.setAsked(asked)
-	events, present := split(union(id.Subscribe, asked))
-	subjects, err := follow(ctx, reader, events, c.LastID)
-	if err != nil {
-		s.setAsked(before)
-		return nil, err
-	}
-	s.followPresence(present, rules.Watch)
-	return slices.Concat(subjects, s.Presence()), nil
-}
-
-func (s *Session) setAsked(subjects []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked = subjects
-}
-
-// follow makes wanted the subjects in force. When it fails nothing has changed.
-func follow(ctx context.Context, r Reader, wanted []string, lastID string) ([]string, error) {
-	current := r.Subjects()
-	more := slices.DeleteFunc(slices.Clone(wanted), func(sub string) bool { return slices.Contains(current, sub) })
-	fewer := slices.DeleteFunc(current, func(sub string) bool { return slices.Contains(wanted, sub) })
-	if len(more) > 0 {
-		if err := r.Subscribe(ctx, more, lastID); err != nil {
-			if p, ok := errors.AsType[*problem.Problem](err); ok {
-				return nil, p
-			}
-			switch {
-			case errors.Is(err, feed.ErrShare):
-				return nil, problem.New(problem.Limit, "this user follows too many wildcards").Retry(retryShare)
-			case errors.Is(err, feed.ErrPatterns):
-				return nil, problem.New(problem.Limit, "this node follows too many wildcards").Retry(retryShare)
-			}
-			return nil, problem.New(problem.StoreUnavailable, "the subjects could not be followed now; try again")
-		}
-	}
-	if len(fewer) > 0 {
-		r.Unsubscribe(fewer)
-	}
-	return r.Subjects(), nil
 }
 
 // Follows reports whether the session follows sub, and whether by its name; else it is

@@ -20,7 +20,8 @@ const (
 	Expired
 	// Revoked: the token is on the blacklist.
 	Revoked
-	// Unauthorised: a refreshed token does not allow what the session follows.
+	// Unauthorised: a refreshed token allows nothing of what the session follows. What
+	// waited of that was dropped, and what is left is the answer.
 	Unauthorised
 	// Slow: the client did not keep up with live events.
 	Slow
@@ -62,7 +63,7 @@ var endings = [Causes]Ending{
 	Left:         {Reason: "left", Close: 1001, Cut: true},
 	Expired:      {Reason: "expired", Reconnect: true, Close: 4401, Code: problem.TokenExpired, Detail: "the token has expired; come back with a new one"},
 	Revoked:      {Reason: "revoked", Close: 4403, Code: problem.TokenRevoked, Detail: "the token was revoked", Cut: true},
-	Unauthorised: {Reason: "unauthorised", Close: 4403, Code: problem.Forbidden, Detail: "the token does not allow what the connection follows", Cut: true},
+	Unauthorised: {Reason: "unauthorised", Close: 4403, Code: problem.Forbidden, Detail: "the token does not allow what the connection follows"},
 	Slow:         {Reason: "slow", Reconnect: true, Close: 4408, Cut: true},
 	Limit:        {Reason: "limit", Reconnect: true, Close: 4429, Code: problem.Limit, Detail: "too many connections, or wildcards; come back later"},
 	Disconnected: {Reason: "disconnected", Close: 4410, Code: problem.Forbidden, Detail: "the connection was ended by an operator"},

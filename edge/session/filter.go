@@ -39,9 +39,12 @@ func ParseFilter(patterns []string) (Filter, error) {
 	return f, nil
 }
 
+// size is how many types it names.
+func (f Filter) size() int { return len(f.exact) + len(f.prefix) }
+
 // Wants reports whether an event of type typ passes.
 func (f Filter) Wants(typ string) bool {
-	if len(f.exact) == 0 && len(f.prefix) == 0 {
+	if f.size() == 0 {
 		return true
 	}
 	for _, t := range f.exact {

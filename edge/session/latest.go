@@ -8,9 +8,9 @@ import (
 
 // State implements Outbox. A queue holds one state of each subject, however long its
 // client takes.
-func (q *Queue) State(_ string, data, was []byte) []byte {
+func (q *Queue) State(subject string, data, was []byte) []byte {
 	frame := q.spelling.Format.Control("", wire.TypePresence, data)
-	if !q.Replace(was, frame) {
+	if !q.Replace(subject, was, frame) {
 		return nil
 	}
 	return frame
@@ -18,8 +18,8 @@ func (q *Queue) State(_ string, data, was []byte) []byte {
 
 // Replace puts a frame in the place of one that was put before and is not on its way yet,
 // else behind all others. It is false, and nothing has changed, when there is no room,
-// which does not end the session.
-func (q *Queue) Replace(was, frame []byte) bool {
+// which does not end the session. of is the subject that it tells of.
+func (q *Queue) Replace(of string, was, frame []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended {
@@ -36,6 +36,7 @@ func (q *Queue) Replace(was, frame []byte) bool {
 	if used := q.pending + q.writing; used > q.spelling.Limit/little && used+n > q.spelling.Limit {
 		return false
 	}
+	q.mark(of)
 	if q.frames == nil && q.writing == 0 {
 		q.frames = q.single[:0]
 	}

@@ -48,8 +48,10 @@ type Queue struct {
 	skipped *skipped // nil when nothing was, since the last id
 	granted uint8    // frames of a replay that may exceed the limit
 	ended   bool
-	opening uint8 // how far weft.open is on its way
-	beats   uint8 // keep-alives; begins anywhere, so that those who came together are not all asked at once
+	opening uint8   // how far weft.open is on its way
+	of      string  // whose events the first frames are; "" for frames of Weft's own
+	marks   *[]mark // where other frames follow, nil when none do
+	beats   uint8   // keep-alives; begins anywhere, so that those who came together are not all asked at once
 }
 
 // How far weft.open is on its way.
@@ -138,7 +140,7 @@ func (q *Queue) Event(m *feed.Message, id string) bool {
 // Append is Event for an outbox that embeds a Queue and spells m itself: head is the
 // connection's own and may be nil, rest is shared.
 func (q *Queue) Append(m *feed.Message, head, rest []byte) bool {
-	return q.add(0, head, rest, m.FanOut() >= fanOut)
+	return q.add(0, head, rest, m.Subject, m.FanOut() >= fanOut)
 }
 
 // Skipped implements Outbox. The next keep-alive, or event, tells the client.
@@ -216,9 +218,9 @@ func (q *Queue) Room(ctx context.Context) error {
 // for it, which must end the session.
 func (q *Queue) Put(frame []byte) bool { return q.put(slack, nil, frame) }
 
-func (q *Queue) put(extra int, head, rest []byte) bool { return q.add(extra, head, rest, false) }
+func (q *Queue) put(extra int, head, rest []byte) bool { return q.add(extra, head, rest, "", false) }
 
-func (q *Queue) add(extra int, head, rest []byte, bulk bool) bool {
+func (q *Queue) add(extra int, head, rest []byte, of string, bulk bool) bool {
 	n := len(head) + len(rest) + frameCost
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -234,6 +236,7 @@ func (q *Queue) add(extra int, head, rest []byte, bulk bool) bool {
 	if extra == 0 {
 		q.skipped = nil
 	}
+	q.mark(of)
 	if q.frames == nil && q.writing == 0 && head == nil {
 		q.frames = q.single[:0]
 	}
@@ -302,7 +305,7 @@ func (q *Queue) Take() (frames [][]byte, last bool) {
 	if q.opening == openQueued && len(frames) > 0 && !q.ended {
 		q.opening = openTaken
 	}
-	q.frames, q.writing, q.pending = nil, q.pending, 0
+	q.frames, q.marks, q.writing, q.pending = nil, nil, q.pending, 0
 	return frames, q.ended
 }
 
@@ -317,8 +320,6 @@ func (q *Queue) Wrote() (opened bool) {
 	if q.writing > 0 { // otherwise what came meanwhile may be there
 		q.writing, q.single[0] = 0, nil
 	}
-	if q.pending <= q.spelling.Limit/2 {
-		q.opened()
-	}
+	q.opened() // whoever waits in Room looks again
 	return opened
 }

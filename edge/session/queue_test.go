@@ -227,6 +227,14 @@ type outbox struct {
 	Queue
 	mu   sync.Mutex
 	ends []Cause
+	own  []string // Weft's own frames
+}
+
+func (o *outbox) Control(typ, _ string, data []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.own = append(o.own, typ+" "+string(data))
+	return true
 }
 
 func (o *outbox) End(c Cause, _ string) {
@@ -264,7 +272,7 @@ func (r *reader) Close()             {}
 
 func TestTheWheelBeatsAndExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := NewWheel(15 * time.Second)
+		w := NewWheel(15*time.Second, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		go w.Run(ctx)
 		defer synctest.Wait()

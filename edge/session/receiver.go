@@ -25,7 +25,7 @@ func (r *receiver) Reset(reset feed.Reset, id string) {
 
 // Event implements feed.Receiver.
 func (r *receiver) Event(m *feed.Message, id string) {
-	if !r.filter.Wants(m.Type) {
+	if !r.filters.Load().wants(m) {
 		r.out.Skipped(m, id)
 		return
 	}

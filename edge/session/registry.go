@@ -62,11 +62,15 @@ func (r *Registry) Remove(s *Session) {
 	r.unlink(byUser, id.User, s)
 }
 
-// Rekey gives s a new identity of the same user.
-func (r *Registry) Rekey(s *Session, id *auth.Identity) {
+// Rekey gives s a new identity of the same user, unless it has ended: then it is false.
+func (r *Registry) Rekey(s *Session, id *auth.Identity) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return false
+	}
 	old := s.identity
 	s.identity = id
 	s.mu.Unlock()
@@ -74,6 +78,7 @@ func (r *Registry) Rekey(s *Session, id *auth.Identity) {
 		r.unlink(byToken, old.Session, s)
 		r.link(byToken, id.Session, s)
 	}
+	return true
 }
 
 func (r *Registry) link(which int, key string, s *Session) {

@@ -101,7 +101,7 @@ func TestAChangeIsAllOrNothing(t *testing.T) {
 	s := newTestSession("ann", "t", time.Time{})
 	rekeyed := 0
 	rules := Rules{Rekey: func(*Session, *auth.Identity) error { rekeyed++; return nil }, MayFollow: ByToken}
-	if _, err := s.Apply(t.Context(), Change{Unsubscribe: []string{"user.ann"}, Subscribe: []string{"user.ann"}}, rules); code(err) != problem.BadSubject {
+	if _, err := s.Apply(t.Context(), Change{Unsubscribe: []string{"user.ann"}, Subscribe: []Subscription{{Subject: "user.ann"}}}, rules); code(err) != problem.BadSubject {
 		t.Errorf("leaving an automatic subject: %v", err)
 	}
 	if _, err := s.Apply(t.Context(), Change{Identity: &auth.Identity{User: "bob"}}, rules); code(err) != problem.UserMismatch || rekeyed != 0 {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weft/edge/auth"
@@ -55,6 +56,11 @@ type Outbox interface {
 	CaughtUp()
 	// Room blocks until there is room for more replay, or ctx ends.
 	Room(ctx context.Context) error
+	// Drop forgets the events that wait, of subjects that are gone. What is being sent
+	// is not recalled.
+	Drop(gone func(subject string) bool)
+	// Settle blocks until what is being sent has been, or ctx ends.
+	Settle(ctx context.Context) error
 	// End is told once; it may come at any time, from any goroutine. detail is what an
 	// operator says of it, or "".
 	End(c Cause, detail string)
@@ -78,7 +84,7 @@ const maxAgent = 200
 // A Session is one open connection. Its methods may be called concurrently.
 type Session struct {
 	about     About
-	filter    Filter
+	filters   atomic.Pointer[filters] // nil when all events are wanted
 	out       Outbox
 	delivered func()
 	alive     func() bool
@@ -130,10 +136,14 @@ func New(c Config) *Session {
 	}
 	// Of the request nothing else is kept alive.
 	c.About.Agent = strings.Clone(c.About.Agent[:min(len(c.About.Agent), maxAgent)])
-	return &Session{
-		about: c.About, identity: c.Identity, asked: c.Asked, filter: c.Filter,
+	s := &Session{
+		about: c.About, identity: c.Identity, asked: c.Asked,
 		out: c.Outbox, delivered: c.Delivered, alive: c.Alive, release: c.Release,
 	}
+	if c.Filter.size() > 0 {
+		s.filters.Store(&filters{all: c.Filter})
+	}
+	return s
 }
 
 // NewID makes the id of a connection: 128 random bits, URL-safe.
@@ -254,8 +264,13 @@ func (s *Session) End(c Cause) bool { return s.EndFor(c, "") }
 
 // EndFor is End with what the client is told beside the cause; Sayable must hold of it.
 func (s *Session) EndFor(c Cause, detail string) bool {
+	return s.endIf(c, detail, func() bool { return true })
+}
+
+// endIf is EndFor when something holds, which is asked with the lock held.
+func (s *Session) endIf(c Cause, detail string, holds func() bool) bool {
 	s.mu.Lock()
-	if s.ended {
+	if s.ended || !holds() {
 		s.mu.Unlock()
 		return false
 	}

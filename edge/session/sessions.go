@@ -13,6 +13,8 @@ import (
 type Params struct {
 	// Keepalive is the time between two keep-alives of a session.
 	Keepalive time.Duration
+	// WarnBefore is how long before the end of its token a session is told; 0: never.
+	WarnBefore time.Duration
 	// Revoked refuses an identity that was revoked.
 	Revoked func(id *auth.Identity) error
 	// Draining refuses everybody while the node drains.
@@ -33,7 +35,7 @@ type Sessions struct {
 
 // NewSessions makes the sessions of a node, of which there are none.
 func NewSessions(p Params) *Sessions {
-	return &Sessions{params: p, registry: NewRegistry(), wheel: NewWheel(p.Keepalive)}
+	return &Sessions{params: p, registry: NewRegistry(), wheel: NewWheel(p.Keepalive, p.WarnBefore)}
 }
 
 // Registry finds sessions.
@@ -78,7 +80,9 @@ func (t *Sessions) Close(s *Session) {
 // Rekey brings a refreshed token of a session into force. The blacklist is asked again
 // once the session can be found by the new token, so that no entry falls between.
 func (t *Sessions) Rekey(s *Session, id *auth.Identity) error {
-	t.registry.Rekey(s, id)
+	if !t.registry.Rekey(s, id) {
+		return errEnded
+	}
 	if err := t.params.Revoked(id); err != nil {
 		s.End(Revoked)
 		return err

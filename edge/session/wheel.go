@@ -15,26 +15,29 @@ const slots = 256
 type Wheel struct {
 	tick  time.Duration
 	every time.Duration // between keep-alives
+	warn  time.Duration // before the end of a token; 0: never
 	now   func() time.Time
 
 	mu    sync.Mutex
 	at    int64           // number of the last tick that was run
 	slots [slots]*Session // heads of lists that are linked through Session.entry
 
-	due, expired []*Session // of the ticks that are being run; their memory is kept
+	due, expired, warned []*Session // of the ticks that are being run; their memory is kept
 }
 
 // entry is a session's place in the wheel, guarded by Wheel.mu.
 type entry struct {
 	in         bool
+	warned     bool // of the end of the token, or needs no warning
 	slot       uint8
 	prev, next *Session
 	beat       time.Time // next keep-alive
 }
 
-// NewWheel makes a wheel that gives each session a keep-alive per every.
-func NewWheel(every time.Duration) *Wheel {
-	w := &Wheel{tick: min(250*time.Millisecond, every/4), every: every, now: time.Now}
+// NewWheel makes a wheel that gives each session a keep-alive per every, and warns it
+// once, warn before the end of its token; with warn 0 it does not.
+func NewWheel(every, warn time.Duration) *Wheel {
+	w := &Wheel{tick: min(250*time.Millisecond, every/4), every: every, warn: warn, now: time.Now}
 	w.at = w.number(w.now())
 	return w
 }
@@ -45,7 +48,7 @@ func (w *Wheel) number(t time.Time) int64 { return t.UnixNano() / int64(w.tick) 
 func (w *Wheel) Add(s *Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s.entry.beat = w.now().Add(w.every)
+	s.entry.beat, s.entry.warned = w.now().Add(w.every), w.warn == 0
 	w.place(s)
 }
 
@@ -62,6 +65,7 @@ func (w *Wheel) Moved(s *Session) {
 	defer w.mu.Unlock()
 	if s.entry.in {
 		w.take(s)
+		s.entry.warned = w.warn == 0
 		w.place(s)
 	}
 }
@@ -69,8 +73,13 @@ func (w *Wheel) Moved(s *Session) {
 // place puts s into the slot of the tick that follows its next due time.
 func (w *Wheel) place(s *Session) {
 	due := s.entry.beat
-	if end := s.Identity().Expires; !end.IsZero() && end.Before(due) {
-		due = end
+	if end := s.Identity().Expires; !end.IsZero() {
+		if !s.entry.warned {
+			end = end.Add(-w.warn)
+		}
+		if end.Before(due) {
+			due = end
+		}
 	}
 	n := max(w.number(due), w.at) + 1
 	slot := uint8(n % slots)
@@ -124,9 +133,15 @@ func (w *Wheel) advance() {
 			next = s.entry.next // a slot that is to come takes those that are put back
 			end := s.Identity().Expires
 			switch {
-			case !end.IsZero() && !now.Before(end):
-				w.take(s)
+			case !end.IsZero() && !now.Before(end): // it stays: a new token may be on its way
 				w.expired = append(w.expired, s)
+			case !end.IsZero() && !s.entry.warned && !now.Before(end.Add(-w.warn)):
+				w.take(s)
+				if s.attached() != nil { // else weft.open comes first
+					s.entry.warned = true
+					w.warned = append(w.warned, s)
+				}
+				w.place(s)
 			case !now.Before(s.entry.beat):
 				w.take(s)
 				s.entry.beat = now.Add(w.every)
@@ -137,12 +152,17 @@ func (w *Wheel) advance() {
 	}
 	w.mu.Unlock()
 	for _, s := range w.expired {
-		s.End(Expired)
+		if expire(s, now) {
+			w.Remove(s)
+		}
+	}
+	for _, s := range w.warned {
+		warn(s, now, w.warn)
 	}
 	for _, s := range w.due {
 		s.Beat()
 	}
-	w.due, w.expired = emptied(w.due), emptied(w.expired)
+	w.due, w.expired, w.warned = emptied(w.due), emptied(w.expired), emptied(w.warned)
 }
 
 // emptied keeps the memory of a list but for what only a storm needs.

@@ -12,7 +12,7 @@ func TestAWheelMissesNobody(t *testing.T) {
 	const every = 15 * time.Second
 	rng := rand.New(rand.NewPCG(1, 2))
 	now := time.Unix(1_000_000, 0)
-	w := NewWheel(every)
+	w := NewWheel(every, 0)
 	w.now = func() time.Time { return now }
 	w.at = w.number(now)
 	type member struct {

@@ -68,38 +68,48 @@ func parseCommand(message []byte) (command, error) {
 	}
 	switch {
 	case err != nil:
-		return command{Ref: ref}, problem.New(problem.BadRequest, "the message is no command: one JSON object with subscribe, unsubscribe, token or publish")
+		return command{Ref: ref}, problem.New(problem.BadRequest, "the message is no command: one JSON object with subscribe, unsubscribe, set, token or publish")
 	case c.Publish != nil && !c.Change.Empty():
 		return command{Ref: ref}, problem.New(problem.BadRequest, "publish stands alone in a command")
 	case c.Publish == nil && c.Change.Empty():
 		return command{Ref: ref}, problem.New(problem.BadRequest, "the command asks for nothing")
 	}
+	if err := c.Check(); err != nil {
+		return command{Ref: ref}, err
+	}
 	return c, nil
 }
 
-// answer obeys one message and spells the reply.
-func (t *webSocket) answer(ctx context.Context, s *session.Session, message frames.Message) []byte {
+// answer obeys one message and spells the reply. last is whether the session must end
+// as Unauthorised when it is on its way.
+func (t *webSocket) answer(ctx context.Context, s *session.Session, message frames.Message) (reply []byte, last bool) {
 	var c command
+	var subjects []string
 	var err error = problem.New(problem.BadRequest, "messages are JSON in UTF-8 text")
 	if message.Opcode == frames.Text {
 		if c, err = parseCommand(message.Payload); err == nil {
-			err = t.obey(ctx, s, &c)
+			subjects, err = t.obey(ctx, s, &c)
 		}
 	}
-	reply := struct {
-		Ref   json.RawMessage `json:"ref,omitempty"`
-		OK    bool            `json:"ok,omitempty"`
-		Error *failure        `json:"error,omitempty"`
+	spelled := struct {
+		Ref      json.RawMessage `json:"ref,omitempty"`
+		OK       bool            `json:"ok,omitempty"`
+		Subjects *[]string       `json:"subjects,omitempty"` // of a change: those in force
+		Error    *failure        `json:"error,omitempty"`
 	}{Ref: c.Ref, OK: err == nil}
-	if err != nil {
+	switch {
+	case err != nil:
 		p := problem.Of(err)
-		reply.Error = &failure{p.Code, p.Detail}
+		spelled.Error = &failure{p.Code, p.Detail}
+	case c.Publish == nil:
+		subjects = append([]string{}, subjects...)
+		spelled.Subjects = &subjects
 	}
-	out, merr := json.Marshal(reply)
+	out, merr := json.Marshal(spelled)
 	if merr != nil {
-		return []byte(`{"error":{"code":"internal","detail":"something went wrong"}}`)
+		out = []byte(`{"error":{"code":"internal","detail":"something went wrong"}}`)
 	}
-	return out
+	return out, session.NothingLeft(err)
 }
 
 type failure struct {
@@ -107,16 +117,15 @@ type failure struct {
 	Detail string       `json:"detail"`
 }
 
-func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) error {
+func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) (subjects []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, CommandTime)
 	defer cancel()
 	if c.Publish == nil {
-		_, err := t.Change(ctx, s, &c.Change)
-		return err
+		return t.Change(ctx, s, &c.Change)
 	}
 	data, err := c.Publish.payload()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return t.Publish(ctx, s.Identity(), c.Publish.Subject, c.Publish.Type, data)
+	return nil, t.Publish(ctx, s.Identity(), c.Publish.Subject, c.Publish.Type, data)
 }

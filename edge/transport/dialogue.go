@@ -94,8 +94,12 @@ func (c *dialogue) obey(m frames.Message, s *session.Session, q *session.Queue) 
 		if ctx.Err() != nil || c.pace.Wait(ctx) != nil {
 			return false // the end was told; nothing more counts
 		}
-		if !q.Put(wire.Text(c.t.answer(ctx, s, m))) {
+		reply, last := c.t.answer(ctx, s, m)
+		if !q.Put(wire.Text(reply)) {
 			s.End(session.Slow)
+		}
+		if last {
+			s.End(session.Unauthorised)
 		}
 	}
 	return true

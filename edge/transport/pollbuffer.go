@@ -169,6 +169,12 @@ func (b *pollBuffer) Room(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// Drop implements session.Outbox. Nobody changes what a poll follows.
+func (*pollBuffer) Drop(func(string) bool) {}
+
+// Settle implements session.Outbox.
+func (*pollBuffer) Settle(context.Context) error { return nil }
+
 // End implements session.Outbox.
 func (b *pollBuffer) End(c session.Cause, detail string) {
 	b.mu.Lock()

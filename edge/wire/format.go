@@ -36,6 +36,10 @@ const (
 	TypeKeepalive = "weft.keepalive"
 	TypeClose     = "weft.close"
 	TypePresence  = "weft.presence"
+	// TypeExpiring and TypeUnsubscribed tell of a token that ends soon, and of subjects
+	// that a new one does not allow.
+	TypeExpiring     = "weft.expiring"
+	TypeUnsubscribed = "weft.unsubscribed"
 )
 
 // Event spells one event: head is the connection's own and may be nil, rest is
