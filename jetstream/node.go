@@ -82,7 +82,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.services = services.New(services.Params{Subject: n.srv.ServiceSubject, Log: log, Connect: func(name string, opts ...nats.Option) (*nats.Conn, error) {
 		return n.srv.Connect(server.ServiceUser, name, opts...)
 	}})
-	n.presence = presence.New(n.srv.Interest, n.rpc)
+	n.presence = presence.New(presence.Params{Node: cfg.Node.Name, Subscribed: n.srv.Interest, RPC: n.rpc,
+		Links: func() map[string]uint64 { return server.LinksOf(n.srv) }, Members: func() int { return n.cluster.Links().Known() }}, reg)
 	n.disk = server.NewDisk(&cfg.Node, log, reg)
 	n.store = store.New(store.Params{Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
 		Opened: n.opened, DiskFull: n.disk.Full, CutOff: n.cutOff}, reg)
@@ -139,6 +140,9 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.rpc.Open(calls); err != nil {
 		return err
 	}
+	if err := openPresence(n); err != nil {
+		return err
+	}
 	if err := n.openControl(); err != nil {
 		return err
 	}
@@ -163,6 +167,21 @@ func (n *Node) Open(ctx context.Context) (err error) {
 		return err
 	}
 	n.waiting.Store(nil)
+	return nil
+}
+
+// openPresence lets followers of presence be told, of this node alone until others are
+// linked.
+func openPresence(n *Node) error {
+	hints, err := n.Connect("presence", nats.NoEcho())
+	if err != nil {
+		return err
+	}
+	n.presence.Open(hints)
+	run, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	n.undo = append(n.undo, func() error { cancel(); running.Wait(); hints.Close(); return nil })
+	running.Go(func() { n.presence.Run(run) })
 	return nil
 }
 

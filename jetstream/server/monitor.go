@@ -123,6 +123,16 @@ func reached(srv *natsserver.Server) []string {
 	return addrs
 }
 
+// LinksOf are a server's links to other nodes: by the node's name what tells the link from an
+// earlier one to the same node.
+func LinksOf(s *Server) map[string]uint64 {
+	links := map[string]uint64{}
+	for _, r := range routesOf(s.running()) {
+		links[r.RemoteName] = max(links[r.RemoteName], r.Rid)
+	}
+	return links
+}
+
 // Peers are the names of the nodes that there is a link to, in order.
 func (s *Server) Peers() []string {
 	var names []string

@@ -1,0 +1,310 @@
+package presence
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/jetstream/rpc"
+)
+
+// A cluster is one in memory whose nodes can die, be cut off and be started again, and on
+// whose links hints take their time and come in any order.
+type cluster struct {
+	t     *testing.T
+	known int
+	// delay is how long a hint takes; nil: no time.
+	delay func() time.Duration
+
+	mu    sync.Mutex
+	nodes map[string]*testNode
+	cut   map[[2]string]bool // pairs of nodes that there is no link between
+	links map[[2]string]uint64
+	last  uint64
+	// mute are nodes that do not answer questions.
+	mute  map[string]bool
+	asked int // questions of all
+}
+
+// A testNode is a process of a node.
+type testNode struct {
+	*Presence
+	c     *cluster
+	name  string
+	stop  func()
+	heard func(string, []byte)
+
+	mu      sync.Mutex
+	counts  map[string]int
+	devices map[string][]Device
+	subs    map[string]int
+	answer  rpc.Handler
+}
+
+func newCluster(t *testing.T, names ...string) *cluster {
+	c := &cluster{t: t, known: len(names), nodes: map[string]*testNode{}, cut: map[[2]string]bool{}, links: map[[2]string]uint64{}, mute: map[string]bool{}}
+	for _, name := range names {
+		c.start(name)
+	}
+	return c
+}
+
+// start starts a process of a node.
+func (c *cluster) start(name string) *testNode {
+	n := &testNode{c: c, name: name, counts: map[string]int{}, devices: map[string][]Device{}, subs: map[string]int{}}
+	n.Presence = New(Params{Node: name, Subscribed: n.subscribed, RPC: n, Links: n.links, Members: func() int { return c.known }}, prometheus.NewRegistry())
+	n.bus = n
+	n.Serve(n)
+	ctx, cancel := context.WithCancel(c.t.Context())
+	done := make(chan struct{})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes[name] = n
+	for other := range c.nodes {
+		c.last++
+		c.links[pair(name, other)] = c.last
+	}
+	go func() { defer close(done); n.Presence.Run(ctx) }()
+	n.stop = sync.OnceFunc(func() { cancel(); <-done })
+	return n
+}
+
+// kill ends a process without a word.
+func (c *cluster) kill(name string) {
+	c.mu.Lock()
+	n := c.nodes[name]
+	delete(c.nodes, name)
+	c.mu.Unlock()
+	n.stop()
+}
+
+func (c *cluster) close() {
+	for name := range c.nodes {
+		c.kill(name)
+	}
+}
+
+func pair(a, b string) [2]string { return [2]string{min(a, b), max(a, b)} }
+
+// setCut cuts or makes a link.
+func (c *cluster) setCut(a, b string, cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut[pair(a, b)] = cut; !cut {
+		c.last++
+		c.links[pair(a, b)] = c.last
+	}
+}
+
+// linked are the other nodes that a process is linked to.
+func (c *cluster) linked(n *testNode) []*testNode {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.nodes[n.name] != n {
+		return nil
+	}
+	var list []*testNode
+	for name, other := range c.nodes {
+		if other != n && !c.cut[pair(n.name, name)] {
+			list = append(list, other)
+		}
+	}
+	return list
+}
+
+func (n *testNode) links() map[string]uint64 {
+	links := map[string]uint64{}
+	for _, other := range n.c.linked(n) {
+		n.c.mu.Lock()
+		links[other.name] = n.c.links[pair(n.name, other.name)]
+		n.c.mu.Unlock()
+	}
+	return links
+}
+
+func (n *testNode) subscribed(s string) bool {
+	for _, other := range append(n.c.linked(n), n) {
+		other.mu.Lock()
+		is := other.subs[s] > 0
+		other.mu.Unlock()
+		if is {
+			return true
+		}
+	}
+	return false
+}
+
+// set lets a node have so many connections of a subject.
+func (n *testNode) set(s string, connections int) {
+	n.mu.Lock()
+	n.counts[s] = connections
+	n.mu.Unlock()
+	n.Changed(s)
+}
+
+func (n *testNode) add(s string, connections int) {
+	n.mu.Lock()
+	connections += n.counts[s]
+	n.mu.Unlock()
+	n.set(s, connections)
+}
+
+func (n *testNode) Connections(s string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.counts[s]
+}
+
+func (n *testNode) Devices(s string) []Device {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.devices[s])
+}
+
+func (n *testNode) Handle(method string, _ int, h rpc.Handler) {
+	if method == methodCounts {
+		n.answer = h
+	}
+}
+
+func (n *testNode) CallUntil(context.Context, string, []byte, func(rpc.Reply) bool) rpc.Replies {
+	panic("not of this test")
+}
+
+func (n *testNode) CallAll(ctx context.Context, _ string, data []byte) rpc.Replies {
+	var r rpc.Replies
+	n.c.mu.Lock()
+	n.c.asked++
+	n.c.mu.Unlock()
+	r.List = append(r.List, rpc.Reply{Node: n.name, Data: n.answer(ctx, data)})
+	silent := false
+	for _, other := range n.c.linked(n) {
+		n.c.mu.Lock()
+		mute := n.c.mute[other.name]
+		n.c.mu.Unlock()
+		if mute {
+			silent = true
+			continue
+		}
+		r.List = append(r.List, rpc.Reply{Node: other.name, Data: other.answer(ctx, data)})
+	}
+	pause := time.Millisecond
+	if silent {
+		pause = 250 * time.Millisecond
+	}
+	time.Sleep(pause)
+	return r
+}
+
+func (n *testNode) Publish(s string, data []byte) error {
+	for _, other := range n.c.linked(n) {
+		other.mu.Lock()
+		heard := other.heard
+		if other.subs[s] == 0 {
+			heard = nil
+		}
+		other.mu.Unlock()
+		if heard == nil {
+			continue
+		}
+		data := slices.Clone(data)
+		var d time.Duration
+		if n.c.delay != nil {
+			d = n.c.delay()
+		}
+		time.AfterFunc(d, func() { heard(s, data) })
+	}
+	return nil
+}
+
+func (n *testNode) Subscribe(s string) (drop func(), err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.subs[s]++
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.subs[s]--
+	}, nil
+}
+
+func (n *testNode) Flush(context.Context) error { return nil }
+
+func (n *testNode) Run(ctx context.Context, heard func(string, []byte)) {
+	n.mu.Lock()
+	n.heard = heard
+	n.mu.Unlock()
+	<-ctx.Done()
+	n.mu.Lock()
+	n.heard = nil
+	n.mu.Unlock()
+}
+
+// A diary is what a follower was told, and when.
+type diary struct {
+	t     *testing.T
+	begun time.Time
+	stop  func()
+
+	mu   sync.Mutex
+	told []string
+	last State
+	at   time.Time
+}
+
+// follow writes down what is told of a subject; it fails when that is more than once a
+// second, or twice the same.
+func (n *testNode) follow(t *testing.T, s string, devices bool) *diary {
+	d := &diary{t: t, begun: time.Now()}
+	d.stop = n.Follow(s, devices, d.tell)
+	return d
+}
+
+func (d *diary) tell(s State) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if len(d.told) > 0 {
+		if now.Sub(d.at) < time.Second {
+			d.t.Errorf("told %+v only %v after %+v", s, now.Sub(d.at), d.last)
+		}
+		if d.last.Connections == s.Connections && d.last.Complete == s.Complete && fmt.Sprint(d.last.Devices) == fmt.Sprint(s.Devices) {
+			d.t.Errorf("told twice: %+v", s)
+		}
+	}
+	d.last, d.at = s, now
+	text := fmt.Sprint(s.Connections)
+	if !s.Complete {
+		text += "?"
+	}
+	for _, device := range s.Devices {
+		text += " " + device.ID
+	}
+	d.told = append(d.told, text)
+}
+
+// since returns what was told since it was called last, after a time.
+func (d *diary) after(pause time.Duration) string {
+	time.Sleep(pause)
+	synctest.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	told := strings.Join(d.told, ", ")
+	d.told = []string{}
+	return told
+}
+
+// expect fails unless exactly that is told within a time.
+func (d *diary) expect(within time.Duration, want string) {
+	d.t.Helper()
+	if got := d.after(within); got != want {
+		d.t.Errorf("%v after the beginning: told %q, want %q", time.Since(d.begun), got, want)
+	}
+}
