@@ -64,9 +64,6 @@ func (c *connector) letIn(w http.ResponseWriter, r *http.Request, t transport.Tr
 	if err != nil {
 		return err
 	}
-	if err := session.Check(r.Context(), id, q.Subjects, c.may); err != nil {
-		return err
-	}
 	if len(id.Subscribe)+len(q.Subjects) == 0 {
 		return problem.New(problem.Forbidden, "there is nothing to follow: the token brings no subject and none is asked for")
 	}
@@ -74,6 +71,11 @@ func (c *connector) letIn(w http.ResponseWriter, r *http.Request, t transport.Tr
 	from := guestOf(w, r)
 	release, err := c.guard.Enter(from, address, id.User)
 	if err != nil {
+		return err
+	}
+	// Only who counts among the connections has somebody asked about subjects.
+	if err := c.check(r.Context(), id, q.Subjects); err != nil {
+		release()
 		return err
 	}
 	slot, err := c.admit(r.Context(), t, q, id)
@@ -91,6 +93,17 @@ func (c *connector) letIn(w http.ResponseWriter, r *http.Request, t transport.Tr
 		ID: session.NewID(), Node: c.node, Transport: t.Name(),
 		Since: read.UTC(), Address: shown, Agent: r.UserAgent(),
 	}})
+}
+
+// check finds out whether somebody may follow what they ask for, in as much time as a
+// change may take.
+func (c *connector) check(ctx context.Context, id *auth.Identity, subjects []string) error {
+	if len(subjects) == 0 {
+		return session.Check(ctx, id, nil, c.may)
+	}
+	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime)
+	defer cancel()
+	return session.Check(ctx, id, subjects, c.may)
 }
 
 // admit waits for a slot among those on their way, unless a poll goes on where

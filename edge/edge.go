@@ -34,6 +34,7 @@ import (
 	"weft/edge/access"
 	"weft/edge/admin"
 	"weft/edge/auth"
+	"weft/edge/auth/check"
 	"weft/edge/httpd"
 	"weft/edge/netpoll"
 	"weft/edge/problem"
@@ -92,6 +93,7 @@ type Edge struct {
 	proxy     *proxy.Proxy
 	upstreams *upstream.Upstreams
 	changer   *changer
+	checker   *check.Checker
 	public    http.Handler
 	admin     http.Handler
 	poller    *netpoll.Poller // nil where connections cannot be polled
@@ -147,8 +149,11 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		Revoked: who.Revoked, Draining: e.ready.refuseDraining, Opened: e.opened, Closed: e.ended,
 	})
 	deps.Node.Presence.Serve(&session.Local{Registry: e.sessions.Registry(), Topics: deps.Hub})
-	publish := &publisher{ingest: deps.Ingest, auth: who, report: e.report, takes: takes.publish}
-	e.changer = &changer{sessions: e.sessions, auth: who, may: session.ByToken, watch: deps.Node.Presence.Follow, nodes: deps.Node.RPC, log: e.log, takes: takes.change}
+	if e.checker, err = e.check(reg); err != nil {
+		return err
+	}
+	publish := &publisher{ingest: deps.Ingest, auth: who, may: e.checker, report: e.report, takes: takes.publish}
+	e.changer = &changer{sessions: e.sessions, auth: who, may: e.checker.MayFollow, watch: deps.Node.Presence.Follow, nodes: deps.Node.RPC, log: e.log, takes: takes.change}
 	e.changer.answerNodes()
 	transports := transport.New(transport.Params{
 		Sessions: e.sessions, Metrics: e.metrics.transports, Log: e.log, Serving: e.serving,
@@ -158,14 +163,14 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 	})
 	connect := &connector{
 		node: deps.Node.Name, transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
-		auth: who, may: session.ByToken, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
+		auth: who, may: e.checker.MayFollow, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
 	}
 	if e.proxy, err = e.forward(who, reg); err != nil {
 		return err
 	}
 	e.public = newMux(mux{
 		others: e.proxy, connect: connect, publish: publish, change: e.changer,
-		me: &mirror{who, takes.me, func(string) bool { return false }}, ready: &e.ready, report: e.report, requests: e.metrics.requests,
+		me: &mirror{who, takes.me, e.checker.Asks}, ready: &e.ready, report: e.report, requests: e.metrics.requests,
 	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
 	e.admin, err = admin.New(admin.Config{
 		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,
@@ -273,9 +278,10 @@ func (e *Edge) Close() error {
 	e.mu.Unlock()
 	e.sessions.EndAll(session.Draining)
 	e.proxy.Close()
+	asked := e.checker.Close() // who waits for an answer is refused
 	ctx, cancel := context.WithTimeout(context.Background(), session.GraceKeep)
 	defer cancel()
-	var errs []error
+	errs := []error{asked}
 	for _, s := range servers {
 		errs = append(errs, s.Close(ctx))
 	}

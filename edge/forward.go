@@ -1,12 +1,15 @@
 package edge
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/edge/access"
 	"weft/edge/auth"
+	"weft/edge/auth/check"
 	"weft/edge/problem"
 	"weft/edge/proxy"
 	"weft/edge/proxy/reply"
@@ -64,6 +67,19 @@ func (e *Edge) forward(who *access.Authenticator, reg prometheus.Registerer) (*p
 	}
 	e.deps.Routes.OnTable(served.Adopt)
 	return served, nil
+}
+
+// check makes what decides about subjects: the token, and the back end of auth.check.
+func (e *Edge) check(reg prometheus.Registerer) (*check.Checker, error) {
+	cfg := e.cfg.Auth.External
+	if cfg.URL == "" {
+		return check.New(cfg, nil, e.log, reg)
+	}
+	server, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("read auth.check.url: %w", err)
+	}
+	return check.New(cfg, upstream.NewClient(server, cfg.MaxInFlight, e.cfg.Upstreams, e.log), e.log, reg)
 }
 
 // claims are those of somebody whom the verifier knows.

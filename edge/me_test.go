@@ -35,7 +35,7 @@ func (s *stack) me(path, token string) (me, *http.Response) {
 func TestWhoAsksIsToldWhatTheirTokenGrants(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) {
-		c.Auth.Privileged = auth.Privileges{{Claim: "/role", AnyOf: []string{"support"}, Allow: []string{"user.*", "topic.hotel.*"}}}
+		c.Auth.Privileged = auth.Privileges{{Claim: "/role", AnyOf: []string{"support"}, Allow: []string{"user.*", "topic.hotel.*", "presence.devices"}}}
 		c.Public.CORSOrigins = []string{"https://shop.example"}
 	})
 	end := time.Now().Add(10 * time.Minute).Truncate(time.Second)
@@ -44,7 +44,7 @@ func TestWhoAsksIsToldWhatTheirTokenGrants(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if !slices.Equal(got.Subscribe, []string{"user.ann"}) || !slices.Equal(got.Publish, []string{"topic.hotel.*"}) ||
-		!slices.Equal(got.Allow, []string{"topic.hotel.*", "topic.own.ann", "user.*"}) {
+		!slices.Equal(got.Allow, []string{"topic.hotel.*", "topic.own.ann", "user.*", "presence.devices"}) {
 		t.Errorf("grants are %+v", got)
 	}
 	if h := resp.Header; h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "application/json" {

@@ -8,6 +8,7 @@ import (
 
 	"weft/edge/access"
 	"weft/edge/auth"
+	"weft/edge/auth/check"
 	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/jetstream/event"
@@ -29,6 +30,7 @@ type Ingest interface {
 type publisher struct {
 	ingest Ingest
 	auth   *access.Authenticator
+	may    *check.Checker
 	report *errorReporter
 	takes  parameter.List
 }
@@ -48,11 +50,12 @@ func (p *publisher) serve(w http.ResponseWriter, r *http.Request) error {
 	if id.User == "" {
 		return problem.New(problem.TokenMissing, "publishing needs a token")
 	}
-	if !id.Publishes() { // its body need not be read
+	if !id.Publishes() && !p.may.Asks(id.User) { // its body need not be read
 		return problem.New(problem.Forbidden, "the token does not allow to publish")
 	}
 	guestOf(w, r).Welcome()
-	return p.accept(w, r, event.PublicUser(id.User), id.MayPublish)
+	asked := p.ask(r.Context(), id)
+	return asked.refusal(p.accept(w, r, event.PublicUser(id.User), asked.mayPublish))
 }
 
 // accept hands a request's events to the ingest and answers 202.
@@ -80,6 +83,43 @@ func (p *publisher) event(ctx context.Context, id *auth.Identity, subject, typ s
 	if id.User == "" {
 		return problem.New(problem.TokenMissing, "publishing needs a token")
 	}
-	_, err := p.ingest.AcceptEvent(ctx, event.PublicUser(id.User), id.MayPublish, subject, typ, data)
+	asked := p.ask(ctx, id)
+	_, err := p.ingest.AcceptEvent(ctx, event.PublicUser(id.User), asked.mayPublish, subject, typ, data)
+	return asked.refusal(err)
+}
+
+// A publication is what was found out about the subjects of events that come together.
+// It is for one goroutine.
+type publication struct {
+	ask  func(subject string) error
+	said map[string]error
+	why  error // of the last subject that was refused
+}
+
+func (p *publisher) ask(ctx context.Context, id *auth.Identity) *publication {
+	return &publication{ask: func(subject string) error { return p.may.MayPublish(ctx, id, subject) }}
+}
+
+// mayPublish asks about each subject once, whatever becomes of the answer meanwhile.
+func (p *publication) mayPublish(subject string) bool {
+	why, ok := p.said[subject]
+	if !ok {
+		if why = p.ask(subject); p.said == nil {
+			p.said = map[string]error{}
+		}
+		p.said[subject] = why
+	}
+	if why != nil {
+		p.why = why
+	}
+	return why == nil
+}
+
+// refusal is why the events were not taken: that nobody could be asked passes by waiting,
+// which the ingest cannot know.
+func (p *publication) refusal(err error) error {
+	if err != nil && p.why != nil && problem.Of(err).Code == problem.Forbidden {
+		return p.why
+	}
 	return err
 }

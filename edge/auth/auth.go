@@ -180,10 +180,10 @@ func (v *Verifier) settle(ctx context.Context) {
 }
 
 // Anonymous is the identity of a visitor without a token; ok is false when
-// nothing is allowed to them.
+// nothing is allowed to them and nobody is asked for them.
 func (v *Verifier) Anonymous() (id *Identity, ok bool) {
 	allow := v.grants.anonymous
-	return &Identity{allow: allow}, len(allow) > 0
+	return &Identity{allow: allow}, len(allow) > 0 || v.cfg.External.Anonymous
 }
 
 // ModeNone reports auth.mode none: there are no tokens, and Trusted makes the

@@ -46,6 +46,8 @@ type Config struct {
 	Anonymous Anonymous `yaml:"anonymous"`
 	// Privileged grants more to some tokens; each block counts by itself.
 	Privileged Privileges `yaml:"privileged"`
+	// External is the back end that is asked for what none of them allows.
+	External CheckConfig `yaml:"check"`
 }
 
 // Issuer is somebody who signs tokens.
@@ -99,6 +101,7 @@ func Default() Config {
 		Mode: ModeJWT, User: "/sub", Session: "/jti", MaxTokenLife: 24 * time.Hour,
 		WarnBefore: time.Minute, Leeway: 5 * time.Second, JWKSRefresh: 5 * time.Minute,
 		Subscribe: []string{"user.{/sub}"},
+		External:  CheckConfig{Timeout: 2 * time.Second, Cache: time.Minute, MaxInFlight: 64},
 	}
 }
 
@@ -135,7 +138,7 @@ func (c *Config) Check() []error {
 		errs = append(errs, c.Issuers[i].check(fmt.Sprintf("issuers[%d]", i))...)
 	}
 	errs = append(errs, c.checkGrants()...)
-	return errs
+	return append(errs, c.External.check()...)
 }
 
 func (i *Issuer) check(key string) []error {

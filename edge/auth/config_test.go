@@ -52,6 +52,36 @@ privileged: [{claim: /roles, any_of: [support], allow: ["user.*"]}]
 	}
 }
 
+func TestWhoeverIsAskedAboutSubjectsHasAURLWithoutSecrets(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                              "",
+		"https://acl.example/may?x=1":   "",
+		"http://127.0.0.1:9000/may":     "",
+		"https://weft:hush@acl.example": "upstreams for https://acl.example",
+		"https://acl.example/#a":        "fragment",
+		"https:///may":                  "name a host",
+		"acl.example/may":               "must begin with",
+		"https://acl example/":          "is no URL",
+	} {
+		cfg := Default()
+		cfg.External.URL = text
+		err := errors.Join(cfg.Check()...)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush")) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	cfg := Default()
+	cfg.External.Anonymous = true
+	if err := errors.Join(cfg.Check()...); err == nil || !strings.Contains(err.Error(), "auth.check.anonymous") {
+		t.Errorf("visitors that nobody is asked about: %v", err)
+	}
+	cfg = hmacConfig()
+	cfg.External.URL = "http://acl.example"
+	if w := errors.Join(cfg.Warnings()...); w == nil || !strings.Contains(w.Error(), "auth.check.url") {
+		t.Errorf("asking without TLS: %v", w)
+	}
+}
+
 func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 	p256 := publicPEM(t, ecKey(t, elliptic.P256()))
 	cfg := Config{
@@ -69,6 +99,7 @@ func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 		Publish:    []string{"presence.x", "topic.{/x"},
 		Anonymous:  Anonymous{Allow: []string{"topic.{/sub}", "presence.ann"}},
 		Privileged: Privileges{{Claim: "/roles", AnyOf: []string{"a"}, Allow: []string{"user.*"}}, {Claim: "roles"}, {Claim: "/a", AnyOf: []string{"b"}, Allow: []string{"user.*", "x"}}},
+		External:   CheckConfig{URL: "ftp://acl", Timeout: time.Minute, Cache: -1},
 	}
 	want := []string{
 		"auth.mode", "auth.user", "auth.session", "auth.max_token_life", "auth.leeway", "auth.jwks_refresh",
@@ -79,6 +110,7 @@ func TestEveryMistakeIsToldAtOnceAndByKey(t *testing.T) {
 		"auth.allow[0]", "auth.allow[1]", "auth.allow[2]", "auth.allow[3]", "auth.allow[4]", "auth.allow[5]",
 		"auth.publish[0]", "auth.publish[1]", "auth.anonymous.allow[0]", "auth.anonymous.allow[1]",
 		"auth.privileged[1].claim", "auth.privileged[1].any_of", "auth.privileged[1].allow", "auth.privileged[2].allow[1]",
+		"auth.check.url", "auth.check.timeout", "auth.check.cache", "auth.check.max_in_flight",
 	}
 	var got []string
 	for _, err := range cfg.Check() {

@@ -41,5 +41,8 @@ func (c *Config) Warnings() []error {
 			warnings = append(warnings, badKey(fmt.Sprintf("issuers[%d].jwks", i), "is fetched without TLS: whoever is on the way can forge keys"))
 		}
 	}
+	if c.External.URL != "" && isPlain(c.External.URL) {
+		warnings = append(warnings, badKey("check.url", "is asked without TLS: whoever is on the way can allow anything, and reads the claims of tokens"))
+	}
 	return warnings
 }

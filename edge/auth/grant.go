@@ -110,6 +110,7 @@ type grants struct {
 	subscribe, allow, publish []*grant
 	privileged                []privilege
 	anonymous                 []string
+	keepClaims                bool // a back end is asked with them
 }
 
 // A privilege is what a claim allows in addition when it holds one of some values.
@@ -120,7 +121,7 @@ type privilege struct {
 }
 
 func compileGrants(cfg *Config) (*grants, error) {
-	g := &grants{}
+	g := &grants{keepClaims: cfg.External.URL != ""}
 	var errs []error
 	compile := func(list []string, kind grantKind) (out []*grant) {
 		for _, s := range list {
@@ -173,7 +174,7 @@ func (g *grants) identity(t *parsed, issued, expires time.Time) (*Identity, erro
 	}
 	id := &Identity{User: user, Session: session, Issued: issued, Expires: expires}
 	g.fill(id, func(p claimPath) []string { return pointer.Scalars(p.in(t.claims)) })
-	return id, nil
+	return id, g.keep(id, t.claims)
 }
 
 // trusted makes the identity of a user who has no claims but their name.
@@ -185,7 +186,7 @@ func (g *grants) trusted(user string) (*Identity, error) {
 	g.user.set(claims, user)
 	id := &Identity{User: user}
 	g.fill(id, func(p claimPath) []string { return pointer.Scalars(p.in(claims)) })
-	return id, nil
+	return id, g.keep(id, claims)
 }
 
 func (g *grants) fill(id *Identity, values func(claimPath) []string) {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ type Identity struct {
 
 	allow, publish []string // patterns
 	devices        bool
+	claims         *json.RawMessage
 }
 
 // SeesDevices reports whether whoever may follow the presence of a subject is told of its
@@ -54,8 +56,14 @@ func (id *Identity) MayPublish(s string) bool {
 func (id *Identity) Publishes() bool { return len(id.publish) > 0 }
 
 // Allow are the patterns that may be asked for beside Subscribe, each once, presence
-// included. They are those of the identity alone.
-func (id *Identity) Allow() []string { return subject.Distinct(slices.Clone(id.allow)) }
+// and presence.devices included. They are those of the identity alone.
+func (id *Identity) Allow() []string {
+	all := slices.Clone(id.allow)
+	if id.devices {
+		all = append(all, devicesGrant)
+	}
+	return subject.Distinct(all)
+}
 
 // Publish are the patterns that may be published to, each once. They are those of the
 // identity alone.

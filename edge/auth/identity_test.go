@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -118,6 +119,18 @@ func TestEachPrivilegedBlockCountsByItself(t *testing.T) {
 		if got := strings.Join(id.Allow()[before:], " "); got != c.want {
 			t.Errorf("%v: allowed are %q, want %q", c.claims, got, c.want)
 		}
+	}
+}
+
+func TestClaimsAreKeptOnlyWhereSomebodyIsAskedWithThem(t *testing.T) {
+	cfg := hmacConfig()
+	if id := identity(t, cfg, map[string]any{"tier": "gold"}); id.claims != nil || string(id.Claims()) != "{}" {
+		t.Errorf("kept %s", id.Claims())
+	}
+	cfg.External.URL = "https://acl.example/may"
+	id := identity(t, cfg, map[string]any{"tier": "gold", "n": json.Number("12345678901234567890")})
+	if got := string(id.Claims()); !strings.Contains(got, `"tier":"gold"`) || !strings.Contains(got, `"n":12345678901234567890`) || !strings.Contains(got, `"sub":"ann"`) {
+		t.Errorf("kept %s", got)
 	}
 }
 

@@ -86,7 +86,9 @@ func Check(ctx context.Context, id *auth.Identity, subjects []string, may MayFol
 		} else if !is && subject.CheckPattern(s) != nil {
 			return problem.New(problem.BadSubject, "a subject is user.<user> or topic.<token>…, other bytes than letters, digits, - and _ written =XX")
 		}
-		if err := may(ctx, id, s); err != nil {
+	}
+	for _, err := range may.All(ctx, id, subjects) {
+		if err != nil {
 			return err
 		}
 	}
