@@ -28,8 +28,46 @@ func (c *Config) Check() []error {
 	} else if c.Ingest.BodiesLimit < c.Ingest.BodyLimit {
 		bad("ingest.bodies_limit", "%v is below ingest.body_limit, %v", c.Ingest.BodiesLimit, c.Ingest.BodyLimit)
 	}
+	c.Ingest.checkRules(bad)
 	c.Kafka.check(bad)
 	return errs
+}
+
+// ruleName is what a rule that publishers name may be called: a token of a subject that needs
+// no escaping, and no more than can be typed.
+var ruleName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
+func (c *IngestConfig) checkRules(bad func(key, format string, args ...any)) {
+	seen := map[string]bool{}
+	for i, r := range c.Rules {
+		key := "ingest.rules[" + strconv.Itoa(i) + "]"
+		switch {
+		case !ruleName.MatchString(r.Name):
+			bad(key+".name", "%q is no name of a rule: want 1 to 64 letters, digits, - and _", r.Name)
+		case seen[r.Name]:
+			bad(key+".name", "%q is there twice; give one rule several templates in to", r.Name)
+		}
+		seen[r.Name] = true
+		checkTemplates(key, r.To, r.Type, knownOfRequest, bad)
+	}
+}
+
+// checkTemplates checks what a source and a rule have in common.
+func checkTemplates(key string, to []string, kind string, known func(string) bool, bad func(key, format string, args ...any)) {
+	if len(to) == 0 {
+		bad(key+".to", "is empty; say whom events are for, like user.{/customer/id}")
+	}
+	if len(to) > maxTemplates {
+		bad(key+".to", "%d templates, at most %d", len(to), maxTemplates)
+	}
+	for j, t := range to {
+		if _, err := parseTo(t, known); err != nil {
+			bad(key+".to["+strconv.Itoa(j)+"]", "%v", err)
+		}
+	}
+	if _, err := parseType(kind, known); err != nil {
+		bad(key+".type", "%v", err)
+	}
 }
 
 // CheckFiles reports which files that the configuration names cannot be used,
@@ -122,20 +160,7 @@ func (k *KafkaConfig) checkSources(bad func(key, format string, args ...any)) {
 			bad(key+".topic", "%q is there twice; give one source several templates in to", s.Topic)
 		}
 		seen[s.Topic] = true
-		if len(s.To) == 0 {
-			bad(key+".to", "is empty; say whom records are for, like user.{/customer/id}")
-		}
-		if len(s.To) > maxTemplates {
-			bad(key+".to", "%d templates, at most %d", len(s.To), maxTemplates)
-		}
-		for j, to := range s.To {
-			if _, err := parseTo(to); err != nil {
-				bad(key+".to["+strconv.Itoa(j)+"]", "%v", err)
-			}
-		}
-		if _, err := parseType(s.Type); err != nil {
-			bad(key+".type", "%v", err)
-		}
+		checkTemplates(key, s.To, s.Type, known, bad)
 		if s.Start != "" && s.Start != StartOldest && s.Start != StartNewest {
 			bad(key+".start", "%q is neither oldest nor newest", s.Start)
 		}

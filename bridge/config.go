@@ -13,7 +13,7 @@ type Config struct {
 	Ingest IngestConfig
 }
 
-// IngestConfig is the section ingest: publishing by HTTP.
+// IngestConfig is the section ingest: publishing by HTTP, and by rules.
 type IngestConfig struct {
 	// BodyLimit is the greatest request body. One event is at most 1 MiB; more
 	// is for batches and for structured events, whose data is only a part.
@@ -21,6 +21,18 @@ type IngestConfig struct {
 	// BodiesLimit bounds the request bodies that are held at once, until their
 	// events are stored. What is beyond is refused with 429.
 	BodiesLimit config.Bytes `yaml:"bodies_limit"`
+	// Rules say whom an event is for that is published by HTTP with ?rule=<name>, or by NATS
+	// to in.<name>.
+	Rules []IngestRule `yaml:"rules"`
+}
+
+// IngestRule is a rule that a publisher names.
+type IngestRule struct {
+	// Name is how; it is a token of a subject.
+	Name string `yaml:"name"`
+	// To and Type are as those of a Source, but for {key}.
+	To   []string `yaml:"to"`
+	Type string   `yaml:"type"`
 }
 
 // KafkaConfig is the section kafka. Without sources there is no consumer, without brokers

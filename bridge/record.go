@@ -3,13 +3,26 @@ package bridge
 import (
 	"errors"
 	"strings"
+
+	"weft/bridge/cloudevent"
 )
 
-// A Record is a Kafka record as a Rule sees it.
+// A Record is what a Rule looks at: a Kafka record, or what is published by HTTP or NATS.
 type Record struct {
 	Key     []byte // nil: none
 	Value   []byte // nil: a tombstone
 	Headers []Header
+	// Request says that it came by HTTP or NATS: the case of a header's name does not
+	// matter, and the attributes of a CloudEvent are ce-<name>, percent-encoded.
+	Request bool
+}
+
+// prefix begins the headers that are attributes of a CloudEvent.
+func (r *Record) prefix() string {
+	if r.Request {
+		return cloudevent.HTTPPrefix
+	}
+	return cloudevent.KafkaPrefix
 }
 
 // Header is a header of a record. Names may occur more than once.
@@ -18,11 +31,11 @@ type Header struct {
 	Value []byte
 }
 
-// header returns the values of all headers of that exact name.
+// header returns the values of all headers of that name: of Kafka exactly.
 func (r *Record) header(name string) []string {
 	var values []string
 	for _, h := range r.Headers {
-		if h.Name == name {
+		if h.Name == name || r.Request && strings.EqualFold(h.Name, name) {
 			values = append(values, string(h.Value))
 		}
 	}

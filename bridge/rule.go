@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"weft/bridge/cloudevent"
 	"weft/bridge/pointer"
 	"weft/jetstream/event"
 	"weft/jetstream/subject"
@@ -21,17 +22,33 @@ type Rule struct {
 	under    []int             // the position in data of pointers[i], -1: an attribute
 }
 
-// known reports whether a placeholder that is no pointer means something.
-func known(name string) bool {
-	header, ok := strings.CutPrefix(name, "header:")
-	return name == "key" || ok && header != ""
+// known reports whether a placeholder that is no pointer means something for a record.
+func known(name string) bool { return name == "key" || headerOf(name) != "" }
+
+// knownOfRequest is known for what is published by HTTP or NATS. A header by which somebody
+// shows who it is has no place in a subject, which others see.
+func knownOfRequest(name string) bool {
+	switch header := headerOf(name); strings.ToLower(header) {
+	case "", "authorization", "cookie", "proxy-authorization":
+		return false
+	}
+	return true
 }
 
-func parseTo(s string) (*subject.Template, error) {
+// headerOf is the header that a placeholder names, "" for none.
+func headerOf(placeholder string) string {
+	header, ok := strings.CutPrefix(placeholder, "header:")
+	if !ok {
+		return ""
+	}
+	return header
+}
+
+func parseTo(s string, known func(string) bool) (*subject.Template, error) {
 	return subject.ParseSubjectTemplate(s, false, known)
 }
 
-func parseType(s string) (*subject.Template, error) {
+func parseType(s string, known func(string) bool) (*subject.Template, error) {
 	if s == "" {
 		return nil, nil
 	}
@@ -47,23 +64,25 @@ func parseType(s string) (*subject.Template, error) {
 }
 
 // NewRule compiles the rule of a source, which Config.Check has passed.
-func NewRule(s Source) (*Rule, error) {
+func NewRule(s Source) (*Rule, error) { return newRule(s.To, s.Type) }
+
+func newRule(to []string, kind string) (*Rule, error) {
 	r := &Rule{}
-	for _, to := range s.To {
-		t, err := parseTo(to)
+	for _, to := range to {
+		t, err := parseTo(to, known)
 		if err != nil {
 			return nil, err
 		}
 		r.to = append(r.to, t)
 		r.need(t)
 	}
-	kind, err := parseType(s.Type)
+	k, err := parseType(kind, known)
 	if err != nil {
 		return nil, err
 	}
-	if kind != nil {
-		r.kind = kind
-		r.need(kind)
+	if k != nil {
+		r.kind = k
+		r.need(k)
 	}
 	return r, r.compile()
 }
@@ -107,15 +126,26 @@ func (r *Rule) compile() (err error) {
 // They share their payload, which may lie in the record's value, and their headers. The error is ErrTombstone or
 // a *Refusal.
 func (r *Rule) Events(rec *Record) ([]event.Event, error) {
+	events, _, err := r.Place(rec)
+	return events, err
+}
+
+// Place is Events, with the attributes of a CloudEvent.
+func (r *Rule) Place(rec *Record) ([]event.Event, cloudevent.Attributes, error) {
 	v, err := r.view(rec)
 	if err != nil {
-		return nil, err
+		return nil, cloudevent.Attributes{}, err
 	}
+	events, err := r.events(v)
+	return events, v.own, err
+}
+
+func (r *Rule) events(v *view) ([]event.Event, error) {
 	subjects, err := r.subjects(v)
 	if err != nil {
 		return nil, err
 	}
-	kind := v.kind
+	kind := v.own.Type
 	if !v.typed && r.kind != nil {
 		if kind, err = r.makeType(v); err != nil {
 			return nil, err
@@ -142,7 +172,11 @@ func (r *Rule) subjects(v *view) ([]string, error) {
 		case v.err != nil:
 			return nil, &Refusal{causeOf(v.err), v.err}
 		case errors.Is(err, subject.ErrMissing):
-			missing = err
+			if missing == nil {
+				missing = err
+			} else {
+				missing = fmt.Errorf("%w, %w", missing, err)
+			}
 		case err != nil:
 			return nil, &Refusal{CauseAddressee, err}
 		case subjects == nil:

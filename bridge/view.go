@@ -20,7 +20,7 @@ type view struct {
 	attributes cloudevent.Extensions // of an event in binary form, else nil
 	header     map[string]string     // what the events carry on
 	typed      bool                  // a CloudEvent, which has a type of its own
-	kind       string                // that type
+	own        cloudevent.Attributes // of a CloudEvent
 	err        error                 // why a value that is there has no text
 	data       []byte                // the payload
 	json       bool                  // which has been found to be JSON
@@ -32,9 +32,9 @@ func (r *Rule) view(rec *Record) (*view, error) {
 		return v, v.plain()
 	}
 	contentType, _ := rec.first("content-type")
-	_, versioned := rec.first(cloudevent.KafkaPrefix + "specversion")
+	_, versioned := rec.first(rec.prefix() + "specversion")
 	if !versioned {
-		_, versioned = rec.first(cloudevent.KafkaPrefix + "cloudEventsVersion")
+		_, versioned = rec.first(rec.prefix() + "cloudEventsVersion")
 	}
 	v.header = map[string]string{}
 	CarryOn(v.header, event.HeaderContentType, contentType)
@@ -49,7 +49,7 @@ func (r *Rule) view(rec *Record) (*view, error) {
 	case cloudevent.Binary:
 		return v, v.binary()
 	case cloudevent.Batch, cloudevent.Unknown:
-		return nil, &Refusal{CauseBadEvent, fmt.Errorf("%w: %.80q cannot be read from Kafka", cloudevent.ErrEvent, contentType)}
+		return nil, &Refusal{CauseBadEvent, fmt.Errorf("%w: %.80q is not taken here", cloudevent.ErrEvent, contentType)}
 	default:
 		panic("unknown form of a CloudEvent")
 	}
@@ -84,7 +84,7 @@ func (v *view) structured() error {
 	}
 	v.found = make([][]byte, v.rule.plain.Len())
 	v.rule.plain.FindIn(doc, v.found)
-	v.typed, v.kind, v.data, v.json = true, e.Type, e.Data, e.JSON
+	v.typed, v.own, v.data, v.json = true, e.Attributes, e.Data, e.JSON
 	// The document's own content type is not that of the data.
 	delete(v.header, event.HeaderContentType)
 	e.Header(v.header)
@@ -93,9 +93,14 @@ func (v *view) structured() error {
 
 func (v *view) binary() error {
 	v.attributes = cloudevent.Extensions{}
+	prefix := v.rec.prefix()
 	for _, h := range v.rec.Headers {
-		if len(h.Name) > len(cloudevent.KafkaPrefix) && strings.EqualFold(h.Name[:len(cloudevent.KafkaPrefix)], cloudevent.KafkaPrefix) {
-			if err := v.attributes.Add(h.Name[len(cloudevent.KafkaPrefix):], string(h.Value)); err != nil {
+		if len(h.Name) > len(prefix) && strings.EqualFold(h.Name[:len(prefix)], prefix) {
+			value := string(h.Value)
+			if v.rec.Request {
+				value = cloudevent.Decoded(value)
+			}
+			if err := v.attributes.Add(h.Name[len(prefix):], value); err != nil {
 				return &Refusal{CauseBadEvent, err}
 			}
 		}
@@ -104,7 +109,7 @@ func (v *view) binary() error {
 	if err != nil {
 		return &Refusal{CauseBadEvent, err}
 	}
-	v.typed, v.kind = true, a.Type
+	v.typed, v.own = true, a
 	v.attributes.Header(v.header)
 	if v.header[event.HeaderContentType] == "" {
 		CarryOn(v.header, event.HeaderContentType, v.attributes.ContentType())

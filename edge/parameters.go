@@ -13,7 +13,7 @@ type parameters struct{ events, publish, change, me parameter.List }
 func declare(modeNone, tokenInQuery bool) parameters {
 	p := parameters{
 		events:  transport.Parameters(),
-		publish: parameter.Once("type").Many("user", "subject"),
+		publish: parameter.Once("type", "rule").Many("user", "subject"),
 	}
 	for _, l := range []*parameter.List{&p.events, &p.publish, &p.change, &p.me} {
 		if tokenInQuery {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weft/jetstream/event"
+	"weft/jetstream/ingress"
 	"weft/jetstream/kv"
 	"weft/jetstream/routes"
 	"weft/jetstream/server"
@@ -21,6 +22,8 @@ type Config struct {
 	// Routes are documents that the node creates where the bucket routes has nothing of
 	// their name.
 	Routes routes.Seeds
+	// Rules makes the events of what NATS publishers send to in.<rule>; nil: there are none.
+	Rules ingress.Rules
 }
 
 // Default returns the defaults.

@@ -91,7 +91,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.cluster = cluster.New(cluster.Params{Name: cfg.Node.Name, DataDir: cfg.Node.DataDir, Cluster: cfg.Cluster, Replicas: cfg.replicas(), Log: log,
 		Server: n.srv, Disk: n.disk, Client: n.client, Operators: n.control, RPC: n.rpc,
 		Opened: n.opened, Report: n.waitFor, Staleness: n.blacklist.Staleness}, reg)
-	n.ingress = ingress.New(ingress.Params{Dial: n.srv.Dial, Closed: n.store.TakesEvents, ID: n.store.MessageID, Log: log}, reg)
+	n.ingress = ingress.New(ingress.Params{Dial: n.srv.Dial, Closed: n.store.TakesEvents, MessageID: n.store.MessageID, EventID: n.store.CursorAt, Rules: cfg.Rules, Log: log}, reg)
 	n.restarts = prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_server_restarts_total",
 		Help: "Restarts of the embedded server because its store was stuck."})
 	reg.MustRegister(n.restarts)

@@ -3,6 +3,7 @@ package cloudevent
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	"weft/bridge/pointer"
@@ -57,6 +58,27 @@ func Read(doc pointer.Document) (Event, error) {
 	}
 	e := Event{Attributes: a, All: s.all}
 	return e, s.payload(&e)
+}
+
+// Addressed reports whether a document that does not say what it is is a structured event for
+// somebody: it has what every event must have, and the attribute user or topic.
+func Addressed(doc pointer.Document) bool {
+	members, ok := doc.Members()
+	if !ok {
+		return false
+	}
+	const needed = 5
+	var there [needed]bool
+	for name, value := range members {
+		i := slices.Index([]string{"specversion", "id", "source", "type", "user"}, name)
+		if name == "topic" {
+			i = needed - 1
+		}
+		if i >= 0 {
+			there[i] = i == needed-1 && there[i] || value.Raw()[0] != 'n'
+		}
+	}
+	return !slices.Contains(there[:], false)
 }
 
 // Header puts into h what is stored of the event as headers, but for its type.

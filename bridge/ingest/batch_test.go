@@ -117,7 +117,7 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		"too deep":                    {"[" + about("1", `,"data":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)) + "]", 422, "bad_event", ""},
 		"1001 events":                 {"[" + strings.Repeat(good+",", 1000) + good + "]", 413, "too_large", ""},
 	} {
-		i := New(config, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
+		i := New(config, nil, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
 		_, err := i.Accept(t.Context(), post("", c.body, "Content-Type", batchType), pub,
 			func(s string) bool { return s != "user.bob" })
 		expect(t, name, err, c.status, c.code)

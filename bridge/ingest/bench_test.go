@@ -33,7 +33,7 @@ func BenchmarkAccept(b *testing.B) {
 				docs[n] = head + strings.Repeat("x", size-len(head)-3) + `"}}`
 			}
 			body := []byte("[" + strings.Join(docs, ",") + "]")
-			i := New(config, taken{}, prometheus.NewRegistry())
+			i := New(config, nil, taken{}, prometheus.NewRegistry())
 			b.ReportAllocs()
 			for b.Loop() {
 				r := httptest.NewRequest("POST", "/_weft/v1/events", bytes.NewReader(body))

@@ -35,7 +35,7 @@ func (s *slow) Read(p []byte) (int, error) {
 }
 
 func TestASlowBodyHoldsWhatHasCome(t *testing.T) {
-	i := New(config, taken{}, prometheus.NewRegistry())
+	i := New(config, nil, taken{}, prometheus.NewRegistry())
 	s := &slow{waiting: make(chan struct{}), left: make(chan struct{})}
 	r := httptest.NewRequest("POST", "/?user=a", s)
 	r.ContentLength = int64(config.BodyLimit)
@@ -67,7 +67,7 @@ func (b busy) PublishAll(_ context.Context, events []event.Event) ([]store.Ack, 
 
 func TestAllBodiesTogetherAreBounded(t *testing.T) {
 	store := busy{make(chan struct{}), make(chan struct{})}
-	i := New(config, store, prometheus.NewRegistry())
+	i := New(config, nil, store, prometheus.NewRegistry())
 	large := strings.Repeat("x", 1<<20)
 	answers := make(chan error, 4)
 	for range 4 { // as much as is allowed

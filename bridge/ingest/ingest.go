@@ -7,10 +7,12 @@
 //     (ce-* headers) or several as a batch (application/cloudevents-batch+json).
 //     Whom it is for say its extension attributes user and topic, the latter
 //     without its prefix: hotel.42. With both it goes to both.
+//     The content type of a structured one may also be application/json.
 //   - any other body, with ?user= or ?subject= in the query and an optional
 //     ?type=. The query also names the addressee of a CloudEvent that has none.
+//   - either with ?rule=: a rule of ingest.rules says whom it is for, and nothing else.
 //
-// Events are stored byte for byte, and Accept returns after all of them are. Who
+// Payloads are stored byte for byte, and Accept returns after all of them are. Who
 // sends a CloudEvent, or an Idempotency-Key, may safely send again: within the
 // duplicate window it is stored once.
 //
@@ -50,6 +52,7 @@ type Store interface {
 // Ingest takes events. Its methods may be called concurrently.
 type Ingest struct {
 	cfg    bridge.IngestConfig
+	rules  bridge.Rules
 	store  Store
 	budget body.Budget
 	events *prometheus.CounterVec
@@ -59,9 +62,9 @@ type Ingest struct {
 var outcomes = []string{"stored", "duplicate", "bad_event", "bad_request", "bad_subject", "disk_full", "forbidden", "limit",
 	"store_unavailable", "too_large", "unsupported_type"}
 
-// New makes an ingest.
-func New(cfg bridge.IngestConfig, store Store, reg prometheus.Registerer) *Ingest {
-	i := &Ingest{cfg: cfg, store: store, events: prometheus.NewCounterVec(prometheus.CounterOpts{
+// New makes an ingest with the rules that publishers may name.
+func New(cfg bridge.IngestConfig, rules bridge.Rules, store Store, reg prometheus.Registerer) *Ingest {
+	i := &Ingest{cfg: cfg, rules: rules, store: store, events: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weft_ingest_events_total",
 		Help: "Events published by HTTP and WebSocket; outcome is stored, duplicate, or the code of what went wrong.",
 	}, []string{"outcome"})}

@@ -54,7 +54,7 @@ func open(t *testing.T) (*Ingest, *recorder) {
 		}
 	})
 	s := &recorder{Store: n.Store()}
-	return New(config, s, prometheus.NewRegistry()), s
+	return New(config, nil, s, prometheus.NewRegistry()), s
 }
 
 var config = bridge.IngestConfig{BodyLimit: 2 << 20, BodiesLimit: 4 << 20}
@@ -214,7 +214,7 @@ func TestProblems(t *testing.T) {
 		"long topic":        {post("?subject=topic"+strings.Repeat("."+long[:200], 11), "x"), 400, "bad_subject"},
 		"large header":      {post("?user=a", "x", "ce-specversion", "1.0", "ce-type", "t", "ce-source", "s", "ce-id", strings.Repeat("x", 40<<10)), 413, "too_large"},
 	} {
-		i := New(config, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
+		i := New(config, nil, broken{errors.New("the store was asked")}, prometheus.NewRegistry())
 		_, err := i.Accept(t.Context(), c.request, pub, all)
 		expect(t, name, err, c.status, c.code)
 	}
@@ -238,14 +238,14 @@ func TestNothingIsStoredWhenOneSubjectIsForbidden(t *testing.T) {
 
 func TestStoreErrorsAreTranslated(t *testing.T) {
 	for code, cause := range map[string]error{"disk_full": api.ErrDiskFull, "store_unavailable": api.ErrUnavailable} {
-		i := New(config, broken{cause}, prometheus.NewRegistry())
+		i := New(config, nil, broken{cause}, prometheus.NewRegistry())
 		_, err := i.Accept(t.Context(), post("?user=a&user=b", "x"), pub, all)
 		expect(t, code, err, 503, code)
 		if !errors.Is(err, cause) {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
-	i := New(config, broken{errors.New("secret internals")}, prometheus.NewRegistry())
+	i := New(config, nil, broken{errors.New("secret internals")}, prometheus.NewRegistry())
 	_, err := i.Accept(t.Context(), post("?user=a", "x"), pub, all)
 	expect(t, "unknown", err, 503, "store_unavailable")
 	if strings.Contains(problem.Of(err).Detail, "secret") {
@@ -277,7 +277,7 @@ type cut struct{}
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestBodyThatBreaksOff(t *testing.T) {
-	i := New(config, broken{errors.New("asked")}, prometheus.NewRegistry())
+	i := New(config, nil, broken{errors.New("asked")}, prometheus.NewRegistry())
 	r := httptest.NewRequest("POST", "/?user=a", cut{})
 	_, err := i.Accept(t.Context(), r, pub, all)
 	expect(t, "cut", err, 400, "bad_request")

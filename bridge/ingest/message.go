@@ -21,25 +21,48 @@ type message struct {
 	publisher event.Publisher
 	may       func(subject string) bool
 	header    map[string]string // of all events
+	request   http.Header
 	events    []event.Event
+}
+
+// plain takes a body that says it is no CloudEvent. One of JSON that has all that an event
+// must have, and names whom it is for while the query does not, is one.
+func (m *message) plain(contentType string, body []byte) error {
+	if m.rule == nil && len(m.subjects) == 0 && cloudevent.MediaType(contentType) == "application/json" {
+		if doc, err := pointer.Parse(body); err == nil && cloudevent.Addressed(doc) {
+			delete(m.header, event.HeaderContentType)
+			return m.entry(doc)
+		}
+	}
+	return m.raw(body)
 }
 
 // raw takes a body that is no CloudEvent.
 func (m *message) raw(body []byte) error {
+	if m.rule != nil {
+		return m.place(body)
+	}
 	return m.add(event.Event{Type: m.kind, Header: m.header, Data: body}, cloudevent.Attributes{})
 }
 
 // structured takes one structured CloudEvent.
 func (m *message) structured(body []byte) error {
-	e, err := cloudevent.Structured(body)
+	doc, err := pointer.Parse(body)
+	if err != nil {
+		return badEvent(fmt.Errorf("%w: %w", cloudevent.ErrEvent, err))
+	}
+	return m.entry(doc)
+}
+
+// entry takes a structured CloudEvent, which may be one of a batch.
+func (m *message) entry(doc pointer.Document) error {
+	if m.rule != nil {
+		return m.placeStructured(doc)
+	}
+	e, err := cloudevent.Read(doc)
 	if err != nil {
 		return badEvent(err)
 	}
-	return m.taken(&e)
-}
-
-// taken takes a structured CloudEvent that was taken apart.
-func (m *message) taken(e *cloudevent.Event) error {
 	header := maps.Clone(m.header)
 	e.Header(header)
 	return m.add(event.Event{Type: e.Type, Header: header, Data: e.Data, JSON: e.JSON}, e.Attributes)
@@ -65,17 +88,11 @@ func (m *message) batch(body []byte) error {
 	return nil
 }
 
-// entry takes one event of a batch.
-func (m *message) entry(doc pointer.Document) error {
-	e, err := cloudevent.Read(doc)
-	if err != nil {
-		return badEvent(err)
-	}
-	return m.taken(&e)
-}
-
 // binary takes a CloudEvent whose attributes are in the headers.
 func (m *message) binary(headers http.Header, body []byte) error {
+	if m.rule != nil {
+		return m.place(body)
+	}
 	x, err := cloudevent.FromHTTP(headers)
 	if err != nil {
 		return badEvent(err)
@@ -135,18 +152,27 @@ func (m *message) add(e event.Event, a cloudevent.Attributes) error {
 		return tooMany()
 	}
 	for _, s := range subjects {
-		e.Subject, e.Source = s, event.SourceHTTP
-		if a.ID != "" {
-			e.ID = m.publisher.EventID(a.Source, a.ID)
-		}
+		e.Subject = s
 		if err := e.Check(); err != nil {
 			return refused(err)
 		}
-		if !m.may(s) {
-			return problem.New(problem.Forbidden, "the token does not allow to publish there")
+		if err := m.enter(e, a); err != nil {
+			return err
 		}
-		m.events = append(m.events, e)
 	}
+	return nil
+}
+
+// enter enters an event that was checked, if its publisher may publish there.
+func (m *message) enter(e event.Event, a cloudevent.Attributes) error {
+	e.Source = event.SourceHTTP
+	if a.ID != "" {
+		e.ID = m.publisher.EventID(a.Source, a.ID)
+	}
+	if !m.may(e.Subject) {
+		return problem.New(problem.Forbidden, "the token does not allow to publish there")
+	}
+	m.events = append(m.events, e)
 	return nil
 }
 

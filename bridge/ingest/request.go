@@ -20,11 +20,12 @@ const maxKey = 255
 type query struct {
 	subjects []string
 	kind     string
+	rule     *bridge.Rule // nil: subjects, or the event, say whom it is for
 }
 
 // read makes the events of a request.
 func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, may func(string) bool) ([]event.Event, error) {
-	q, err := readQuery(r.URL)
+	q, err := i.readQuery(r.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, 
 	contentType := r.Header.Get("Content-Type")
 	header := map[string]string{}
 	bridge.CarryOn(header, event.HeaderTraceparent, r.Header.Get("Traceparent"))
-	m := &message{query: q, publisher: publisher, may: may, header: header}
+	m := &message{query: q, publisher: publisher, may: may, header: header, request: r.Header}
 	switch cloudevent.FormOf(contentType, cloudevent.HasHTTP(r.Header)) {
 	case cloudevent.InBody:
 		err = m.structured(data)
@@ -53,7 +54,7 @@ func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, 
 		err = m.binary(r.Header, data)
 	case cloudevent.None:
 		bridge.CarryOn(header, event.HeaderContentType, contentType)
-		err = m.raw(data)
+		err = m.plain(contentType, data)
 	case cloudevent.Unknown:
 		return nil, problem.New(problem.UnsupportedType,
 			"of the formats of CloudEvents only JSON is known: "+cloudevent.TypeStructured+" and "+cloudevent.TypeBatch)
@@ -65,7 +66,7 @@ func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, 
 	return m.events, nil
 }
 
-func readQuery(u *url.URL) (query, error) {
+func (i *Ingest) readQuery(u *url.URL) (query, error) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return query{}, problem.New(problem.BadRequest, "the query is not well encoded")
@@ -91,5 +92,17 @@ func readQuery(u *url.URL) (query, error) {
 		q.subjects = append(q.subjects, s)
 	}
 	q.subjects = subject.Distinct(q.subjects)
+	rules := values["rule"]
+	switch {
+	case len(rules) == 0:
+		return q, nil
+	case len(rules) > 1:
+		return query{}, problem.New(problem.BadRequest, "rule= is there more than once")
+	case len(q.subjects) > 0:
+		return query{}, problem.New(problem.BadRequest, "rule= says whom the event is for; leave out user= and subject=")
+	}
+	if q.rule, err = i.rules.Named(rules[0]); err != nil {
+		return query{}, problem.New(problem.BadRequest, "rule=: "+err.Error())
+	}
 	return q, nil
 }

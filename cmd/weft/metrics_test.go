@@ -37,7 +37,7 @@ func registry(t *testing.T) *prometheus.Registry {
 	node := jetstream.New(c.JetStream(), log, reg)
 	hub := feed.New(feed.Params{Store: node.Store(), Presence: node.Presence(), OpenCopies: feed.Live(node.OpenLive), Relinked: node.Cluster().Links().Relinked,
 		Clustered: node.Clustered(), Token: node.Token()}, log, reg)
-	entrance := ingest.New(c.Ingest, node.Store(), reg)
+	entrance := ingest.New(c.Ingest, nil, node.Store(), reg)
 	if _, err := kafka.New(kafka.Options{Kafka: c.Kafka, MaxAge: c.Events.MaxAge}, kafka.StoreOf(node.Store(), node.Cluster().Links().Majority), log, reg); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"weft/bridge"
 	"weft/bridge/ingest"
 	"weft/bridge/kafka"
 	"weft/bridge/target"
@@ -102,10 +103,16 @@ func (n *node) open(ctx context.Context, stop func()) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	n.member = jetstream.New(n.cfg.JetStream(), n.log.With("room", "jetstream"), reg)
+	rules, err := bridge.NewRules(n.cfg.Ingest.Rules)
+	if err != nil {
+		return err
+	}
+	member := n.cfg.JetStream()
+	member.Rules = rules.Message
+	n.member = jetstream.New(member, n.log.With("room", "jetstream"), reg)
 	n.hub = feed.New(feed.Params{Store: n.member.Store(), Presence: n.member.Presence(), OpenCopies: feed.Live(n.member.OpenLive), Relinked: n.member.Cluster().Links().Relinked,
 		Clustered: n.member.Clustered(), Token: n.member.Token()}, n.log.With("room", "feed"), reg)
-	if err := n.openEdge(ctx, reg, stop); err != nil {
+	if err := n.openEdge(ctx, reg, rules, stop); err != nil {
 		return err
 	}
 	n.down.add("store", n.member.Close)
@@ -130,7 +137,7 @@ func partsOf(n *jetstream.Node) admin.Node {
 
 // openEdge opens the listeners, and serves: a node that still waits for its
 // store, or for the other nodes, is alive and says what it waits for.
-func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func()) (err error) {
+func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, rules bridge.Rules, stop func()) (err error) {
 	if n.verifier, err = auth.New(n.cfg.Auth, n.log.With("room", "auth"), reg); err != nil {
 		return fmt.Errorf("read auth: %w", err)
 	}
@@ -146,7 +153,7 @@ func (n *node) openEdge(ctx context.Context, reg *prometheus.Registry, stop func
 	version, _ := build()
 	deps := edge.Deps{Version: version, Node: partsOf(n.member), Hub: n.hub, Verifier: n.verifier,
 		Routes: n.member.Routes(), Services: n.member.Services(), Kafka: n.requests, Waiting: waiting,
-		Ingest: ingest.New(n.cfg.Ingest, n.member.Store(), reg),
+		Ingest: ingest.New(n.cfg.Ingest, rules, n.member.Store(), reg),
 		Ready:  n.storeReady, Gatherer: reg, Drain: stop}
 	if n.cfg.RoutesLogTopic != "" {
 		deps.Recorder = n.requests

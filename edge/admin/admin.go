@@ -166,7 +166,7 @@ func (a *Admin) table(e *ender) []endpoint {
 		{method: "DELETE", head: "nodes/", slot: true, serve: a.removeNode},
 		{method: "GET", head: "export", serve: a.exportBuckets},
 		{method: "POST", head: "import", takes: parameter.Once("first_line"), serve: a.importBuckets},
-		{method: "POST", head: "events", takes: parameter.Once("type").Many("user", "subject"), serve: func(w http.ResponseWriter, r *request) error {
+		{method: "POST", head: "events", takes: parameter.Once("type", "rule").Many("user", "subject"), serve: func(w http.ResponseWriter, r *request) error {
 			return a.deps.Publish(w, r.Request)
 		}},
 		{method: "POST", head: "replies/", slot: true, serve: a.takeReply},

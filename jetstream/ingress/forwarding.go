@@ -36,6 +36,7 @@ type forwarding struct {
 	client *natsconn.Conn // the publisher's account
 	store  *natsconn.Conn // the nodes'
 	prefix []byte         // of replies on store
+	id     func(seq uint64) string
 
 	mu     sync.Mutex
 	free   chan struct{} // gets a token when there is room
@@ -47,14 +48,18 @@ type forwarding struct {
 
 // forwarded is a message on its way.
 type forwarded struct {
-	open  bool
-	epoch uint64
-	sent  time.Time
-	reply []byte // whom to tell; empty: nobody
+	open   bool
+	epoch  uint64
+	sent   time.Time
+	reply  []byte  // whom to tell; empty: nobody
+	copies *copies // of one message, of which this is one; nil: it is the only one
+	copy   int
 }
 
-func newForwarding(client, store *natsconn.Conn, prefix string) *forwarding {
-	return &forwarding{client: client, store: store, prefix: []byte(prefix), ring: make([]forwarded, window),
+// newForwarding makes a forwarding whose replies begin with prefix. id is the text of the id of
+// the event with a sequence.
+func newForwarding(client, store *natsconn.Conn, prefix string, id func(seq uint64) string) *forwarding {
+	return &forwarding{client: client, store: store, prefix: []byte(prefix), id: id, ring: make([]forwarded, window),
 		free: make(chan struct{}, 1)}
 }
 
@@ -67,14 +72,19 @@ func (f *forwarding) open(prefix string) error {
 		return errors.Join(err, c.Flush())
 	}
 	// Who answers must be heard before anything is sent.
-	err := errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+subject.AllUsers, prefix+subject.AllTopics))
+	err := errors.Join(listen(f.store, string(f.prefix)+"*.*"), listen(f.client, prefix+subject.AllUsers, prefix+subject.AllTopics, prefix+subject.AllRules))
 	return errors.Join(err, f.client.Ping(), f.client.Flush())
 }
 
 // forward sends an event to the store, with the text of its id; reply is whom to tell. It
 // blocks while too many are on their way. What it is given is not kept.
 func (f *forwarding) forward(ctx context.Context, e *event.Event, id string, reply []byte) error {
-	place, epoch, err := f.enter(ctx, reply)
+	return f.send(ctx, e, id, forwarded{reply: reply})
+}
+
+// send is forward for what is told to its publisher as the entry says.
+func (f *forwarding) send(ctx context.Context, e *event.Event, id string, as forwarded) error {
+	place, epoch, err := f.enter(ctx, as)
 	if err != nil {
 		return err
 	}
@@ -83,14 +93,15 @@ func (f *forwarding) forward(ctx context.Context, e *event.Event, id string, rep
 
 // enter takes a place in the ring. The places of those that were not answered in
 // time are free again: their publishers are told nothing.
-func (f *forwarding) enter(ctx context.Context, reply []byte) (place, epoch uint64, err error) {
+func (f *forwarding) enter(ctx context.Context, as forwarded) (place, epoch uint64, err error) {
 	for {
 		f.mu.Lock()
 		if f.next-f.oldest < window {
 			place, epoch = f.next%window, f.epoch
 			f.next++
 			s := &f.ring[place]
-			s.open, s.epoch, s.sent, s.reply = true, epoch, time.Now(), append(s.reply[:0], reply...)
+			s.open, s.epoch, s.sent, s.reply = true, epoch, time.Now(), append(s.reply[:0], as.reply...)
+			s.copies, s.copy = as.copies, as.copy
 			f.mu.Unlock()
 			return place, epoch, nil
 		}
@@ -130,7 +141,7 @@ func (f *forwarding) settleLocked() {
 // refused what was not stored.
 func (f *forwarding) forwardAnswers(refused func(error)) error {
 	f.store.BeforeRead = func() { _ = f.client.Flush() } // next fails as well then
-	var reply []byte
+	var reply, told []byte
 	for {
 		m, err := f.store.Next()
 		if err != nil {
@@ -145,56 +156,51 @@ func (f *forwarding) forwardAnswers(refused func(error)) error {
 		if err != nil || err2 != nil || p >= window {
 			continue
 		}
+		var done forwarded
 		var ok bool
-		switch reply, ok = f.settle(p, e, reply[:0]); {
-		case !ok:
-		case m.NoResponders():
-			refused(errNoLeader)
-			f.refuse(reply, errNoLeader)
-		default:
-			if _, err := api.ParseAck(m.Data); err != nil {
-				refused(err)
+		if done, ok = f.settle(p, e, reply[:0]); !ok {
+			continue
+		}
+		reply = done.reply
+		var ack api.Ack
+		if err = errNoLeader; !m.NoResponders() {
+			ack, err = api.ParseAck(m.Data)
+		}
+		if err != nil {
+			refused(err)
+		}
+		switch {
+		case done.copies != nil:
+			if text := done.copies.settle(done.copy, ack, err, f.id); text != nil {
+				f.answer(done.copies.reply, text)
 			}
+		case m.NoResponders():
+			f.refuse(reply, err)
+		case err != nil:
 			f.answer(reply, m.Data)
+		case subject.IsInbox(reply): // else it need not be spelt
+			told = appendID(told[:0], m.Data, f.id(ack.Seq))
+			f.answer(reply, told)
 		}
 	}
 }
 
 // settle takes a message out of the ring and appends to b whom to tell. It is not ok
 // when the time of the message is over.
-func (f *forwarding) settle(place, epoch uint64, b []byte) (whom []byte, ok bool) {
+func (f *forwarding) settle(place, epoch uint64, b []byte) (done forwarded, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &f.ring[place]
 	if !s.open || s.epoch != epoch {
-		return b, false
+		return forwarded{reply: b}, false
 	}
 	s.open = false
 	if place == f.oldest%window {
 		f.settleLocked()
 	}
-	return append(b, s.reply...), true
-}
-
-// answer tells a publisher, if it wants to know, and has an inbox: what it may not publish
-// the ingress could. An error shows on the next read.
-func (f *forwarding) answer(reply, data []byte) {
-	if !subject.IsInbox(reply) {
-		return
-	}
-	_ = f.client.Send(func(b []byte) []byte {
-		b = append(append(append(b, "PUB "...), reply...), ' ')
-		b = append(strconv.AppendInt(b, int64(len(data)), 10), "\r\n"...)
-		return append(append(b, data...), "\r\n"...)
-	})
-}
-
-// refuse tells a publisher that its message is not stored.
-func (f *forwarding) refuse(reply []byte, err error) {
-	if len(reply) > 0 {
-		f.answer(reply, refusalText(err))
-		_ = f.client.Flush() // see answer
-	}
+	done = *s
+	done.reply, s.copies = append(b, s.reply...), nil
+	return done, true
 }
 
 // drain waits until nothing is on its way, at most for the given time.
@@ -215,37 +221,4 @@ func (f *forwarding) drain(most time.Duration) {
 			return
 		}
 	}
-}
-
-// appendEvent appends the publication of an event, with the text of its id.
-func appendEvent(b []byte, e *event.Event, id string, prefix []byte, epoch, place uint64) []byte {
-	headed := id != "" || len(e.Header) > 0
-	if headed {
-		b = append(b, 'H')
-	}
-	b = append(append(append(b, "PUB "...), e.Subject...), ' ')
-	b = append(strconv.AppendUint(append(b, prefix...), epoch, 36), '.')
-	b = append(strconv.AppendUint(b, place, 36), ' ')
-	if headed {
-		header := appendHeader(nil, e, id)
-		b = append(strconv.AppendInt(b, int64(len(header)), 10), ' ')
-		b = append(strconv.AppendInt(b, int64(len(header)+len(e.Data)), 10), "\r\n"...)
-		b = append(b, header...)
-	} else {
-		b = append(strconv.AppendInt(b, int64(len(e.Data)), 10), "\r\n"...)
-	}
-	return append(append(b, e.Data...), "\r\n"...)
-}
-
-// appendHeader appends the headers of an event in their form on the wire (NATS
-// ADR-4).
-func appendHeader(b []byte, e *event.Event, id string) []byte {
-	b = append(b, "NATS/1.0\r\n"...)
-	for name, value := range e.Header {
-		b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
-	}
-	if id != "" {
-		b = append(append(append(b, event.HeaderMsgID+": "...), id...), "\r\n"...)
-	}
-	return append(b, "\r\n"...)
 }

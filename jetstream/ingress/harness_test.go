@@ -49,7 +49,7 @@ func open(t testing.TB, users ...server.User) *site {
 			t.Fatal(err)
 		}
 	}
-	in := ingress.New(ingress.Params{Dial: s.srv.Dial, Closed: s.store.TakesEvents, ID: s.store.MessageID, Log: log}, reg)
+	in := ingress.New(ingress.Params{Dial: s.srv.Dial, Closed: s.store.TakesEvents, MessageID: s.store.MessageID, EventID: s.store.CursorAt, Log: log}, reg)
 	run, cancel := context.WithCancel(context.Background())
 	var running, hearing sync.WaitGroup
 	for _, p := range s.srv.Publishers() {

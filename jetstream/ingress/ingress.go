@@ -14,6 +14,7 @@ import (
 	"weft/jetstream/natsconn"
 	"weft/jetstream/ratelog"
 	"weft/jetstream/server"
+	"weft/jetstream/subject"
 )
 
 const (
@@ -31,10 +32,19 @@ type Params struct {
 	Dial func(user, name string) (*natsconn.Conn, error)
 	// Closed says why no event can be stored at this moment; nil when it can.
 	Closed func() error
-	// ID is the text of an event's id for the stream.
-	ID  func(id *event.MsgID, subject string) string
-	Log *slog.Logger
+	// MessageID is the text of an event's message id for the stream, and EventID that of the
+	// id of the event with a sequence, as its publisher is told.
+	MessageID func(id *event.MsgID, subject string) string
+	EventID   func(seq uint64) string
+	// Rules may be nil: there are none.
+	Rules Rules
+	Log   *slog.Logger
 }
+
+// Rules makes the events of what is published to in.<rule>: header holds one value of each
+// name, without those of the stream. The events may lie in data; their message ids are not
+// looked at. An error says why there are none: nothing is stored then.
+type Rules func(rule string, header map[string]string, data []byte) ([]event.Event, error)
 
 // An Ingress takes what NATS publishers send. Its methods may be called concurrently.
 type Ingress struct {
@@ -94,7 +104,7 @@ func (r *reader) serve(ctx context.Context) error {
 	}
 	defer store.Close()
 	replies := nats.NewInbox()
-	f := newForwarding(client, store, server.NodeInbox+strings.TrimPrefix(replies, "_INBOX")+".")
+	f := newForwarding(client, store, server.NodeInbox+strings.TrimPrefix(replies, "_INBOX")+".", r.p.EventID)
 	client.Pong = r.listening
 	if err := f.open(r.from.Prefix); err != nil {
 		return err
@@ -128,32 +138,52 @@ func (r *reader) read(ctx context.Context, f *forwarding) error {
 		if waited {
 			waited, closed = false, r.p.Closed()
 		}
-		e := event.Event{Subject: string(m.Subject[len(r.from.Prefix):]), Data: m.Data}
-		if err = closed; err == nil {
-			err = r.check(&e, m.Header)
-		}
-		if err != nil {
-			r.refuse(e.Subject, err)
-			f.refuse(m.Reply, err)
-			continue
-		}
-		id := ""
-		if !e.ID.IsZero() {
-			own := e.ID // so that an event without one is not moved to the heap
-			id = r.p.ID(&own, e.Subject)
-		}
-		if err := f.forward(ctx, &e, id, m.Reply); err != nil {
+		if err := r.pass(ctx, f, m, closed); err != nil {
 			return err
 		}
 	}
 }
 
+// pass passes one message on, or refuses it, for closed if that is an error. What it returns
+// is what ends the reading.
+func (r *reader) pass(ctx context.Context, f *forwarding, m natsconn.Msg, closed error) error {
+	e := event.Event{Subject: string(m.Subject[len(r.from.Prefix):]), Data: m.Data}
+	if rule, ok := strings.CutPrefix(e.Subject, subject.Rules); ok {
+		events, err := r.place(rule, m, closed)
+		if err == nil {
+			return r.passAll(ctx, f, events, m.Reply)
+		}
+		r.refuse(e.Subject, err)
+		f.refuse(m.Reply, err)
+		return nil
+	}
+	err := closed
+	if err == nil {
+		err = r.check(&e, m.Header)
+	}
+	if err != nil {
+		r.refuse(e.Subject, err)
+		f.refuse(m.Reply, err)
+		return nil
+	}
+	return f.forward(ctx, &e, r.messageID(&e), m.Reply)
+}
+
+// messageID is the text of the message id of an event, "" for none.
+func (r *reader) messageID(e *event.Event) string {
+	if e.ID.IsZero() {
+		return ""
+	}
+	own := e.ID // so that an event without one is not moved to the heap
+	return r.p.MessageID(&own, e.Subject)
+}
+
 // refuse counts a publish that is not stored, and tells the log now and then.
-func (r *reader) refuse(subject string, err error) {
+func (r *reader) refuse(to string, err error) {
 	cause := refusalCause(err)
 	r.refused.WithLabelValues(cause).Inc()
 	if cause == refusedSubject {
 		r.misses.Inc()
 	}
-	r.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", r.from.Name, "subject", subject[:min(len(subject), maxLoggedSubject)], "err", err)
+	r.limited.Warn("publish "+cause, "what a publisher sent is not stored", "publisher", r.from.Name, "subject", to[:min(len(to), maxLoggedSubject)], "err", err)
 }

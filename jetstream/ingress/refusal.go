@@ -18,14 +18,17 @@ const (
 	refusedJSON        = "not_json"
 	refusedHeader      = "header"
 	refusedEvent       = "bad_event"
+	refusedRule        = "rule"
 	refusedDisk        = "disk_full"
 	refusedUnavailable = "store_unavailable"
 )
 
-var refusedCauses = []string{refusedSubject, refusedType, refusedSize, refusedJSON, refusedHeader, refusedEvent, refusedDisk, refusedUnavailable}
+var refusedCauses = []string{refusedSubject, refusedType, refusedSize, refusedJSON, refusedHeader, refusedEvent, refusedRule, refusedDisk, refusedUnavailable}
 
 func refusalCause(err error) string {
 	switch {
+	case errors.Is(err, errRule):
+		return refusedRule
 	case errors.Is(err, subject.ErrSubject):
 		return refusedSubject
 	case errors.Is(err, event.ErrType):

@@ -121,7 +121,9 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 			continue
 		}
 		if p.Prefix != "" {
-			shared = append(shared, mapping{subject.AllUsers, p.Prefix + subject.AllUsers}, mapping{subject.AllTopics, p.Prefix + subject.AllTopics})
+			for _, to := range publishSubjects("") {
+				shared = append(shared, mapping{to, p.Prefix + to})
+			}
 		}
 		if p.Name == localUser {
 			crossing += importBuckets(cfg.Buckets)

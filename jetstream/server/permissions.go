@@ -35,7 +35,7 @@ func localPermissions(p Publisher, buckets []Bucket) *natsserver.Permissions {
 
 // publishSubjects are checked after the account has put its prefix before them.
 func publishSubjects(prefix string) []string {
-	return []string{prefix + subject.AllUsers, prefix + subject.AllTopics}
+	return []string{prefix + subject.AllUsers, prefix + subject.AllTopics, prefix + subject.AllRules}
 }
 
 // bucketSubjects are what clients of the buckets subscribe to.

@@ -40,6 +40,13 @@ const (
 	AllTopics = Topic + ">"
 )
 
+// Rules begins the subjects in.<rule>, at which a publisher has a rule say whom its events are
+// for; AllRules are all of them, also those of no rule.
+const (
+	Rules    = "in."
+	AllRules = Rules + ">"
+)
+
 // Prefixes of what is between a node and services: its requests, and the answers that
 // name a correlation.
 const (
