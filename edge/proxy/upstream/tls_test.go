@@ -9,12 +9,15 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +141,42 @@ func TestAServerIsKnownByItsAuthorityAndTheNodeByItsCertificate(t *testing.T) {
 				t.Errorf("%d %q", status, body)
 			}
 		})
+	}
+}
+
+func TestWhatTheNodeItselfAsksIsAskedWithTheEntryOfItsServer(t *testing.T) {
+	dir := t.TempDir()
+	server, client := pairIn(dir, "server"), pairIn(dir, "client")
+	writePair(t, server, "acl.internal")
+	writePair(t, client, "weft")
+	back := secureServer(t, server, tls.RequireAnyClientCert)
+	there := &url.URL{Scheme: "https", Host: back.Listener.Addr().String(), Path: "/may"}
+	entry := upstream.Config{Match: "https://" + there.Host, Headers: map[string]string{"authorization": "Basic secret"},
+		TLS: &upstream.TLSConfig{TLSFiles: config.TLSFiles{KeyPair: client, CA: server.Cert}, ServerName: "acl.internal"}}
+	ask := func(entries ...upstream.Config) (string, error) {
+		c := upstream.NewClient(there, 4, entries, slog.New(slog.DiscardHandler))
+		defer c.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, there.String(), strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.RoundTrip(r)
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		return string(body), err
+	}
+	if got, err := ask(upstream.Config{Match: "https://other:1", Headers: map[string]string{"authorization": "wrong"}}, entry); err != nil || got != "HTTP/2.0 weft Basic secret" {
+		t.Errorf("with its entry: %q, %v", got, err)
+	}
+	if got, err := ask(); err == nil {
+		t.Errorf("a server that nobody vouches for answers %q", got)
+	}
+	entry.TLS.CA = "gone.pem"
+	if got, err := ask(entry); err == nil {
+		t.Errorf("without the authority's file a server answers %q", got)
 	}
 }
 
