@@ -165,7 +165,7 @@ func (q *Queue) forget() {
 func (q *Queue) Keepalive(id string) {
 	q.mu.Lock()
 	q.beats++
-	ask := q.beats%PingEvery == 0 && q.spelling.Format == wire.WebSocket
+	ask := q.beats%PingEvery == 0 && q.spelling.Format.IsWebSocket()
 	busy := q.pending+q.writing > 0
 	if !busy {
 		if s := q.skipped; id == "" && s != nil {

@@ -194,7 +194,7 @@ func TestASkippedEventIsToldByTheNextKeepalive(t *testing.T) {
 	q.Keepalive("")
 	q.Keepalive("") // something is queued: none is needed
 	q.End(Draining, "")
-	if got, want := written(t, q), "id: "+m.ID()+"\nevent: weft.keepalive\ndata:\n\nbye drain"; got != want {
+	if got, want := written(t, q), "id: "+m.ID()+"\nevent: weft.keepalive\ndata: {}\n\nbye drain"; got != want {
 		t.Errorf("written %q, want %q", got, want)
 	}
 	q = testQueue(1000)

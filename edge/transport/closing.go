@@ -6,6 +6,7 @@ import (
 
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/edge/wire"
 )
 
 // causes maps the problems that are also endings.
@@ -28,7 +29,7 @@ func passes(p *problem.Problem) (session.Cause, bool) {
 func comeBack(c session.Cause) time.Duration {
 	switch c {
 	case session.Draining, session.NotReady, session.Isolated, session.Limit:
-		return problem.Jitter(retry / 2)
+		return problem.Jitter(wire.Reconnect / 2)
 	}
 	return 0
 }

@@ -44,7 +44,7 @@ func (t *poll) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 
 // Serve implements Transport.
 func (t *poll) Serve(w http.ResponseWriter, c *ConnectRequest) (err error) {
-	p := &waiting{t: t, c: c, w: w, buffer: &pollBuffer{}}
+	p := &waiting{t: t, c: c, w: w, buffer: &pollBuffer{format: c.Query.shape.Poll()}}
 	if p.s, err = t.open(c, p.buffer, t.counts, nil); err != nil {
 		return err
 	}

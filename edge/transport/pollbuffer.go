@@ -21,6 +21,8 @@ const (
 // A pollBuffer is the session.Outbox of a long poll: it gathers until it is full, and
 // what comes then is left for the next poll.
 type pollBuffer struct {
+	format wire.Format // fixed
+
 	mu     sync.Mutex
 	ready  func() // called once, when the poll can be answered; nil until somebody waits
 	got    batch
@@ -103,7 +105,7 @@ func (b *pollBuffer) Control(typ, id string, data []byte) bool {
 
 // Event implements session.Outbox.
 func (b *pollBuffer) Event(m *feed.Message, id string) bool {
-	head, rest := wire.JSON(m, id)
+	head, rest := b.format.Event(m, id)
 	n := len(head) + len(rest)
 	b.mu.Lock()
 	defer b.mu.Unlock()

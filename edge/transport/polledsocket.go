@@ -19,7 +19,7 @@ type polledSocket struct {
 func (t *webSocket) servePolled(w http.ResponseWriter, c *ConnectRequest) error {
 	p := &polledSocket{}
 	p.dialogue.begin(t)
-	if err := p.open(t.Params, c, t.spelling, t.counts, p.alive); err != nil {
+	if err := p.open(t.Params, c, t.spellings[c.Query.shape], t.counts, p.alive); err != nil {
 		return err
 	}
 	defer p.drop()

@@ -9,6 +9,7 @@ import (
 	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
+	"weft/edge/wire"
 )
 
 // Bounds of a long poll's wait.
@@ -23,7 +24,7 @@ type Query struct {
 	LastID   string
 	User     string // counts in auth.mode none only
 	filter   session.Filter
-	frame    bool // SSE: JSON frames as data
+	shape    wire.Shape
 	wait     time.Duration
 }
 
@@ -48,12 +49,9 @@ func ParseQuery(r *http.Request, takes parameter.List) (Query, error) {
 	if q.LastID = r.Header.Get("Last-Event-Id"); q.LastID == "" {
 		q.LastID = values.Get(parameter.LastEventID)
 	}
-	switch values.Get("format") {
-	case "":
-	case "frame":
-		q.frame = true
-	default:
-		return q, problem.New(problem.BadRequest, "format is not frame")
+	var ok bool
+	if q.shape, ok = wire.ParseShape(values.Get("format")); !ok {
+		return q, problem.New(problem.BadRequest, "format is none of payload, frame and cloudevents")
 	}
 	if s := values.Get("wait"); s != "" {
 		if q.wait, err = parseWait(s); err != nil {
@@ -62,6 +60,12 @@ func ParseQuery(r *http.Request, takes parameter.List) (Query, error) {
 	}
 	q.User = values.Get("user")
 	return q, nil
+}
+
+// shapeOf is what a client asked for that is not let in.
+func shapeOf(r *http.Request) wire.Shape {
+	s, _ := wire.ParseShape(r.URL.Query().Get("format"))
+	return s
 }
 
 // parseWait reads a duration like 25s; a bare number is seconds.

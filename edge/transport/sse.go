@@ -15,31 +15,15 @@ import (
 // SSE is the name of Server-Sent Events.
 const SSE = "sse"
 
-// retry is after how long a browser reconnects by itself.
-const retry = 2 * time.Second
-
 // sse is Server-Sent Events (WHATWG HTML, section 9.2).
 type sse struct {
 	*Params
-	counts       *counters
-	plain, frame *session.Spelling
+	counts    *counters
+	spellings spellings
 }
 
 func newSSE(p *Params, shared *wire.Keepalives) Transport {
-	spelling := func(format wire.Format) *session.Spelling {
-		return &session.Spelling{
-			Format: format, Limit: p.QueueBytes, Keepalives: shared,
-			Closing: func(c session.Cause, detail string) []byte { return sseClosing(format, c, detail) },
-		}
-	}
-	return &sse{p, p.Metrics.counters[SSE], spelling(wire.SSE), spelling(wire.SSEFrame)}
-}
-
-func (t *sse) spelling(c *ConnectRequest) *session.Spelling {
-	if c.Query.frame {
-		return t.frame
-	}
-	return t.plain
+	return &sse{p, p.Metrics.counters[SSE], newSpellings(p, shared, wire.Shape.SSE, sseClosing)}
 }
 
 // Name implements Transport.
@@ -78,19 +62,9 @@ func (t *sse) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(session.GraceKeep))
 	sseHead(w, r)
-	_, _ = w.Write(wire.Retry(cmp.Or(p.RetryAfter, comeBack(cause))))
-	format := sseFormat(r.URL.Query().Get("format") == "frame")
-	_, _ = w.Write(format.Control("", wire.TypeClose, farewell(cause, "", 0)))
+	_, _ = w.Write(sseFarewell(shapeOf(r).SSE(), cause, "", cmp.Or(p.RetryAfter, comeBack(cause))))
 	_ = rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})
-}
-
-// sseFormat is what a client asked for with format=frame, or did not.
-func sseFormat(frame bool) wire.Format {
-	if frame {
-		return wire.SSEFrame
-	}
-	return wire.SSE
 }
 
 // sseFields stand in the head of an answer. The last one: who comes back is to
@@ -124,16 +98,14 @@ func sseHead(w http.ResponseWriter, r *http.Request) {
 // sseClosing spells the farewell. Who is sent elsewhere, or must wait, is told
 // when to come back, each at another time.
 func sseClosing(f wire.Format, c session.Cause, detail string) []byte {
-	var dst []byte
-	switch c {
-	case session.Left:
+	if c == session.Left {
 		return nil
-	default:
-		if back := comeBack(c); back > 0 {
-			dst = wire.Retry(back)
-		}
 	}
-	return append(dst, f.Control("", wire.TypeClose, farewell(c, detail, 0))...)
+	return sseFarewell(f, c, detail, comeBack(c))
+}
+
+func sseFarewell(f wire.Format, c session.Cause, detail string, retry time.Duration) []byte {
+	return f.ControlRetry(retry, "", wire.TypeClose, farewell(c, detail, 0))
 }
 
 // Serve implements Transport.
@@ -144,7 +116,7 @@ func (t *sse) Serve(w http.ResponseWriter, c *ConnectRequest) error {
 	limit := &deadline{set: http.NewResponseController(w).SetWriteDeadline, timeout: t.WriteTimeout}
 	defer limit.stop()
 	pump := session.NewPump(limit.hurry)
-	q := session.NewQueue(t.spelling(c), pump)
+	q := session.NewQueue(t.spellings[c.Query.shape], pump)
 	pump.Opened = func() { t.counts.connected(c.About.Since) }
 	s, err := t.open(c, q, t.counts, nil)
 	if err != nil {
@@ -158,7 +130,7 @@ func (t *sse) Serve(w http.ResponseWriter, c *ConnectRequest) error {
 		return err
 	}
 	sseHead(w, c.R)
-	if err := send([][]byte{wire.Retry(retry)}); err != nil {
+	if err := send(nil); err != nil { // the head
 		s.End(lost(err))
 		return nil
 	}
@@ -174,11 +146,11 @@ func (t *sse) Serve(w http.ResponseWriter, c *ConnectRequest) error {
 // servePolled serves a request without a goroutine once its position is known.
 func (t *sse) servePolled(w http.ResponseWriter, c *ConnectRequest) error {
 	p := &polledConn{}
-	if err := p.open(t.Params, c, t.spelling(c), t.counts, nil); err != nil {
+	if err := p.open(t.Params, c, t.spellings[c.Query.shape], t.counts, nil); err != nil {
 		return err
 	}
 	defer p.drop()
-	p.head = append(httpd.Head(http.StatusOK, w.Header(), sseFieldLines), wire.Retry(retry)...)
+	p.head = httpd.Head(http.StatusOK, w.Header(), sseFieldLines)
 	p.begin(w, c, p)
 	return nil
 }

@@ -128,6 +128,20 @@ func (p *Params) open(c *ConnectRequest, out session.Outbox, m *counters, alive 
 	})
 }
 
+// spellings are those of all shapes on one transport.
+type spellings [wire.Shapes]*session.Spelling
+
+func newSpellings(p *Params, shared *wire.Keepalives, format func(wire.Shape) wire.Format, closing func(wire.Format, session.Cause, string) []byte) (all spellings) {
+	for shape := range wire.Shapes {
+		f := format(shape)
+		all[shape] = &session.Spelling{
+			Format: f, Limit: p.QueueBytes, Keepalives: shared,
+			Closing: func(c session.Cause, detail string) []byte { return closing(f, c, detail) },
+		}
+	}
+	return all
+}
+
 // lost is the cause of a failed write: who took nothing for too long was slow,
 // everybody else has gone.
 func lost(err error) session.Cause {

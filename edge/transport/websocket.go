@@ -29,14 +29,12 @@ const Linger = 500 * time.Millisecond
 // one writer and frames can be shared.
 type webSocket struct {
 	*Params
-	counts   *counters
-	spelling *session.Spelling
+	counts    *counters
+	spellings spellings
 }
 
 func newWebSocket(p *Params, shared *wire.Keepalives) Transport {
-	return &webSocket{p, p.Metrics.counters[WebSocket], &session.Spelling{
-		Format: wire.WebSocket, Limit: p.QueueBytes, Keepalives: shared, Closing: webSocketClosing,
-	}}
+	return &webSocket{p, p.Metrics.counters[WebSocket], newSpellings(p, shared, wire.Shape.WebSocket, webSocketClosing)}
 }
 
 // longestSilence is how long a client may say nothing, or take for one message: as long as
@@ -74,7 +72,7 @@ func (t *webSocket) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(Linger))
-	if _, err := conn.Write(append(head, webSocketFarewell(cause, "", p.RetryAfter)...)); err == nil {
+	if _, err := conn.Write(append(head, webSocketFarewell(shapeOf(r).WebSocket(), cause, "", p.RetryAfter)...)); err == nil {
 		closeWrite(conn)
 		_, _ = io.Copy(io.Discard, conn)
 	}
@@ -82,17 +80,17 @@ func (t *webSocket) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Pr
 
 // webSocketClosing spells the farewell: weft.close for the page's code, the
 // close frame for everybody's.
-func webSocketClosing(c session.Cause, detail string) []byte {
+func webSocketClosing(f wire.Format, c session.Cause, detail string) []byte {
 	if c == session.Left {
 		return nil
 	}
-	return webSocketFarewell(c, detail, comeBack(c))
+	return webSocketFarewell(f, c, detail, comeBack(c))
 }
 
 // webSocketFarewell has in its close frame what an operator says, where there is that: a
 // tool that shows the frame shows it to a person.
-func webSocketFarewell(c session.Cause, detail string, retry time.Duration) []byte {
-	bye := wire.WebSocket.Control("", wire.TypeClose, farewell(c, detail, retry))
+func webSocketFarewell(f wire.Format, c session.Cause, detail string, retry time.Duration) []byte {
+	bye := f.Control("", wire.TypeClose, farewell(c, detail, retry))
 	return append(bye, wire.Close(c.Ending().Close, cmp.Or(detail, c.Ending().Reason))...)
 }
 
@@ -103,7 +101,7 @@ func (t *webSocket) Serve(w http.ResponseWriter, c *ConnectRequest) error {
 	}
 	limit := &deadline{timeout: t.WriteTimeout, set: func(time.Time) error { return nil }}
 	pump := session.NewPump(limit.hurry)
-	q := session.NewQueue(t.spelling, pump)
+	q := session.NewQueue(t.spellings[c.Query.shape], pump)
 	d := &dialogue{}
 	d.begin(t)
 	pump.Opened = func() { t.counts.connected(c.About.Since) }

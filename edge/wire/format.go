@@ -1,6 +1,7 @@
-// Package wire spells what a connection is told: events and Weft's own frames,
-// as Server-Sent Events (WHATWG HTML, section 9.2) and as JSON frames for
-// WebSocket (RFC 6455) and long poll.
+// Package wire spells what a connection is told: events and Weft's own frames, as
+// Server-Sent Events (WHATWG HTML, section 9.2), as messages of WebSocket (RFC 6455) and
+// as elements of a long poll's list. What it is told of an event is its Shape: the payload
+// alone, a JSON frame, or a CloudEvent (CloudEvents 1.0, JSON event format).
 //
 // An event is encoded once per node and format and the bytes are shared by all
 // connections. A connection with one subject is sent the shared bytes as they
@@ -9,25 +10,75 @@
 package wire
 
 import (
-	"slices"
-	"sync/atomic"
+	"time"
 
 	"weft/jetstream/feed"
 )
 
-// A Format is a wire format.
+// A Shape is what a client is given of an event, on whatever transport.
+type Shape uint8
+
+// The shapes.
+const (
+	Default     Shape = iota // the transport's own: Payload over SSE, else Frame
+	Payload                  // as it was published
+	Frame                    // a JSON object with id, event, subject, type, cloudevent and data
+	CloudEvents              // a structured CloudEvent
+	Shapes                   // how many there are
+)
+
+var shapes = map[string]Shape{"": Default, "payload": Payload, "frame": Frame, "cloudevents": CloudEvents}
+
+// ParseShape reads the name of a shape, "" for the transport's own. It is false for any
+// other name than payload, frame and cloudevents.
+func ParseShape(name string) (s Shape, ok bool) {
+	s, ok = shapes[name]
+	return s, ok
+}
+
+// A Format is a wire format: a shape on a transport.
 type Format uint8
 
-// The formats. Their values index the frames that a feed.Message keeps.
+// The formats. The values of those before formats index the encodings that a feed.Message
+// keeps.
 const (
 	// SSE has the payload as data when that is possible, else the JSON frame.
 	SSE Format = iota
-	// SSEFrame has the JSON frame as data, always.
+	// SSEFrame has the JSON frame as data and never names a type: onmessage gets all.
 	SSEFrame
+	// SSECloudEvents has a CloudEvent as data and never names a type.
+	SSECloudEvents
 	// WebSocket has each JSON frame in an unmasked text message.
 	WebSocket
+	// WebSocketPayload has a payload for an event: in a text message when it is UTF-8, else in
+	// a binary one. Weft's own frames are those of WebSocket.
+	WebSocketPayload
+	// WebSocketCloudEvents has each CloudEvent in a text message.
+	WebSocketCloudEvents
+	// PollPayload has a payload as JSON when it is that, as a string when it is UTF-8, else as
+	// the member data_base64 of an object.
+	PollPayload
 	formats
+
+	// Poll has the JSON frame of WebSocket.
+	Poll = formats
+	// PollCloudEvents has the CloudEvent of WebSocketCloudEvents.
+	PollCloudEvents = formats + 1
 )
+
+// All of them find room in a message.
+var _ [feed.Formats - int(formats)]struct{}
+
+// SSE is the format of a shape over Server-Sent Events.
+func (s Shape) SSE() Format { return [Shapes]Format{SSE, SSE, SSEFrame, SSECloudEvents}[s] }
+
+// WebSocket is the format of a shape over WebSocket.
+func (s Shape) WebSocket() Format {
+	return [Shapes]Format{WebSocket, WebSocketPayload, WebSocket, WebSocketCloudEvents}[s]
+}
+
+// Poll is the format of a shape in the answer to a poll.
+func (s Shape) Poll() Format { return [Shapes]Format{Poll, PollPayload, Poll, PollCloudEvents}[s] }
 
 // Types of Weft's own frames.
 const (
@@ -42,56 +93,57 @@ const (
 	TypeUnsubscribed = "weft.unsubscribed"
 )
 
+// Reconnect is after how long a browser reconnects by itself, as weft.open says over SSE.
+const Reconnect = 2 * time.Second
+
 // Event spells one event: head is the connection's own and may be nil, rest is
 // shared and must not be changed. id is "" when it is m.ID().
 func (f Format) Event(m *feed.Message, id string) (head, rest []byte) {
-	if f == WebSocket {
-		return webSocketEvent(m, id)
+	switch f {
+	case WebSocket, WebSocketCloudEvents:
+		return webSocketEvent(f, m, id)
+	case WebSocketPayload:
+		return nil, m.Frame(int(f), encodeWebSocketPayload)
+	case Poll:
+		return element(WebSocket, m, id)
+	case PollCloudEvents:
+		return element(WebSocketCloudEvents, m, id)
+	case PollPayload:
+		return nil, m.Frame(int(f), encodePayload)
+	default:
+		return sseEvent(f, m, id)
 	}
-	return sseEvent(f, m, id)
 }
 
 // Control spells a frame of Weft's own. id may be "", and data, which is JSON,
-// may be nil.
+// may be nil. That of weft.open says over SSE when a browser reconnects by itself.
 func (f Format) Control(id, typ string, data []byte) []byte {
+	after := time.Duration(0)
+	if typ == TypeOpen {
+		after = Reconnect
+	}
+	return f.ControlRetry(after, id, typ, data)
+}
+
+// ControlRetry is Control for a frame that says over SSE after how long a browser
+// reconnects; 0 does not.
+func (f Format) ControlRetry(after time.Duration, id, typ string, data []byte) []byte {
 	switch f {
-	case WebSocket:
-		return Text(controlJSON(id, typ, data))
+	case SSE:
+		return sseControl(after, id, typ, data)
 	case SSEFrame:
-		return sseControl(id, typ, controlJSON(id, typ, data))
+		return sseControl(after, id, "", controlJSON(id, typ, data))
+	case SSECloudEvents:
+		return sseControl(after, id, "", controlCloudEvent(id, typ, data))
+	case WebSocketCloudEvents:
+		return Text(controlCloudEvent(id, typ, data))
 	default:
-		return sseControl(id, typ, data)
+		return Text(controlJSON(id, typ, data))
 	}
 }
 
-// Keepalives makes keep-alive frames and shares each among all connections that
-// are due at about the same time. The zero value is ready; safe for concurrent
-// use.
-type Keepalives struct {
-	last [formats]atomic.Pointer[keepalive]
-}
-
-type keepalive struct {
-	id    string
-	frame []byte
-	asks  []byte // the frame and a ping
-}
-
-// Frame returns the keep-alive in format f that moves the cursor to id, or
-// leaves it where it is when id is "". With ask, which is for WebSocket, a ping
-// follows it.
-func (k *Keepalives) Frame(f Format, id string, ask bool) []byte {
-	last := k.last[f].Load()
-	if last == nil || last.id != id {
-		frame := f.Control(id, TypeKeepalive, nil)
-		last = &keepalive{id: id, frame: frame, asks: slices.Concat(frame, Ping())}
-		k.last[f].Store(last)
-	}
-	if ask {
-		return last.asks
-	}
-	return last.frame
-}
+// IsWebSocket reports whether the format is one of WebSocket.
+func (f Format) IsWebSocket() bool { return f >= WebSocket && f <= WebSocketCloudEvents }
 
 func controlJSON(id, typ string, data []byte) []byte {
 	dst := append(make([]byte, 0, len(id)+len(typ)+len(data)+32), '{')

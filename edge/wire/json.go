@@ -10,39 +10,69 @@ import (
 	"weft/jetstream/feed"
 )
 
-// JSON spells an event as an element of a long poll's list: the frame that a
-// WebSocket carries. The results are as those of Format.Event.
-func JSON(m *feed.Message, id string) (head, rest []byte) {
-	body := messageBody(m.Frame(int(WebSocket), encodeWebSocket))
-	if id == "" {
-		return nil, body
-	}
-	return appendHead(nil, id), body[len(jsonHead)+len(m.ID())+1:]
+// A document is how a shape spells an event as a JSON object: its first member is the
+// connection's cursor, and what follows is the same for every connection.
+type document struct {
+	head string // up to the cursor
+	tail func(dst []byte, m *feed.Message) []byte
 }
 
-const jsonHead = `{"id":"`
+// The shapes that are documents.
+var (
+	frames      = document{`{"id":"`, appendFrame}
+	cloudEvents = document{`{"weftcursor":"`, appendCloudEvent}
+)
 
-// appendHead writes the beginning of a JSON frame, which holds the id. A cursor
-// is URL-safe, so it needs no escaping.
-func appendHead(dst []byte, id string) []byte {
-	dst = append(dst, jsonHead...)
+func documentOf(f Format) *document {
+	if f.isCloudEvents() {
+		return &cloudEvents
+	}
+	return &frames
+}
+
+// appendHead writes the beginning. A cursor is URL-safe, so it needs no escaping.
+func (d *document) appendHead(dst []byte, id string) []byte {
+	dst = append(dst, d.head...)
 	dst = append(dst, id...)
 	return append(dst, '"')
 }
 
-// appendTail writes what follows the id: the same for every connection.
-func appendTail(dst []byte, m *feed.Message) []byte {
-	dst = append(dst, `,"subject":`...)
+// headBytes is how much appendHead appends.
+func (d *document) headBytes(id string) int { return len(d.head) + len(id) + 1 }
+
+// element is an event as a WebSocket carries it in a format, without the message around it.
+func element(f Format, m *feed.Message, id string) (head, rest []byte) {
+	d := documentOf(f)
+	body := messageBody(m.Frame(int(f), encoders[f]))
+	if id == "" {
+		return nil, body
+	}
+	return d.appendHead(nil, id), body[d.headBytes(m.ID()):]
+}
+
+// appendFrame writes what follows the cursor of a frame.
+func appendFrame(dst []byte, m *feed.Message) []byte {
+	dst = append(dst, `,"event":"`...)
+	dst = append(dst, m.ID()...)
+	dst = append(dst, `","subject":`...)
 	dst = AppendString(dst, m.Subject)
 	if typ := eventType(m); typ != "" {
 		dst = append(dst, `,"type":`...)
 		dst = AppendString(dst, typ)
 	}
+	if attributes := attributesOf(m); attributes != nil {
+		dst = append(dst, `,"cloudevent":{`...)
+		for i, a := range attributes {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = a.append(dst)
+		}
+		dst = append(dst, '}')
+	}
 	switch {
 	case !utf8.Valid(m.Data):
-		dst = append(dst, `,"data_base64":"`...)
-		dst = base64.StdEncoding.AppendEncode(dst, m.Data)
-		dst = append(dst, '"')
+		dst = appendBase64(dst, m.Data)
 	case json.Valid(m.Data):
 		dst = append(dst, `,"data":`...)
 		dst = appendLine(dst, m.Data)
@@ -51,6 +81,25 @@ func appendTail(dst []byte, m *feed.Message) []byte {
 		dst = AppendString(dst, string(m.Data))
 	}
 	return append(dst, '}')
+}
+
+func appendBase64(dst, data []byte) []byte {
+	dst = append(dst, `,"data_base64":"`...)
+	dst = base64.StdEncoding.AppendEncode(dst, data)
+	return append(dst, '"')
+}
+
+// encodePayload makes the element of a list that is a payload.
+func encodePayload(m *feed.Message) []byte {
+	switch {
+	case !utf8.Valid(m.Data):
+		dst := appendBase64(make([]byte, 0, 20+len(m.Data)*4/3), m.Data)
+		dst[0] = '{' // in the place of the comma
+		return append(dst, '}')
+	case json.Valid(m.Data):
+		return appendLine(nil, m.Data)
+	}
+	return AppendString(nil, string(m.Data))
 }
 
 // appendLine writes JSON without line breaks, which an SSE parser would take

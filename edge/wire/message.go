@@ -2,35 +2,57 @@ package wire
 
 import (
 	"encoding/binary"
+	"unicode/utf8"
 
 	"weft/jetstream/feed"
 )
 
 // First bytes of WebSocket frames: FIN and the opcode (RFC 6455, section 5.2).
 const (
-	opText  = 0x80 | 0x1
-	opClose = 0x80 | 0x8
-	opPing  = 0x80 | 0x9
-	opPong  = 0x80 | 0xA
+	opText   = 0x80 | 0x1
+	opBinary = 0x80 | 0x2
+	opClose  = 0x80 | 0x8
+	opPing   = 0x80 | 0x9
+	opPong   = 0x80 | 0xA
 )
 
 // maxControl is the greatest payload of a WebSocket control frame.
 const maxControl = 125
 
-func webSocketEvent(m *feed.Message, id string) (head, rest []byte) {
-	full := m.Frame(int(WebSocket), encodeWebSocket)
+// encoders make the encodings that a message keeps. Only those are here that are asked for
+// by their format.
+var encoders = [formats]func(*feed.Message) []byte{
+	SSE:                  encodeSSE,
+	SSEFrame:             func(m *feed.Message) []byte { return encodeSSEDocument(SSEFrame, m, asDocument) },
+	SSECloudEvents:       func(m *feed.Message) []byte { return encodeSSEDocument(SSECloudEvents, m, asDocument) },
+	WebSocket:            func(m *feed.Message) []byte { return encodeWebSocket(&frames, m) },
+	WebSocketCloudEvents: func(m *feed.Message) []byte { return encodeWebSocket(&cloudEvents, m) },
+}
+
+func webSocketEvent(f Format, m *feed.Message, id string) (head, rest []byte) {
+	d := documentOf(f)
+	full := m.Frame(int(f), encoders[f])
 	if id == "" {
 		return nil, full
 	}
-	rest = messageBody(full)[len(jsonHead)+len(m.ID())+1:]
-	own := len(jsonHead) + len(id) + 1
+	rest = messageBody(full)[d.headBytes(m.ID()):]
+	own := d.headBytes(id)
 	head = appendMessageHeader(make([]byte, 0, 10+own), opText, own+len(rest))
-	return appendHead(head, id), rest
+	return d.appendHead(head, id), rest
 }
 
-func encodeWebSocket(m *feed.Message) []byte {
-	body := appendHead(make([]byte, 0, 128+len(m.ID())+len(m.Data)*4/3), m.ID())
-	return Text(appendTail(body, m))
+func encodeWebSocket(d *document, m *feed.Message) []byte {
+	body := d.appendHead(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers)+len(m.Data)*4/3), m.ID())
+	return Text(d.tail(body, m))
+}
+
+func encodeWebSocketPayload(m *feed.Message) []byte {
+	op := byte(opText)
+	if !utf8.Valid(m.Data) {
+		op = opBinary
+	}
+	dst := appendMessageHeader(make([]byte, 0, 10+len(m.Data)), op, len(m.Data))
+	return append(dst, m.Data...)
 }
 
 // Text spells a text message of a server.

@@ -9,33 +9,30 @@ import (
 	"weft/jetstream/feed"
 )
 
-// A cached frame begins with a byte that is not sent: it says whether the
-// payload follows as text or within a JSON frame, which holds the id again.
+// A cached frame begins with a byte that is not sent: it says what stands between the id
+// of the block and what is shared.
 const (
-	asText  = 't'
-	asFrame = 'f'
+	asText     = 't' // nothing: the payload follows
+	asTyped    = 'e' // the type, and a frame that holds the id again
+	asDocument = 'd' // a document that holds the id again
 )
 
 func sseEvent(f Format, m *feed.Message, id string) (head, rest []byte) {
-	encode := encodeSSE
-	if f == SSEFrame {
-		encode = encodeSSEFrame
-	}
-	full := m.Frame(int(f), encode)
+	full := m.Frame(int(f), encoders[f])
 	if id == "" {
 		return nil, full[1:]
 	}
-	own := len(appendSSEHead(nil, m, m.ID(), full[0])) // what the shared bytes begin with
-	return appendSSEHead(nil, m, id, full[0]), full[1+own:]
+	own := len(appendSSEHead(nil, f, m, m.ID(), full[0])) // what the shared bytes begin with
+	return appendSSEHead(nil, f, m, id, full[0]), full[1+own:]
 }
 
 func encodeSSE(m *feed.Message) []byte {
 	if !utf8.Valid(m.Data) || bytes.IndexByte(m.Data, '\r') >= 0 {
-		return encodeSSEFrame(m)
+		return encodeSSEDocument(SSE, m, asTyped)
 	}
 	dst := make([]byte, 0, 64+len(m.ID())+len(m.Type)+len(m.Data)+8*bytes.Count(m.Data, []byte("\n")))
 	dst = append(dst, asText)
-	dst = appendSSEHead(dst, m, m.ID(), asText)
+	dst = appendSSEHead(dst, SSE, m, m.ID(), asText)
 	if typ := eventType(m); typ != "" {
 		dst = appendField(dst, "event: ", typ)
 	}
@@ -50,44 +47,46 @@ func encodeSSE(m *feed.Message) []byte {
 	return append(dst, '\n')
 }
 
-func encodeSSEFrame(m *feed.Message) []byte {
-	dst := append(make([]byte, 0, 128+2*len(m.ID())+len(m.Data)*4/3), asFrame)
-	dst = appendSSEHead(dst, m, m.ID(), asFrame)
-	dst = appendTail(dst, m)
+func encodeSSEDocument(f Format, m *feed.Message, as byte) []byte {
+	dst := append(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers)+len(m.Data)*4/3), as)
+	dst = appendSSEHead(dst, f, m, m.ID(), as)
+	dst = documentOf(f).tail(dst, m)
 	return append(dst, '\n', '\n')
 }
 
 // appendSSEHead writes what depends on the id. The type is in the head of a
 // frame only because it must come before the data.
-func appendSSEHead(dst []byte, m *feed.Message, id string, as byte) []byte {
+func appendSSEHead(dst []byte, f Format, m *feed.Message, id string, as byte) []byte {
 	dst = appendField(dst, "id: ", id)
 	if as == asText {
 		return dst
 	}
-	if typ := eventType(m); typ != "" {
+	if typ := eventType(m); as == asTyped && typ != "" {
 		dst = appendField(dst, "event: ", typ)
 	}
 	dst = append(dst, "data: "...)
-	return appendHead(dst, id)
+	return documentOf(f).appendHead(dst, id)
 }
 
-func sseControl(id, typ string, data []byte) []byte {
-	dst := make([]byte, 0, len("id: \nevent: \ndata: \n\n")+len(id)+len(typ)+len(data))
+// sseControl spells a block. after 0, id "" and typ "" leave out their lines. It always
+// has data: some clients hand on a block without any as a message that cannot be read.
+func sseControl(after time.Duration, id, typ string, data []byte) []byte {
+	dst := make([]byte, 0, len("retry: 60000\nid: \nevent: \ndata: {}\n\n")+len(id)+len(typ)+len(data))
+	if after > 0 {
+		dst = appendField(dst, "retry: ", strconv.FormatInt(after.Milliseconds(), 10))
+	}
 	if id != "" {
 		dst = appendField(dst, "id: ", id)
 	}
-	dst = appendField(dst, "event: ", typ)
+	if typ != "" {
+		dst = appendField(dst, "event: ", typ)
+	}
 	if len(data) == 0 {
-		return append(dst, "data:\n\n"...)
+		return append(dst, "data: {}\n\n"...)
 	}
 	dst = append(dst, "data: "...)
 	dst = append(dst, data...)
 	return append(dst, '\n', '\n')
-}
-
-// Retry spells the time after which a browser reconnects, in milliseconds.
-func Retry(d time.Duration) []byte {
-	return []byte("retry: " + strconv.FormatInt(d.Milliseconds(), 10) + "\n\n")
 }
 
 func appendField(dst []byte, name, value string) []byte {

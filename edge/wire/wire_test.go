@@ -51,15 +51,15 @@ func parse(stream string) (out []dispatched) {
 func payloadOf(t *testing.T, frame []byte, id string) (typ string, payload []byte) {
 	t.Helper()
 	var f struct {
-		ID, Subject, Type string
-		Data              json.RawMessage
-		DataBase64        *string `json:"data_base64"`
+		ID, Event, Subject, Type string
+		Data                     json.RawMessage
+		DataBase64               *string `json:"data_base64"`
 	}
 	if err := json.Unmarshal(frame, &f); err != nil || !utf8.Valid(frame) {
 		t.Fatalf("frame %q: %v", frame, err)
 	}
-	if f.ID != id || f.Subject != "user.ann" {
-		t.Fatalf("frame %q has another id or subject", frame)
+	if f.ID != id || f.Event != (&feed.Message{Seq: 7}).ID() || f.Subject != "user.ann" {
+		t.Fatalf("frame %q has another id, event or subject", frame)
 	}
 	if f.DataBase64 != nil {
 		raw, err := base64.StdEncoding.DecodeString(*f.DataBase64)
@@ -103,7 +103,7 @@ func FuzzEveryFormatCarriesThePayload(f *testing.F) {
 			if own == "" {
 				want = m.ID()
 			}
-			head, rest := JSON(m, own)
+			head, rest := Poll.Event(m, own)
 			frameType, got := payloadOf(t, append(bytes.Clone(head), rest...), want)
 			if !samePayload(got, payload) {
 				t.Errorf("JSON carries %q, published %q", got, payload)
@@ -118,7 +118,7 @@ func FuzzEveryFormatCarriesThePayload(f *testing.F) {
 			for _, format := range []Format{SSE, SSEFrame} {
 				head, rest := format.Event(m, own)
 				events := parse(string(head) + string(rest))
-				if len(events) != 1 || events[0].id != want || events[0].typ != frameType {
+				if len(events) != 1 || events[0].id != want || events[0].typ != frameType && format == SSE || events[0].typ != "" && format == SSEFrame {
 					t.Fatalf("format %d makes %+v of %q", format, events, payload)
 				}
 				data := []byte(events[0].data)
@@ -136,7 +136,7 @@ func FuzzEveryFormatCarriesThePayload(f *testing.F) {
 
 func TestTheSharedPartIsEncodedOnce(t *testing.T) {
 	m := &feed.Message{Subject: "user.ann", Data: []byte(`{"n":1}`), Seq: 7}
-	for _, f := range []Format{SSE, SSEFrame, WebSocket} {
+	for _, f := range []Format{SSE, SSEFrame, SSECloudEvents, WebSocket, WebSocketPayload, WebSocketCloudEvents, Poll, PollPayload, PollCloudEvents} {
 		_, first := f.Event(m, "")
 		_, second := f.Event(m, "")
 		_, other := f.Event(m, "composite")
@@ -167,10 +167,10 @@ func TestControlFramesAreBounded(t *testing.T) {
 func TestKeepalivesAreShared(t *testing.T) {
 	var k Keepalives
 	a, b, c := k.Frame(SSE, "x", false), k.Frame(SSE, "x", false), k.Frame(SSE, "y", false)
-	if &a[0] != &b[0] || string(a) != "id: x\nevent: weft.keepalive\ndata:\n\n" || string(c) != "id: y\nevent: weft.keepalive\ndata:\n\n" {
+	if &a[0] != &b[0] || string(a) != "id: x\nevent: weft.keepalive\ndata: {}\n\n" || string(c) != "id: y\nevent: weft.keepalive\ndata: {}\n\n" {
 		t.Errorf("frames %q, %q, %q", a, b, c)
 	}
-	if plain := string(k.Frame(SSE, "", false)); plain != "event: weft.keepalive\ndata:\n\n" {
+	if plain := string(k.Frame(SSE, "", false)); plain != "event: weft.keepalive\ndata: {}\n\n" {
 		t.Errorf("plain frame %q", plain)
 	}
 	message := k.Frame(WebSocket, "x", true)
@@ -179,8 +179,16 @@ func TestKeepalivesAreShared(t *testing.T) {
 	}
 }
 
-func TestRetryIsInMilliseconds(t *testing.T) {
-	if got := string(Retry(1500 * time.Millisecond)); got != "retry: 1500\n\n" {
-		t.Errorf("%q", got)
+func TestRetryIsInMillisecondsAndInTheBlock(t *testing.T) {
+	for f, want := range map[Format]string{
+		SSE:      "retry: 1500\nevent: weft.close\ndata: {\"reason\":\"drain\"}\n\n",
+		SSEFrame: "retry: 1500\ndata: {\"type\":\"weft.close\",\"data\":{\"reason\":\"drain\"}}\n\n",
+	} {
+		if got := string(f.ControlRetry(1500*time.Millisecond, "", TypeClose, []byte(`{"reason":"drain"}`))); got != want {
+			t.Errorf("format %d: %q, want %q", f, got, want)
+		}
+	}
+	if got := string(SSE.Control("x", TypeOpen, []byte("{}"))); got != "retry: 2000\nid: x\nevent: weft.open\ndata: {}\n\n" {
+		t.Errorf("weft.open is %q", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"weft/bridge/cloudevent"
 	"weft/jetstream/subject"
 )
 
@@ -64,11 +65,11 @@ func (e *Event) checkHeader() error {
 		case len(k) >= 5 && strings.EqualFold(k[:5], "nats-"):
 			return fmt.Errorf("header %.80q is reserved", k)
 		case strings.EqualFold(k, HeaderType):
-			if err := CheckType(DecodeAttribute(v)); err != nil {
+			if err := CheckType(cloudevent.Decoded(v)); err != nil {
 				return err
 			}
 		case strings.EqualFold(k, HeaderContentType) && media != ContentTypeStructured:
-			if m := mediaType(v); isJSONMedia(m) {
+			if m := cloudevent.MediaType(v); isJSONMedia(m) {
 				media = m
 			}
 		}
@@ -94,7 +95,7 @@ func (e *Event) sent(name string) string {
 	if v, ok := e.Header[name]; ok || name != HeaderType {
 		return v
 	}
-	return EncodeAttribute(e.Type)
+	return cloudevent.Encoded(e.Type)
 }
 
 // isJSONMedia reports whether a media type is one of JSON (RFC 8259, section 11,

@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
+
+	"weft/bridge/cloudevent"
 )
 
 // Names of the headers that Weft itself reads and writes. CloudEvents
@@ -63,9 +64,9 @@ func TypeOf(s *Stored) (string, error) {
 // kindOf is the type that an event with these headers has, good or bad.
 func kindOf(header func(name string) string, data []byte) string {
 	if t := cmp.Or(header(HeaderType), header("Ce-Type")); t != "" {
-		return DecodeAttribute(t)
+		return cloudevent.Decoded(t)
 	}
-	if mediaType(cmp.Or(header(HeaderContentType), header("Content-Type"))) != ContentTypeStructured {
+	if cloudevent.MediaType(cmp.Or(header(HeaderContentType), header("Content-Type"))) != ContentTypeStructured {
 		return ""
 	}
 	var attributes struct {
@@ -75,11 +76,4 @@ func kindOf(header func(name string) string, data []byte) string {
 		return ""
 	}
 	return attributes.Type
-}
-
-// mediaType is the type of a content-type header without its parameters, in lower
-// case.
-func mediaType(contentType string) string {
-	media, _, _ := strings.Cut(contentType, ";")
-	return strings.ToLower(strings.TrimSpace(media))
 }

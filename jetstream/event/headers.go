@@ -8,15 +8,14 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/bridge/cloudevent"
 )
 
 // Headers are what a publisher has said of an event beside its payload, one line for each
 // in the order in which they came, without those of the stream, of NATS and of Weft. The
 // zero value is none. They are only read, and may be by many at once.
 type Headers []byte
-
-// Attribute headers begin with it (CloudEvents 1.0, binary mode), in any case.
-const attributePrefix = "ce-"
 
 // maxAttributeName bounds the name of a CloudEvents attribute.
 const maxAttributeName = 100
@@ -50,7 +49,7 @@ func (h Headers) Value(name string) string {
 func (h Headers) Attributes() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for n, value := range h.All() {
-			if name, ok := attributeName(n); ok && !yield(name, DecodeAttribute(string(value))) {
+			if name, ok := attributeName(n); ok && !yield(name, cloudevent.Decoded(string(value))) {
 				return
 			}
 		}
@@ -60,8 +59,8 @@ func (h Headers) Attributes() iter.Seq2[string, string] {
 // attributeName is the name of the attribute that a header holds. CloudEvents allows
 // letters and digits, and reserves data.
 func attributeName(header []byte) (name string, ok bool) {
-	n := len(attributePrefix)
-	if len(header) <= n || len(header) > n+maxAttributeName || !strings.EqualFold(string(header[:n]), attributePrefix) {
+	n := len(cloudevent.HTTPPrefix)
+	if len(header) <= n || len(header) > n+maxAttributeName || !strings.EqualFold(string(header[:n]), cloudevent.HTTPPrefix) {
 		return "", false
 	}
 	name = strings.ToLower(string(header[n:]))

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/bridge/cloudevent"
 )
 
 // A Source is the way in by which an event came. It is for measuring only.
@@ -39,7 +41,7 @@ func (e *Event) Message(id string) *nats.Msg {
 		}
 		if e.Type != "" {
 			if _, ok := m.Header[HeaderType]; !ok {
-				m.Header[HeaderType] = []string{EncodeAttribute(e.Type)}
+				m.Header[HeaderType] = []string{cloudevent.Encoded(e.Type)}
 			}
 		}
 		if id != "" {

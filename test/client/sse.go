@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,11 +19,12 @@ var transport = &http.Transport{DisableKeepAlives: true, DisableCompression: tru
 var httpClient = &http.Client{Transport: transport}
 
 type sseStream struct {
-	body   io.ReadCloser
-	lines  *bufio.Reader
-	cancel context.CancelFunc
-	lastID string
-	retry  time.Duration
+	body    io.ReadCloser
+	lines   *bufio.Reader
+	cancel  context.CancelFunc
+	untyped bool // the type stands in the data
+	lastID  string
+	retry   time.Duration
 }
 
 func openSSE(ctx context.Context, target Target) (*sseStream, error) {
@@ -37,7 +39,9 @@ func openSSE(ctx context.Context, target Target) (*sseStream, error) {
 		cancel()
 		return nil, fmt.Errorf("content type %q, want text/event-stream", got)
 	}
-	return &sseStream{body: answer.Body, lines: bufio.NewReaderSize(answer.Body, 4<<10), cancel: cancel}, nil
+	format := target.Query.Get("format")
+	return &sseStream{body: answer.Body, lines: bufio.NewReaderSize(answer.Body, 4<<10), cancel: cancel,
+		untyped: format == "frame" || format == "cloudevents"}, nil
 }
 
 // get asks for events and turns every answer but 200 into a *StatusError.
@@ -93,7 +97,10 @@ func (s *sseStream) Next() (Event, error) {
 			}
 			e.ID = s.lastID
 			e.Data = bytes.Join(data, []byte("\n"))
-			return e, nil
+			if s.untyped {
+				err = e.describe()
+			}
+			return e, err
 		}
 		field, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
@@ -111,6 +118,25 @@ func (s *sseStream) Next() (Event, error) {
 			}
 		}
 	}
+}
+
+// describe takes the type, and what else is beside the data, out of a frame or CloudEvent
+// that is all of the data.
+func (e *Event) describe() error {
+	if e.Type != "" {
+		return fmt.Errorf("an event of a format without types has the type %q", e.Type)
+	}
+	var f struct {
+		Frame
+		WeftEvent   string `json:"weftevent"`
+		WeftSubject string `json:"weftsubject"`
+	}
+	if err := json.Unmarshal(e.Data, &f); err != nil {
+		return fmt.Errorf("decode frame: %w", err)
+	}
+	e.Type, e.CloudEvent = f.Type, f.CloudEvent
+	e.Subject, e.EventID = cmp.Or(f.WeftSubject, f.Subject), cmp.Or(f.WeftEvent, f.EventID)
+	return nil
 }
 
 // Retry is what the field retry said last.

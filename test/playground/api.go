@@ -15,10 +15,6 @@ const (
 
 // setup tells the page where everything is.
 func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
-	types := []string{topicType}
-	for _, s := range states {
-		types = append(types, "order."+s)
-	}
 	p.answer(w, http.StatusOK, map[string]any{
 		"events":   "http://" + p.addrs.Public + "/_weft/v1/events",
 		"routed":   "http://" + p.addrs.Public,
@@ -26,7 +22,6 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 		"users":    p.users,
 		"topic":    map[string]string{"name": topicName, "subject": topicSubject},
 		"states":   states,
-		"types":    types,
 		"config":   p.config,
 	})
 }

@@ -44,7 +44,6 @@ export class Follower extends EventTarget {
       url: this.#setup.events,
       token,
       subjects: [],
-      types: this.#setup.types,
       lastId: this.#lastId,
       on: {
         connecting: (why) => this.#become("connecting", why),

@@ -64,7 +64,6 @@ export class Inbox extends EventTarget {
       url: this.#setup.events,
       token: this.#used.token,
       subjects: [this.#setup.topic.subject],
-      types: this.#setup.types,
       lastId: this.lastId,
       on: {
         connecting: (why) => this.#become("connecting", why),

@@ -1,7 +1,7 @@
 // The three ways to receive events, behind one function. This is all a page
 // needs to talk to Weft; nothing here knows about the rest of the playground.
 //
-// open({kind, url, token, subjects, types, lastId, on}) returns {close()}.
+// open({kind, url, token, subjects, lastId, on}) returns {close()}.
 // It calls back, in order:
 //   on.connecting(why)       trying, at first or again
 //   on.open(info)            in force; info.subjects, if the transport tells
@@ -55,9 +55,9 @@ async function refusal(answer) {
 // along; a new EventSource brings it in the query. It cannot send an
 // Authorization header, so the token goes into the query, too, which the node
 // allows with public.token_in_query. format=frame puts the subject beside the
-// data. An EventSource hands over only the event types that one listens for.
+// data, and all into onmessage: a page cannot listen for types that it does not know.
 function openSSE(options) {
-  const { on, types, lastId, token } = options;
+  const { on, lastId, token } = options;
   const over = new AbortController();
   const source = new EventSource(address(options, lastId, { access_token: token, format: "frame" }));
   const end = (ending) => {
@@ -66,24 +66,23 @@ function openSSE(options) {
     source.close();
     on.ended(ending);
   };
-  const data = (e) => { try { return JSON.parse(e.data); } catch { return e.data; } };
-  // A farewell before the stream began is not yet in the form asked for.
-  const info = (e) => { const d = data(e); return d.type ? d.data : d; };
-
-  on.connecting();
-  source.addEventListener("weft.open", (e) => { on.open(info(e)); on.cursor(e.lastEventId); });
-  source.addEventListener("weft.keepalive", (e) => { if (e.lastEventId) on.cursor(e.lastEventId); });
-  source.addEventListener("weft.reset", (e) => { on.cursor(e.lastEventId); on.reset(info(e)); });
-  source.addEventListener("weft.close", (e) => {
-    const { reason, reconnect } = info(e);
+  const leave = ({ reason, reconnect }) => {
     if (!reconnect || reason === "expired") end({ reason, again: false });
     else on.connecting(reason);
-  });
-  const deliver = (e) => {
-    on.cursor(e.lastEventId);
-    on.event({ ...data(e), id: e.lastEventId });
   };
-  for (const t of ["message", ...types]) source.addEventListener(t, deliver);
+
+  on.connecting();
+  source.onmessage = ({ data, lastEventId }) => {
+    if (lastEventId) on.cursor(lastEventId);
+    const frame = JSON.parse(data);
+    switch (frame.type) {
+      case "weft.open": on.open(frame.data); break;
+      case "weft.reset": on.reset(frame.data); break;
+      case "weft.close": leave(frame.data); break;
+      case "weft.keepalive": break;
+      default: on.event(frame);
+    }
+  };
   source.onerror = async () => {
     if (source.readyState !== EventSource.CLOSED) return on.connecting("connection lost");
     end(await why(options, over.signal) ?? { reason: "refused", again: true });
