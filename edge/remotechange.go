@@ -108,9 +108,7 @@ func (c *changer) changeHere(ctx context.Context, r *remoteChange) ([]string, er
 	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime)
 	defer cancel()
 	subjects, err := c.change(ctx, s, &r.Change)
-	if session.NothingLeft(err) {
-		s.End(session.Unauthorised)
-	}
+	session.EndAfter(s, err)
 	return subjects, err
 }
 

@@ -15,8 +15,8 @@ import (
 	"weft/jetstream/subject"
 )
 
-// errNothingLeft is a problem and answers a change with which the session ends.
-var errNothingLeft = problem.New(problem.Forbidden, "the token does not allow what the connection follows")
+// errNothingLeft answers a token that allows nothing of what was followed.
+var errNothingLeft = &Final{problem.New(problem.Forbidden, "the token does not allow what the connection follows"), Unauthorised}
 
 // An alteration is a change that is being made, and what it comes to.
 type alteration struct {
@@ -39,7 +39,7 @@ type alteration struct {
 // A new identity is brought into force when nothing speaks against the change. What it
 // does not allow ends then, for which the client gets weft.unsubscribed: nothing of it
 // is handed over any more, nor sent of what waits. What it brings begins. When nothing
-// is left the session must end, see NothingLeft.
+// is left the error is a Final, as it is when the token turns out to be revoked.
 func (s *Session) Apply(ctx context.Context, c Change, rules Rules) ([]string, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -71,9 +71,23 @@ func (s *Session) Apply(ctx context.Context, c Change, rules Rules) ([]string, e
 // errEnded answers whoever changes what is no more.
 var errEnded = problem.New(problem.NotFound, "the connection has ended")
 
-// NothingLeft reports whether an error of Apply means that the session must end as
-// Unauthorised, once the client has been answered.
-func NothingLeft(err error) bool { return errors.Is(err, errNothingLeft) }
+// A Final is an error of a change with which the session must end, once its client has
+// been answered. The answer is what it wraps.
+type Final struct {
+	error
+	Cause Cause
+}
+
+// Unwrap returns the answer.
+func (f *Final) Unwrap() error { return f.error }
+
+// EndAfter ends a session of which a change has failed with a Final. It is called when
+// the answer is on its way.
+func EndAfter(s *Session, err error) {
+	if f, ok := errors.AsType[*Final](err); ok {
+		s.End(f.Cause)
+	}
+}
 
 // plan finds out what the change comes to, and what speaks against it. old and before are
 // the identity and what was asked for until now.
@@ -196,6 +210,7 @@ func (a *alteration) lose(ctx context.Context, before []string, blurred bool) er
 		return errEnded
 	}
 	if len(a.wanted) == 0 && len(lost) > 0 {
+		a.reader.Unsubscribe(a.reader.Subjects()) // which it asked for as well
 		return errNothingLeft
 	}
 	return nil

@@ -31,6 +31,14 @@ func (q *Queue) Drop(gone func(subject string) bool) {
 	if q.ended || len(q.frames) == 0 {
 		return
 	}
+	q.drop(gone)
+	if q.writing == 0 { // else Wrote does it
+		q.opened()
+	}
+}
+
+// drop leaves Weft's own frames: whoever asked is answered.
+func (q *Queue) drop(gone func(subject string) bool) {
 	runs := []mark{{0, q.of}}
 	if q.marks != nil {
 		runs = append(runs, *q.marks...)
@@ -52,11 +60,8 @@ func (q *Queue) Drop(gone func(subject string) bool) {
 		}
 	}
 	q.pending = min(q.pending, pending) // which counts a head and the rest as one
-	if q.writing == 0 {                 // else Wrote does it
-		if len(q.frames) == 0 {
-			q.single[0] = nil
-		}
-		q.opened()
+	if q.writing == 0 {
+		q.single[0] = nil
 	}
 }
 

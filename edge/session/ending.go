@@ -54,8 +54,8 @@ type Ending struct {
 	Code problem.Code
 	// Detail is the sentence of that problem.
 	Detail string
-	// Cut drops what is queued: it must not be seen any more, or the client
-	// does not read it.
+	// Cut drops what is queued but answers and other frames of Weft's own: it must not
+	// be seen any more, or the client does not read it.
 	Cut bool
 }
 

@@ -275,7 +275,7 @@ func (q *Queue) End(c Cause, detail string) {
 		return
 	}
 	if c.Ending().Cut {
-		q.frames, q.pending = nil, 0
+		q.drop(func(string) bool { return true })
 	}
 	if bye := q.spelling.Closing(c, detail); bye != nil {
 		q.frames = append(q.frames, bye)

@@ -127,13 +127,16 @@ func TestTinyFramesCountWithTheMemoryTheyTake(t *testing.T) {
 	}
 }
 
+// Answers are no events: whoever asked hears them whatever ends the connection.
 func TestAFarewellFollowsWhatIsQueuedUnlessItIsCut(t *testing.T) {
 	for _, c := range []struct {
 		cause Cause
 		want  string
-	}{{Draining, "one" + "bye drain"}, {Revoked, "bye revoked"}, {Slow, "bye slow"}} {
+	}{{Draining, "one" + "answer" + "two" + "bye drain"}, {Revoked, "answer" + "bye revoked"}, {Slow, "answer" + "bye slow"}} {
 		q := testQueue(1000)
-		q.Put([]byte("one"))
+		q.Append(message(1, 1), nil, []byte("one"))
+		q.Put([]byte("answer"))
+		q.Append(message(2, 1), []byte("t"), []byte("wo"))
 		q.End(c.cause, "")
 		q.Put([]byte("too late"))
 		if got := written(t, q); got != c.want {

@@ -78,16 +78,16 @@ func (t *Sessions) Close(s *Session) {
 }
 
 // Rekey brings a refreshed token of a session into force. The blacklist is asked again
-// once the session can be found by the new token, so that no entry falls between.
+// once the session can be found by the new token, so that no entry falls between; of one
+// that was revoked the error is a Final.
 func (t *Sessions) Rekey(s *Session, id *auth.Identity) error {
 	if !t.registry.Rekey(s, id) {
 		return errEnded
 	}
-	if err := t.params.Revoked(id); err != nil {
-		s.End(Revoked)
-		return err
-	}
 	t.wheel.Moved(s)
+	if err := t.params.Revoked(id); err != nil {
+		return &Final{err, Revoked}
+	}
 	return nil
 }
 

@@ -80,9 +80,9 @@ func parseCommand(message []byte) (command, error) {
 	return c, nil
 }
 
-// answer obeys one message and spells the reply. last is whether the session must end
-// as Unauthorised when it is on its way.
-func (t *webSocket) answer(ctx context.Context, s *session.Session, message frames.Message) (reply []byte, last bool) {
+// answer obeys one message and spells the reply. When that is on its way
+// session.EndAfter is to be told the error.
+func (t *webSocket) answer(ctx context.Context, s *session.Session, message frames.Message) ([]byte, error) {
 	var c command
 	var subjects []string
 	var err error = problem.New(problem.BadRequest, "messages are JSON in UTF-8 text")
@@ -109,7 +109,7 @@ func (t *webSocket) answer(ctx context.Context, s *session.Session, message fram
 	if merr != nil {
 		out = []byte(`{"error":{"code":"internal","detail":"something went wrong"}}`)
 	}
-	return out, session.NothingLeft(err)
+	return out, err
 }
 
 type failure struct {

@@ -94,13 +94,11 @@ func (c *dialogue) obey(m frames.Message, s *session.Session, q *session.Queue) 
 		if ctx.Err() != nil || c.pace.Wait(ctx) != nil {
 			return false // the end was told; nothing more counts
 		}
-		reply, last := c.t.answer(ctx, s, m)
+		reply, err := c.t.answer(ctx, s, m)
 		if !q.Put(wire.Text(reply)) {
 			s.End(session.Slow)
 		}
-		if last {
-			s.End(session.Unauthorised)
-		}
+		session.EndAfter(s, err)
 	}
 	return true
 }

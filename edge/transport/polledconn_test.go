@@ -6,6 +6,7 @@ import (
 
 	"weft/edge/session"
 	"weft/edge/wire"
+	"weft/jetstream/feed"
 )
 
 // A session may be cut before anything was written; what is queued is dropped then.
@@ -15,7 +16,7 @@ func TestAnAnswerHasItsHeadAlsoWhenTheSessionIsCutAtOnce(t *testing.T) {
 		Format: wire.SSE, Limit: 1 << 20, Keepalives: &wire.Keepalives{},
 		Closing: func(session.Cause, string) []byte { return []byte("bye") },
 	}, p)
-	p.q.Put([]byte("a secret"))
+	p.q.Append(&feed.Message{Subject: "user.ann"}, nil, []byte("a secret"))
 	p.q.End(session.Revoked, "")
 	frames, last := p.Take()
 	if got := string(bytes.Join(frames, nil)); got != "HTTP/1.1 200 OK\r\n\r\nbye" || !last {
