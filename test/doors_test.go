@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type offer struct {
 	data        []byte
 	// code is what a door that answers says; "" means that it is taken.
 	code string
+	// stored is what arrives of a CloudEvent, if that is looked at.
+	stored string
 	// not names the doors at which there is no way to say such a thing.
 	not []string
 }
@@ -60,7 +63,12 @@ func offers() []offer {
 		{name: "bad UTF-8 as JSON", contentType: "application/json", data: []byte("{\"a\":\"\xff\"}"), code: "bad_event", not: fields},
 		{name: "half of a JSON value", contentType: "application/problem+json", data: []byte(`{"a":`), code: "bad_event", not: fields},
 		{name: "bad UTF-8 as text", contentType: "text/plain", data: []byte("{\"a\":\"\xff\"}"), not: fields},
-		{name: "a CloudEvent", contentType: structured, data: event(`,"type":"t"`), not: fields},
+		{name: "a CloudEvent", contentType: structured, data: event(`,"type":"t", "data": [1.0, 2]`), stored: `[1.0, 2]`, not: fields},
+		{name: "a CloudEvent of 700,000 bytes in base64", contentType: structured,
+			data: event(`,"type":"t","id":"2","datacontenttype":"x/y","data_base64":"` + base64.StdEncoding.EncodeToString(x(700_000)) + `"`), stored: string(x(700_000)), not: fields},
+		{name: "a CloudEvent without an id", contentType: structured, data: []byte(`{"specversion":"1.0","source":"/s","type":"t"}`), code: "bad_event", not: fields},
+		{name: "a CloudEvent without a source", contentType: structured, data: []byte(`{"specversion":"1.0","id":"1","type":"t"}`), code: "bad_event", not: fields},
+		{name: "a CloudEvent with too many bytes of attributes", contentType: structured, data: event(`,"type":"t","x":"` + string(x(33<<10)) + `"`), code: "too_large", not: fields},
 		{name: "a CloudEvent of a type of Weft's own", contentType: structured, data: event(`,"type":"weft.x"`), code: "bad_event", not: fields},
 		{name: "a CloudEvent with bad UTF-8", contentType: structured, data: event(",\"type\":\"t\",\"data\":\"\xff\""), code: "bad_event", not: fields},
 		{name: "a user who is not escaped", subject: "user.ann@x.org", data: []byte(`1`), code: "bad_subject", not: written},
@@ -128,6 +136,9 @@ func TestEveryDoorHasTheSameLimit(t *testing.T) {
 				arrived++
 				if e.Subject != o.subject || o.contentType == "" && (e.Type != o.kind || !bytes.Equal(e.Data, o.data)) {
 					t.Errorf("%s: %d bytes of type %.20q for %.40s arrived", o.name, len(e.Data), e.Type, e.Subject)
+				}
+				if o.stored != "" && (e.Text() != o.stored || e.Type != "t") {
+					t.Errorf("%s: %.100q of type %.20q arrived", o.name, e.Text(), e.Type)
 				}
 			}
 			if events := r.Events(); len(events) != arrived {

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -142,7 +143,11 @@ func TestRIGsExampleOfKafkaIsCarriedOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := events[0]; e.Type != "com.github.pull.create" || e.Text() != event {
+	var written struct{ Data string }
+	if err := json.Unmarshal([]byte(event), &written); err != nil {
+		t.Fatal(err)
+	}
+	if e := events[0]; e.Type != "com.github.pull.create" || e.Text() != written.Data {
 		t.Errorf("the event is %q of type %q", e.Text(), e.Type)
 	}
 }
