@@ -227,13 +227,13 @@ func (a *alteration) follow(ctx context.Context) ([]string, error) {
 	if len(more) > 0 {
 		filtered := a.filters.Load()
 		a.filter(joining(filtered, a.own, more), slices.Concat(current, more))
-		if err := a.reader.Subscribe(ctx, more, a.change.LastID); err != nil {
+		if err := a.reader.Exchange(ctx, more, a.change.LastID, fewer); err != nil {
 			a.ask(before)
 			a.filters.Store(filtered)
 			return nil, unfollowable(err)
 		}
 	}
-	if len(fewer) > 0 {
+	if len(more) == 0 && len(fewer) > 0 {
 		a.reader.Unsubscribe(fewer)
 	}
 	a.filter(a.own, wanted)
@@ -261,7 +261,7 @@ func (a *alteration) filter(own map[string]Filter, followed []string) {
 	a.filters.Store(makeFilters(a.filters.Load().general(), own, followed))
 }
 
-// unfollowable is the problem of an error of Reader.Subscribe.
+// unfollowable is the problem of an error of Reader.Exchange.
 func unfollowable(err error) error {
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return p

@@ -259,9 +259,10 @@ type reader struct {
 	fail     error
 }
 
-func (r *reader) Subscribe(_ context.Context, s []string, _ string) error {
+func (r *reader) Exchange(_ context.Context, s []string, _ string, others []string) error {
 	if r.fail == nil {
 		r.subjects = append(r.subjects, s...)
+		r.Unsubscribe(others)
 	}
 	return r.fail
 }

@@ -25,7 +25,8 @@ import (
 
 // A Reader is what a session follows; *feed.Reader is one.
 type Reader interface {
-	Subscribe(ctx context.Context, subjects []string, lastID string) error
+	// Exchange adds subjects, from a cursor or from now, and lets go of others, or fails.
+	Exchange(ctx context.Context, subjects []string, lastID string, others []string) error
 	Unsubscribe(subjects []string)
 	Subjects() []string
 	Keepalive()

@@ -88,9 +88,9 @@ func (d *directory) all() []*feed {
 }
 
 // acquire returns the feed of a subject, opened, for a connection of owner. release
-// must be called.
-func (d *directory) acquire(ctx context.Context, s, owner string) (*feed, error) {
-	f, err := d.enter(s, owner)
+// must be called. leaving as of enter.
+func (d *directory) acquire(ctx context.Context, s, owner string, leaving []string) (*feed, error) {
+	f, err := d.enter(s, owner, leaving)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func (d *directory) acquire(ctx context.Context, s, owner string) (*feed, error)
 }
 
 // enter counts a connection in at the feed of a subject, which is made if there is
-// none.
-func (d *directory) enter(s, owner string) (*feed, error) {
+// none. The places of wildcards that the connection is leaving are free for it.
+func (d *directory) enter(s, owner string, leaving []string) (*feed, error) {
 	key, wild := keyOf(s)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -115,13 +115,15 @@ func (d *directory) enter(s, owner string) (*feed, error) {
 		return nil, errClosed
 	}
 	f := d.feeds[key]
+	var ofOwner, ofNode int
 	if wild {
-		if err := d.shares.room(owner, f); err != nil {
+		ofOwner, ofNode = d.freedLocked(owner, leaving)
+		if err := d.shares.room(owner, f, ofOwner); err != nil {
 			return nil, err
 		}
 	}
 	if f == nil {
-		if wild && len(d.patterns) >= maxPatterns && !d.evictLocked() {
+		if wild && len(d.patterns)-ofNode >= maxPatterns && !d.evictLocked() {
 			return nil, ErrPatterns
 		}
 		f = newFeed(d.hub, s, key, wild)
@@ -141,6 +143,25 @@ func (d *directory) enter(s, owner string) (*feed, error) {
 		f.leaving = nil
 	}
 	return f, nil
+}
+
+// freedLocked counts the wildcards that nobody else of the owner follows, and those that
+// nobody else at all does.
+func (d *directory) freedLocked(owner string, leaving []string) (ofOwner, ofNode int) {
+	for _, s := range leaving {
+		key, wild := keyOf(s)
+		f := d.feeds[key]
+		if !wild || f == nil {
+			continue
+		}
+		if d.shares[owner][f] == 1 {
+			ofOwner++
+		}
+		if f.users == 1 {
+			ofNode++
+		}
+	}
+	return ofOwner, ofNode
 }
 
 // release lets go of a feed for a connection of owner; some time after the last one

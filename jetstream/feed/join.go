@@ -21,8 +21,8 @@ type join struct {
 
 // join attaches the reader to subjects, each once, and finds out which of them
 // can be gone on from the cursor. The subscriptions take no part in the reader's events
-// before begin.
-func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ *join, err error) {
+// before begin. leaving are wildcards that the reader lets go of when it has succeeded.
+func (r *Reader) join(ctx context.Context, subjects []string, lastID string, leaving []string) (_ *join, err error) {
 	j := &join{stream: r.hub.streamID()}
 	j.now = r.hub.lowWatermark() // after that: it is of this stream, or of a newer one
 	if j.from, j.reason, err = r.hub.parse(ctx, j.stream, lastID); err != nil {
@@ -37,7 +37,7 @@ func (r *Reader) join(ctx context.Context, subjects []string, lastID string) (_ 
 		if slices.ContainsFunc(j.subs, func(s *subscription) bool { return s.feed.subject == subject }) {
 			continue
 		}
-		f, err := r.hub.feeds.acquire(ctx, subject, r.rcv.Owner())
+		f, err := r.hub.feeds.acquire(ctx, subject, r.rcv.Owner(), leaving)
 		if err != nil {
 			return nil, err
 		}

@@ -84,7 +84,7 @@ type Reader struct {
 // it goes on trying until ctx ends. Other errors: ErrPatterns.
 func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv Receiver) (*Reader, error) {
 	r := &Reader{hub: h, rcv: rcv}
-	j, err := r.join(ctx, subjects, lastID)
+	j, err := r.join(ctx, subjects, lastID, nil)
 	if err != nil {
 		r.Close()
 		return nil, err
@@ -119,12 +119,26 @@ func (r *Reader) openedLocked(j *join, lastID string) Opened {
 // in force; history follows in the background. Subjects that are followed
 // already are left as they are. Errors as Follow.
 func (r *Reader) Subscribe(ctx context.Context, subjects []string, lastID string) error {
+	return r.Exchange(ctx, subjects, lastID, nil)
+}
+
+// Exchange is Subscribe and then Unsubscribe of others, or neither. Wildcards that are
+// let go leave their places to those that are added.
+func (r *Reader) Exchange(ctx context.Context, subjects []string, lastID string, others []string) error {
+	if err := r.add(ctx, subjects, lastID, others); err != nil {
+		return err
+	}
+	r.Unsubscribe(others)
+	return nil
+}
+
+func (r *Reader) add(ctx context.Context, subjects []string, lastID string, leaving []string) error {
 	r.joins.Lock()
 	defer r.joins.Unlock()
 	r.mu.Lock()
 	subjects = slices.DeleteFunc(slices.Clone(subjects), func(subject string) bool { return r.findLocked(subject) != nil })
 	r.mu.Unlock()
-	j, err := r.join(ctx, subjects, lastID)
+	j, err := r.join(ctx, subjects, lastID, leaving)
 	if err != nil {
 		return err
 	}

@@ -28,10 +28,10 @@ var (
 // same one is counted once. Guarded by directory.mu.
 type shares map[string]map[*feed]int
 
-// room is nil when an owner may follow a wildcard, which f is nil for if nobody
-// does.
-func (s shares) room(owner string, f *feed) error {
-	if f != nil && s[owner][f] > 0 || len(s[owner]) < maxShare {
+// room is nil when an owner, who is to let go of some, may follow a wildcard, which f is
+// nil for if nobody does.
+func (s shares) room(owner string, f *feed, leaving int) error {
+	if f != nil && s[owner][f] > 0 || len(s[owner])-leaving < maxShare {
 		return nil
 	}
 	return ErrShare

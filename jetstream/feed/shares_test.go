@@ -98,3 +98,42 @@ func TestTheWildcardsOfANodeAreBounded(t *testing.T) {
 		t.Errorf("%d wildcards, shares of %d owners", all, owners)
 	}
 }
+
+func TestWildcardsThatAreExchangedLeaveTheirPlaces(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	c, r, err := followAs(t, h, "ann", wildcards("a", feed.MaxShare)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := followAs(t, h, "eve", wildcards("e", feed.MaxPatterns-feed.MaxShare)...); err != nil {
+		t.Fatal(err)
+	}
+	_, other, err := followAs(t, h, "ann", "topic.a0.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What her other connection follows has no place to leave.
+	if err := r.Exchange(t.Context(), []string{"topic.more.*"}, "", []string{"topic.a0.*", "topic.none.*", "topic.b"}); !errors.Is(err, feed.ErrShare) {
+		t.Errorf("instead of one that stays: %v, want %v", err, feed.ErrShare)
+	}
+	other.Close()
+	if err := r.Exchange(t.Context(), wildcards("b", 3), "", wildcards("a", 2)); !errors.Is(err, feed.ErrShare) {
+		t.Errorf("three for two: %v, want %v", err, feed.ErrShare)
+	}
+	if got := len(r.Subjects()); got != feed.MaxShare {
+		t.Fatalf("an exchange that fails leaves %d subjects", got)
+	}
+	if err := r.Exchange(t.Context(), wildcards("b", feed.MaxShare), "", wildcards("a", feed.MaxShare)); err != nil {
+		t.Fatalf("all for as many: %v", err)
+	}
+	publish(t, h, "topic.a1.x", 1, 1)
+	publish(t, h, "topic.b1.x", 2, 1)
+	c.untilEvents(1)
+	if _, _, n := h.Wildcards("ann"); n != feed.MaxShare || len(r.Subjects()) != feed.MaxShare {
+		t.Errorf("ann follows %d wildcards, %d subjects", n, len(r.Subjects()))
+	}
+	if _, _, err := followAs(t, h, "ann", "topic.more.*"); !errors.Is(err, feed.ErrShare) {
+		t.Errorf("one more: %v, want %v", err, feed.ErrShare)
+	}
+}
