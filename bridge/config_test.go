@@ -13,6 +13,7 @@ import (
 
 func good() Config {
 	c := Default()
+	c.Ingest.Rules = []IngestRule{{Name: "orders", To: []string{"user.{/customer/id}", "topic.orders.{header:x-shop}"}, Type: "order.{/state}"}}
 	c.Kafka.Brokers = []string{"localhost:9092", "[::1]:9092"}
 	c.Kafka.Sources = []Source{{Topic: "orders", To: []string{"user.{/customer/id}"}, Type: "order.{/state}", DeadLetter: "orders.dead"}}
 	return c
@@ -41,7 +42,14 @@ func TestBrokersMayBeThereForRoutesAlone(t *testing.T) {
 
 func TestCheckNamesTheKey(t *testing.T) {
 	source := func(f func(*Source)) func(*Config) { return func(c *Config) { f(&c.Kafka.Sources[0]) } }
+	rule := func(f func(*IngestRule)) func(*Config) { return func(c *Config) { f(&c.Ingest.Rules[0]) } }
 	for key, spoil := range map[string]func(*Config){
+		"ingest.rules[1].name":         func(c *Config) { c.Ingest.Rules = append(c.Ingest.Rules, c.Ingest.Rules[0]) },
+		"ingest.rules[0].name":         rule(func(r *IngestRule) { r.Name = "a.b" }),
+		"ingest.rules[0].to":           rule(func(r *IngestRule) { r.To = nil }),
+		"ingest.rules[0].to[0]":        rule(func(r *IngestRule) { r.To[0] = "user.{key}" }),
+		"ingest.rules[0].to[1]":        rule(func(r *IngestRule) { r.To[1] = "topic.{header:Authorization}" }),
+		"ingest.rules[0].type":         rule(func(r *IngestRule) { r.Type = "order.{/a~2}" }),
 		"ingest.body_limit":            func(c *Config) { c.Ingest.BodyLimit = 10 },
 		"ingest.bodies_limit":          func(c *Config) { c.Ingest.BodiesLimit = c.Ingest.BodyLimit - 1 },
 		"kafka.name":                   func(c *Config) { c.Kafka.Name = "" },

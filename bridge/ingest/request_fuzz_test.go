@@ -19,7 +19,10 @@ func FuzzRequest(f *testing.F) {
 	f.Add("subject=topic.a.b&user=c&user=c", batchType+"; charset=utf-8", "", "k", []byte("["+forBoth+","+forBoth+"]"))
 	f.Add("user=ann", "text/x", "1.0", "", []byte("data"))
 	f.Add("user=%FF&subject=out.x", "application/cloudevents+avro", "a%20b", "", []byte("[]"))
-	in := &Ingest{cfg: config}
+	f.Add("rule=orders&type=a", "application/json", "ann", "", []byte(`{"customer":{"id":["a",1]},"state":"b"}`))
+	f.Add("rule=ce", structuredType, "", "", []byte(forBoth))
+	f.Add("", "application/json", "", "", []byte(forBoth))
+	in := &Ingest{cfg: config, rules: shopRules(f)}
 	f.Fuzz(func(t *testing.T, query, contentType, attribute, key string, text []byte) {
 		r := &http.Request{Method: http.MethodPost, URL: &url.URL{RawQuery: query}, Body: http.NoBody, Header: http.Header{}}
 		r.Body, r.ContentLength = http.MaxBytesReader(nil, nopCloser{strings.NewReader(string(text))}, 1<<20), int64(len(text))
