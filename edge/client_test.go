@@ -282,6 +282,7 @@ func parseFrame(message []byte) heard {
 // runPoll polls again and again, and tells it as the other transports do.
 func (c *client) runPoll(ctx context.Context, s *stack, v visitor) {
 	first := v.query.Get("last_event_id") == ""
+	var states []string // of presence, those told last
 	v.query.Set("wait", "2s")
 	for ctx.Err() == nil {
 		resp, err := s.request(ctx, v)
@@ -294,10 +295,12 @@ func (c *client) runPoll(ctx context.Context, s *stack, v visitor) {
 			return
 		}
 		var body struct {
-			Events []json.RawMessage
-			LastID string `json:"last_event_id"`
-			Reset  bool
-			Resets json.RawMessage
+			Events     []json.RawMessage
+			LastID     string `json:"last_event_id"`
+			Reset      bool
+			Resets     json.RawMessage
+			Presence   []json.RawMessage
+			PresenceID string `json:"presence_id"`
 		}
 		err = json.NewDecoder(resp.Body).Decode(&body)
 		_ = resp.Body.Close()
@@ -313,6 +316,17 @@ func (c *client) runPoll(ctx context.Context, s *stack, v visitor) {
 		}
 		for _, e := range body.Events {
 			c.heard <- parseFrame(e)
+		}
+		for _, state := range body.Presence {
+			if !slices.Contains(states, string(state)) {
+				c.heard <- heard{typ: wire.TypePresence, data: string(state)}
+			}
+		}
+		if states = nil; body.PresenceID != "" {
+			for _, state := range body.Presence {
+				states = append(states, string(state))
+			}
+			v.query.Set("presence", body.PresenceID)
 		}
 		if len(body.Events) == 0 && !body.Reset {
 			c.heard <- heard{typ: wire.TypeKeepalive, id: body.LastID}

@@ -69,6 +69,9 @@ func TestEveryTransport(t *testing.T) {
 		{"a node's wildcards are bounded", anyTopic, caseAllWildcards},
 		{"what cannot be mended by waiting is a 4xx", nil, caseRefused},
 		{"a visitor without a token gets what is allowed to all", nil, caseAnonymous},
+		{"presence is told once, on change, and again to who comes back", withPresence, casePresence},
+		{"visitors without a token follow the presence of topics", withPresence, casePresenceAlone},
+		{"devices are shown to those who may see them", withPresence, caseDevices},
 		{"in mode none the user is in the query", func(c *edge.Config, _ *jetstream.Config) { c.Auth.Mode = "none" }, caseModeNone},
 	}
 	for _, c := range cases {

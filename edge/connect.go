@@ -91,7 +91,7 @@ func (c *connector) letIn(w http.ResponseWriter, r *http.Request, t transport.Tr
 	}
 	return t.Serve(w, &transport.ConnectRequest{R: r, Query: q, Identity: id, Release: release, Slot: slot, About: session.About{
 		ID: session.NewID(), Node: c.node, Transport: t.Name(),
-		Since: read.UTC(), Address: shown, Agent: r.UserAgent(),
+		Since: read.UTC(), Address: shown, Agent: r.UserAgent(), Device: q.Device,
 	}})
 }
 
@@ -110,7 +110,7 @@ func (c *connector) check(ctx context.Context, id *auth.Identity, subjects []str
 // its client is at home: that asks little of the store, and must not suffer from
 // a storm of others.
 func (c *connector) admit(ctx context.Context, t transport.Transport, q transport.Query, id *auth.Identity) (*access.Slot, error) {
-	if t.Name() == transport.Poll && q.LastID != "" && c.atHome(id.Subscribe) && c.atHome(q.Subjects) {
+	if t.Name() == transport.Poll && q.LastID != "" && c.atHome(id.Subscribe) && c.atHome(session.Events(q.Subjects)) {
 		return nil, nil
 	}
 	return c.admission.Enter(ctx)

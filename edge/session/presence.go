@@ -44,7 +44,7 @@ type followed struct {
 	waits   bool       // the newest state has found no room
 }
 
-// presenceOf reports why s, a subject of presence, cannot be followed: nil when s is none.
+// checkPresence reports why s, a subject of presence, cannot be followed: nil when s is none.
 func checkPresence(s string) (is bool, err error) {
 	of, is := subject.Followed(s)
 	switch {
@@ -59,6 +59,18 @@ func checkPresence(s string) (is bool, err error) {
 }
 
 func isPresence(s string) bool { return strings.HasPrefix(s, subject.Presence) }
+
+// Events are those of some subjects that are not of presence.
+func Events(subjects []string) []string {
+	events, _ := split(subjects)
+	return events
+}
+
+// Presences are those that are.
+func Presences(subjects []string) []string {
+	_, present := split(subjects)
+	return present
+}
 
 // split parts subjects into those of events and those of presence. Without any of the
 // latter the list itself is returned.

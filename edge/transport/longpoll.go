@@ -45,7 +45,9 @@ func (t *poll) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 // Serve implements Transport.
 func (t *poll) Serve(w http.ResponseWriter, c *ConnectRequest) (err error) {
 	p := &waiting{t: t, c: c, w: w, buffer: &pollBuffer{format: c.Query.shape.Poll()}}
+	p.buffer.expect(session.Presences(c.Query.Subjects), c.Query.presence, c.Query.LastID == "")
 	if p.s, err = t.open(c, p.buffer, t.counts, nil); err != nil {
+		p.buffer.take()
 		return err
 	}
 	if err := t.follow(c, p.s, func() {}); err != nil {
@@ -54,7 +56,7 @@ func (t *poll) Serve(w http.ResponseWriter, c *ConnectRequest) (err error) {
 		t.counts.connected(c.About.Since)
 	}
 	switch own := httpd.Of(w); {
-	case c.Query.LastID == "": // its cursor is the answer
+	case p.buffer.answers(): // at once: the cursor of who has none is the answer
 		p.respond()
 	case own != nil:
 		p.deferTo(own)
@@ -83,10 +85,21 @@ func (p *waiting) wait() {
 	select {
 	case <-ready:
 	case <-timer.C:
-		p.s.Beat() // the cursor moves although nothing came
+		p.timeIsUp()
+		select {
+		case <-ready:
+		case <-p.c.R.Context().Done():
+			p.s.End(session.Left)
+		}
 	case <-p.c.R.Context().Done():
 		p.s.End(session.Left)
 	}
+}
+
+// timeIsUp answers with what is there.
+func (p *waiting) timeIsUp() {
+	p.s.Beat() // the cursor moves although nothing came
+	p.buffer.hurry()
 }
 
 // respond responds with what was gathered. The session has been closed before: whoever
@@ -112,10 +125,7 @@ func (p *waiting) respond() {
 func (p *waiting) deferTo(own *httpd.Response) {
 	held := &deferredPoll{waiting: p, own: own}
 	own.Defer(held)
-	held.timer = time.AfterFunc(2*maxWait, func() { // not before it is known
-		p.s.Beat()
-		held.finish()
-	})
+	held.timer = time.AfterFunc(2*maxWait, p.timeIsUp) // not before it is known
 	held.timer.Reset(p.c.Query.wait)
 	p.buffer.await(held.finish)
 }
@@ -162,7 +172,9 @@ func (t *poll) write(w http.ResponseWriter, r *http.Request, b *batch, cause ses
 		Reset       bool              `json:"reset"`
 		Resets      []json.RawMessage `json:"resets,omitempty"`
 		Close       json.RawMessage   `json:"close,omitempty"`
-	}{b.cursor, b.reset, b.resets, closing})
+		Presence    []json.RawMessage `json:"presence,omitzero"`
+		PresenceID  string            `json:"presence_id,omitempty"`
+	}{b.cursor, b.reset, b.resets, closing, b.presence, b.presenceID})
 	tail[0] = ',' // it goes on
 	frames = append(frames, slices.Concat(pollEnd, tail, newline))
 	head := w.Header()

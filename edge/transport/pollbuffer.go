@@ -29,17 +29,21 @@ type pollBuffer struct {
 	bytes  int
 	caught bool
 	full   bool
-	told   bool // there was something to answer
+	told   bool        // there was something to answer
+	over   bool        // the session has ended
+	atOnce bool        // nothing need have come
+	states *pollStates // of presence, nil when none is followed
 }
 
 // A batch is what a buffer gathered.
 type batch struct {
-	events []pollEvent
-	cursor string
-	reset  bool
-	resets []json.RawMessage
-	detail string                     // what an operator says of the end
-	states map[string]json.RawMessage // of presence, by their subjects
+	events     []pollEvent
+	cursor     string
+	reset      bool
+	resets     []json.RawMessage
+	detail     string            // what an operator says of the end
+	presence   []json.RawMessage // states, and what stands for all of them
+	presenceID string
 }
 
 // A pollEvent is one event as JSON, in two pieces of which the second is shared.
@@ -63,12 +67,44 @@ func (b *pollBuffer) take() *batch {
 	defer b.mu.Unlock()
 	b.full = true
 	h := b.got
+	if b.states != nil {
+		b.states.patience.Stop()
+		h.presence, h.presenceID = b.states.list()
+	}
 	return &h
+}
+
+// hurry makes the poll be answered as soon as it can be, although nothing came.
+func (b *pollBuffer) hurry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.atOnce = true
+	b.tell()
+}
+
+// answers reports whether the poll is to be answered before anybody waits for it.
+func (b *pollBuffer) answers() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.atOnce && b.answersLocked()
+}
+
+// answersLocked reports whether there is something to answer.
+func (b *pollBuffer) answersLocked() bool {
+	switch {
+	case b.over:
+		return true
+	case b.states != nil && !b.states.hasty && !b.states.complete():
+		return false
+	case b.atOnce || b.full:
+		return true
+	}
+	return b.caught && (len(b.got.events) > 0 || b.got.reset || b.states != nil && b.states.differ())
 }
 
 // tell tells when there is something to answer.
 func (b *pollBuffer) tell() {
-	if b.told || !b.full && (!b.caught || len(b.got.events) == 0 && !b.got.reset) {
+	if b.told || !b.answersLocked() {
 		return
 	}
 	b.told = true
@@ -181,21 +217,10 @@ func (*pollBuffer) Settle(context.Context) error { return nil }
 func (b *pollBuffer) End(c session.Cause, detail string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.full = true
+	b.full, b.over = true, true
 	b.got.detail = detail
 	if c.Ending().Cut {
 		b.got.events = nil
 	}
 	b.tell()
-}
-
-// State implements session.Outbox.
-func (b *pollBuffer) State(subject string, data, _ []byte) []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.got.states == nil {
-		b.got.states = make(map[string]json.RawMessage)
-	}
-	b.got.states[subject] = data
-	return data
 }

@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"weft/edge/parameter"
 	"weft/edge/problem"
@@ -18,6 +21,15 @@ const (
 	maxWait     = 60 * time.Second
 )
 
+// maxDevice bounds what a client may call itself, in bytes.
+const maxDevice = 64
+
+// printable reports whether others can be shown what a client calls itself.
+func printable(name string) bool {
+	return len(name) <= maxDevice && utf8.ValidString(name) &&
+		strings.IndexFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
+}
+
 // A Query is what a client asks for, the same on every transport.
 type Query struct {
 	Subjects []string
@@ -26,11 +38,14 @@ type Query struct {
 	filter   session.Filter
 	shape    wire.Shape
 	wait     time.Duration
+	presence string // poll: of the states that the client has
+	// Device is what the client calls itself, nil when it does not.
+	Device *string
 }
 
 // Parameters are those of a query.
 func Parameters() parameter.List {
-	return parameter.Once(parameter.LastEventID, "format", "wait").Many("subject", "type")
+	return parameter.Once(parameter.LastEventID, "format", "wait", "presence", "device").Many("subject", "type")
 }
 
 // ParseQuery reads a request's query and Last-Event-ID. Its errors are problems.
@@ -58,6 +73,13 @@ func ParseQuery(r *http.Request, takes parameter.List) (Query, error) {
 			return q, err
 		}
 	}
+	if s := values.Get("device"); s != "" {
+		if !printable(s) {
+			return q, problem.New(problem.BadRequest, fmt.Sprintf("device is not text that can be shown, of at most %d bytes in UTF-8", maxDevice))
+		}
+		q.Device = new(strings.Clone(s)) // it outlives the request
+	}
+	q.presence = values.Get("presence")
 	q.User = values.Get("user")
 	return q, nil
 }
