@@ -10,13 +10,19 @@ const weft = visitors[Math.floor(Math.random() * visitors.length)];
 // ----
 const looking = document.getElementById("looking")
 const bookings = document.getElementById("bookings")
-const events = new EventSource(weft + "/_weft/v1/events?subject=topic.hotel.42")
+const events = new EventSource(weft + "/_weft/v1/events?subject=topic.hotel.42&subject=presence.topic.hotel.42")
 
+events.addEventListener("weft.presence", e => {
+  const {connections: n, complete = true} = JSON.parse(e.data)
+  const people = n === 1 ? "1 person is" : n + " people are"
+  looking.textContent = (complete ? "" : "At least ") + people + " looking at this"
+})
 events.addEventListener("hotel.booked", e => {
   const line = document.createElement("li")
-  line.textContent = "Somebody has booked " + JSON.parse(e.data).room + "."
+  line.textContent = "Somebody has booked " + JSON.parse(e.data).room
   bookings.prepend(line)
 })
+events.onerror = () => { looking.textContent = "" }  // until it is back, which it is by itself
 // ----
 
 events.addEventListener("weft.open", () => { document.body.dataset.open = "yes"; });
