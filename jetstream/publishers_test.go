@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weft/config/testkit/waitfor"
 	"weft/jetstream/event"
@@ -128,5 +129,44 @@ func TestWhatIsInTheFirstPacketIsTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		waitfor.True(t, func() bool { return len(all(t, nodes[0], "user.ann")) == i+1 })
+	}
+}
+
+// What is published for a rule is placed, and stored, by the node that the publisher is
+// connected to and by no other one, with the rules of that node.
+func TestARuleIsAppliedByTheNodeThatAPublisherIsConnectedTo(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"", "shop", "orders"} {
+		t.Run("as "+user, func(t *testing.T) {
+			t.Parallel()
+			configs := clusterConfigs(t, 3, 3)
+			for i := range configs {
+				if user != "" {
+					configs[i].Node.Users = wallUsers
+				}
+				configs[i].Rules = func(rule string, _ map[string]string, data []byte) ([]event.Event, error) {
+					to := fmt.Sprintf("topic.%s.%d", rule, i)
+					return []event.Event{{Subject: to, Data: data}, {Subject: "user.ann", Data: data}}, nil
+				}
+			}
+			nodes := openCluster(t, configs)
+			for i, n := range nodes {
+				nc := stranger(t, n, user)
+				m := &nats.Msg{Subject: "in.orders", Header: nats.Header{"Nats-Msg-Id": {fmt.Sprint("m", i)}}, Data: []byte("x")}
+				waitfor.True(t, func() bool { // until the cluster takes events; it is stored once
+					told, err := nc.RequestMsg(m, 10*time.Second)
+					return err == nil && strings.Contains(string(told.Data), `"ids":["`)
+				})
+			}
+			waitfor.True(t, func() bool { return len(all(t, nodes[0], "user.ann")) >= 3 })
+			if got := all(t, nodes[0], "user.ann"); len(got) != 3 {
+				t.Errorf("%d events are stored for ann, want 3", len(got))
+			}
+			for i := range nodes {
+				if got := all(t, nodes[0], fmt.Sprintf("topic.orders.%d", i)); len(got) != 1 {
+					t.Errorf("%d events are placed by node %d, want 1", len(got), i)
+				}
+			}
+		})
 	}
 }

@@ -24,13 +24,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type site struct {
 	srv   *server.Server
 	store *store.Store
+	reg   *prometheus.Registry
 }
 
 // open opens a site with these users, which ends with the test.
 func open(t testing.TB, users ...server.User) *site {
 	t.Helper()
+	return openWith(t, nil, users...)
+}
+
+// openWith is open with rules.
+func openWith(t testing.TB, rules ingress.Rules, users ...server.User) *site {
+	t.Helper()
 	log, reg := testlog.To(t), prometheus.NewRegistry()
-	s := &site{srv: server.New(server.Config{Node: server.NodeConfig{Name: "n1", DataDir: t.TempDir(), Listen: "127.0.0.1:0", Users: users}}, log)}
+	s := &site{reg: reg, srv: server.New(server.Config{Node: server.NodeConfig{Name: "n1", DataDir: t.TempDir(), Listen: "127.0.0.1:0", Users: users}}, log)}
 	if err := s.srv.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +56,7 @@ func open(t testing.TB, users ...server.User) *site {
 			t.Fatal(err)
 		}
 	}
-	in := ingress.New(ingress.Params{Dial: s.srv.Dial, Closed: s.store.TakesEvents, MessageID: s.store.MessageID, EventID: s.store.CursorAt, Log: log}, reg)
+	in := ingress.New(ingress.Params{Dial: s.srv.Dial, Closed: s.store.TakesEvents, MessageID: s.store.MessageID, EventID: s.store.CursorAt, Rules: rules, Log: log}, reg)
 	run, cancel := context.WithCancel(context.Background())
 	var running, hearing sync.WaitGroup
 	for _, p := range s.srv.Publishers() {
