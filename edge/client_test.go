@@ -27,6 +27,7 @@ type heard struct {
 	code             int    // of a WebSocket close frame
 	status           int    // of an HTTP answer that refused
 	problem          string // its code
+	detail           string // the sentence of a problem, the text of a close frame
 	frame            map[string]json.RawMessage
 }
 
@@ -163,7 +164,7 @@ func (c *client) ended() heard {
 				return last
 			}
 			if h.code != 0 && last.typ == wire.TypeClose {
-				last.code = h.code // the close frame follows weft.close
+				last.code, last.detail = h.code, h.detail // the close frame follows weft.close
 			} else {
 				last = h
 			}
@@ -183,9 +184,9 @@ func (s *stack) request(ctx context.Context, v visitor) (*http.Response, error) 
 }
 
 func (c *client) refused(resp *http.Response) {
-	var p struct{ Code string }
+	var p struct{ Code, Detail string }
 	_ = json.NewDecoder(resp.Body).Decode(&p)
-	c.heard <- heard{status: resp.StatusCode, problem: p.Code}
+	c.heard <- heard{status: resp.StatusCode, problem: p.Code, detail: p.Detail}
 }
 
 func (c *client) runSSE(ctx context.Context, s *stack, v visitor) {
@@ -251,7 +252,7 @@ func (c *client) runWebSocket(ctx context.Context, s *stack, v visitor) {
 		_, message, err := conn.ReadMessage()
 		if err != nil {
 			if told, ok := errors.AsType[*websocket.CloseError](err); ok {
-				c.heard <- heard{code: told.Code}
+				c.heard <- heard{code: told.Code, detail: told.Text}
 			}
 			return
 		}
@@ -301,6 +302,7 @@ func (c *client) runPoll(ctx context.Context, s *stack, v visitor) {
 			Resets     json.RawMessage
 			Presence   []json.RawMessage
 			PresenceID string `json:"presence_id"`
+			Close      json.RawMessage
 		}
 		err = json.NewDecoder(resp.Body).Decode(&body)
 		_ = resp.Body.Close()
@@ -330,6 +332,10 @@ func (c *client) runPoll(ctx context.Context, s *stack, v visitor) {
 		}
 		if len(body.Events) == 0 && !body.Reset {
 			c.heard <- heard{typ: wire.TypeKeepalive, id: body.LastID}
+		}
+		if body.Close != nil {
+			c.heard <- heard{typ: wire.TypeClose, data: string(body.Close)}
+			return
 		}
 		if resp.Close { // sent elsewhere
 			c.heard <- heard{typ: wire.TypeClose, data: `{"reason":"drain","reconnect":true}`}

@@ -61,6 +61,8 @@ func TestEveryTransport(t *testing.T) {
 		{"a revoked session is cut and stays out", nil, caseRevokedSession},
 		{"a revoked user is cut", nil, caseRevokedUser},
 		{"an operator ends connections", nil, caseDisconnect},
+		{"an operator says why", nil, caseReason},
+		{"an operator ends one connection or one token", nil, caseEndOne},
 		{"too many at once are asked to come back", nil, caseStorm},
 		{"draining says goodbye and lets nobody in", nil, caseDrain},
 		{"a node that is not ready lets nobody in", nil, caseNotReady},

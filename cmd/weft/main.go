@@ -8,7 +8,9 @@
 //	weft token     mint a token for development
 //	weft publish   publish an event through the admin listener
 //	weft listen    print a user's events as they arrive, and resume by itself
-//	weft users     show who is online, or one user's connections
+//	weft users     show who is online, by prefix or topic
+//	weft user      show whether a user is online, and on which connections
+//	weft disconnect  end the connections of a user, or one of them
 //	weft revoke    cut a session or a user off, take that back, list what is revoked
 //	weft route     show, change and try the routes from the front end to the back ends
 //	weft health    ask whether a node is healthy, as a container's health check does

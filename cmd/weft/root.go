@@ -34,6 +34,8 @@ Commands that speak to a node find its admin listener in the configuration
 		newPublishCommand(),
 		newListenCommand(),
 		newUsersCommand(),
+		newUserCommand(),
+		newDisconnectCommand(),
 		newRevokeCommand(),
 		newRouteCommand(),
 		newHealthCommand(),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/edge/problem"
+	"weft/edge/session"
 	"weft/jetstream/rpc"
 )
 
@@ -88,7 +89,7 @@ type ended struct {
 	Session string `json:"session,omitempty"`
 }
 
-func (e *ender) endHere(_ context.Context, d ending) ended {
+func (e *ender) endHere(ctx context.Context, d ending) ended {
 	s := e.sessions.Get(d.Connection)
 	if s == nil {
 		return ended{}
@@ -97,7 +98,9 @@ func (e *ender) endHere(_ context.Context, d ending) ended {
 	if d.Revoked && id.Session != d.Session && !s.Ended() {
 		return ended{Session: id.Session}
 	}
-	if !d.end(s) {
+	open := !s.Ended()
+	d.await(ctx, []*session.Session{s})
+	if !d.end(s) && !(open && d.Revoked) {
 		return ended{}
 	}
 	e.log.Info("connection ended by an operator", "conn", d.Connection, "user", id.User, "reason", d.Reason)

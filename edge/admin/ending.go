@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"time"
 
 	"weft/edge/problem"
 	"weft/edge/session"
@@ -62,6 +64,26 @@ func (v verdict) end(s *session.Session) bool {
 	return s.EndFor(cause, v.Reason)
 }
 
+// hearTime bounds how long a node waits to hear itself of an entry of the blacklist that
+// is stored.
+const hearTime = 100 * time.Millisecond
+
+// await waits until the node has heard that the tokens are revoked, which ends the
+// sessions: whoever is told and comes back at once is not let in. Tokens that the entry
+// does not cut, since they were issued by a clock that is ahead, are not waited for long.
+func (v verdict) await(ctx context.Context, open []*session.Session) {
+	if !v.Revoked {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, hearTime)
+	defer cancel()
+	for _, s := range open {
+		heard, done := s.Within(ctx)
+		<-heard.Done()
+		done()
+	}
+}
+
 // revoke puts a name on the blacklist, with the reason. Nothing must have been ended
 // before: who comes back at once is not to find the door open.
 func (e *ender) revoke(ctx context.Context, name string, v verdict) error {
@@ -89,9 +111,11 @@ type disconnected struct {
 	Disconnected int `json:"disconnected"`
 }
 
-func (e *ender) disconnectHere(_ context.Context, d disconnection) (done disconnected) {
-	for _, s := range e.sessions.OfUser(string(d.User)) {
-		if d.end(s) {
+func (e *ender) disconnectHere(ctx context.Context, d disconnection) (done disconnected) {
+	open := slices.DeleteFunc(e.sessions.OfUser(string(d.User)), (*session.Session).Ended)
+	d.await(ctx, open)
+	for _, s := range open {
+		if d.end(s) || d.Revoked {
 			done.Disconnected++
 		}
 	}

@@ -67,6 +67,51 @@ func TestThePagesOfAllNodesAreEveryUserOnce(t *testing.T) {
 	}
 }
 
+// A node of a version that knows no prefixes tells of all users from where it is asked.
+func TestThePagesOfAPrefixAreItsUsersOnceWhateverTheNodesKnow(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 300 {
+		all, held := scatter(1+rnd.IntN(90), 1+rnd.IntN(4), rnd)
+		prefix := fmt.Sprintf("u%03d", rnd.IntN(100))[:1+rnd.IntN(4)]
+		want := map[string]int{}
+		for user, n := range all {
+			if strings.HasPrefix(user, prefix) {
+				want[user] = n
+			}
+		}
+		limit, after, got := 1+rnd.IntN(9), "", map[string]int{}
+		for page := range 200 {
+			var parts []userPart
+			for i, h := range held {
+				var of []userEntry
+				for _, e := range h {
+					if e.User > startOf(prefix, after) && (i == 0 || strings.HasPrefix(e.User, prefix)) {
+						of = append(of, e)
+					}
+				}
+				parts = append(parts, partOf(of, 1+rnd.IntN(limit)))
+			}
+			p := merge(parts, prefix, limit)
+			for _, e := range p.Items {
+				if _, twice := got[e.User]; twice || len(p.Items) > limit {
+					t.Fatalf("%s: page %d has %v", prefix, page, p.Items)
+				}
+				got[e.User] = e.Connections
+			}
+			if p.Next == "" {
+				break
+			}
+			if p.Next <= after {
+				t.Fatalf("%s: the page after %q is the one after %q", prefix, after, p.Next)
+			}
+			after = p.Next
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("%s: pages have %v, nodes have %v", prefix, got, want)
+		}
+	}
+}
+
 func TestAPartFitsIntoAnAnswer(t *testing.T) {
 	items := make([]userEntry, maxLimit)
 	for i := range items {

@@ -73,7 +73,7 @@ func (c *connections) followersOf(ctx context.Context, q userQuery) (all followe
 }
 
 // getTopic lists the users that follow a topic on any node, and counts the connections
-// that do. Online and connections are what presence says of it.
+// that do: by_name are those that presence counts, followers also those by a wildcard.
 func (c *connections) getTopic(w http.ResponseWriter, r *request) error {
 	after, limit, err := pageQuery(r.query)
 	if err != nil {
@@ -88,10 +88,10 @@ func (c *connections) getTopic(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return answer(w, http.StatusOK, struct {
-		Topic       string `json:"topic"`
-		Online      bool   `json:"online"`
-		Connections int    `json:"connections"`
-		Followers   int    `json:"followers"`
+		Topic     string `json:"topic"`
+		Online    bool   `json:"online"`
+		ByName    int    `json:"by_name"`
+		Followers int    `json:"followers"`
 		page[userEntry]
 		rpc.Coverage
 	}{r.name, *all.Named > 0, *all.Named, all.Connections, merge(parts, "", limit), coverage})

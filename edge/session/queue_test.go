@@ -231,6 +231,7 @@ type outbox struct {
 	mu   sync.Mutex
 	ends []Cause
 	own  []string // Weft's own frames
+	said []string // of the end
 }
 
 func (o *outbox) Control(typ, _ string, data []byte) bool {
@@ -240,10 +241,10 @@ func (o *outbox) Control(typ, _ string, data []byte) bool {
 	return true
 }
 
-func (o *outbox) End(c Cause, _ string) {
+func (o *outbox) End(c Cause, detail string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.ends = append(o.ends, c)
+	o.ends, o.said = append(o.ends, c), append(o.said, detail)
 }
 
 func (o *outbox) told() []Cause {

@@ -78,6 +78,24 @@ func TestAnEntryForAUserCutsWhatWasIssuedBefore(t *testing.T) {
 	}
 }
 
+// What stands in the bucket may have been put by anybody who may write there, by any
+// means; what no transport can say is not said.
+func TestClientsAreToldTheReasonOfAnEntryIfItCanBeSaid(t *testing.T) {
+	for said, told := range map[string]string{
+		"": "", "this phone was lost": "this phone was lost", strings.Repeat("x", MaxDetail): strings.Repeat("x", MaxDetail),
+		strings.Repeat("x", MaxDetail+1): "", "a\nb": "", "a\u009bb": "", "\xff": "",
+	} {
+		r, s, user := NewRegistry(), newTestSession("ann", "t1", time.Time{}), newTestSession("bob", "t2", time.Time{})
+		r.Add(s.Session)
+		r.Add(user.Session)
+		r.Cut(blacklist.Entry{Session: "t1", Reason: said})
+		r.Cut(blacklist.Entry{User: "bob", Before: time.Now(), Reason: said})
+		if !slices.Equal(s.out.said, []string{told}) || !slices.Equal(user.out.said, []string{told}) || s.Cause() != Revoked || user.Cause() != Revoked {
+			t.Errorf("of %q is told %q and %q", said, s.out.said, user.out.said)
+		}
+	}
+}
+
 func TestOnlyTheFirstCauseCounts(t *testing.T) {
 	s := newTestSession("ann", "t", time.Time{})
 	if !s.End(Draining) || s.End(Revoked) || s.Cause() != Draining || len(s.out.ends) != 1 {

@@ -61,7 +61,7 @@ var effects = []struct {
 	{regexp.MustCompile(`^nats (?:--user \S+ --password '.*' )?(?:pub|req) (?:--jetstream )?(?:-H ce-type:(\S+) )?user\.(\w+) '(.*)'$`), delivers},
 	{regexp.MustCompile(`^printf 'PUB() user\.(\w+) \d+\\r\\n(.*)\\r\\n' > /dev/tcp/.*$`), delivers},
 	{regexp.MustCompile(`^nats kv put blacklist user\.(\w+) (\w+)$`), cutsUser},
-	{regexp.MustCompile(`^nats kv put blacklist (\w+) (\w+)$`), cutsSession},
+	{regexp.MustCompile(`^nats kv put blacklist (\w+) (\w+|'reason: .+')$`), cutsSession},
 	{regexp.MustCompile(`^nats kv put blacklist (\w+) ''$`), readsInput},
 	{regexp.MustCompile(`^nats kv create --ttl 1h blacklist (\w+) (\w+)$`), cutsForAnHour},
 	{regexp.MustCompile(`^nats kv del -f blacklist (\w+)$`), letsIn},

@@ -105,11 +105,19 @@ func doWith(c *http.Client, req *http.Request) (*http.Response, error) {
 type Ended struct {
 	Reason    string `json:"reason"`
 	Reconnect bool   `json:"reconnect"`
+	// Detail is what an operator says of it, or "".
+	Detail string `json:"detail,omitempty"`
 	// RetryAfter is the wait that the node asked for; 0 when it did not.
 	RetryAfter time.Duration `json:"-"`
 }
 
-func (e *Ended) Error() string { return "the node ended the connection: " + e.Reason }
+func (e *Ended) Error() string {
+	said := "the node ended the connection: " + e.Reason
+	if e.Detail != "" {
+		said += ": " + e.Detail
+	}
+	return said
+}
 
 // errFrame is wrapped by errors about an answer that is not as it should be.
 var errFrame = errors.New("unexpected answer")

@@ -31,7 +31,7 @@ func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame
 		if answer.LastEventID == "" {
 			answer.LastEventID = lastID
 		}
-		if len(answer.Events) == 0 && len(answer.Resets) == 0 && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
+		if len(answer.Events) == 0 && len(answer.Resets) == 0 && answer.Close == nil && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
 			return errEmptyPoll
 		}
 		for _, reset := range answer.Resets {
@@ -51,6 +51,11 @@ func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame
 				return err
 			}
 		}
+		if answer.Close != nil {
+			if err := emit(Frame{Type: TypeClose, Data: answer.Close}); err != nil {
+				return err
+			}
+		}
 	}
 }
 
@@ -58,6 +63,7 @@ type pollAnswer struct {
 	Events      []Frame           `json:"events"`
 	LastEventID string            `json:"last_event_id"`
 	Resets      []json.RawMessage `json:"resets"`
+	Close       json.RawMessage   `json:"close"`
 }
 
 func poll(ctx context.Context, f *Follower, lastID string) (pollAnswer, error) {

@@ -53,6 +53,7 @@ type Connection struct {
 	Since     time.Time `json:"since"`
 	Address   string    `json:"address"`
 	Agent     string    `json:"agent"`
+	Device    string    `json:"device,omitempty"` // as it calls itself
 	Session   string    `json:"session"`
 }
 
@@ -78,11 +79,23 @@ func pages(get func(query url.Values) (next string, err error)) error {
 	}
 }
 
+// Which users are listed; what is "" leaves none out.
+type Which struct {
+	Prefix string // of the name
+	Topic  string // that they follow, without its prefix
+}
+
 // Users lists the users with connections, of the whole cluster, in order.
-func (a Admin) Users(ctx context.Context) (Users, error) {
+func (a Admin) Users(ctx context.Context, which Which) (Users, error) {
 	all := Users{Items: []UserConnections{}}
 	first := true
 	err := pages(func(query url.Values) (string, error) {
+		if which.Prefix != "" {
+			query.Set("prefix", which.Prefix)
+		}
+		if which.Topic != "" {
+			query.Set("topic", which.Topic)
+		}
 		var page struct {
 			Users
 			Next string `json:"next"`
