@@ -3,6 +3,7 @@ package presence
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"weft/jetstream/rpc"
@@ -214,7 +215,8 @@ func (ws *watchers) answered(r *round, replies []rpc.Reply) {
 	answers := make(map[string]answer, len(replies))
 	for _, reply := range replies {
 		var a answer
-		if json.Unmarshal(reply.Data, &a) == nil && a.Run != "" && len(a.Counts) == len(r.watchers) {
+		if json.Unmarshal(reply.Data, &a) == nil && a.Run != "" && len(a.Counts) == len(r.watchers) &&
+			!slices.ContainsFunc(a.Counts, func(n int) bool { return !plausible(n) }) {
 			answers[reply.Node] = a
 		}
 	}

@@ -20,8 +20,10 @@ import (
 type cluster struct {
 	t     *testing.T
 	known int
-	// delay is how long a hint takes; nil: no time.
+	// delay is how long a hint takes, less than 0: it is lost; nil: no time.
 	delay func() time.Duration
+	// answering is how long answers take; nil: a millisecond.
+	answering func() time.Duration
 
 	mu    sync.Mutex
 	nodes map[string]*testNode
@@ -101,6 +103,20 @@ func (c *cluster) setCut(a, b string, cut bool) {
 		c.last++
 		c.links[pair(a, b)] = c.last
 	}
+}
+
+// setMute lets a node answer no questions.
+func (c *cluster) setMute(name string, mute bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mute[name] = mute
+}
+
+// questions is how many have been asked.
+func (c *cluster) questions() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
 }
 
 // linked are the other nodes that a process is linked to.
@@ -196,6 +212,9 @@ func (n *testNode) CallAll(ctx context.Context, _ string, data []byte) rpc.Repli
 		r.List = append(r.List, rpc.Reply{Node: other.name, Data: other.answer(ctx, data)})
 	}
 	pause := time.Millisecond
+	if n.c.answering != nil {
+		pause = n.c.answering()
+	}
 	if silent {
 		pause = 250 * time.Millisecond
 	}
@@ -217,7 +236,9 @@ func (n *testNode) Publish(s string, data []byte) error {
 		data := slices.Clone(data)
 		var d time.Duration
 		if n.c.delay != nil {
-			d = n.c.delay()
+			if d = n.c.delay(); d < 0 {
+				continue
+			}
 		}
 		time.AfterFunc(d, func() { heard(s, data) })
 	}
@@ -233,6 +254,18 @@ func (n *testNode) Subscribe(s string) (drop func(), err error) {
 		defer n.mu.Unlock()
 		n.subs[s]--
 	}, nil
+}
+
+func (n *testNode) subscriptions(s string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.subs[s]
+}
+
+func (n *testNode) watched() int {
+	n.watchers.mu.Lock()
+	defer n.watchers.mu.Unlock()
+	return len(n.watchers.by)
 }
 
 func (n *testNode) Flush(context.Context) error { return nil }
@@ -253,17 +286,26 @@ type diary struct {
 	begun time.Time
 	stop  func()
 
-	mu   sync.Mutex
-	told []string
-	last State
-	at   time.Time
+	mu      sync.Mutex
+	told    []string // nil: nothing yet
+	last    State
+	at      time.Time
+	stopped bool
+	// check is called with all that is told; it may be nil.
+	check func(before, now State, first bool)
 }
 
 // follow writes down what is told of a subject; it fails when that is more than once a
 // second, or twice the same.
 func (n *testNode) follow(t *testing.T, s string, devices bool) *diary {
 	d := &diary{t: t, begun: time.Now()}
-	d.stop = n.Follow(s, devices, d.tell)
+	stop := n.Follow(s, devices, d.tell)
+	d.stop = func() {
+		stop()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.stopped = true
+	}
 	return d
 }
 
@@ -271,13 +313,19 @@ func (d *diary) tell(s State) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if len(d.told) > 0 {
+	if d.stopped {
+		d.t.Errorf("told %+v after it has stopped", s)
+	}
+	if d.told != nil {
 		if now.Sub(d.at) < time.Second {
 			d.t.Errorf("told %+v only %v after %+v", s, now.Sub(d.at), d.last)
 		}
 		if d.last.Connections == s.Connections && d.last.Complete == s.Complete && fmt.Sprint(d.last.Devices) == fmt.Sprint(s.Devices) {
 			d.t.Errorf("told twice: %+v", s)
 		}
+	}
+	if d.check != nil {
+		d.check(d.last, s, d.told == nil)
 	}
 	d.last, d.at = s, now
 	text := fmt.Sprint(s.Connections)
@@ -290,15 +338,24 @@ func (d *diary) tell(s State) {
 	d.told = append(d.told, text)
 }
 
-// since returns what was told since it was called last, after a time.
+// after returns what was told since it was called last, after a time.
 func (d *diary) after(pause time.Duration) string {
 	time.Sleep(pause)
 	synctest.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	told := strings.Join(d.told, ", ")
-	d.told = []string{}
+	if d.told != nil {
+		d.told = []string{}
+	}
 	return told
+}
+
+// state is what was told last.
+func (d *diary) state() State {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
 }
 
 // expect fails unless exactly that is told within a time.

@@ -15,6 +15,11 @@ import (
 // to one subject they hear the last.
 const gather = 50 * time.Millisecond
 
+// maxCount is more than any node can have.
+const maxCount = 1 << 30
+
+func plausible(connections int) bool { return 0 <= connections && connections <= maxCount }
+
 // A hint is what a node says of one of its counts.
 type hint struct {
 	Node string `json:"node"`
@@ -36,7 +41,7 @@ func (h *hint) encode(b []byte, node string) []byte {
 
 // readHint reads what another node said; of what it cannot mean it is false.
 func readHint(data []byte) (h hint, ok bool) {
-	if json.Unmarshal(data, &h) != nil || h.Node == "" || h.Run == "" || h.Connections < 0 {
+	if json.Unmarshal(data, &h) != nil || h.Node == "" || h.Run == "" || !plausible(h.Connections) {
 		return hint{}, false
 	}
 	return h, true
