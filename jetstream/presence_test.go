@@ -228,13 +228,13 @@ func TestNobodyButNodesMaySayOrHearWhoIsThere(t *testing.T) {
 				}
 			}
 			forged := []byte(`{"node":"n1","run":"x","seq":18446744073709551615,"connections":99}`)
-			for _, s := range []string{"presence."+who, "presence.topic.hotel.42", "weft.ask.counts", "weft.ask.counts.n1"} {
+			for _, s := range []string{"presence." + who, "presence.topic.hotel.42", "weft.ask.counts", "weft.ask.counts.n1"} {
 				if err := conn.PublishRequest(s, "_INBOX.x", forged); err != nil {
 					t.Fatal(err)
 				}
 				await("publish to " + s)
 			}
-			for _, s := range []string{"presence."+who, "presence.*", "presence.>", "*."+who, ">"} {
+			for _, s := range []string{"presence." + who, "presence.*", "presence.>", "*." + who, ">"} {
 				if _, err := conn.SubscribeSync(s); err != nil {
 					t.Fatal(err)
 				}
@@ -242,7 +242,7 @@ func TestNobodyButNodesMaySayOrHearWhoIsThere(t *testing.T) {
 			}
 			// Nor by the detour of an answer of the server, or of a trace.
 			for _, subject := range []string{"user.eve", "topic.eve", "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$SRV.PING", "$SYS.REQ.USER.INFO", "svc.mine"} {
-				for _, m := range []*nats.Msg{{Subject: subject, Reply: "presence."+who, Data: forged}, {Subject: subject, Data: forged, Header: nats.Header{"Nats-Trace-Dest": {"presence."+who}}}} {
+				for _, m := range []*nats.Msg{{Subject: subject, Reply: "presence." + who, Data: forged}, {Subject: subject, Data: forged, Header: nats.Header{"Nats-Trace-Dest": {"presence." + who}}}} {
 					if err := conn.PublishMsg(m); err != nil {
 						t.Fatal(err)
 					}

@@ -248,10 +248,10 @@ func (ws *watchers) answeredLocked(w *watcher, i int, r *round, answers map[stri
 		a, ok := answers[name]
 		e := w.of(p)
 		if !ok {
-			e.unanswered++
+			e.silent = true
 			continue
 		}
-		e.epoch, e.unanswered = p.epoch, 0
+		e.epoch, e.silent = p.epoch, false
 		w.take(p, a.Run, a.Seq, a.Counts[i])
 		switch {
 		case !listed || w.devices == 0:

@@ -9,8 +9,8 @@ const (
 	// linger is for how long a watcher stays that nobody follows any more: those who poll
 	// come back.
 	linger = 5 * time.Second
-	// patience is how many questions a node may leave unanswered in a row before the
-	// counts are incomplete. An answer that is late by a moment is no reason to say so.
+	// patience is how many questions a node may leave unanswered until the first state is
+	// told without it. Later that is held back like a fall.
 	patience = 3
 )
 
@@ -43,8 +43,8 @@ type watcher struct {
 // An entry is what a node has said of the subject.
 type entry struct {
 	peer        *peer
-	epoch       int // of the peer, when it last answered; 0: it has not
-	unanswered  int // questions since then
+	epoch       int  // of the peer, when it last answered; 0: it has not
+	silent      bool // it has not answered the last question
 	run         string
 	seq         uint64
 	connections int
@@ -85,11 +85,10 @@ func (w *watcher) count(peers map[string]*peer, members int) (c count, unheard b
 	for i := range w.entries {
 		e := &w.entries[i]
 		c.connections += e.connections
-		if e.epoch == e.peer.epoch && e.unanswered < patience {
+		if e.epoch == e.peer.epoch && !e.silent {
 			heard++
 		}
-		unheard = unheard || e.epoch != e.peer.epoch || e.unanswered > 0
 	}
 	c.complete = heard == len(peers) && len(peers) >= members
-	return c, unheard || len(w.entries) < len(peers)
+	return c, heard < len(peers)
 }
