@@ -79,6 +79,61 @@ func TestAllowCoversWildcardsAndPresence(t *testing.T) {
 	}
 }
 
+func TestDevicesAreShownToThoseAloneToWhomThatIsAllowedByName(t *testing.T) {
+	for _, c := range []struct {
+		allow  []string
+		claims map[string]any
+		sees   bool
+	}{
+		{[]string{"presence.devices"}, nil, true},
+		{[]string{"presence.*"}, nil, false},
+		{[]string{"presence.topic.>", "presence.{/friends}"}, map[string]any{"friends": "devices"}, false},
+		{[]string{"presence.topic.devices", "topic.devices", "user.devices"}, nil, false},
+		{nil, nil, false},
+	} {
+		cfg := hmacConfig()
+		cfg.Allow = c.allow
+		id := identity(t, cfg, c.claims)
+		if id.SeesDevices() != c.sees {
+			t.Errorf("%v %v: sees devices: %v", c.allow, c.claims, !c.sees)
+		}
+		if c.sees && id.MayFollow("presence.devices") {
+			t.Error("it lets a user of this name be followed")
+		}
+	}
+	cfg := hmacConfig()
+	cfg.Privileged = Privileges{{Claim: "/role", AnyOf: []string{"support"}, Allow: []string{"presence.devices"}}}
+	if identity(t, cfg, nil).SeesDevices() || !identity(t, cfg, map[string]any{"role": "support"}).SeesDevices() {
+		t.Error("who is privileged does not see devices, or who is not does")
+	}
+}
+
+func TestVisitorsMayFollowThePresenceOfTopicsOnly(t *testing.T) {
+	cfg := hmacConfig()
+	cfg.Anonymous.Allow = []string{"presence.topic.hotel.*", "topic.hotel.42"}
+	id, ok := newVerifier(t, cfg).Anonymous()
+	if !ok {
+		t.Fatal("nobody is let in")
+	}
+	for s, want := range map[string]bool{
+		"presence.topic.hotel.42": true, "presence.topic.hotel": false, "topic.hotel.42": true, "topic.hotel.43": false,
+		"presence.hotel": false, "presence.ann": false, "presence.topic": false, "presence.*": false,
+	} {
+		if got := id.MayFollow(s); got != want {
+			t.Errorf("MayFollow(%q) = %v", s, got)
+		}
+	}
+	if id.SeesDevices() {
+		t.Error("they see devices")
+	}
+	for _, s := range []string{"presence.ann", "presence.*", "presence.devices", "presence.topic", "presence.>", "presence.topic.{/room}"} {
+		cfg.Anonymous.Allow = []string{s}
+		if len(cfg.Check()) != 1 {
+			t.Errorf("%s is allowed", s)
+		}
+	}
+}
+
 func TestPrivilegedClaimsAllowMore(t *testing.T) {
 	cfg := hmacConfig()
 	cfg.Privileged = Privileges{{Claim: "/realm/roles", AnyOf: []string{"support", "true"}, Allow: []string{"user.*", "presence.*"}}}

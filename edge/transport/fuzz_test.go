@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"weft/edge/problem"
 )
@@ -14,6 +16,7 @@ func FuzzQuery(f *testing.F) {
 	for _, q := range []string{
 		"subject=topic.hotel.42&type=order.*&last_event_id=x&format=frame&wait=25s", "wait=60", "wait=-1s", "wait=1e9h",
 		"type=*.*", "type=a&type=b.*", "subject=%zz", "a;b", "last_event_id=1&last_event_id=2",
+		"subject=presence.bob&subject=presence.topic.a.b&presence=x&device=Ann%27s%20phone", "device=%ff", "device=%00", "device=%E2%80%AE",
 	} {
 		f.Add(q, "")
 	}
@@ -27,6 +30,9 @@ func FuzzQuery(f *testing.F) {
 		}
 		if q.wait < 0 || q.wait > maxWait {
 			t.Errorf("%q waits %v", raw, q.wait)
+		}
+		if d := q.Device; d != nil && (*d == "" || len(*d) > maxDevice || !utf8.ValidString(*d) || strings.ContainsAny(*d, "\x00\n\r\x7f\u202e\u2028")) {
+			t.Errorf("%q names the device %q", raw, *d)
 		}
 		if lastID != "" && q.LastID != lastID {
 			t.Errorf("the header %q does not win: %q", lastID, q.LastID)
