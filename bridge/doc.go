@@ -1,7 +1,8 @@
-// Package bridge is the ways in, and the way out to Kafka: what is published to Kafka
-// or by HTTP becomes events for the store, and requests by routes become records. This
-// package holds what they have in common, the configuration and the rules that say whom
-// a record is for; bridge/kafka, bridge/ingest and bridge/target do the work.
+// Package bridge is the ways in, and the way out to Kafka: what is published to Kafka or
+// by HTTP becomes events for the store, and requests by routes become records. This
+// package holds what they have in common, the configuration and the rules that say whom a
+// record is for, or what is published by HTTP or NATS under the name of a rule;
+// bridge/kafka, bridge/ingest and bridge/target do the work.
 //
 // A source is told that it has delivered only after the store has the event: a
 // Kafka offset is committed and an HTTP request answered after that, never
@@ -11,8 +12,8 @@
 // What a Kafka record becomes:
 //
 //   - A CloudEvent in structured form (content-type application/cloudevents+json)
-//     is passed on byte for byte with its own type; pointers look into the event:
-//     {/data/customer/id}, {/subject}.
+//     is taken apart: its data is passed on with its own type, its attributes travel as
+//     ce-<name> headers; pointers look into the event: {/data/customer/id}, {/subject}.
 //   - A CloudEvent in binary form (headers ce_specversion, ce_type, …): its value
 //     is passed on, its attributes travel as ce-<name> headers; pointers look into
 //     the same view, with the value as /data.

@@ -318,7 +318,8 @@ func doWeftLines(t *testing.T, page string) {
 // default addresses.
 func TestEachCurlLineOfTheDocsIsAnsweredWithSuccess(t *testing.T) {
 	t.Parallel()
-	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("auth.allow", []string{"topic.hotel.*"}))
+	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("auth.allow", []string{"topic.hotel.*"}).
+		With("ingest.rules", []any{map[string]any{"name": "orders", "to": []string{"user.{/customer/id}"}}}))
 	token := stage.Token(t, "ann", stage.Claims{"jti": "s0"})
 	serveNATS(t, node.NATS(), "svc.greet", func(m *nats.Msg) { _ = m.Respond([]byte("hello")) }) // in the other terminal
 	paths, err := filepath.Glob("../docs/*.md")

@@ -59,6 +59,7 @@ var effects = []struct {
 	check func(*testing.T, *shell, []string)
 }{
 	{regexp.MustCompile(`^nats (?:--user \S+ --password '.*' )?(?:pub|req) (?:--jetstream )?(?:-H ce-type:(\S+) )?user\.(\w+) '(.*)'$`), delivers},
+	{regexp.MustCompile(`^nats (?:pub|req) in\.(\w+) '(\{"customer":\{"id":"(\w+)"\},"state":"(\w+)"\})'$`), places},
 	{regexp.MustCompile(`^printf 'PUB() user\.(\w+) \d+\\r\\n(.*)\\r\\n' > /dev/tcp/.*$`), delivers},
 	{regexp.MustCompile(`^nats kv put blacklist user\.(\w+) (\w+)$`), cutsUser},
 	{regexp.MustCompile(`^nats kv put blacklist (\w+) (\w+|'reason: .+')$`), cutsSession},
@@ -82,6 +83,9 @@ func TestWhatTheDocsSayToTypeDoesWhatTheySay(t *testing.T) {
 			settings := stage.Settings(t.TempDir())
 			if m := userFlags.FindStringSubmatch(line); m != nil {
 				settings.With("node.users", []any{map[string]any{"name": m[1], "password": m[2], "role": "publisher"}})
+			}
+			if m := regexp.MustCompile(` in\.(\w+) `).FindStringSubmatch(line); m != nil {
+				settings.With("ingest.rules", []any{map[string]any{"name": m[1], "to": []string{"user.{/customer/id}"}, "type": "order.{/state}"}})
 			}
 			for _, e := range effects {
 				if m := e.line.FindStringSubmatch(line); m != nil {
@@ -138,11 +142,16 @@ func delivers(t *testing.T, s *shell, m []string) {
 	if e := events[0]; e.Type != m[0] || string(e.Data) != m[2] {
 		t.Errorf("it was delivered as type %q and data %q", e.Type, e.Data)
 	}
-	for word, answer := range map[string]string{" req ": `"stream":"EVENTS"`, " --jetstream ": "Stored in Stream: EVENTS"} {
+	for word, answer := range map[string]string{" req ": `"stream":"EVENTS"`, " req in.": `"ids":["`, " --jetstream ": "Stored in Stream: EVENTS"} {
 		if strings.Contains(s.line, word) && !strings.Contains(out, answer) {
 			t.Errorf("it printed %q, want the acknowledgement", out)
 		}
 	}
+}
+
+// places is for a publish to a rule, of an order in a state of a customer.
+func places(t *testing.T, s *shell, m []string) {
+	delivers(t, s, []string{"order." + m[3], m[2], m[1]})
 }
 
 func cutsUser(t *testing.T, s *shell, m []string) {
