@@ -26,6 +26,12 @@ import (
 // each other.
 func newCluster(t *testing.T) []*stack {
 	t.Helper()
+	return newClusterOf(t, func(*edge.Config, *jetstream.Config) {})
+}
+
+// newClusterOf is newCluster; change may alter the configuration of each.
+func newClusterOf(t *testing.T, change func(c *edge.Config, js *jetstream.Config)) []*stack {
+	t.Helper()
 	slow.Test(t, "nodes to meet and to elect")
 	const size = 3
 	seeds, err := freeport.Addresses("127.0.0.1", size)
@@ -37,7 +43,8 @@ func newCluster(t *testing.T) []*stack {
 	nodes := make([]*stack, size)
 	var starting sync.WaitGroup
 	for i := range nodes {
-		nodes[i] = prepareStack(t, fmt.Sprintf("n%d", i+1), func(_ *edge.Config, js *jetstream.Config) {
+		nodes[i] = prepareStack(t, fmt.Sprintf("n%d", i+1), func(cfg *edge.Config, js *jetstream.Config) {
+			change(cfg, js)
 			c := server.ClusterConfig{}
 			c.Listen, c.Seeds, c.Secret = seeds[i], seeds, "s3cret"
 			c.Complete()
