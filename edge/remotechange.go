@@ -18,7 +18,7 @@ const (
 	methodChange = "change" // change the connection
 	// methodModern is methodChange for what a node of an earlier version would read as
 	// something less. It has no such method, and so does no half of it.
-	methodModern = "change.2"
+	methodModern = "change2"
 )
 
 // How many of these calls a node answers at once. A change may have to wait
