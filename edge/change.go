@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 
@@ -12,6 +11,7 @@ import (
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/transport"
+	"weft/edge/wire"
 	"weft/jetstream/rpc"
 )
 
@@ -97,5 +97,6 @@ func (c *changer) serve(w http.ResponseWriter, r *http.Request, connection strin
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(map[string][]string{"subjects": subjects})
+	_, err = w.Write(append(wire.AppendStrings([]byte(`{"subjects":`), subjects), "}\n"...))
+	return err
 }

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -138,8 +137,8 @@ func (a *alteration) plan(ctx context.Context, old *auth.Identity, before []stri
 // judge parts what was asked for into what the new identity allows, and what is lost.
 func (a *alteration) judge(ctx context.Context) error {
 	var allowed []string
-	for _, sub := range a.asked {
-		err := a.rules.MayFollow(ctx, a.id, sub)
+	for i, err := range a.rules.MayFollow.All(ctx, a.id, a.asked) {
+		sub := a.asked[i]
 		switch p, _ := errors.AsType[*problem.Problem](err); {
 		case err == nil:
 			allowed = append(allowed, sub)
@@ -199,11 +198,9 @@ func (a *alteration) lose(ctx context.Context, before []string, blurred bool) er
 		return !slices.ContainsFunc(left, func(f string) bool { return f == sub || subject.IsPattern(f) && subject.Match(f, sub) })
 	})
 	if len(lost) > 0 {
-		data, _ := json.Marshal(struct {
-			Subjects []string `json:"subjects"`
-			Reason   string   `json:"reason"`
-		}{lost, Unauthorised.Ending().Reason})
-		a.Control(wire.TypeUnsubscribed, "", data)
+		data := wire.AppendStrings([]byte(`{"subjects":`), lost)
+		data = wire.AppendString(append(data, `,"reason":`...), Unauthorised.Ending().Reason)
+		a.Control(wire.TypeUnsubscribed, "", append(data, '}'))
 	}
 	if a.out.Settle(ctx) != nil {
 		a.End(Slow)
