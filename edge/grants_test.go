@@ -3,7 +3,6 @@ package edge_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -43,10 +42,6 @@ func TestEveryOpenTransport(t *testing.T) {
 		{"nothing of a lost subject follows in a burst", grants, caseBurst},
 		{"a subject has types of its own", grants, caseTypes},
 		{"a set replaces in one step", grants, caseSet},
-		{"the end of a token is told once, and again after a refresh", func(c *edge.Config, js *jetstream.Config) {
-			grants(c, js)
-			c.Auth.WarnBefore = 4 * time.Second
-		}, caseExpiring},
 	}
 	for _, c := range cases {
 		for _, p := range slow.First(paths) {
@@ -335,90 +330,35 @@ func caseSet(t *testing.T, s *stack, kind string) {
 	l.want(`{"set":[]}`, `["user.ann"]`)
 }
 
-func caseExpiring(t *testing.T, s *stack, kind string) {
+func TestTheEndOfATokenIsToldOnceAndAgainAfterARefresh(t *testing.T) {
 	slow.Test(t, "the end of a token")
+	t.Parallel()
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.WarnBefore = 2 * time.Second })
 	token := func(life time.Duration) string {
 		return s.token("ann", claims{"exp": time.Now().Add(life).Unix(), "jti": fmt.Sprint(life)})
 	}
-	l := s.live(kind, visitor{token: token(7 * time.Second)})
+	var all []*live
+	for _, kind := range openKinds {
+		all = append(all, s.live(kind, visitor{token: token(4 * time.Second)}))
+	}
 	warned := func() {
 		t.Helper()
-		var in struct{ In int }
-		if h := l.comes(); h.typ != wire.TypeExpiring || json.Unmarshal([]byte(h.data), &in) != nil || in.In < 1 || in.In > 4 {
-			t.Fatalf("heard %+v", h)
+		for _, l := range all {
+			var in struct{ In int }
+			if h := l.comes(); h.typ != wire.TypeExpiring || json.Unmarshal([]byte(h.data), &in) != nil || in.In < 1 || in.In > 2 {
+				t.Fatalf("heard %+v", h)
+			}
 		}
 	}
 	warned()
-	l.token = s.token("ann", nil)
-	l.want(tokenChange(token(8*time.Second)), `["user.ann"]`)
+	for _, l := range all {
+		l.token = s.token("ann", nil)
+		l.want(tokenChange(token(5*time.Second)), `["user.ann"]`)
+	}
 	warned()
-	if h := l.comes(); h.typ != wire.TypeClose || h.data != `{"reason":"expired","reconnect":true}` {
-		t.Errorf("heard %+v, want the end", h)
-	}
-}
-
-// Who may change a connection, and who may not.
-func TestAConnectionIsChangedByItsUserAlone(t *testing.T) {
-	t.Parallel()
-	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) {
-		c.Public.CORSOrigins = []string{"https://app.example"}
-	})
-	ann, bob := s.token("ann", claims{"jti": "ann1"}), s.token("bob", nil)
-	for _, kind := range openKinds {
-		l := s.live(kind, visitor{token: ann})
-		visit := s.live(kind, visitor{query: params("subject", "topic.hotel.lobby")})
-		subscribe, refresh := `{"subscribe":["topic.hotel.1"]}`, tokenChange(ann)
-		if kind == transport.WebSocket { // a visitor is nobody, and cannot become somebody
-			visit.token = ""
-			if _, code := visit.change(refresh); code != "user_mismatch" {
-				t.Errorf("%s: a visitor with a token: %q", kind, code)
-			}
-		}
-		expired := s.token("ann", claims{"exp": time.Now().Add(-time.Minute).Unix()})
-		s.must(s.node.Blacklist().Put(t.Context(), "stolen", "", 0))
-		s.eventually("the mirror has it", func() bool { return s.node.Blacklist().Revoked("stolen", "ann", time.Now()) })
-		stolen := s.token("ann", claims{"jti": "stolen"})
-		for _, w := range []struct {
-			what, connection, token, body string
-			status                        int
-			code                          string
-			header                        []string
-		}{
-			{"nobody", l.connection, "", subscribe, 401, "token_missing", nil},
-			{"nobody, of a visitor's", visit.connection, "", subscribe, 401, "token_missing", nil},
-			{"nobody, with a token to come", visit.connection, "", refresh, 401, "token_missing", nil},
-			{"somebody, of a visitor's", visit.connection, ann, subscribe, 409, "user_mismatch", nil},
-			{"somebody else", l.connection, bob, subscribe, 409, "user_mismatch", nil},
-			{"somebody else, with her token", l.connection, bob, refresh, 409, "user_mismatch", nil},
-			{"she, with another's token", l.connection, ann, tokenChange(bob), 409, "user_mismatch", nil},
-			{"an expired token", l.connection, expired, subscribe, 401, "token_expired", nil},
-			{"an expired token to come", l.connection, ann, tokenChange(expired), 401, "token_expired", nil},
-			{"a revoked token", l.connection, stolen, subscribe, 403, "token_revoked", nil},
-			{"a revoked token to come", l.connection, ann, tokenChange(stolen), 403, "token_revoked", nil},
-			{"another page, with the cookie", l.connection, "", subscribe, 403, "forbidden", []string{"Cookie", "weft_token=" + ann, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}},
-			{"a page that may, with the cookie", l.connection, "", subscribe, 200, "", []string{"Cookie", "weft_token=" + ann, "Origin", "https://app.example", "Sec-Fetch-Site", "cross-site"}},
-			{"another session of hers", l.connection, s.token("ann", claims{"jti": "ann2"}), `{"unsubscribe":["topic.hotel.1"]}`, 200, "", nil},
-		} {
-			resp, body := s.do(http.MethodPatch, pathConnections+w.connection, w.token, w.body, w.header...)
-			if resp.StatusCode != w.status || w.code != "" && !strings.Contains(body, `"code":"`+w.code+`"`) {
-				t.Errorf("%s: %s: %d %s, want %d %s", kind, w.what, resp.StatusCode, body, w.status, w.code)
-			}
-		}
-		// After all that both are as good as before.
-		s.store("user.ann", "", []byte(`"ann's"`))
-		l.wantData(`"ann's"`)
-		s.store("topic.hotel.lobby", "", []byte(`"all"`))
-		visit.wantData(`"all"`)
-	}
-}
-
-func TestInModeNoneAConnectionIsChangedByItsUser(t *testing.T) {
-	t.Parallel()
-	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.Mode, c.Auth.Allow = "none", []string{"topic.>"} })
-	l := s.live(transport.SSE, visitor{query: params("user", "ann")})
-	for user, want := range map[string]int{"ann": 200, "bob": 409} {
-		if resp, body := s.do(http.MethodPatch, pathConnections+l.connection+"?user="+user, "", `{"set":["topic.a"]}`); resp.StatusCode != want {
-			t.Errorf("%s: %d %s", user, resp.StatusCode, body)
+	for _, l := range all {
+		if h := l.comes(); h.typ != wire.TypeClose || h.data != `{"reason":"expired","reconnect":true}` {
+			t.Errorf("heard %+v, want the end", h)
 		}
 	}
 }
