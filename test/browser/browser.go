@@ -61,8 +61,9 @@ func (b *Browser) Close() {
 
 // A Tab shows the test's page, with cookies of its own.
 type Tab struct {
-	t   testing.TB
-	ctx context.Context
+	t      testing.TB
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 // An Entry is something that a connection of a page told it.
@@ -83,12 +84,29 @@ func (b *Browser) NewTab(t testing.TB) *Tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	tab := &Tab{t: t, ctx: ctx}
+	tab := &Tab{t: t, ctx: ctx, cancel: cancel}
 	if err := chromedp.Do(ctx, chromedp.Navigate(b.Origin)); err != nil {
 		t.Fatalf("open page: %v", err)
 	}
 	return tab
 }
+
+// Beside opens the page in a tab beside this one: of the same visitor, with the same cookies
+// and the same connections.
+func (tab *Tab) Beside() *Tab {
+	tab.t.Helper()
+	ctx, cancel := chromedp.NewContext(tab.ctx)
+	tab.t.Cleanup(cancel)
+	other := &Tab{t: tab.t, ctx: ctx, cancel: cancel}
+	where := eval[string](tab, "location.origin")
+	if err := chromedp.Do(ctx, chromedp.Navigate(where)); err != nil {
+		tab.t.Fatalf("open page: %v", err)
+	}
+	return other
+}
+
+// Shut closes the tab, as a visitor does who has seen enough.
+func (tab *Tab) Shut() { tab.cancel() }
 
 // eval runs JavaScript in the page and decodes its value, within a time limit.
 func eval[T any](tab *Tab, script string) T {

@@ -22,7 +22,9 @@ events.addEventListener("hotel.booked", e => {
   line.textContent = "Somebody has booked " + JSON.parse(e.data).room
   bookings.prepend(line)
 })
-events.onerror = () => { looking.textContent = "" }  // until it is back, which it is by itself
+events.onerror = () => { looking.textContent = "" }    // until it is back, which it is by itself
+addEventListener("pagehide", () => events.close())    // a browser may keep a page that is left
+addEventListener("pageshow", e => { if (e.persisted) location.reload() })
 // ----
 
 events.addEventListener("weft.open", () => { document.body.dataset.open = "yes"; });
