@@ -1,10 +1,13 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -13,6 +16,10 @@ type Answer struct {
 	Events      []Frame `json:"events"`
 	LastEventID string  `json:"last_event_id"`
 	Reset       bool    `json:"reset"`
+	// Presence are the present states of the presence that is followed, and PresenceID is
+	// what the next poll says to have them.
+	Presence   []json.RawMessage `json:"presence"`
+	PresenceID string            `json:"presence_id"`
 }
 
 // PollOnce asks once.
@@ -41,6 +48,7 @@ type pollStream struct {
 	target  Target
 	opened  bool
 	pending []Event
+	states  []json.RawMessage // of presence, as the last answer had them
 }
 
 func openPoll(ctx context.Context, target Target) *pollStream {
@@ -76,6 +84,16 @@ func (p *pollStream) ask() error {
 			return err
 		}
 		p.pending = append(p.pending, e)
+	}
+	for _, state := range a.Presence {
+		if !slices.ContainsFunc(p.states, func(had json.RawMessage) bool { return bytes.Equal(had, state) }) {
+			p.pending = append(p.pending, Event{Type: TypePresence, Data: state})
+		}
+	}
+	if p.states = a.Presence; a.PresenceID != "" {
+		query := maps.Clone(p.target.Query)
+		query.Set("presence", a.PresenceID)
+		p.target.Query = query
 	}
 	last := Event{Type: TypeKeepalive, ID: a.LastEventID}
 	if !p.opened {
