@@ -67,7 +67,7 @@ func TestEverythingGoesOnWhenTheServerIsRestarted(t *testing.T) {
 	defer h.Close()
 	var exact, wild listener
 	for s, l := range map[string]*listener{"topic.a": &exact, "topic.*": &wild} {
-		r, err := h.Follow(t.Context(), []string{s}, "", l)
+		r, err := h.Follow(t.Context(), []string{s}, feed.Start{}, l)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func (p *Params) follow(c *ConnectRequest, s *session.Session, late func()) erro
 	defer s.AtEnd(cancel)()
 	defer startTimeout(late, cancel).stop()
 	events, _ := s.Wanted()
-	reader, err := p.Follow(ctx, events, c.Query.LastID, s.Receiver())
+	reader, err := p.Follow(ctx, events, c.Query.start(), s.Receiver())
 	if err != nil {
 		return err
 	}

@@ -44,8 +44,8 @@ func (t *poll) Refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem
 
 // Serve implements Transport.
 func (t *poll) Serve(w http.ResponseWriter, c *ConnectRequest) (err error) {
-	p := &waiting{t: t, c: c, w: w, buffer: &pollBuffer{format: c.Query.shape.Poll()}}
-	p.buffer.expect(session.Presences(c.Query.Subjects), c.Query.presence, c.Query.LastID == "")
+	p := &waiting{t: t, c: c, w: w, buffer: &pollBuffer{format: c.Query.shape.Poll(), past: c.Query.past()}}
+	p.buffer.expect(session.Presences(c.Query.Subjects), c.Query.presence, c.Query.LastID == "" && !c.Query.past())
 	if p.s, err = t.open(c, p.buffer, t.counts, nil); err != nil {
 		p.buffer.take()
 		return err

@@ -22,6 +22,7 @@ const (
 // what comes then is left for the next poll.
 type pollBuffer struct {
 	format wire.Format // fixed
+	past   bool        // fixed: what is stored is the answer, even if that is nothing
 
 	mu     sync.Mutex
 	ready  func() // called once, when the poll can be answered; nil until somebody waits
@@ -99,7 +100,7 @@ func (b *pollBuffer) answersLocked() bool {
 	case b.atOnce || b.full:
 		return true
 	}
-	return b.caught && (len(b.got.events) > 0 || b.got.reset || b.states != nil && b.states.differ())
+	return b.caught && (b.past || len(b.got.events) > 0 || b.got.reset || b.states != nil && b.states.differ())
 }
 
 // tell tells when there is something to answer.

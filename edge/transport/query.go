@@ -13,6 +13,7 @@ import (
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/wire"
+	"weft/jetstream/feed"
 )
 
 // Bounds of a long poll's wait.
@@ -34,7 +35,8 @@ func printable(name string) bool {
 type Query struct {
 	Subjects []string
 	LastID   string
-	User     string // counts in auth.mode none only
+	Since    time.Time // zero: not asked for; LastID wins
+	User     string    // counts in auth.mode none only
 	filter   session.Filter
 	shape    wire.Shape
 	wait     time.Duration
@@ -45,7 +47,7 @@ type Query struct {
 
 // Parameters are those of a query.
 func Parameters() parameter.List {
-	return parameter.Once(parameter.LastEventID, "format", "wait", "presence", "device").Many("subject", "type")
+	return parameter.Once(parameter.LastEventID, "since", "format", "wait", "presence", "device").Many("subject", "type")
 }
 
 // ParseQuery reads a request's query and Last-Event-ID. Its errors are problems.
@@ -64,6 +66,11 @@ func ParseQuery(r *http.Request, takes parameter.List) (Query, error) {
 	if q.LastID = r.Header.Get("Last-Event-Id"); q.LastID == "" {
 		q.LastID = values.Get(parameter.LastEventID)
 	}
+	if s := values.Get("since"); s != "" {
+		if q.Since, err = parseSince(s, time.Now()); err != nil {
+			return q, err
+		}
+	}
 	var ok bool
 	if q.shape, ok = wire.ParseShape(values.Get("format")); !ok {
 		return q, problem.New(problem.BadRequest, "format is none of payload, frame and cloudevents")
@@ -80,8 +87,31 @@ func ParseQuery(r *http.Request, takes parameter.List) (Query, error) {
 		q.Device = new(strings.Clone(s)) // it outlives the request
 	}
 	q.presence = values.Get("presence")
+	if q.past() { // it waits for the store alone
+		q.wait = maxWait
+	}
 	q.User = values.Get("user")
 	return q, nil
+}
+
+func (q *Query) start() feed.Start { return feed.Start{LastID: q.LastID, Since: q.Since} }
+
+// past reports whether a connection begins with what is stored.
+func (q *Query) past() bool { return q.LastID == "" && !q.Since.IsZero() }
+
+// parseSince reads from when on a client wants what is stored: a time (RFC 3339), how long
+// ago it was, or all. A plus sign that was not encoded in the query is a blank there.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if s == "all" {
+		return time.Unix(0, 0), nil
+	}
+	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	if t, err := time.Parse(time.RFC3339, strings.ReplaceAll(s, " ", "+")); err == nil && !t.IsZero() {
+		return t, nil
+	}
+	return time.Time{}, problem.New(problem.BadRequest, "since is neither a duration like 1h nor a time like 2026-01-02T15:04:05Z nor all")
 }
 
 // shapeOf is what a client asked for that is not let in.

@@ -40,8 +40,8 @@ type Params struct {
 	// Serving ends when the node closes.
 	Serving context.Context
 
-	// Follow attaches a receiver to subjects, behind the event lastID.
-	Follow func(ctx context.Context, subjects []string, lastID string, r feed.Receiver) (*feed.Reader, error)
+	// Follow attaches a receiver to subjects.
+	Follow func(ctx context.Context, subjects []string, start feed.Start, r feed.Receiver) (*feed.Reader, error)
 	// Watch tells of presence.
 	Watch session.Watch
 	// Change alters an open session as its client asks.

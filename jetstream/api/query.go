@@ -10,11 +10,12 @@ import (
 )
 
 // A Query asks for one message of a stream: the one with a sequence, the last one
-// of a subject, or the next one of a subject from a sequence on.
+// of a subject, or the next one of a subject from a sequence or a time on.
 type Query struct {
-	Seq     uint64 `json:"seq,omitempty"`
-	LastFor string `json:"last_by_subj,omitempty"`
-	NextFor string `json:"next_by_subj,omitempty"`
+	Seq     uint64     `json:"seq,omitempty"`
+	LastFor string     `json:"last_by_subj,omitempty"`
+	NextFor string     `json:"next_by_subj,omitempty"`
+	Start   *time.Time `json:"start_time,omitempty"`
 }
 
 // Subject is what is asked for, "" for a sequence.

@@ -44,7 +44,7 @@ func BenchmarkACopyOnItsWay(b *testing.B) {
 	feeds := make([]*feed, users)
 	previous := make([]uint64, users)
 	for i := range feeds {
-		r, err := h.Follow(b.Context(), []string{fmt.Sprint("user.u", i)}, "", &none{})
+		r, err := h.Follow(b.Context(), []string{fmt.Sprint("user.u", i)}, Start{}, &none{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -182,7 +182,7 @@ func (c *client) seen() []string {
 func follow(t testing.TB, h *site, lastID string, subjects ...string) (*client, *feed.Reader) {
 	t.Helper()
 	c := newClient(t)
-	r, err := h.Follow(t.Context(), subjects, lastID, c)
+	r, err := h.Follow(t.Context(), subjects, feed.Start{LastID: lastID}, c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,8 @@ type history struct {
 
 // history reads what follows after the sequence on subject.
 //
-// Of an exact subject nothing was removed when the message with that sequence
-// is still stored under it, since its oldest message always goes first. Else it
+// Of an exact subject nothing was removed when the message with that sequence, or with the
+// next one, is still stored under it, since its oldest message always goes first. Else it
 // is complete when fewer messages follow than the limit per subject, so that
 // this limit removed none, and when the stream still holds anything from before
 // the sequence, so that age and size removed none: marks stay until age or size
@@ -52,6 +52,9 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 		return h.part(b), nil
 	}
 	past := h.part(b)
+	if !wild && len(past.messages) > 0 && past.messages[0].Seq == after+1 {
+		return past, nil
+	}
 	limit := uint64(h.store.Limits().MaxPerSubject)
 	below := uint64(len(past.messages))+past.pending < limit
 	if !below && wild {
@@ -94,6 +97,7 @@ const maxCounted = 50_000
 type counts struct {
 	bySubject map[string]uint64
 	until     uint64 // all up to here was counted
+	began     uint64 // where the stream stood when a history began at a time: what was removed before does not count
 	full      bool   // a subject has reached the limit, or there are too many
 }
 
@@ -113,7 +117,7 @@ func (c *counts) extend(ctx context.Context, h *Hub, pattern string, after, limi
 			m := &b.Messages[i]
 			c.bySubject[m.Subject]++
 			c.until = m.Seq
-			c.full = c.full || c.bySubject[m.Subject] >= limit || len(c.bySubject) > maxCounted
+			c.full = c.full || c.bySubject[m.Subject] >= limit && m.Seq > c.began || len(c.bySubject) > maxCounted
 		}
 		if b.Pending == 0 || len(b.Messages) == 0 {
 			break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"weft/jetstream/event"
 	"weft/jetstream/store"
@@ -15,6 +16,7 @@ type join struct {
 	lost   []*subscription
 	reason string
 	from   *event.Cursor  // nil: from now
+	since  bool           // from is where a time lies: nobody has had anything before
 	stream event.StreamID // that all of it is of
 	now    uint64         // the low watermark before anything was attached
 }
@@ -22,10 +24,15 @@ type join struct {
 // join attaches the reader to subjects, each once, and finds out which of them
 // can be gone on from the cursor. The subscriptions take no part in the reader's events
 // before begin. leaving are wildcards that the reader lets go of when it has succeeded.
-func (r *Reader) join(ctx context.Context, subjects []string, lastID string, leaving []string) (_ *join, err error) {
+func (r *Reader) join(ctx context.Context, subjects []string, start Start, leaving []string) (_ *join, err error) {
 	j := &join{stream: r.hub.streamID()}
 	j.now = r.hub.lowWatermark() // after that: it is of this stream, or of a newer one
-	if j.from, j.reason, err = r.hub.parse(ctx, j.stream, lastID); err != nil {
+	if start.LastID != "" || start.Since.IsZero() {
+		j.from, j.reason, err = r.hub.parse(ctx, j.stream, start.LastID)
+	} else {
+		err = j.begin(ctx, r.hub, start.Since)
+	}
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -104,6 +111,22 @@ func (h *Hub) parse(ctx context.Context, stream event.StreamID, lastID string) (
 	return &parsed, "", nil
 }
 
+// begin makes the join that of a client who has had all from before a time; a time to come is
+// now.
+func (j *join) begin(ctx context.Context, h *Hub, t time.Time) error {
+	if t.After(time.Now()) {
+		return nil
+	}
+	if epoch := time.Unix(0, 0); t.Before(epoch) {
+		t = epoch
+	}
+	j.from, j.since = &event.Cursor{Stream: j.stream}, true
+	return h.retry(ctx, func() (err error) {
+		j.from.Floor, err = h.store.Before(ctx, t)
+		return err
+	})
+}
+
 // place decides where a subscription begins. It reads a first part of its history if
 // there may be some.
 func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
@@ -115,9 +138,17 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 	if err != nil {
 		return err
 	}
+	if s.feed.wild && j.since {
+		if err := r.hub.retry(ctx, func() (err error) {
+			s.counts.began, err = r.hub.store.Head(ctx, ">")
+			return err
+		}); err != nil {
+			return err
+		}
+	}
 	var past history
 	if err := r.hub.retry(ctx, func() (err error) {
-		past, err = s.past(ctx, s.pos)
+		past, err = s.past(ctx, s.pos, j.since)
 		return err
 	}); err != nil {
 		return err
@@ -125,6 +156,9 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.target = target
+	if j.since && !s.beginLocked(past) {
+		return nil
+	}
 	if past.gone {
 		s.pos, s.counts = max(s.start, past.head), counts{}
 		j.lost, j.reason = append(j.lost, s), ReasonTrimmed
@@ -134,9 +168,24 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 	if len(j.subs) == 1 {
 		s.first = &past
 	} else {
-		s.counts = counts{} // it is read again: memory is bounded
+		s.counts = counts{began: s.counts.began} // it is read again: memory is bounded
 	}
 	return nil
+}
+
+// beginLocked puts a subscription that begins at a time right before the first message that
+// is stored since then, so that a client that comes back in the middle of what follows needs
+// nothing that retention has removed before. It reports whether there is history.
+func (s *subscription) beginLocked(past history) bool {
+	switch {
+	case len(past.messages) > 0:
+		s.pos = past.messages[0].Seq - 1
+	case !s.feed.wild && s.target <= s.pos: // nothing is, as the leader says
+		s.pos = max(s.pos, s.start)
+		return false
+	}
+	s.since = true
+	return true
 }
 
 // position sets from where a subscription goes on, and reports whether there may be

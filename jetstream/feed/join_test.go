@@ -41,7 +41,7 @@ func TestAConnectionThatWaitedInVainForItsHistoryLetsGo(t *testing.T) {
 	h, cursor := unreachable(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	r, err := h.Follow(ctx, []string{"user.ann"}, cursor, newClient(t))
+	r, err := h.Follow(ctx, []string{"user.ann"}, feed.Start{LastID: cursor}, newClient(t))
 	if r != nil || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("without an answer: %v, %v; want %v", r, err, context.DeadlineExceeded)
 	}
@@ -57,7 +57,7 @@ func TestClosingTheHubEndsTheWaitForAHistory(t *testing.T) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := h.Follow(ctx, []string{"user.ann"}, cursor, newClient(t))
+		_, err := h.Follow(ctx, []string{"user.ann"}, feed.Start{LastID: cursor}, newClient(t))
 		ended <- err
 	}()
 	h.untilTwoFollow(t, ctx)

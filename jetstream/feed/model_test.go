@@ -25,13 +25,15 @@ var modelSeed = flag.Uint64("seed", 0, "run the model once, with this seed")
 // once and in order, and none left out but where a reset was told.
 type viewer struct {
 	resets bool // may be told
+	world  *world
 
 	mu     sync.Mutex
 	strict bool // false where the stream is made anew: it is only promised that what comes later comes
 	id     string
 	last   map[string]int // the newest number seen; 0: any up to first may come
 	first  map[string]int
-	reset  map[string]bool // told since the newest number
+	since  map[string]time.Time // of subjects of which nothing has come, and that begin with what is stored since then
+	reset  map[string]bool      // told since the newest number
 	wrong  []string
 }
 
@@ -44,7 +46,20 @@ func (v *viewer) wrongLocked(format string, args ...any) {
 func (v *viewer) Opened(o feed.Opened) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if want := v.resume(); o.Resume != want && (want == feed.ResumeSince || o.Resume != feed.ResumeReset) {
+		v.wrongLocked("it begins as %s, want %s", o.Resume, want)
+	}
 	v.id = o.ID
+}
+
+func (v *viewer) resume() string {
+	switch {
+	case v.id != "":
+		return feed.ResumeExact
+	case len(v.since) > 0:
+		return feed.ResumeSince
+	}
+	return feed.ResumeNew
 }
 
 func (v *viewer) Reset(r feed.Reset, id string) {
@@ -67,6 +82,14 @@ func (v *viewer) Event(m *feed.Message, id string) {
 	}
 	n, err := strconv.Atoi(string(m.Data))
 	last, known := v.last[m.Subject]
+	if t, ok := v.since[m.Subject]; ok {
+		older, oldest := v.world.older(m.Subject, t)
+		if n <= older {
+			v.wrongLocked("%s %d, which is older than %v", m.Subject, n, t)
+		}
+		v.first[m.Subject] = oldest
+		delete(v.since, m.Subject)
+	}
 	switch {
 	case err != nil || !known:
 		v.wrongLocked("%s %q, which nobody asked for", m.Subject, m.Data)
@@ -173,21 +196,33 @@ func (m *model) view(ctx context.Context, v *viewer) {
 			subjects = append(subjects, s)
 		}
 	}
+	var start feed.Start
+	switch past := m.roll(4); past {
+	case 0, 1:
+		m.rest(15 * time.Second)      // so that there is something
+		start.Since = time.Unix(0, 0) // all of it
+		if past == 0 {
+			start.Since = time.Now().Add(-time.Duration(m.roll(int(5 * time.Second))))
+		}
+	}
 	for first := true; ; first = false {
 		v.mu.Lock()
-		id := v.id
+		start.LastID = v.id // which wins
 		if first {
 			for _, s := range subjects {
 				v.last[s], v.first[s] = 0, 1<<30
+				if !start.Since.IsZero() {
+					v.since[s] = start.Since
+				}
 			}
 		}
 		v.mu.Unlock()
-		r, err := m.hubs[m.roll(len(m.hubs))].Follow(context.Background(), subjects, id, v)
+		r, err := m.hubs[m.roll(len(m.hubs))].Follow(context.Background(), subjects, start, v)
 		if err != nil {
 			m.t.Error(err)
 			return
 		}
-		if first { // what is published from now on comes, with what was just before, perhaps
+		if first && start.Since.IsZero() { // what is published from now on comes, with what was just before, perhaps
 			m.expect(v, subjects, m.snapshot())
 		}
 		if ctx.Err() != nil {
@@ -229,6 +264,7 @@ func (m *model) stay(ctx context.Context, r *feed.Reader, v *viewer, subjects []
 		v.mu.Lock()
 		delete(v.last, s)
 		delete(v.reset, s)
+		delete(v.since, s)
 		v.mu.Unlock()
 		if ctx.Err() != nil {
 			return
@@ -318,7 +354,7 @@ func runModel(t *testing.T, seed uint64, limit int, resets, recreate bool) {
 	var works, views sync.WaitGroup
 	viewers := make([]*viewer, 8)
 	for i := range viewers {
-		v := &viewer{resets: resets, strict: !recreate, last: map[string]int{}, first: map[string]int{}, reset: map[string]bool{}}
+		v := &viewer{resets: resets, world: m.world, since: map[string]time.Time{}, strict: !recreate, last: map[string]int{}, first: map[string]int{}, reset: map[string]bool{}}
 		viewers[i] = v
 		views.Go(func() { m.view(ctx, v) })
 	}

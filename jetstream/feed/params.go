@@ -41,6 +41,9 @@ type Store interface {
 	// Head returns the sequence of a subject's newest message, as the leader sees it; 0:
 	// there is none.
 	Head(ctx context.Context, subject string) (uint64, error)
+	// Before returns the sequence up to which all was stored before a time; what follows
+	// was not.
+	Before(ctx context.Context, t time.Time) (uint64, error)
 	// Count returns how many messages are stored under an exact subject.
 	Count(ctx context.Context, subject string) (uint64, error)
 	// State asks the leader.

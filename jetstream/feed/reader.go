@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"weft/jetstream/event"
 )
@@ -19,8 +20,18 @@ const (
 const (
 	ResumeNew   = "new"
 	ResumeExact = "exact"
+	ResumeSince = "since"
 	ResumeReset = "reset"
 )
+
+// A Start is from where on a connection follows. The zero value is now.
+type Start struct {
+	// LastID is a cursor, after which it goes on.
+	LastID string
+	// Since is a time, when there is no LastID: it begins with all that is stored since
+	// then, and that retention has removed some of it is not told. A time to come is now.
+	Since time.Time
+}
 
 // A Reset tells that events of these subjects may be gone that the client has
 // not seen. Nothing older than the reset's id follows.
@@ -32,7 +43,7 @@ type Reset struct {
 // Opened says how a connection begins.
 type Opened struct {
 	ID       string // the client's own when it resumes exactly, else where it stands now
-	Resume   string // new, exact or reset
+	Resume   string // new, exact, since or reset
 	Subjects []string
 }
 
@@ -77,20 +88,19 @@ type Reader struct {
 	stream event.StreamID // which low and the positions are of
 }
 
-// Follow attaches a connection to subjects, which the caller has checked. With
-// an empty lastID it begins now; else it goes on after that cursor, and whatever
-// cannot be gone on from is told by a reset. It returns once rcv.Opened was
+// Follow attaches a connection to subjects, which the caller has checked. What cannot be
+// gone on from is told by a reset. It returns once rcv.Opened was
 // called; history follows in the background. While the store does not answer
 // it goes on trying until ctx ends. Other errors: ErrPatterns.
-func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv Receiver) (*Reader, error) {
+func (h *Hub) Follow(ctx context.Context, subjects []string, start Start, rcv Receiver) (*Reader, error) {
 	r := &Reader{hub: h, rcv: rcv}
-	j, err := r.join(ctx, subjects, lastID, nil)
+	j, err := r.join(ctx, subjects, start, nil)
 	if err != nil {
 		r.Close()
 		return nil, err
 	}
 	r.low = j.now
-	err = r.begin(j, func() { rcv.Opened(r.openedLocked(j, lastID)) })
+	err = r.begin(j, func() { rcv.Opened(r.openedLocked(j, start)) })
 	if err != nil {
 		return nil, err
 	}
@@ -98,16 +108,19 @@ func (h *Hub) Follow(ctx context.Context, subjects []string, lastID string, rcv 
 }
 
 // openedLocked says how a connection begins that has joined its first subjects.
-func (r *Reader) openedLocked(j *join, lastID string) Opened {
-	o := Opened{ID: lastID, Resume: ResumeExact, Subjects: make([]string, 0, len(j.subs))}
+func (r *Reader) openedLocked(j *join, start Start) Opened {
+	o := Opened{ID: start.LastID, Resume: ResumeExact, Subjects: make([]string, 0, len(j.subs))}
 	for _, s := range j.subs {
 		o.Subjects = append(o.Subjects, s.feed.subject)
 	}
 	switch {
 	case len(j.lost) > 0:
 		o.Resume = ResumeReset
-	case lastID == "":
+	case start.LastID != "":
+	case start.Since.IsZero():
 		o.Resume = ResumeNew
+	default:
+		o.Resume = ResumeSince
 	}
 	if o.Resume != ResumeExact {
 		o.ID = r.cursorLocked()
@@ -138,7 +151,7 @@ func (r *Reader) add(ctx context.Context, subjects []string, lastID string, leav
 	r.mu.Lock()
 	subjects = slices.DeleteFunc(slices.Clone(subjects), func(subject string) bool { return r.findLocked(subject) != nil })
 	r.mu.Unlock()
-	j, err := r.join(ctx, subjects, lastID, leaving)
+	j, err := r.join(ctx, subjects, Start{LastID: lastID}, leaving)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"weft/jetstream/api"
+	"weft/jetstream/store"
 )
 
 // replay reads history, one subject after the other, at the pace of the
@@ -74,7 +75,7 @@ func (s *subscription) nextPart(ctx context.Context) (past history, _ error) {
 	r := s.reader
 	r.mu.Lock()
 	if first := s.first; first != nil {
-		s.first = nil
+		s.first, s.since = nil, s.since && len(first.messages) == 0
 		r.mu.Unlock()
 		return *first, nil
 	}
@@ -86,19 +87,29 @@ func (s *subscription) nextPart(ctx context.Context) (past history, _ error) {
 		s.counts = counts{}
 	}
 	s.changeLocked(reads)
-	pos := s.pos
+	pos, since := s.pos, s.since
 	r.mu.Unlock()
 	if r.hub.retry(ctx, func() (err error) {
-		past, err = s.past(ctx, pos)
+		past, err = s.past(ctx, pos, since)
 		return err
 	}) != nil {
 		return past, errGone
 	}
+	if since && len(past.messages) > 0 {
+		r.mu.Lock()
+		s.since = false
+		r.mu.Unlock()
+	}
 	return past, nil
 }
 
-// past reads the history after a position.
-func (s *subscription) past(ctx context.Context, pos uint64) (history, error) {
+// past reads the history after a position. Since a time it is what is stored, whatever
+// retention has removed.
+func (s *subscription) past(ctx context.Context, pos uint64, since bool) (history, error) {
+	if since {
+		b, err := s.reader.hub.store.Read(ctx, s.feed.subject, pos+1, store.MaxBatch, readBytes)
+		return s.reader.hub.part(b), err
+	}
 	return s.reader.hub.history(ctx, s.feed.subject, pos, &s.counts)
 }
 

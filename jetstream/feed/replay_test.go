@@ -33,7 +33,7 @@ func followGated(t testing.TB, h *site, lastID string, subjects ...string) (*gat
 	// history.
 	h.waitWatermark(t)
 	g := &gated{newClient(t), make(chan struct{})}
-	r, err := h.Follow(t.Context(), subjects, lastID, g)
+	r, err := h.Follow(t.Context(), subjects, feed.Start{LastID: lastID}, g)
 	if err != nil {
 		t.Fatal(err)
 	}

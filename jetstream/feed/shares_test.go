@@ -22,7 +22,7 @@ func followAs(t testing.TB, h *site, owner string, subjects ...string) (*client,
 	t.Helper()
 	c := newClient(t)
 	c.owner = owner
-	r, err := h.Follow(t.Context(), subjects, "", c)
+	r, err := h.Follow(t.Context(), subjects, feed.Start{}, c)
 	if err == nil {
 		t.Cleanup(r.Close)
 	}

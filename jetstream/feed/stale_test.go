@@ -38,7 +38,7 @@ func TestALeaderThatIsCutOffJudgesNothing(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		c := newClient(t)
-		r, err := leader.Follow(ctx, []string{"user.ann"}, ahead, c)
+		r, err := leader.Follow(ctx, []string{"user.ann"}, feed.Start{LastID: ahead}, c)
 		if err != nil {
 			return "", err
 		}

@@ -110,7 +110,7 @@ func runClient(t *testing.T, ctx context.Context, at func() *site, subjects []st
 	id, once := "", false
 	for ctx.Err() == nil {
 		c := newClient(t)
-		r, err := at().Follow(ctx, subjects, id, c)
+		r, err := at().Follow(ctx, subjects, feed.Start{LastID: id}, c)
 		if errors.Is(err, feed.ErrClosed) {
 			continue // that node stops: try another
 		}

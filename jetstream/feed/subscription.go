@@ -20,6 +20,7 @@ type subscription struct {
 	first  *history
 	queue  backlog // what came and could not be handed over yet
 	anew   *restart
+	since  bool          // it begins at a time, and nothing of its history has been read to be handed over
 	counts counts        // of a wildcard's history; whoever's who reads it
 	before *subscription // the wildcard that brought the subject until this one was made
 	// brought is set for a wildcard: up to where an exact subscription that was let go
@@ -211,7 +212,7 @@ func (s *subscription) restartLocked(n *restart) {
 
 // forgetLocked forgets all positions but the base of a restart.
 func (s *subscription) forgetLocked(n *restart) {
-	s.pos, s.start, s.target, s.first, s.brought, s.anew = n.base, 0, 0, nil, nil, nil
+	s.pos, s.start, s.target, s.first, s.brought, s.anew, s.since = n.base, 0, 0, nil, nil, nil, false
 	if n == recreation {
 		s.reader.startOverLocked()
 	}

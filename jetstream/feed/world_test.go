@@ -32,6 +32,7 @@ type world struct {
 	rnd    *rand.Rand
 	id     event.StreamID
 	log    []event.Stored      // by sequence, from 1
+	times  []time.Time         // when they were stored
 	bySub  map[string][]uint64 // all sequences of a subject, and
 	nth    []int               // how many there were before, by sequence
 	terms  int
@@ -50,12 +51,13 @@ func newWorld(seed uint64, limit int) *world {
 func (w *world) storeLocked(subject string, data []byte) uint64 {
 	seq := uint64(len(w.log) + 1)
 	before := w.bySub[subject]
+	at := time.Now().Add(time.Duration(seq))
 	s := event.Stored{Subject: subject, Seq: seq, Data: data, Header: nats.Header{
-		"Nats-Time-Stamp": {time.Now().Add(time.Duration(seq)).UTC().Format(time.RFC3339Nano)}}}
+		"Nats-Time-Stamp": {at.UTC().Format(time.RFC3339Nano)}}}
 	if n := len(before); n > 0 {
 		s.Previous = before[n-1]
 	}
-	w.log, w.nth = append(w.log, s), append(w.nth, len(before))
+	w.log, w.times, w.nth = append(w.log, s), append(w.times, at), append(w.nth, len(before))
 	w.bySub[subject] = append(before, seq)
 	for _, c := range w.copies {
 		c.sendLocked(&event.Copy{Subject: []byte("out." + subject), Seq: seq, Previous: s.Previous, Stamp: s.Stamp(), Data: data})
@@ -94,7 +96,7 @@ func (w *world) recreate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.id[1]++
-	w.log, w.nth, w.bySub = nil, nil, map[string][]uint64{}
+	w.log, w.times, w.nth, w.bySub = nil, nil, nil, map[string][]uint64{}
 	for _, c := range w.copies {
 		c.queue = nil
 	}
@@ -151,6 +153,23 @@ func (w *world) Head(_ context.Context, subject string) (uint64, error) {
 		return list[len(list)-1], w.unansweredLocked()
 	}
 	return 0, w.unansweredLocked()
+}
+
+func (w *world) Before(_ context.Context, t time.Time) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n, _ := slices.BinarySearchFunc(w.times, t, time.Time.Compare)
+	return uint64(n), w.unansweredLocked()
+}
+
+// older is how many events of a subject are older than a time, and oldest the number of the
+// first one that is stored and is not.
+func (w *world) older(subject string, t time.Time) (older, oldest int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.bySub[subject]
+	older, _ = slices.BinarySearchFunc(list, t, func(seq uint64, t time.Time) int { return w.times[seq-1].Compare(t) })
+	return older, max(older, len(list)-w.limit) + 1
 }
 
 func (w *world) Count(_ context.Context, subject string) (uint64, error) {

@@ -21,8 +21,8 @@ func (r *Reader) Head(ctx context.Context, subject string) (uint64, error) {
 	return r.askLeader(ctx, api.Query{LastFor: subject})
 }
 
-// headHere asks the only copy of a standalone node, which answers direct gets at
-// half the cost (ADR-31 of NATS).
+// headHere asks any copy by a direct get (ADR-31 of NATS), which that of a standalone node
+// answers at half the cost.
 func (r *Reader) headHere(ctx context.Context, q api.Query) (uint64, error) {
 	release, err := r.reads.Acquire(ctx)
 	if err != nil {
