@@ -2,9 +2,10 @@
 # Installs what the tests need and a fresh Debian lacks: a C compiler for the
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
 # tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's,
-# Node.js and Python for the NATS clients, which natsclients.sh installs. Quiet and
-# quick when everything is there. On other systems it says what is missing and leaves
-# the installing to you. promtool is put into the cache folder.
+# Node.js and Python for the clients of NATS and of Server-Sent Events, which natsclients.sh
+# and sseclients.sh install. Quiet and quick when everything is there. On other systems
+# it says what is missing and leaves the installing to you. promtool is put into the cache
+# folder.
 set -eu
 here=$(dirname "$0")
 
@@ -41,6 +42,7 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-ven
 rest() { # what is no package of the system
 	"$here/promtool.sh" >/dev/null
 	"$here/natsclients.sh" >/dev/null
+	"$here/sseclients.sh" >/dev/null
 }
 if [ -z "$missing" ]; then
 	rest
