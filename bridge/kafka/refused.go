@@ -2,12 +2,16 @@ package kafka
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/IBM/sarama"
 
 	"weft/bridge"
+	"weft/bridge/cloudevent"
 	"weft/jetstream/event"
 )
 
@@ -78,11 +82,30 @@ func (c *claim) refuse(e event.Event, mark int64, err error) {
 	c.refused.add(refusedEvent{e, mark, err}, max(c.next.Load(), 0))
 }
 
+// recordHeaders are what an event has beside its payload, as a record has it: a CloudEvent
+// is one in binary form.
+func recordHeaders(e *event.Event) []*sarama.RecordHeader {
+	var list []*sarama.RecordHeader
+	add := func(name, value string) {
+		if attribute, ok := strings.CutPrefix(name, cloudevent.HTTPPrefix); ok {
+			name, value = cloudevent.KafkaPrefix+attribute, cloudevent.Decoded(value)
+		}
+		list = append(list, &sarama.RecordHeader{Key: []byte(name), Value: []byte(value)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
+		add(name, e.Header[name])
+	}
+	if _, ok := e.Header[cloudevent.HTTPPrefix+"id"]; ok {
+		add(event.HeaderType, e.Type)
+	}
+	return list
+}
+
 // writeRefused puts what was refused where records go that cannot be placed. What is
 // left of such a record is the event.
 func (c *claim) writeRefused(ctx context.Context) error {
 	for _, e := range c.refused.drain() {
-		m := &sarama.ConsumerMessage{Topic: c.topic, Partition: c.partition, Offset: e.mark, Value: e.event.Data}
+		m := &sarama.ConsumerMessage{Topic: c.topic, Partition: c.partition, Offset: e.mark, Value: e.event.Data, Headers: recordHeaders(&e.event)}
 		if err := c.unplaced(ctx, m, &bridge.Refusal{Cause: bridge.CauseRefused, Err: e.err}); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ func newPublishCommand() *cobra.Command {
 	var admin client.Admin
 	var asJSON *bool
 	cmd := &cobra.Command{
-		Use:   "publish (--user USER | --subject SUBJECT) PAYLOAD",
+		Use:   "publish (--user USER | --subject SUBJECT | --rule RULE) PAYLOAD",
 		Short: "Publish an event through the admin listener",
 		Long: `Publishes one event through the admin listener of a node and prints its id once
 it is stored. The payload - is read from standard input.
@@ -25,11 +26,12 @@ it is stored. The payload - is read from standard input.
 Address and token of the admin listener come from the flags, else from the
 configuration (file or environment).`,
 		Example: `  weft publish --user ann --type greeting '{"hello":1}'
-  weft publish --subject topic.hotel.42 - < offer.json`,
+  weft publish --subject topic.hotel.42 - < offer.json
+  weft publish --rule orders '{"customer":{"id":"ann"}}'`,
 		Args: oneArgument("the payload"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (p.User == "") == (p.Subject == "") {
-				return usage(cmd, "say who it is for with either --user or --subject")
+			if said := slices.DeleteFunc([]string{p.User, p.Subject, p.Rule}, func(s string) bool { return s == "" }); len(said) != 1 {
+				return usage(cmd, "say who it is for with one of --user, --subject and --rule")
 			}
 			if err := adminTarget(cmd, &admin); err != nil {
 				return err
@@ -59,6 +61,7 @@ configuration (file or environment).`,
 	flags := cmd.Flags()
 	flags.StringVar(&p.User, "user", "", "user it is for")
 	flags.StringVar(&p.Subject, "subject", "", "subject it is for: topic.hotel.42")
+	flags.StringVar(&p.Rule, "rule", "", "rule of ingest.rules that says who it is for")
 	flags.StringVar(&p.Type, "type", "", "type of the event")
 	flags.StringVar(&p.Key, "key", "", "idempotency key; the same one again within two minutes stores nothing (default: a new one)")
 	asJSON = jsonFlag(cmd)

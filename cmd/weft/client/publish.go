@@ -15,10 +15,10 @@ import (
 
 // A Publication is one event to publish.
 type Publication struct {
-	// User or Subject says who it is for; the other one is empty.
-	User, Subject string
-	Type          string
-	Data          []byte
+	// One of User, Subject and Rule says who it is for, or finds it out; the others are empty.
+	User, Subject, Rule string
+	Type                string
+	Data                []byte
 	// Key makes sending it again harmless for two minutes. It must not be empty.
 	Key string
 }
@@ -35,7 +35,7 @@ const (
 // waiting helps. token may be empty. Errors: *Problem, or those of net/http.
 func Publish(ctx context.Context, base, token string, p Publication) ([]string, error) {
 	query := url.Values{}
-	for name, value := range map[string]string{"user": p.User, "subject": p.Subject, "type": p.Type} {
+	for name, value := range map[string]string{"user": p.User, "subject": p.Subject, "rule": p.Rule, "type": p.Type} {
 		if value != "" {
 			query.Set(name, value)
 		}
