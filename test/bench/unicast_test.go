@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,13 +75,19 @@ const mark = '~'
 // follow holds a bare SSE connection that counts the events that come.
 func follow(b *testing.B, node *stage.Node, user string, came func(n int)) {
 	b.Helper()
+	followAlso(b, node, stage.Token(b, user, nil), nil, came)
+}
+
+// followAlso does so with a token, and follows more than that receives.
+func followAlso(b *testing.B, node *stage.Node, token string, subjects []string, came func(n int)) {
+	b.Helper()
 	conn, err := net.Dial("tcp", node.Address())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { conn.Close() })
-	fmt.Fprintf(conn, "GET /_weft/v1/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n",
-		node.Address(), stage.Token(b, user, nil))
+	fmt.Fprintf(conn, "GET /_weft/v1/events?%s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n",
+		url.Values{"subject": subjects}.Encode(), node.Address(), token)
 	open := make(chan error, 1)
 	go func() {
 		buf := make([]byte, 4<<10)
@@ -105,6 +112,6 @@ func follow(b *testing.B, node *stage.Node, user string, came func(n int)) {
 		}
 	}()
 	if err := <-open; err != nil {
-		b.Fatalf("follow %s: %v", user, err)
+		b.Fatalf("follow %d subjects: %v", len(subjects), err)
 	}
 }
