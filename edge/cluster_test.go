@@ -80,6 +80,7 @@ type gathered struct {
 	Online       bool
 	Connections  []struct{ ID, Node string }
 	Followers    int
+	ByName       int `json:"by_name"`
 	Disconnected int
 }
 

@@ -2,14 +2,19 @@ package edge_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"weft/edge"
+	"weft/edge/auth"
 	"weft/edge/session"
 	"weft/edge/transport"
+	"weft/jetstream"
 )
 
 // wantReason wants the connection to end with a cause and what an operator said of it,
@@ -215,5 +220,114 @@ func TestUsersAreFoundByPrefixAndTopic(t *testing.T) {
 	}
 	if _, body := s.do("GET", "admin:/_weft/v1/topics/staff", "", ""); !strings.Contains(body, `"online":false,"by_name":0,"followers":1`) {
 		t.Errorf("a topic that only wildcards follow: %s", body)
+	}
+}
+
+func TestAUserIsNotOnlineBecauseOthersFollowTheInbox(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) {
+		c.Auth.Privileged = auth.Privileges{{Claim: "/role", AnyOf: []string{"support"}, Allow: []string{"user.*"}}}
+	})
+	watcher := s.connect(transport.SSE, visitor{token: s.token("sue", map[string]any{"role": "support"}), query: params("subject", "user.ann")})
+	watcher.opened()
+	if g := s.get("users/ann"); g.Online || len(g.Connections) != 0 || !g.Complete {
+		t.Errorf("ann, whom somebody watches: %+v", g)
+	}
+	ann := s.connect(transport.SSE, visitor{token: s.token("ann", nil)})
+	ann.opened()
+	if g := s.get("users/ann"); !g.Online || len(g.Connections) != 1 {
+		t.Errorf("ann, who is here: %+v", g)
+	}
+}
+
+// What an operator is told and what a follower of presence is told is the same, whichever
+// node either asks, and so is what either hears when connections end.
+func TestOperatorsOfAnyNodeFindAndEndWhatPresenceTellsOf(t *testing.T) {
+	t.Parallel()
+	nodes := newClusterOf(t, func(c *edge.Config, js *jetstream.Config) {
+		withPresence(c, js)
+		c.Auth.Allow = append(c.Auth.Allow, "topic.hotel.*")
+	})
+	hotel := params("subject", "topic.hotel.42")
+	var bobs []*client
+	for _, s := range nodes {
+		c := s.connect(transport.SSE, visitor{token: s.token("bob", map[string]any{"jti": "at " + s.node.Name()}), query: hotel})
+		c.opened()
+		bobs = append(bobs, c)
+	}
+	for user, subject := range map[string]string{"bobby": "topic.hotel.42", "boss": "topic.hotel.*", "carl": "topic.hotel.42"} {
+		s := nodes[len(user)%len(nodes)]
+		s.connect(transport.WebSocket, visitor{token: s.token(user, nil), query: params("subject", subject)}).opened()
+	}
+	watching := nodes[1].connect(transport.SSE, visitor{token: nodes[1].token("ann", nil),
+		query: params("subject", "presence.bob", "subject", "presence.topic.hotel.42")})
+	watching.opened()
+	heard := map[string]string{} // what was told last
+	// agree waits until all that tell tell the same.
+	agree := func(bob, topic int) {
+		t.Helper()
+		want := []string{state("user", "bob", bob), state("topic", "hotel.42", topic)}
+		for heard["bob"] != want[0] || heard["hotel.42"] != want[1] {
+			h := watching.next()
+			var of struct{ User, Topic string }
+			nodes[1].must(json.Unmarshal([]byte(h.data), &of))
+			heard[of.User+of.Topic] = h.data
+		}
+		for _, s := range nodes {
+			s.eventually("an operator is told the same", func() bool {
+				user, at := s.getWhole("users/bob"), s.getWhole("topics/hotel.42")
+				return len(user.Connections) == bob && user.Online == (bob > 0) && at.ByName == topic && at.Online == (topic > 0) && at.Followers == topic+1
+			})
+		}
+	}
+	agree(3, 5)
+	for query, want := range map[string]string{
+		"prefix=bo": "bob3 bobby1 boss1", "topic=hotel.42": "bob3 bobby1 boss1 carl1", "topic=hotel.42&prefix=bob": "bob3 bobby1", "topic=hotel.7": "boss1",
+	} {
+		for _, s := range nodes {
+			var got []string
+			for after, more := "", true; more; more = after != "" {
+				g := s.getWhole("users?limit=1&after=" + after + "&" + query)
+				for _, u := range g.Items {
+					got = append(got, fmt.Sprint(u.User, u.Connections))
+				}
+				after = g.Next
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("users?%s at %s: %s, want %s", query, s.node.Name(), got, want)
+			}
+		}
+	}
+
+	third := nodes[2].edge.Sessions().Registry().OfUser("bob")[0].About().ID
+	status, said := nodes[0].delete("connections/" + third + "?reason=one")
+	if status != http.StatusOK || said.Node != "n3" || said.Disconnected != 1 {
+		t.Fatalf("end a connection of another node: %d %+v", status, said)
+	}
+	bobs[2].wantReason(session.Disconnected, "one")
+	agree(2, 4)
+	second := nodes[1].edge.Sessions().Registry().OfUser("bob")[0].About().ID
+	if status, said := nodes[2].delete("connections/" + second + "?reason=two&revoke=true"); status != http.StatusOK || said.Session != "at n2" || !said.Revoked {
+		t.Fatalf("revoke a connection of another node: %d %+v", status, said)
+	}
+	bobs[1].wantReason(session.Revoked, "two")
+	if status, said := nodes[1].delete("users/bob/connections?reason=all&revoke=true"); status != http.StatusOK || said.Disconnected != 1 || !said.Revoked {
+		t.Fatalf("revoke a user: %d %+v", status, said)
+	}
+	bobs[0].wantReason(session.Revoked, "all")
+	agree(0, 2)
+	for _, s := range nodes {
+		s.eventually("bob's tokens let nobody in", func() bool {
+			return s.connect(transport.SSE, visitor{token: s.token("bob", map[string]any{"iat": time.Now().Add(-time.Hour).Unix()})}).ended().problem == "token_revoked"
+		})
+	}
+
+	nodes[2].must(nodes[2].node.Close())
+	nodes[0].eventually("the third node is missed", func() bool { return !nodes[0].get("users?topic=hotel.42").Complete })
+	if status, said := nodes[0].delete("connections/" + third); status != http.StatusServiceUnavailable || said.Code != "not_ready" {
+		t.Errorf("a connection that may be at a node that is gone: %d %+v", status, said)
+	}
+	if status, said := nodes[0].delete("users/bob/connections?revoke=true"); status != http.StatusOK || said.Complete {
+		t.Errorf("a user who may be at a node that is gone: %d %+v", status, said)
 	}
 }

@@ -59,11 +59,11 @@ func topicOf(name string) (string, error) {
 
 // followersOf asks all nodes who follows a topic. The sums of what they say are in all.
 func (c *connections) followersOf(ctx context.Context, q userQuery) (all followers, parts []userPart, coverage rpc.Coverage, err error) {
+	all.Named = new(int)
 	said, coverage, err := rpc.CallAllJSON[followers](ctx, c.nodes, methodTopic, q)
 	if err != nil {
 		return all, nil, coverage, err
 	}
-	all.Named = new(int)
 	for _, s := range said {
 		all.Connections += s.Answer.Connections
 		*all.Named += *cmp.Or(s.Answer.Named, &s.Answer.Connections)

@@ -155,7 +155,9 @@ func (c *connections) getUser(w http.ResponseWriter, r *request) error {
 	online := len(list) > 0
 	if inbox, err := subject.OfUser(r.name); err == nil && !online {
 		var sure bool
-		online, sure = c.online(r.Context(), inbox)
+		if online, sure, err = c.lingers(r.Context(), inbox); err != nil {
+			return err
+		}
 		coverage.Complete = coverage.Complete && sure
 	}
 	return answer(w, http.StatusOK, struct {
@@ -164,4 +166,15 @@ func (c *connections) getUser(w http.ResponseWriter, r *request) error {
 		Connections []connection `json:"connections"`
 		rpc.Coverage
 	}{r.name, online, list, coverage})
+}
+
+// lingers reports whether an inbox is subscribed to for its user, who has no connection
+// any more, and whether that is sure. A subscription that others follow the inbox by, as
+// privileged users may, says nothing of its user.
+func (c *connections) lingers(ctx context.Context, inbox string) (lingers, sure bool, err error) {
+	if lingers, sure = c.online(ctx, inbox); !lingers {
+		return false, sure, nil
+	}
+	all, _, coverage, err := c.followersOf(ctx, userQuery{Topic: inbox, Limit: 1})
+	return *all.Named == 0, coverage.Complete, err
 }
