@@ -228,6 +228,36 @@ func TestAConnectionIsChangedThroughAnyNode(t *testing.T) {
 			t.Fatalf("heard %+v", h)
 		}
 	}
+	// Changed at one node, published at another one, followed at a third.
+	for i := range 2 {
+		at, from := nodes[1+i], nodes[2-i]
+		if status, body := at.patched(open.Connection, ann, tokenChange(ann)); status != http.StatusOK {
+			t.Fatalf("a token for more: %d %s", status, body)
+		}
+		set := `{"set":[{"subject":"topic.hotel.7","type":["order.*"]},"topic.extra.a"]}`
+		if status, body := at.patched(open.Connection, ann, set); status != http.StatusOK || strings.TrimSpace(body) != `{"subjects":["user.ann","topic.hotel.7","topic.extra.a"]}` {
+			t.Fatalf("a set: %d %s", status, body)
+		}
+		from.store("topic.hotel.7", "chat", []byte(`"not wanted"`))
+		from.store("topic.hotel.7", "order.paid", []byte(`"wanted"`))
+		if h := c.next(); h.data != `"wanted"` {
+			t.Fatalf("heard %+v", h)
+		}
+		if status, body := at.patched(open.Connection, ann, tokenChange(at.token("ann", nil))); status != http.StatusOK || strings.TrimSpace(body) != `{"subjects":["user.ann","topic.hotel.7"]}` {
+			t.Fatalf("a token for less: %d %s", status, body)
+		}
+		if h := c.next(); h.typ != "weft.unsubscribed" || h.data != `{"subjects":["topic.extra.a"],"reason":"unauthorised"}` {
+			t.Fatalf("heard %+v", h)
+		}
+		from.store("topic.extra.a", "", []byte(`"lost"`))
+		from.store("user.ann", "", []byte(`"left"`))
+		if h := c.next(); h.data != `"left"` {
+			t.Fatalf("heard %+v", h)
+		}
+		if status, body := at.patched(open.Connection, ann, `{"set":[]}`); status != http.StatusOK || strings.TrimSpace(body) != `{"subjects":["user.ann"]}` {
+			t.Fatalf("an empty set: %d %s", status, body)
+		}
+	}
 	fresh := home.token("ann", map[string]any{"jti": "fresh"})
 	for _, s := range nodes {
 		for _, w := range []struct {

@@ -133,15 +133,18 @@ func (c *changer) changeAnywhere(ctx context.Context, r *remoteChange) ([]string
 	return nil, problem.New(problem.NotReady, "no node that answers has the connection, but not all of them answer; try again").RetrySoon()
 }
 
+func methodOf(c *transport.Change) string {
+	if c.Modern() {
+		return methodModern
+	}
+	return methodChange
+}
+
 // changeThere lets another node change its connection.
 func (c *changer) changeThere(ctx context.Context, name string, r *remoteChange) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, transport.CommandTime+travelTime)
 	defer cancel()
-	method := methodChange
-	if r.Change.Modern() {
-		method = methodModern
-	}
-	out, err := rpc.CallJSON[changed](ctx, c.nodes, name, method, r)
+	out, err := rpc.CallJSON[changed](ctx, c.nodes, name, methodOf(&r.Change), r)
 	switch {
 	case errors.Is(err, rpc.ErrUnreachable):
 		return nil, problem.New(problem.NotReady, "the node that has the connection does not take the change now, or is of an earlier version; try again").RetrySoon()
