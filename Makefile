@@ -82,9 +82,11 @@ race: ## all tests beside the code, those that wait for elections too
 	$(raced) -p 1 $(clusters); \
 	wait $$single || { cat bin/single.log >&2; exit 1; }
 
-# FUZZTIME=10s for less, ONLY=Cursor for the targets that match.
-fuzz: ## each fuzz target for a minute (FUZZTIME)
+# FUZZTIME=10s for less, ONLY=Cursor for the targets that match, without the model.
+fuzz: export WEFT_ACCESS ?= 10m
+fuzz: ## each fuzz target for a minute (FUZZTIME), and the model of access for WEFT_ACCESS (10m)
 	@test/scripts/fuzz.sh $(or $(FUZZTIME),1m) $(if $(ONLY),'$(ONLY)')
+	$(if $(ONLY),,go test -vet=off -count 1 -v -timeout 0 -run TestNobodyReceives ./test/access)
 
 vulnerabilities: ## govulncheck, when its database can be reached
 	@test/scripts/vulnerabilities.sh
