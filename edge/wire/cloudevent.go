@@ -163,11 +163,12 @@ func structured(m *feed.Message) map[string]json.RawMessage {
 	for _, ours := range []string{weftCursor, weftEvent, weftSubject} {
 		delete(members, ours)
 	}
+	members["specversion"] = AppendString(nil, ceVersion)
+	members["type"] = AppendString(nil, m.Type) // which a header may say
 	return members
 }
 
 func appendMembers(dst []byte, members map[string]json.RawMessage) []byte {
-	members["specversion"] = json.RawMessage(strconv.Quote(ceVersion))
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		dst = append(AppendString(append(dst, ','), name), ':')
 		dst = appendLine(dst, members[name])
