@@ -56,6 +56,8 @@ func TestEveryTransport(t *testing.T) {
 		{"history that is gone is one reset", func(_ *edge.Config, js *jetstream.Config) { js.Events.MaxPerSubject = 5 }, caseTrimmed},
 		{"an unreadable or future id is one reset", nil, caseBadCursor},
 		{"payloads arrive as published", nil, casePayloads},
+		{"an event is shown in the format that is asked for", nil, caseFormats},
+		{"who asks for the past gets what is not older", nil, casePast},
 		{"a type filter hides events and still moves the cursor", nil, caseFilter},
 		{"a token's end ends the connection", nil, caseExpiry},
 		{"a revoked session is cut and stays out", nil, caseRevokedSession},

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"weft/edge/problem"
+	"weft/edge/wire"
 )
 
 func FuzzQuery(f *testing.F) {
@@ -17,6 +18,7 @@ func FuzzQuery(f *testing.F) {
 		"subject=topic.hotel.42&type=order.*&last_event_id=x&format=frame&wait=25s", "wait=60", "wait=-1s", "wait=1e9h",
 		"type=*.*", "type=a&type=b.*", "subject=%zz", "a;b", "last_event_id=1&last_event_id=2",
 		"subject=presence.bob&subject=presence.topic.a.b&presence=x&device=Ann%27s%20phone", "device=%ff", "device=%00", "device=%E2%80%AE",
+		"since=all&format=payload", "since=1h", "since=2026-01-02T03:04:05+01:00", "since=-1h", "since=9999-12-31T23:59:59Z&format=x", "format=cloudevents",
 	} {
 		f.Add(q, "")
 	}
@@ -33,6 +35,9 @@ func FuzzQuery(f *testing.F) {
 		}
 		if d := q.Device; d != nil && (*d == "" || len(*d) > maxDevice || !utf8.ValidString(*d) || strings.ContainsAny(*d, "\x00\n\r\x7f\u202e\u2028")) {
 			t.Errorf("%q names the device %q", raw, *d)
+		}
+		if q.past() && (q.LastID != "" || q.wait != maxWait) || q.shape >= wire.Shapes {
+			t.Errorf("%q is read as %+v", raw, q)
 		}
 		if lastID != "" && q.LastID != lastID {
 			t.Errorf("the header %q does not win: %q", lastID, q.LastID)
