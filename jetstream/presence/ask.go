@@ -252,7 +252,7 @@ func (ws *watchers) answeredLocked(w *watcher, i int, r *round, answers map[stri
 			continue
 		}
 		e.epoch, e.silent = p.epoch, false
-		w.take(p, a.Run, a.Seq, a.Counts[i])
+		w.take(p, a.Seq, a.Counts[i])
 		switch {
 		case !listed || w.devices == 0:
 		case list < len(a.Devices):

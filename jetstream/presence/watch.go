@@ -50,7 +50,7 @@ func (p *Presence) Serve(l Local) { p.local.Store(&l) }
 // subscribes when nobody follows the subject's presence.
 func (p *Presence) Changed(s string) {
 	if p.watchers.has(s) || p.p.Subscribed(subject.PresenceOf(s)) {
-		p.hints.add(s)
+		p.hints.add(s, p.connections(s))
 	}
 }
 

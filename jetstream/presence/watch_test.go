@@ -60,6 +60,27 @@ func TestAReloadShowsNothingWhicheverNodeItComesTo(t *testing.T) {
 	})
 }
 
+func TestAPageThatWasOpenForAMomentWasThere(t *testing.T) {
+	together(t, func(t *testing.T, c *cluster) {
+		c.nodes["n2"].set("user.ann", 1)
+		d, own := c.nodes["n1"].follow(t, "user.ann", false), c.nodes["n3"].follow(t, "user.ann", false)
+		d.expect(time.Second, "1")
+		own.expect(0, "1")
+		c.nodes["n2"].set("user.ann", 0)
+		for i := range 10 {
+			time.Sleep(4500 * time.Millisecond)
+			on := c.nodes[[]string{"n2", "n3"}[i%2]]
+			on.set("user.ann", 1)
+			time.Sleep(time.Millisecond)
+			on.set("user.ann", 0)
+		}
+		d.expect(0, "")
+		own.expect(0, "")
+		d.expect(6*time.Second, "0")
+		own.expect(0, "0")
+	})
+}
+
 func TestADeadNodesConnectionsAreGoneWithinSixSeconds(t *testing.T) {
 	together(t, func(t *testing.T, c *cluster) {
 		c.nodes["n3"].set("user.ann", 1)

@@ -66,17 +66,14 @@ func (w *watcher) forget() {
 	w.entries = slices.DeleteFunc(w.entries, func(e entry) bool { return e.peer.gone })
 }
 
-// take takes in a count that a process of a peer has said, unless it said a newer one. A
-// process that is not the one that last answered is not believed: it may have ended. It
-// reports whether that was so.
-func (w *watcher) take(p *peer, run string, seq uint64, connections int) (believed bool) {
-	if run != p.run {
-		return false
+// take takes in a count that the process of a peer has said, unless it said a newer one,
+// and reports whether that is so.
+func (w *watcher) take(p *peer, seq uint64, connections int) (newer bool) {
+	e := w.of(p)
+	if newer = e.run != p.run || e.seq < seq; newer {
+		e.run, e.seq, e.connections = p.run, seq, connections
 	}
-	if e := w.of(p); e.run != run || e.seq < seq {
-		e.run, e.seq, e.connections = run, seq, connections
-	}
-	return true
+	return newer
 }
 
 // count adds up. unheard is whether some peer that is linked has yet to answer.

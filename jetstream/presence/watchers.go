@@ -102,8 +102,8 @@ func (ws *watchers) heard(s string, data []byte) {
 	ws.take(s, h)
 }
 
-// take takes in a hint. When the process is not known that it comes from, or is not any
-// more, what it said before is asked for.
+// take takes in a hint. When the process that it comes from is not the one that last
+// answered, it may have ended, and the peer is asked.
 func (ws *watchers) take(s string, h hint) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -111,11 +111,19 @@ func (ws *watchers) take(s string, h hint) {
 	if w == nil || p == nil { // when p is linked, all is asked for
 		return
 	}
-	if !w.take(p, h.Run, h.Seq, h.Connections) {
+	if h.Run != p.run {
 		ws.askLocked(w)
 		return
 	}
 	now := time.Now()
+	if !w.take(p, h.Seq, max(h.Peak, h.Connections)) {
+		return
+	}
+	if h.Peak > h.Connections {
+		c, _ := w.count(ws.links.peers, ws.links.members)
+		w.face.saw(now, c)
+		w.of(p).connections = h.Connections
+	}
 	w.list.stale = w.devices > 0
 	ws.sawLocked(w, now)
 }
