@@ -102,6 +102,13 @@ func casePresenceAlone(t *testing.T, s *stack, kind string) {
 		}
 	}
 	again.told(state("topic", "hotel.lobby", 1))
+	lost := s.connect(kind, visitor{query: params("subject", "presence.topic.hotel.lobby", "last_event_id", "none")})
+	if kind != transport.Poll {
+		if open := lost.opened(); open.id == "none" || !strings.Contains(open.data, `"resume":"new"`) {
+			t.Errorf("with an id that is none: %+v", open)
+		}
+	}
+	lost.told(state("topic", "hotel.lobby", 1))
 	for _, sub := range []string{"presence.bob", "presence.topic.hotel.42", "presence.devices"} {
 		if last := s.connect(kind, visitor{query: params("subject", sub)}).ended(); last.problem != "forbidden" {
 			t.Errorf("%s without a token: %+v", sub, last)

@@ -116,8 +116,8 @@ func (r *Reader) openedLocked(j *join, start Start) Opened {
 	switch {
 	case len(j.lost) > 0:
 		o.Resume = ResumeReset
-	case start.LastID != "":
-	case start.Since.IsZero():
+	case start.LastID != "" && j.reason == "":
+	case start.LastID != "", start.Since.IsZero(): // of a bad id nothing is lost to who follows no events
 		o.Resume = ResumeNew
 	default:
 		o.Resume = ResumeSince

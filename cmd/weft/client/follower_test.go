@@ -188,6 +188,32 @@ func TestAResetOfAPollSaysOfWhat(t *testing.T) {
 	}
 }
 
+func TestPresenceOfAPollIsToldOnceAndOnChange(t *testing.T) {
+	states := []string{`{"user":"bob","online":false,"connections":0}`, `{"user":"bob","online":true,"connections":1}`}
+	answers := []string{states[0], states[0], states[1]}
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := min(len(asked), len(answers)-1)
+		asked = append(asked, r.URL.Query().Get("presence"))
+		fmt.Fprintf(w, `{"events":[],"last_event_id":"%d","reset":false,"presence":[%s],"presence_id":"p%d"}`, len(asked), answers[n], n)
+	}))
+	defer srv.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	var told []string
+	f := &Follower{URL: srv.URL, User: "ann", Transport: "poll"}
+	err := f.Run(t.Context(), "", func(frame Frame) error {
+		if frame.Type == TypePresence {
+			if told = append(told, string(frame.Data)); len(told) == 2 {
+				return ErrStop
+			}
+		}
+		return nil
+	})
+	if err != nil || !reflect.DeepEqual(told, states) || !reflect.DeepEqual(asked, []string{"", "p0", "p1"}) {
+		t.Errorf("told %q, asked with %q, %v", told, asked, err)
+	}
+}
+
 func TestAProblemThatWaitingDoesNotMendIsTheError(t *testing.T) {
 	for _, name := range Transports() {
 		n := &node{status: http.StatusUnauthorized, code: "token_invalid"}

@@ -16,6 +16,7 @@ const (
 	TypeReset     = "weft.reset"
 	TypeKeepalive = "weft.keepalive"
 	TypeClose     = "weft.close"
+	TypePresence  = "weft.presence"
 )
 
 // A Frame is one event, or a word of the node itself: then its type begins with

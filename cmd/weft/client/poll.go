@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -22,20 +24,26 @@ var errEmptyPoll = errors.New("the node answered at once without events")
 
 // followPoll follows by long polls, one after the other.
 func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame) error) error {
+	var presence pollPresence
 	for {
 		begun := time.Now()
-		answer, err := poll(ctx, f, lastID)
+		answer, err := poll(ctx, f, lastID, presence.id)
 		if err != nil {
 			return err
 		}
 		if answer.LastEventID == "" {
 			answer.LastEventID = lastID
 		}
-		if len(answer.Events) == 0 && len(answer.Resets) == 0 && answer.Close == nil && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
+		if len(answer.Events) == 0 && len(answer.Resets) == 0 && answer.Close == nil && answer.PresenceID == presence.id && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
 			return errEmptyPoll
 		}
 		for _, reset := range answer.Resets {
 			if err := emit(Frame{Type: TypeReset, Data: reset}); err != nil {
+				return err
+			}
+		}
+		for _, state := range presence.news(&answer) {
+			if err := emit(Frame{Type: TypePresence, Data: state}); err != nil {
 				return err
 			}
 		}
@@ -64,13 +72,36 @@ type pollAnswer struct {
 	LastEventID string            `json:"last_event_id"`
 	Resets      []json.RawMessage `json:"resets"`
 	Close       json.RawMessage   `json:"close"`
+	Presence    []json.RawMessage `json:"presence"`
+	PresenceID  string            `json:"presence_id"`
 }
 
-func poll(ctx context.Context, f *Follower, lastID string) (pollAnswer, error) {
+// A pollPresence is the presence that the last answer told, which has an id of its own.
+type pollPresence struct {
+	id     string
+	states []json.RawMessage
+}
+
+// news are the states that the last answer did not tell.
+func (p *pollPresence) news(answer *pollAnswer) (news []json.RawMessage) {
+	for _, state := range answer.Presence {
+		if !slices.ContainsFunc(p.states, func(had json.RawMessage) bool { return bytes.Equal(had, state) }) {
+			news = append(news, state)
+		}
+	}
+	p.id, p.states = answer.PresenceID, answer.Presence
+	return news
+}
+
+func poll(ctx context.Context, f *Follower, lastID, presence string) (pollAnswer, error) {
 	var answer pollAnswer
 	ctx, cancel := context.WithTimeoutCause(ctx, idleLimit, errIdle)
 	defer cancel()
-	req, err := f.request(ctx, lastID, url.Values{})
+	query := url.Values{}
+	if presence != "" {
+		query.Set("presence", presence)
+	}
+	req, err := f.request(ctx, lastID, query)
 	if err != nil {
 		return answer, err
 	}
