@@ -1,0 +1,81 @@
+// Package conformance is one table: each behaviour of a connection, over each transport, on
+// each way to serve it, of one node and of three, where one is followed at, another one is
+// published at, and a third one is asked for changes.
+package conformance
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"weft/test/client"
+	"weft/test/stage"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The rows mostly wait, whatever the number of processors.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	stage.RemoveBinary()
+	os.Exit(code)
+}
+
+// A behaviour is a row: what a connection does, over the transports that have it.
+type behaviour struct {
+	name  string
+	kinds []client.Transport // nil: all
+	run   func(t *testing.T, p *place, kind client.Transport)
+}
+
+// lasting are the transports whose connections stay: a poll says all that it wants anew.
+var lasting = []client.Transport{client.SSE, client.WebSocket}
+
+func TestEveryBehaviourOverEveryTransportOnEveryStack(t *testing.T) {
+	nodes := &farms{t: t, at: map[string]*farm{}}
+	rows := slices.Concat(formats(), []behaviour{
+		{"an event has one id for all", nil, oneEventID},
+		{"a connection begins in the past", nil, sincePast},
+		{"an id wins over a time", nil, idBeforeSince},
+		{"the presence of a topic is followed", nil, presenceOfTopic},
+		{"the presence of a user is followed", nil, presenceOfUser},
+		{"anybody follows what all may", nil, anybody},
+		{"what a fresh token lacks is let go", lasting, unsubscribed},
+		{"what a fresh token lacks is refused", []client.Transport{client.Poll}, refusedLater},
+		{"who has nothing left is sent away", lasting, nothingLeft},
+		{"what is followed is set at once", lasting, set},
+		{"each subject has types of its own", lasting, typesOfSubject},
+		{"types of all subjects", nil, typesOfAll},
+		{"who expires is warned once", lasting, expiring},
+		{"a change needs a token", lasting, changeNeedsToken},
+		{"the beginning of a stream is one block", []client.Transport{client.SSE}, beginning},
+		{"keep-alives are JSON", lasting, keepalives},
+	})
+	for _, row := range rows {
+		for _, s := range stacks {
+			for _, kind := range s.kinds {
+				if row.kinds != nil && !slices.Contains(row.kinds, kind) {
+					continue
+				}
+				for _, size := range []int{1, 3} {
+					name := fmt.Sprintf("%s/%s/%s/%d", strings.ReplaceAll(row.name, " ", "_"), kind, s.name, size)
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						row.run(t, nodes.play(t, s, size), kind)
+					})
+				}
+			}
+		}
+	}
+}
+
+var names atomic.Int64
+
+// fresh is a name that no other row has.
+func fresh(of string) string { return fmt.Sprintf("%s-%d", of, names.Add(1)) }
