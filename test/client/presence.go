@@ -5,9 +5,6 @@ import (
 	"fmt"
 )
 
-// TypePresence names the in-band event that tells of presence.
-const TypePresence = "weft.presence"
-
 // A Presence is the data of weft.presence.
 type Presence struct {
 	User, Topic string
