@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,17 +10,17 @@ import (
 )
 
 // A presentPoll is a poll that follows presence and whose position is known.
-func presentPoll(has string, atOnce bool, subjects ...string) (*pollBuffer, *bool) {
-	b, ready := &pollBuffer{}, false
+func presentPoll(has string, atOnce bool, subjects ...string) (*pollBuffer, *atomic.Bool) {
+	b, ready := &pollBuffer{}, &atomic.Bool{}
 	b.expect(subjects, has, atOnce)
 	b.Opened(nil, feed.Opened{ID: "c1"})
 	b.CaughtUp()
 	if !b.answers() {
-		b.await(func() { ready = true })
+		b.await(func() { ready.Store(true) })
 	} else {
-		ready = true
+		ready.Store(true)
 	}
-	return b, &ready
+	return b, ready
 }
 
 const online, offline = `{"user":"bob","online":true,"connections":1}`, `{"user":"bob","online":false,"connections":0}`
@@ -53,8 +54,8 @@ func TestAPollIsAnsweredWhenTheStatesAreOthersThanItsClientHas(t *testing.T) {
 		for _, s := range c.states {
 			b.State("presence.bob", []byte(s), nil)
 		}
-		if *ready != c.ready {
-			t.Errorf("%s: answered %v", name, *ready)
+		if ready.Load() != c.ready {
+			t.Errorf("%s: answered %v", name, ready.Load())
 		}
 		if got := b.take(); len(c.states) > 0 && (string(got.presence[0]) != c.states[len(c.states)-1] || got.presenceID != idOf(c.states[len(c.states)-1])) {
 			t.Errorf("%s: %s, %s", name, got.presence, got.presenceID)
@@ -67,13 +68,13 @@ func TestAPollWaitsForStatesAMomentOnly(t *testing.T) {
 		b, ready := presentPoll("", true, "presence.bob", "presence.eve")
 		b.State("presence.bob", []byte(online), nil)
 		time.Sleep(patience - 1)
-		if *ready {
+		if ready.Load() {
 			t.Error("it is answered before all states are known")
 		}
 		time.Sleep(2)
 		synctest.Wait()
-		if got := b.take(); !*ready || len(got.presence) != 1 || got.presenceID == "" {
-			t.Errorf("%s, answered %v", got.presence, *ready)
+		if got := b.take(); !ready.Load() || len(got.presence) != 1 || got.presenceID == "" {
+			t.Errorf("%s, answered %v", got.presence, ready.Load())
 		}
 	})
 }
@@ -85,11 +86,11 @@ func TestAPollThatHasAllStatesIsNotAnsweredByFewer(t *testing.T) {
 		b.State("presence.bob", []byte(online), nil)
 		time.Sleep(2 * patience)
 		synctest.Wait()
-		if *ready {
+		if ready.Load() {
 			t.Error("it is answered")
 		}
 		b.hurry() // its time is up
-		if !*ready {
+		if !ready.Load() {
 			t.Error("it is not answered")
 		}
 		b.take()
@@ -100,8 +101,8 @@ func TestAnEventAnswersAPollThatHasTheStates(t *testing.T) {
 	b, ready := presentPoll(idOf(online), false, "presence.bob")
 	b.State("presence.bob", []byte(online), nil)
 	b.Event(&feed.Message{Subject: "user.ann", Seq: 1, Data: []byte("1")}, "")
-	if got := b.take(); !*ready || len(got.events) != 1 || len(got.presence) != 1 {
-		t.Errorf("answered %v: %+v", *ready, got)
+	if got := b.take(); !ready.Load() || len(got.events) != 1 || len(got.presence) != 1 {
+		t.Errorf("answered %v: %+v", ready.Load(), got)
 	}
 }
 
