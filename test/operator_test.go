@@ -163,12 +163,12 @@ func TestWhatIsAskedAtOneNodeIsAnsweredForAll(t *testing.T) {
 	}
 
 	// A node that is late with its answer is not counted; it has done all the same what it was asked.
-	if got := operate(t, nodes[1], "DELETE", "users/ann/connections"); got.Disconnected != got.Answered {
+	if got := operate(t, nodes[1], "DELETE", "users/ann/connections?reason=we+move"); got.Disconnected != got.Answered {
 		t.Errorf("disconnect: %+v", got)
 	}
 	for i, r := range anns {
-		if _, err := r.AwaitType(ctx, client.TypeClose); err != nil {
-			t.Errorf("ann at n%d: %v", i+1, err)
+		if bye, err := r.AwaitType(ctx, client.TypeClose); err != nil || !bytes.Contains(bye.Data, []byte(`"detail":"we move"`)) {
+			t.Errorf("ann at n%d: %s, %v", i+1, bye.Data, err)
 		}
 	}
 

@@ -32,7 +32,7 @@ func newRevokeCommand() *cobra.Command {
 		Use:   "revoke (SESSION | --user USER | --list)",
 		Short: "Cut a session or a user off, take that back, or list what is revoked",
 		Long: `Puts a session on the blacklist: its connections end within a second on every node,
-and its token lets nobody in any more. weft users USER shows the sessions of a user.
+and its token lets nobody in any more. weft user USER shows the sessions of a user.
 
 With --user it is all tokens of the user that were issued until now; those that are
 issued later are good.

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -10,13 +11,14 @@ import (
 	"weft/test/stage"
 )
 
-// interestBar is what a user of another node may cost a node, in bytes.
+// interestBar is what a user of another node may cost a node, in bytes of live heap.
 const interestBar = 700
 
 // BenchmarkInterestOfUsers is what 100,000 users cost the nodes of a cluster of three that
 // they are not connected to: that each of these knows in memory who is online. A third of
-// the users comes to each node, one node after the other, and what the other two have
-// grown by is measured once they rest. The clients follow 250 inboxes each, as a
+// the users comes to each node, one node after the other, and what the other two keep of
+// them is measured once these rest: the live heap, which has the bar, and by how much the
+// process has grown, the collector's reserve included. The clients follow 250 inboxes each, as a
 // privileged token may, since an inbox is the same to the other nodes whoever follows it.
 func BenchmarkInterestOfUsers(b *testing.B) {
 	const (
@@ -30,32 +32,26 @@ func BenchmarkInterestOfUsers(b *testing.B) {
 	})
 	b.Logf("%d users on %d nodes; %s", users, len(nodes), machine())
 	for b.Loop() {
-		var resident, heap []float64
+		var resident, live []float64
 		for at, n := range nodes {
 			others := slices.DeleteFunc(slices.Clone(nodes), func(o *stage.Node) bool { return o == n })
-			before := resting(ctx, b, others)
+			before := footprints(ctx, b, others)
 			var here []string
 			for i := at; i < users; i += len(nodes) {
-				here = append(here, fmt.Sprintf("u%06d", i))
+				here = append(here, fmt.Sprintf("user.u%06d", i))
 			}
-			for part := range slices.Chunk(here, perConnection) {
-				var inboxes []string
-				for _, user := range part {
-					inboxes = append(inboxes, "user."+user)
-				}
-				followAlso(b, n, stage.Token(b, "watcher-"+part[0], stage.Claims{"roles": []string{"support"}}), inboxes, func(int) {})
-			}
-			after := resting(ctx, b, others)
+			followMany(b, n, stage.Claims{"roles": []string{"support"}}, here, func(int) {})
+			after := footprints(ctx, b, others)
 			for i := range others {
 				resident = append(resident, (after[i].resident-before[i].resident)/float64(len(here)))
-				heap = append(heap, (after[i].heap-before[i].heap)/float64(len(here)))
-				b.Logf("%d users come to node %d: another one grows by %.0f bytes each, its heap by %.0f",
-					len(here), at+1, resident[len(resident)-1], heap[len(heap)-1])
+				live = append(live, (after[i].live-before[i].live)/float64(len(here)))
+				b.Logf("%d users come to node %d: another one keeps %.0f bytes of each, and grows by %.0f",
+					len(here), at+1, live[i+2*at], resident[i+2*at])
 			}
 		}
-		mean := sum(resident) / float64(len(resident))
+		mean := sum(live) / float64(len(live))
 		b.ReportMetric(mean, "B/remote-user")
-		b.ReportMetric(sum(heap)/float64(len(heap)), "heap-B/remote-user")
+		b.ReportMetric(sum(resident)/float64(len(resident)), "resident-B/remote-user")
 		b.ReportMetric(interestBar, "bar")
 		b.ReportMetric(0, "ns/op") // says nothing here
 		switch {
@@ -74,45 +70,40 @@ func sum(values []float64) (s float64) {
 	return s
 }
 
-// A footprint is the memory of a process in bytes: all that is resident, and what its
-// heap uses.
-type footprint struct{ resident, heap float64 }
+// A footprint is the memory of a process in bytes: all that is resident, and what of its
+// heap is in use and no garbage.
+type footprint struct{ resident, live float64 }
 
-// resting measures nodes once they have given back what they do not need: when they do
-// nothing a node looks after its heap every ten seconds.
-func resting(ctx context.Context, b *testing.B, nodes []*stage.Node) []footprint {
+// footprints measures nodes that rest: a while after each has collected its garbage, which
+// it does at least every two minutes.
+func footprints(ctx context.Context, b *testing.B, nodes []*stage.Node) []footprint {
 	b.Helper()
-	const (
-		every = 12 * time.Second
-		still = 0.01 // by how much of itself memory still moves
-		looks = 12
-	)
-	measure := func() (f []footprint) {
-		for _, n := range nodes {
-			rss, err := n.Process().RSS()
-			if err != nil {
-				b.Fatal(err)
-			}
-			f = append(f, footprint{float64(rss), metric(b, n, "go_memstats_heap_inuse_bytes")})
+	const looks = 5 // a second apart, of which the least counts: each makes garbage itself
+	all := make([]footprint, len(nodes))
+	for i, n := range nodes {
+		collected := func() float64 { return metric(b, n, "go_memstats_last_gc_time_seconds") }
+		for first := collected(); collected() == first; {
+			pause(ctx, b)
 		}
-		return f
+		all[i].live = math.Inf(1)
+		for range looks {
+			all[i].live = min(all[i].live, metric(b, n, "go_memstats_heap_alloc_bytes"))
+			pause(ctx, b)
+		}
+		rss, err := n.Process().RSS()
+		if err != nil {
+			b.Fatal(err)
+		}
+		all[i].resident = float64(rss)
 	}
-	last := measure()
-	for range looks {
-		select {
-		case <-ctx.Done():
-			b.Fatal(ctx.Err())
-		case <-time.After(every):
-		}
-		now := measure()
-		rests := true
-		for i := range now {
-			change := now[i].resident - last[i].resident
-			rests = rests && max(change, -change) < still*now[i].resident
-		}
-		if last = now; rests {
-			break
-		}
+	return all
+}
+
+func pause(ctx context.Context, b *testing.B) {
+	b.Helper()
+	select {
+	case <-ctx.Done():
+		b.Fatal(ctx.Err())
+	case <-time.After(time.Second):
 	}
-	return last
 }

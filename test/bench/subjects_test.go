@@ -14,9 +14,6 @@ import (
 	"weft/test/stage"
 )
 
-// perConnection is how many subjects a connection follows here; it may ask for 256.
-const perConnection = 250
-
 // topicBar is how many times what it costs among 100 other subjects an event may cost
 // among 100,000.
 const topicBar = 1.2
@@ -75,14 +72,14 @@ func startTopic(b *testing.B, others int) *topic {
 	b.Helper()
 	t := &topic{b: b, arrived: make(chan struct{}, 1)}
 	t.node = stage.StartNode(b, stage.Settings(b.TempDir()).With("auth.allow", []string{"topic.>"}))
-	t.follow("one", []string{"topic.load"})
+	if err := followAlso(b, t.node, stage.Token(b, "one", nil), []string{"topic.load"}, t.came); err != nil {
+		b.Fatal(err)
+	}
 	var subjects []string
 	for i := range others {
 		subjects = append(subjects, fmt.Sprintf("topic.other.%d", i))
 	}
-	for part := range slices.Chunk(subjects, perConnection) {
-		t.follow("other-"+part[0][len("topic.other."):], part)
-	}
+	followMany(b, t.node, nil, subjects, t.came)
 	nc, err := nats.Connect("nats://" + t.node.NATSAddress())
 	if err != nil {
 		b.Fatal(err)
@@ -94,15 +91,13 @@ func startTopic(b *testing.B, others int) *topic {
 	return t
 }
 
-func (t *topic) follow(user string, subjects []string) {
-	t.b.Helper()
-	followAlso(t.b, t.node, stage.Token(t.b, user, nil), subjects, func(n int) {
-		t.delivered.Add(int64(n))
-		select {
-		case t.arrived <- struct{}{}:
-		default:
-		}
-	})
+// came is told how many events have reached a client.
+func (t *topic) came(n int) {
+	t.delivered.Add(int64(n))
+	select {
+	case t.arrived <- struct{}{}:
+	default:
+	}
 }
 
 // send sends events and returns what each cost the node, in microseconds.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,15 +76,50 @@ const mark = '~'
 // follow holds a bare SSE connection that counts the events that come.
 func follow(b *testing.B, node *stage.Node, user string, came func(n int)) {
 	b.Helper()
-	followAlso(b, node, stage.Token(b, user, nil), nil, came)
+	if err := followAlso(b, node, stage.Token(b, user, nil), nil, came); err != nil {
+		b.Fatalf("follow %s: %v", user, err)
+	}
 }
 
-// followAlso does so with a token, and follows more than that receives.
-func followAlso(b *testing.B, node *stage.Node, token string, subjects []string, came func(n int)) {
+// perConnection is how many subjects a connection of followMany asks for; it may for 256.
+const perConnection = 250
+
+// followMany holds connections of users with these claims that follow subjects, each once.
+// Some connections open at the same time.
+func followMany(b *testing.B, node *stage.Node, claims stage.Claims, subjects []string, came func(n int)) {
 	b.Helper()
+	const atOnce = 16
+	parts := slices.Collect(slices.Chunk(subjects, perConnection))
+	var next atomic.Int64
+	opened := make(chan error, atOnce)
+	for range atOnce {
+		go func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(parts) {
+					opened <- nil
+					return
+				}
+				if err := followAlso(b, node, stage.Token(b, fmt.Sprint("many", i), claims), parts[i], came); err != nil {
+					opened <- err
+					return
+				}
+			}
+		}()
+	}
+	for range atOnce {
+		if err := <-opened; err != nil {
+			b.Fatalf("follow %d subjects: %v", len(subjects), err)
+		}
+	}
+}
+
+// followAlso does so with a token, and follows more than that receives. It may be called
+// concurrently.
+func followAlso(b *testing.B, node *stage.Node, token string, subjects []string, came func(n int)) error {
 	conn, err := net.Dial("tcp", node.Address())
 	if err != nil {
-		b.Fatal(err)
+		return err
 	}
 	b.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "GET /_weft/v1/events?%s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n",
@@ -111,7 +147,5 @@ func followAlso(b *testing.B, node *stage.Node, token string, subjects []string,
 			}
 		}
 	}()
-	if err := <-open; err != nil {
-		b.Fatalf("follow %d subjects: %v", len(subjects), err)
-	}
+	return <-open
 }
