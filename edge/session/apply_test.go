@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -321,40 +320,4 @@ type asking struct {
 func (a *asking) Exchange(ctx context.Context, s []string, id string, others []string) error {
 	a.ask()
 	return a.reader.Exchange(ctx, s, id, others)
-}
-
-// A token that is refreshed in its last moment is either refreshed, and then the
-// connection lives, or too late, and then the client is told so.
-func TestARefreshInTheLastMomentIsAnsweredTruly(t *testing.T) {
-	now := time.Now()
-	for range 2000 {
-		k := newKept()
-		s, _ := k.open()
-		s.identity = &auth.Identity{User: "ann", Session: "t1", Expires: now, Subscribe: []string{"user.ann"}}
-		s.Attach(&reader{subjects: []string{"user.ann"}}, nil)
-		var err error
-		var both sync.WaitGroup
-		both.Go(func() {
-			_, err = s.Apply(t.Context(), Change{Identity: &auth.Identity{User: "ann", Session: "t2", Expires: now.Add(time.Hour), Subscribe: []string{"user.ann"}}},
-				Rules{Rekey: k.Rekey, MayFollow: ByToken})
-		})
-		both.Go(func() {
-			k.wheel.now = func() time.Time { return now.Add(time.Second) }
-			k.wheel.mu.Lock()
-			k.wheel.at = k.wheel.number(now) - slots
-			k.wheel.mu.Unlock()
-			k.wheel.advance()
-		})
-		both.Wait()
-		if ended := s.Ended(); ended != (err != nil) || ended && code(err) != problem.NotFound {
-			t.Fatalf("answered %v, ended: %v", err, ended)
-		}
-		if !s.Ended() && !s.entry.in {
-			t.Fatal("the wheel has forgotten a session that lives")
-		}
-		k.Close(s)
-		if s.entry.in {
-			t.Fatal("the wheel keeps a session that is closed")
-		}
-	}
 }

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"weft/edge/auth"
 	"weft/jetstream/feed"
 )
 
@@ -151,74 +150,4 @@ type stuck struct{ *outbox }
 func (*stuck) Settle(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
-}
-
-func TestTheEndOfATokenIsToldOnceAndAgainAfterARefresh(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := NewWheel(15*time.Second, time.Minute)
-		ctx, cancel := context.WithCancel(t.Context())
-		go w.Run(ctx)
-		defer synctest.Wait()
-		defer cancel()
-		start := time.Now()
-		long, brief, forever := newTestSession("ann", "a", start.Add(5*time.Minute)), newTestSession("bob", "b", start.Add(20*time.Second)), newTestSession("carl", "c", time.Time{})
-		unopened := newTestSession("dora", "d", start.Add(40*time.Second))
-		unopened.Session.reader = nil
-		for _, s := range []testSession{long, brief, forever, unopened} {
-			w.Add(s.Session)
-		}
-		told := func(s testSession) string {
-			synctest.Wait()
-			s.out.mu.Lock()
-			defer s.out.mu.Unlock()
-			all := strings.Join(s.out.own, "\n")
-			s.out.own = nil
-			return all
-		}
-		time.Sleep(time.Second)
-		if got := told(brief); got != `weft.expiring {"in":20}` {
-			t.Errorf("a token that is short is told of by %q", got)
-		}
-		if got := told(unopened); got != "" {
-			t.Errorf("before weft.open: %q", got)
-		}
-		unopened.Attach(&reader{}, nil)
-		time.Sleep(time.Second)
-		if got := told(unopened); got != `weft.expiring {"in":38}` && got != `weft.expiring {"in":39}` {
-			t.Errorf("after weft.open: %q", got)
-		}
-		time.Sleep(237 * time.Second)
-		if got := told(long); got != "" {
-			t.Errorf("too early: %q", got)
-		}
-		time.Sleep(2 * time.Second)
-		if got := told(long); got != `weft.expiring {"in":60}` {
-			t.Errorf("a minute before: %q", got)
-		}
-		long.mu.Lock()
-		long.identity = &auth.Identity{User: "ann", Session: "a2", Expires: start.Add(10 * time.Minute)}
-		long.mu.Unlock()
-		w.Moved(long.Session)
-		time.Sleep(4 * time.Minute)
-		if got := told(long); got != "" || long.Ended() {
-			t.Errorf("a refreshed token is told of too early: %q, ended: %v", got, long.Ended())
-		}
-		time.Sleep(2 * time.Minute)
-		if got := told(long); got != `weft.expiring {"in":60}` {
-			t.Errorf("a refreshed token is told of by %q", got)
-		}
-		if got := told(forever) + told(brief); got != "" || forever.reader.beats.Load() < 20 {
-			t.Errorf("others heard %q, %d keep-alives", got, forever.reader.beats.Load())
-		}
-		off := NewWheel(15*time.Second, 0)
-		quiet := newTestSession("eve", "e", time.Now().Add(20*time.Second))
-		off.Add(quiet.Session)
-		for range 100 {
-			time.Sleep(250 * time.Millisecond)
-			off.advance()
-		}
-		if got := told(quiet); got != "" || !quiet.Ended() {
-			t.Errorf("who is not to be warned hears %q, ended: %v", got, quiet.Ended())
-		}
-	})
 }
