@@ -23,6 +23,7 @@ const (
 	TypeReset     = "weft.reset"
 	TypeKeepalive = "weft.keepalive"
 	TypeClose     = "weft.close"
+	TypePresence  = "weft.presence"
 )
 
 // A Transport is a way to receive events.
