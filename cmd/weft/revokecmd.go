@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"weft/cmd/weft/client"
+	"weft/edge/session"
+	"weft/jetstream/blacklist"
 )
 
 // revocation is what weft revoke was asked to do.
@@ -19,6 +22,7 @@ type revocation struct {
 	User    string `json:"user,omitempty"`
 	Revoked bool   `json:"revoked"`
 	TTL     string `json:"ttl,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 
 	ttl        time.Duration
 	undo, list bool
@@ -38,9 +42,10 @@ With --user it is all tokens of the user that were issued until now; those that 
 issued later are good.
 
 It lasts for auth.max_token_life, when no token of the session can be valid any more,
-or for --ttl. --undo takes it back. A session that begins with - is written after --.`,
+or for --ttl. The clients that it cuts are told the --reason. --undo takes it back.
+A session that begins with - is written after --.`,
 		Example: `  weft revoke s1
-  weft revoke --user ann --ttl 2h
+  weft revoke --user ann --ttl 2h --reason 'your account was closed'
   weft revoke --undo s1
   weft revoke --list
   weft revoke -- -2Q3vHkk9cGyg`,
@@ -69,6 +74,7 @@ or for --ttl. --undo takes it back. A session that begins with - is written afte
 	flags := cmd.Flags()
 	flags.StringVar(&r.User, "user", "", "all tokens of this user that were issued until now")
 	flags.DurationVar(&r.ttl, "ttl", 0, "how long it lasts (default, and at most: auth.max_token_life)")
+	flags.StringVar(&r.Reason, "reason", "", fmt.Sprintf("what the clients are told, at most %d bytes", session.MaxDetail))
 	flags.BoolVar(&r.undo, "undo", false, "take it back")
 	flags.BoolVar(&r.list, "list", false, "list what is revoked")
 	asJSON = jsonFlag(cmd)
@@ -82,7 +88,7 @@ func (r *revocation) check(cmd *cobra.Command, args []string) error {
 		r.Session = args[0]
 	}
 	switch {
-	case r.list && (len(args) > 0 || changed("user") || changed("ttl") || r.undo):
+	case r.list && (len(args) > 0 || changed("user") || changed("ttl") || changed("reason") || r.undo):
 		return usage(cmd, "--list stands alone: it lists all that is revoked")
 	case r.list:
 		return nil
@@ -94,6 +100,10 @@ func (r *revocation) check(cmd *cobra.Command, args []string) error {
 		return usage(cmd, "the name to revoke is empty")
 	case r.undo && changed("ttl"):
 		return usage(cmd, "--undo takes back at once; --ttl is for revoking")
+	case r.undo && changed("reason"):
+		return usage(cmd, "--reason is for revoking: nobody is told that it is taken back")
+	case !session.Sayable(r.Reason):
+		return usage(cmd, "--reason is not a text of at most %d bytes (UTF-8) without control characters", session.MaxDetail)
 	case changed("ttl") && r.ttl <= 0:
 		return usage(cmd, "--ttl must be above zero")
 	}
@@ -115,7 +125,7 @@ func (r revocation) name() string {
 func (r revocation) do(cmd *cobra.Command, admin client.Admin) error {
 	ctx := cmd.Context()
 	if !r.undo {
-		if err := admin.Revoke(ctx, r.name(), r.ttl); err != nil {
+		if err := admin.Revoke(ctx, r.name(), blacklist.Because(r.Reason), r.ttl); err != nil {
 			return adminHint(fmt.Errorf("revoke: %w", err))
 		}
 		return nil
@@ -179,6 +189,9 @@ func printRevoked(w io.Writer, list []client.Revocation) error {
 			note = r.Key + " never matches a token: " + r.Problem
 		case r.Before != nil:
 			note = "tokens issued until " + r.Before.Local().Format(time.DateTime)
+		}
+		if reason := blacklist.Reason(r.Value); reason != "" {
+			note = strings.TrimPrefix(note+"; the reason: "+reason, "; ")
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", visible(r.Session), visible(r.User), r.Made.Local().Format(time.DateTime), until, visible(note))
 	}

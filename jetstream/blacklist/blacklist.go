@@ -32,6 +32,15 @@ const (
 	reasonValue = "reason:"
 )
 
+// Reason is what clients are told by the value of an entry, "" for nothing.
+func Reason(value string) string {
+	said, ok := strings.CutPrefix(value, reasonValue)
+	if !ok {
+		return ""
+	}
+	return strings.TrimSpace(said)
+}
+
 // Because is the value of an entry whose clients are told a reason; "" is none.
 func Because(reason string) string {
 	if reason == "" {
@@ -61,9 +70,7 @@ type Entry struct {
 
 func newEntry(key, value string, made, expires time.Time) Entry {
 	e := Entry{Key: key, Value: value, Made: made, Expires: expires}
-	if said, ok := strings.CutPrefix(value, reasonValue); ok {
-		e.Reason = strings.TrimSpace(said)
-	}
+	e.Reason = Reason(value)
 	var err error
 	if token, ok := strings.CutPrefix(key, userKey); ok {
 		if e.User, err = subject.Unescape(token); err == nil {

@@ -49,11 +49,13 @@ func (a Admin) Revocation(ctx context.Context, name string) (r Revocation, err e
 
 // Revoke cuts a session, or all tokens of a user ("user.ann") that were issued until
 // now, and returns once that is stored. It lasts for ttl; 0 is for as long as a token
-// of the session may live.
-func (a Admin) Revoke(ctx context.Context, name string, ttl time.Duration) error {
+// of the session may live. value is what the entry says, "" for nothing in particular.
+func (a Admin) Revoke(ctx context.Context, name, value string, ttl time.Duration) error {
 	var body struct {
-		TTL string `json:"ttl,omitempty"`
+		Value string `json:"value,omitempty"`
+		TTL   string `json:"ttl,omitempty"`
 	}
+	body.Value = value
 	if ttl > 0 {
 		body.TTL = ttl.String()
 	}
