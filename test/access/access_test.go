@@ -38,7 +38,7 @@ func TestNobodyReceivesWhatTheModelDeniesAndAllReceiveWhatItAllows(t *testing.T)
 	defer cancel()
 	w := &world{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), nodes: stage.StartCluster(t, ctx, rules.settings()),
-		base: time.Now().Add(-10 * time.Hour).Truncate(time.Second), did: map[string]int{},
+		base: time.Now().Add(-20 * time.Hour).Truncate(time.Second), did: map[string]int{},
 		revoked: blacklist{map[string]bool{}, map[string]time.Time{}},
 		events:  map[int]*event{}, pending: map[*conn]int{}, changed: make(chan struct{}),
 	}

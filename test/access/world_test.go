@@ -32,12 +32,13 @@ type world struct {
 	rnd   *rand.Rand
 	nodes []*stage.Node
 	nats  []*nats.Conn
-	base  time.Time // before all tokens
+	base  time.Time // when the first token was issued
 	log   []string  // the last steps
 	steps int
 	did   map[string]int
 
 	people  []*person
+	met     int
 	revoked blacklist
 	conns   []*conn
 
@@ -100,16 +101,16 @@ func some(w *world, n int, list ...string) []string {
 
 // meet makes a person with a new token, good for life.
 func (w *world) meet(user string, life time.Duration) *person {
-	w.next++
-	issued := w.base.Add(time.Duration(w.next) * time.Second)
+	w.met++ // no two tokens are of the same second
+	issued := w.base.Add(time.Duration(w.met) * time.Second)
 	claims := stage.Claims{"sub": user, "iat": issued.Unix(), "exp": time.Now().Add(life).Unix()}
 	if w.chance(85) {
 		claims["inbox"] = user
 	}
 	if w.chance(60) {
-		claims["jti"] = fmt.Sprintf("s%d", w.next)
+		claims["jti"] = fmt.Sprintf("s%d", w.met)
 	} else {
-		claims["nonce"] = w.next
+		claims["nonce"] = w.met
 	}
 	for name, list := range map[string][]string{
 		"teams": {"t1", "t2"}, "rooms": {"r1", "r2", "*", ""}, "friends": users, "groups": {"g1", "g2", ">"},
