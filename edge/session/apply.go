@@ -162,6 +162,9 @@ func (a *alteration) types() error {
 			delete(a.own, sub.Subject)
 			continue
 		}
+		if isPresence(sub.Subject) && len(sub.Types) > 0 {
+			return problem.New(problem.BadRequest, "presence has no types: leave type out for a subject of presence")
+		}
 		f, err := ParseFilter(sub.Types)
 		if err != nil {
 			return err

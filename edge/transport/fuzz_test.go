@@ -3,8 +3,10 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -49,6 +51,9 @@ func FuzzCommand(f *testing.F) {
 	for _, c := range []string{
 		`{"subscribe":["topic.hotel.42"],"last_event_id":"x","ref":1}`, `{"unsubscribe":["a"]}`, `{"token":"a.b.c","ref":"r"}`,
 		`{"publish":{"subject":"user.ann","type":"t","data":{"a":[1,2]}}}`, `{"publish":{"data_base64":"AA=="}}`, `{"ref":null}`, `{"ref":[]}`, `{}{}`,
+		`{"subscribe":[{"subject":"topic.orders","type":["order.*"]},"topic.b",{"subject":"topic.c"},{"subject":"topic.d","type":[]}]}`,
+		`{"set":["topic.a",{"subject":"topic.b","type":["x"]}],"last_event_id":"x","token":"a.b.c","ref":2}`, `{"set":[]}`, `{"set":null}`,
+		`{"set":["a"],"subscribe":["b"]}`, `{"subscribe":[null,1,[],{"subject":1},{"subject":"a","types":["b"]},{"subject":"a"}{}]}`,
 	} {
 		f.Add([]byte(c))
 	}
@@ -61,6 +66,9 @@ func FuzzCommand(f *testing.F) {
 		} else if c.Publish == nil && c.Empty() {
 			t.Errorf("%q asks for nothing", message)
 		}
+		if err == nil && c.Publish == nil {
+			checkChange(t, &c.Change)
+		}
 		if len(c.Ref) > maxRef || len(c.Ref) > 0 && !json.Valid(c.Ref) {
 			t.Errorf("%q has ref %q", message, c.Ref)
 		}
@@ -70,4 +78,26 @@ func FuzzCommand(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkChange holds a change that is taken to what it is to a session, and to other nodes.
+func checkChange(t *testing.T, c *Change) {
+	made := c.Session(nil)
+	if made.Set != (c.Set != nil) || made.Set && len(made.Unsubscribe) > 0 || made.LastID != c.LastEventID {
+		t.Errorf("%+v is %+v", c, made)
+	}
+	sent, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadChange(bytes.NewReader(sent))
+	if err != nil {
+		t.Fatalf("%s cannot be read: %v", sent, err)
+	}
+	if read.Modern() != c.Modern() || !reflect.DeepEqual(read.Session(nil).Subscribe, made.Subscribe) || read.Token != c.Token {
+		t.Errorf("%s is read as %+v, was %+v", sent, read, c)
+	}
+	if !c.Modern() && (bytes.Contains(sent, []byte(`"set"`)) && !strings.Contains(c.Token+c.LastEventID+fmt.Sprint(c.Subscribe, c.Unsubscribe), "set")) {
+		t.Errorf("%s is nothing that earlier versions read", sent)
+	}
 }
