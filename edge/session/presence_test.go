@@ -110,7 +110,9 @@ func TestNothingIsToldOfWhatIsNotFollowedAnyMore(t *testing.T) {
 	if got := taken(q); got != "" || len(w.told) != 1 {
 		t.Errorf("told %q, and follows %d", got, len(w.told))
 	}
+	held := s.presence // as a change holds it that is being made
 	s.Detach()
+	held.set([]string{"presence.eve"}, false)
 	if len(w.told) != 0 || s.Presence() != nil {
 		t.Error("something is followed after the end")
 	}
