@@ -78,14 +78,14 @@ func (p *publisher) accept(w http.ResponseWriter, r *http.Request, publisher eve
 	return nil
 }
 
-// event stores an event that the client of a connection sends.
-func (p *publisher) event(ctx context.Context, id *auth.Identity, subject, typ string, data []byte) error {
+// event stores an event that the client of a connection sends, and returns its id.
+func (p *publisher) event(ctx context.Context, id *auth.Identity, subject, typ string, data []byte) (string, error) {
 	if id.User == "" {
-		return problem.New(problem.TokenMissing, "publishing needs a token")
+		return "", problem.New(problem.TokenMissing, "publishing needs a token")
 	}
 	asked := p.ask(ctx, id)
-	_, err := p.ingest.AcceptEvent(ctx, event.PublicUser(id.User), asked.mayPublish, subject, typ, data)
-	return asked.refusal(err)
+	stored, err := p.ingest.AcceptEvent(ctx, event.PublicUser(id.User), asked.mayPublish, subject, typ, data)
+	return stored, asked.refusal(err)
 }
 
 // A publication is what was found out about the subjects of events that come together.

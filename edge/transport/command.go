@@ -85,18 +85,20 @@ func parseCommand(message []byte) (command, error) {
 func (t *webSocket) answer(ctx context.Context, s *session.Session, message frames.Message) ([]byte, error) {
 	var c command
 	var subjects []string
+	var published string
 	var err error = problem.New(problem.BadRequest, "messages are JSON in UTF-8 text")
 	if message.Opcode == frames.Text {
 		if c, err = parseCommand(message.Payload); err == nil {
-			subjects, err = t.obey(ctx, s, &c)
+			subjects, published, err = t.obey(ctx, s, &c)
 		}
 	}
 	spelled := struct {
 		Ref      json.RawMessage `json:"ref,omitempty"`
 		OK       bool            `json:"ok,omitempty"`
+		ID       string          `json:"id,omitempty"`       // of the event that was published
 		Subjects *[]string       `json:"subjects,omitempty"` // of a change: those in force
 		Error    *failure        `json:"error,omitempty"`
-	}{Ref: c.Ref, OK: err == nil}
+	}{Ref: c.Ref, OK: err == nil, ID: published}
 	switch {
 	case err != nil:
 		p := problem.Of(err)
@@ -117,15 +119,17 @@ type failure struct {
 	Detail string       `json:"detail"`
 }
 
-func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) (subjects []string, err error) {
+func (t *webSocket) obey(ctx context.Context, s *session.Session, c *command) (subjects []string, published string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, CommandTime)
 	defer cancel()
 	if c.Publish == nil {
-		return t.Change(ctx, s, &c.Change)
+		subjects, err = t.Change(ctx, s, &c.Change)
+		return subjects, "", err
 	}
 	data, err := c.Publish.payload()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return nil, t.Publish(ctx, s.Identity(), c.Publish.Subject, c.Publish.Type, data)
+	published, err = t.Publish(ctx, s.Identity(), c.Publish.Subject, c.Publish.Type, data)
+	return nil, published, err
 }

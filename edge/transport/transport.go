@@ -46,8 +46,8 @@ type Params struct {
 	Watch session.Watch
 	// Change alters an open session as its client asks.
 	Change func(ctx context.Context, s *session.Session, c *Change) (subjects []string, err error)
-	// Publish stores an event that a client sends.
-	Publish func(ctx context.Context, id *auth.Identity, subject, typ string, data []byte) error
+	// Publish stores an event that a client sends, and returns its id.
+	Publish func(ctx context.Context, id *auth.Identity, subject, typ string, data []byte) (event string, err error)
 
 	// QueueBytes bounds what waits for one connection.
 	QueueBytes int
