@@ -49,6 +49,42 @@ func TestPresenceIsToldInTheFormatOfItsConnection(t *testing.T) {
 	}
 }
 
+// Who follows presence alone may follow events later, and let them go again.
+func TestAConnectionOfPresenceAloneMayFollowEventsLater(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, withPresence)
+	c := s.connect(transport.WebSocket, visitor{query: params("subject", "presence.topic.hotel.lobby")})
+	place := c.opened().id
+	c.told(state("topic", "hotel.lobby", 0))
+	missed := s.store("topic.hotel.lobby", "", []byte(`1`))
+	hears := func(command string, want ...string) {
+		t.Helper()
+		s.must(c.socket.WriteMessage(1, []byte(command)))
+		for len(want) > 0 {
+			h := c.next()
+			got := h.data
+			if h.frame["ok"] != nil {
+				got = "ok"
+			}
+			i := slices.Index(want, got)
+			if i < 0 {
+				t.Fatalf("heard %+v, want %q", h, want)
+			}
+			want = slices.Delete(want, i, i+1)
+		}
+	}
+	hears(`{"subscribe":["topic.hotel.lobby"],"last_event_id":"`+place+`"}`, "ok", "1", state("topic", "hotel.lobby", 1))
+	live := s.store("topic.hotel.lobby", "", []byte(`2`))
+	c.next().want(t, c.kind, live, "", `2`)
+	hears(`{"unsubscribe":["topic.hotel.lobby"]}`, "ok", state("topic", "hotel.lobby", 0))
+	s.store("topic.hotel.lobby", "", []byte(`3`))
+	last := s.store("topic.hotel.lobby", "", []byte(`4`))
+	hears(`{"subscribe":["topic.hotel.lobby"],"last_event_id":"`+live+`"}`, "ok", "3", "4", state("topic", "hotel.lobby", 1))
+	if missed == "" || last == "" {
+		t.Error("events have no ids")
+	}
+}
+
 // polled is the answer to a poll of somebody who follows presence.
 type polled struct {
 	Events     []json.RawMessage

@@ -34,7 +34,7 @@ func followPoll(ctx context.Context, f *Follower, lastID string, emit func(Frame
 		if answer.LastEventID == "" {
 			answer.LastEventID = lastID
 		}
-		if len(answer.Events) == 0 && len(answer.Resets) == 0 && answer.Close == nil && answer.PresenceID == presence.id && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
+		if len(answer.Events) == 0 && len(answer.Resets) == 0 && answer.Close == nil && (answer.PresenceID == "" || answer.PresenceID == presence.id) && answer.LastEventID == lastID && time.Since(begun) < emptyPoll {
 			return errEmptyPoll
 		}
 		for _, reset := range answer.Resets {
@@ -89,7 +89,9 @@ func (p *pollPresence) news(answer *pollAnswer) (news []json.RawMessage) {
 			news = append(news, state)
 		}
 	}
-	p.id, p.states = answer.PresenceID, answer.Presence
+	if answer.PresenceID != "" { // a node that stops says nothing of it
+		p.id, p.states = answer.PresenceID, answer.Presence
+	}
 	return news
 }
 
