@@ -200,7 +200,7 @@ func TestTheSnippetsOfTheDocsRunInABrowser(t *testing.T) {
 	for _, c := range []struct{ heading, begin, shown string }{
 		{"## EventSource", "new EventSource", "({total: x.total}) "},
 		{"## WebSocket", "new WebSocket", "x.data && ({total: x.data.total})"},
-		{"## Long poll", "await fetch", "x.data && ({total: x.data.total})"},
+		{"## Long poll", "wait=25s", "x.data && ({total: x.data.total})"},
 	} {
 		t.Run(c.heading, func(t *testing.T) {
 			node := pageNode(t, b, func(s stage.Config) { s.With("auth.allow", []string{"topic.hotel.*"}) })
