@@ -125,8 +125,7 @@ func TestNothingIsToldOfWhatIsNotFollowedAnyMore(t *testing.T) {
 // A session may be let go of while it begins to follow.
 func TestAWatchThatBeginsAtTheEndIsStopped(t *testing.T) {
 	q, w := testQueue(1<<10), &watched{}
-	var s *Session
-	s = New(Config{Identity: &auth.Identity{}, Asked: []string{"presence.bob", "presence.eve"}, Outbox: q})
+	s := New(Config{Identity: &auth.Identity{}, Asked: []string{"presence.bob", "presence.eve"}, Outbox: q})
 	s.Attach(&reader{}, func(subject string, devices bool, told func(presence.State)) func() {
 		stop := w.follow(subject, devices, told)
 		s.Detach()

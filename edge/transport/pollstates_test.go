@@ -67,11 +67,11 @@ func TestAPollWaitsForStatesAMomentOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, ready := presentPoll("", true, "presence.bob", "presence.eve")
 		b.State("presence.bob", []byte(online), nil)
-		time.Sleep(patience - 1)
+		time.Sleep(patience - time.Millisecond)
 		if ready.Load() {
 			t.Error("it is answered before all states are known")
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
 		if got := b.take(); !ready.Load() || len(got.presence) != 1 || got.presenceID == "" {
 			t.Errorf("%s, answered %v", got.presence, ready.Load())
