@@ -60,7 +60,7 @@ token may also be in the environment: WEFT_TOKEN.`,
 				switch frame.Type {
 				case client.TypeKeepalive:
 					return nil
-				case client.TypeOpen, client.TypeReset:
+				case client.TypeOpen, client.TypeReset, client.TypeExpiring, client.TypeUnsubscribed:
 					if *asJSON {
 						return out.Encode(frame)
 					}

@@ -17,6 +17,10 @@ const (
 	TypeKeepalive = "weft.keepalive"
 	TypeClose     = "weft.close"
 	TypePresence  = "weft.presence"
+	// TypeExpiring and TypeUnsubscribed tell of the token: that it ends soon, and what one
+	// that replaced it does not allow.
+	TypeExpiring     = "weft.expiring"
+	TypeUnsubscribed = "weft.unsubscribed"
 )
 
 // A Frame is one event, or a word of the node itself: then its type begins with
