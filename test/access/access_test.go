@@ -56,7 +56,7 @@ func TestNobodyReceivesWhatTheModelDeniesAndAllReceiveWhatItAllows(t *testing.T)
 		weight int
 		do     func()
 	}{
-		{20, w.connect}, {35, w.change}, {8, w.comeBack}, {5, w.revoke}, {10, w.speak}, {6, w.me},
+		{20, w.connect}, {35, w.change}, {8, w.comeBack}, {5, w.revoke}, {10, w.speak}, {6, w.me}, {10, w.ask},
 		{3, func() { w.drop0(pick(w, w.conns)) }}, {1, w.fade},
 	}
 	total := 0
@@ -78,7 +78,7 @@ func TestNobodyReceivesWhatTheModelDeniesAndAllReceiveWhatItAllows(t *testing.T)
 		w.round()
 	}
 	t.Logf("%d steps %v; %d events were published and %d received", w.steps, w.did, w.sent, w.received)
-	for _, kind := range []string{"connect", "change", "resume", "revoke", "speak", "me"} {
+	for _, kind := range []string{"connect", "change", "resume", "revoke", "speak", "me", "ask"} {
 		if last >= 20*time.Second && w.did[kind] == 0 {
 			t.Errorf("in %v there was no %s", last, kind)
 		}

@@ -42,12 +42,12 @@ type conn struct {
 	// of the reader, with world.mu
 	seen    map[int]bool
 	lastID  string
-	after   []string // what it follows after the change that is being made
-	lost    []string // what it was told it has lost since that began
-	since   int      // events up to this one may come late: it resumes
-	left    []string // what it followed before that
-	joins   int      // by a wildcard they may: it begins at the newest tick
-	reason  string   // of weft.close
+	after   []string       // what it follows after the change that is being made
+	lost    []string       // what it was told it has lost since that began
+	since   int            // events up to this one may come late: it resumes
+	began   map[string]int // the newest event when it began to follow a subject
+	joins   int            // the same of a change
+	reason  string         // of weft.close
 	ended   time.Time
 	failure error
 	told    map[string]bool // presence that it was told of
@@ -218,16 +218,31 @@ func (c *conn) event(e client.Event) {
 	c.w.signal()
 }
 
-// late reports whether an event may come that was sent before the connection began to follow
-// its subject, and so once more where it did so earlier: a resume goes on at its id also with
-// what is new, and what begins together with a wildcard begins at the newest tick. It must be
-// one that it may see.
-func (c *conn) late(n int, subject string) bool {
-	if n <= c.since && coveredBy(c.after, subject) && !slices.Contains(c.left, subject) {
-		return true
+// become makes a connection that of somebody who asks for something, with world.mu held.
+func (c *conn) become(who *person, asked []string) {
+	before := c.began
+	c.who, c.asked, c.began = who, asked, map[string]int{}
+	for _, s := range c.follows() {
+		at, ok := before[s]
+		if !ok {
+			at = c.w.next
+		}
+		c.began[s] = at
 	}
-	all := slices.Concat(c.after, c.follows())
-	return n <= c.joins && coveredBy(all, subject) && slices.ContainsFunc(all, isWild)
+}
+
+// late reports whether an event may come that was sent before the connection began to follow
+// its subject, and so once more where it did so earlier: what begins does so at the newest
+// tick, and a resume goes on at its id also with what is new. It must be one that the
+// connection may see now.
+func (c *conn) late(n int, subject string) bool {
+	if !coveredBy(c.after, subject) && !coveredBy(c.follows(), subject) {
+		return false
+	}
+	if at, named := c.began[subject]; named {
+		return n <= at
+	}
+	return n <= max(c.since, c.joins)
 }
 
 // hangUp ends the connection from the client's side and waits for its reader.

@@ -46,7 +46,7 @@ func (w *world) connect() {
 	}
 	w.next++
 	c := &conn{w: w, id: w.next, kind: pick(w, client.Transports), node: w.node(), who: w.someone(), seen: map[int]bool{}}
-	c.asked = w.wish(c.who)
+	c.become(c.who, w.wish(c.who))
 	allowed := c.who.mayAll(c.asked) && len(c.follows()) > 0 && !w.revoked.cuts(c.who)
 	w.step("connect", "%v at %s, allowed: %v", c, c.node.URL(), allowed)
 	var after []string
@@ -114,7 +114,7 @@ func (w *world) comeBack() {
 	allowed := who.mayAll(asked) && len(after) > 0 && !w.revoked.cuts(who)
 	w.step("resume", "%v as %v asks %v, allowed: %v", c, who, asked, allowed)
 	w.mu.Lock()
-	c.since, c.left = w.next, c.follows()
+	c.since = w.next
 	for id, e := range w.events {
 		if e.must[c] && !c.seen[id] && !coveredBy(after, e.subject) {
 			delete(e.must, c)
@@ -130,7 +130,7 @@ func (w *world) comeBack() {
 	var refused error
 	// What the connection follows is another thing from now on; whoever it was before.
 	w.mu.Lock()
-	c.who, c.asked = who, asked
+	c.become(who, asked)
 	w.mu.Unlock()
 	w.during(c, after, func() { refused = w.dial(c, last) })
 	if c.kind == client.Poll && !allowed && refused == nil { // it is refused by the answer
@@ -217,7 +217,7 @@ func (w *world) change() {
 		w.failf("%v: the answer names %v, and it should follow %v", c, subjects, after)
 	}
 	w.mu.Lock()
-	c.who, c.asked = who, asked
+	c.become(who, asked)
 	w.mu.Unlock()
 }
 
@@ -342,33 +342,6 @@ func (w *world) speak() {
 		w.failf("%v publishes to %s: %s", p, s, code)
 	}
 	w.settle()
-}
-
-// me compares what somebody is told of their grants with the model.
-func (w *world) me() {
-	p := w.someone()
-	w.step("me", "%v", p)
-	status, answer, err := exchange(http.MethodGet, w.node().URL()+"/_weft/v1/me", p.token, "", nil)
-	if err != nil {
-		w.failf("me: %v", err)
-	}
-	if w.revoked.cuts(p) {
-		if status != http.StatusForbidden {
-			w.failf("%v was revoked, and is told %d %s", p, status, answer)
-		}
-		return
-	}
-	var got struct {
-		User, Session             string
-		Subscribe, Allow, Publish []string
-	}
-	same := func(a, b []string) bool {
-		return slices.Equal(slices.Compact(slices.Sorted(slices.Values(a))), slices.Compact(slices.Sorted(slices.Values(b))))
-	}
-	if err := json.Unmarshal(answer, &got); err != nil || got.User != p.user || got.Session != p.session ||
-		!same(got.Subscribe, p.brings) || !same(got.Allow, p.allowed) || !same(got.Publish, p.publishes) {
-		w.failf("%v is told %d %s; want %v, %v and %v", p, status, answer, p.brings, p.allowed, p.publishes)
-	}
 }
 
 // fade opens a connection with a token that ends soon.

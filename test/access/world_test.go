@@ -167,8 +167,10 @@ func (w *world) wish(p *person) []string {
 	for range w.rnd.IntN(4) {
 		var s string
 		switch n := w.rnd.IntN(100); {
-		case n < 50 && len(p.allowed) > 0:
+		case n < 45 && len(p.allowed) > 0:
 			s = pick(w, p.allowed)
+		case n < 55 && len(p.allowed) > 0:
+			s = w.beside(pick(w, p.allowed))
 		case n < 60:
 			s = pick(w, wishes)
 		case n < 65:
@@ -186,6 +188,23 @@ func (w *world) wish(p *person) []string {
 		out = append(out, s)
 	}
 	return out
+}
+
+// beside is something near to a grant: a little more than it, or a little less.
+func (w *world) beside(grant string) string {
+	tokens := strings.Split(grant, ".")
+	i := 1 + w.rnd.IntN(len(tokens)-1)
+	switch w.rnd.IntN(4) {
+	case 0:
+		return strings.Join(append(tokens[:i:i], ">"), ".")
+	case 1:
+		tokens[i] = "*"
+	case 2:
+		tokens = append(tokens, pick(w, []string{"a", "x", "*", ">"}))
+	default:
+		tokens[i] = pick(w, []string{"a", "x", "r1", "g1", "ann"})
+	}
+	return strings.Join(tokens, ".")
 }
 
 // subjectOf is where an event goes.
