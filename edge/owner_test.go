@@ -3,6 +3,7 @@ package edge_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,4 +76,63 @@ func TestInModeNoneAConnectionIsChangedByItsUser(t *testing.T) {
 			t.Errorf("%s: %d %s", user, resp.StatusCode, body)
 		}
 	}
+}
+
+// Changes come from all sides at once, while connections open, receive and end. Each is
+// answered, and what the last one says is what is followed.
+func TestChangesAtTheSameMoment(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, grants)
+	wide, narrow := s.token("ann", claims{"may": []string{"a", "b"}, "auto": "x"}), s.token("ann", claims{"may": "b", "auto": "y"})
+	bodies := []string{
+		tokenChange(wide), tokenChange(narrow), `{"set":["topic.may.b"]}`, `{"set":["topic.may.a",{"subject":"topic.may.b","type":["x"]}]}`,
+		`{"subscribe":["topic.may.a"]}`, `{"unsubscribe":["topic.may.a","topic.may.b"]}`, `{"token":"` + wide + `","set":["topic.may.a"]}`,
+	}
+	stop := make(chan struct{})
+	var storing sync.WaitGroup
+	storing.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				s.store([]string{"topic.may.a", "topic.may.b", "topic.auto.x", "topic.auto.y"}[n%4], "", []byte("1"))
+			}
+		}
+	})
+	for round := range 6 {
+		kind := openKinds[round%2]
+		l := s.live(kind, visitor{token: wide, query: params("subject", "topic.may.a")})
+		go func() { // whatever it hears
+			for range l.heard {
+			}
+		}()
+		var changing sync.WaitGroup
+		for at := range 4 {
+			changing.Go(func() {
+				for n := range 12 {
+					status, got := s.patch(l.connection, wide, bodies[(at*5+n*3+round)%len(bodies)])
+					switch status {
+					case http.StatusOK, http.StatusForbidden, http.StatusNotFound:
+					default:
+						t.Errorf("%s: %d %s", kind, status, got)
+					}
+				}
+			})
+		}
+		if round >= 4 { // the connection ends in the middle of it
+			l.cancel()
+			changing.Wait()
+			continue
+		}
+		changing.Wait()
+		status, got := s.patch(l.connection, wide, `{"token":"`+narrow+`","set":["topic.may.b"]}`)
+		if status != http.StatusOK || strings.TrimSpace(got) != `{"subjects":["user.ann","topic.auto.y","topic.may.b"]}` && strings.TrimSpace(got) != `{"subjects":["user.ann","topic.may.b","topic.auto.y"]}` {
+			t.Errorf("%s: the last one says %d %s", kind, status, got)
+		}
+		l.cancel()
+	}
+	close(stop)
+	storing.Wait()
+	s.eventually("all have gone", func() bool { return s.edge.Connections() == 0 })
 }
