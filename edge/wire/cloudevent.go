@@ -54,12 +54,12 @@ var ceRenamed = map[string]string{
 // and in one order, under the names of 1.0; nil when it is no CloudEvent: one has a version, an id, a
 // source and a type.
 func attributesOf(m *feed.Message) []attribute {
-	if len(m.Headers) == 0 || eventType(m) == "" {
+	if len(m.Headers()) == 0 || eventType(m) == "" {
 		return nil
 	}
 	var list []attribute
 	version := ""
-	for name, value := range m.Headers.Attributes() {
+	for name, value := range m.Headers().Attributes() {
 		if name == "specversion" || name == "cloudeventsversion" {
 			version = cmp.Or(version, value)
 		}
@@ -76,7 +76,7 @@ func attributesOf(m *feed.Message) []attribute {
 			list[i].value = ceVersion
 		}
 	}
-	if t := m.Headers.Value(event.HeaderContentType); t != "" {
+	if t := m.Headers().Value(event.HeaderContentType); t != "" {
 		list = slices.Insert(list, 0, attribute{"datacontenttype", t})
 	}
 	list = slices.DeleteFunc(list, func(a attribute) bool { return a.value == "" || a.name == "type" })
@@ -102,7 +102,7 @@ func appendCloudEvent(dst []byte, m *feed.Message) []byte {
 			return appendMembers(dst, members)
 		}
 		attributes = []attribute{{"source", ceSource}, {"id", m.ID()}, {"specversion", ceVersion}}
-		if t := m.Headers.Value(event.HeaderContentType); t != "" {
+		if t := m.Headers().Value(event.HeaderContentType); t != "" {
 			attributes = append(attributes, attribute{"datacontenttype", t})
 		}
 	}
@@ -147,7 +147,7 @@ func appendData(dst []byte, contentType string, data []byte) []byte {
 // structured are the members of a CloudEvent that was stored in structured mode, as
 // versions before this one did; nil when it is none.
 func structured(m *feed.Message) map[string]json.RawMessage {
-	if cloudevent.MediaType(m.Headers.Value(event.HeaderContentType)) != event.ContentTypeStructured || eventType(m) == "" || !utf8.Valid(m.Data) {
+	if cloudevent.MediaType(m.Headers().Value(event.HeaderContentType)) != event.ContentTypeStructured || eventType(m) == "" || !utf8.Valid(m.Data) {
 		return nil
 	}
 	var members map[string]json.RawMessage

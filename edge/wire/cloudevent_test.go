@@ -96,7 +96,8 @@ func FuzzEveryFormatShowsWhatWasStored(f *testing.F) {
 		if !regexp.MustCompile(`^[\w-]*$`).MatchString(id) || headers != "" && !strings.HasSuffix(headers, "\n") {
 			return // a cursor is URL-safe, and each header a line
 		}
-		m := &feed.Message{Subject: "user.ann", Type: typ, Data: payload, Headers: event.Headers(headers), Seq: 7}
+		m := &feed.Message{Subject: "user.ann", Type: typ, Seq: 7}
+		m.Hold(event.Headers(headers), payload)
 		want := id
 		if id == "" {
 			want = m.ID()
@@ -223,8 +224,8 @@ func TestAnEventThatWasNoCloudEventBecomesOne(t *testing.T) {
 }
 
 func TestACloudEventIsWhatItWas(t *testing.T) {
-	m := &feed.Message{Subject: "user.ann", Type: "com.example.a", Data: []byte(`<a/>`), Seq: 7, Headers: event.Headers(
-		"ce-user:ann\nce-type:com.example.a\nce-time:2026-01-02T03:04:05Z\nce-source:/s\nce-id:A%20234\nce-specversion:1.0\ncontent-type:text/xml\n")}
+	m := &feed.Message{Subject: "user.ann", Type: "com.example.a", Seq: 7}
+	m.Hold(event.Headers("ce-user:ann\nce-type:com.example.a\nce-time:2026-01-02T03:04:05Z\nce-source:/s\nce-id:A%20234\nce-specversion:1.0\ncontent-type:text/xml\n"), []byte(`<a/>`))
 	const attributes = `"source":"/s","id":"A 234","time":"2026-01-02T03:04:05Z","specversion":"1.0","datacontenttype":"text/xml","user":"ann"`
 	id := m.ID()
 	if got, want := string(sent(Poll, m, "C")), `{"id":"C","event":"`+id+`","subject":"user.ann","type":"com.example.a","cloudevent":{`+attributes+`},"data":"\u003ca/\u003e"}`; got != want {
@@ -236,8 +237,9 @@ func TestACloudEventIsWhatItWas(t *testing.T) {
 }
 
 func TestACloudEventThatWasStoredWholeIsOne(t *testing.T) {
-	m := &feed.Message{Subject: "user.ann", Type: "a", Seq: 7, Headers: event.Headers("content-type:application/cloudevents+json; charset=utf-8\n"),
-		Data: []byte("{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\n\"type\":\"a\",\"weftcursor\":\"forged\",\"n\":5,\"data\":{\"x\":1}}")}
+	m := &feed.Message{Subject: "user.ann", Type: "a", Seq: 7}
+	m.Hold(event.Headers("content-type:application/cloudevents+json; charset=utf-8\n"),
+		[]byte("{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\n\"type\":\"a\",\"weftcursor\":\"forged\",\"n\":5,\"data\":{\"x\":1}}"))
 	want := `{"weftcursor":"C","weftevent":"` + m.ID() + `","weftsubject":"user.ann","data":{"x":1},"id":"1","n":5,"source":"/s","specversion":"1.0","type":"a"}`
 	if got := string(sent(PollCloudEvents, m, "C")); got != want {
 		t.Errorf("%s, want %s", got, want)

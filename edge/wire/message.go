@@ -42,7 +42,7 @@ func webSocketEvent(f Format, m *feed.Message, id string) (head, rest []byte) {
 }
 
 func encodeWebSocket(d *document, m *feed.Message) []byte {
-	body := d.appendHead(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers)+len(m.Data)*4/3), m.ID())
+	body := d.appendHead(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers())+len(m.Data)*4/3), m.ID())
 	return Text(d.tail(body, m))
 }
 

@@ -48,7 +48,7 @@ func encodeSSE(m *feed.Message) []byte {
 }
 
 func encodeSSEDocument(f Format, m *feed.Message, as byte) []byte {
-	dst := append(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers)+len(m.Data)*4/3), as)
+	dst := append(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers())+len(m.Data)*4/3), as)
 	dst = appendSSEHead(dst, f, m, m.ID(), as)
 	dst = documentOf(f).tail(dst, m)
 	return append(dst, '\n', '\n')

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"bytes"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,6 @@ type Message struct {
 	Subject string
 	Type    string // "" for none
 	Data    []byte
-	Headers event.Headers // none when the event must not be shown
 	Seq     uint64
 
 	since    int64  // when its age counts from, Unix nanoseconds; 0: not known
@@ -27,6 +27,7 @@ type Message struct {
 	dropped  bool // its type is forbidden: it moves cursors and is not shown
 	fanOut   atomic.Int32
 	stamp    uint32 // see event.Stored.Stamp
+	headers  uint32 // how many bytes of them lie behind the payload in its memory
 	id       atomic.Pointer[string]
 	frames   [Formats]atomic.Pointer[[]byte]
 }
@@ -37,14 +38,14 @@ func messageOf(c *event.Copy, subject string, stream event.StreamID) *Message {
 	if n := c.HeaderBytes(); n == 0 {
 		m.Data = bytes.Clone(c.Data)
 	} else {
-		both := c.AppendHeaders(make([]byte, 0, n+len(c.Data)))
-		m.Headers, m.Data = event.Headers(both[:n:n]), append(both, c.Data...)[n:]
+		both := c.AppendHeaders(append(make([]byte, 0, len(c.Data)+n), c.Data...))
+		m.Data, m.headers = both[:len(c.Data)], uint32(n)
 	}
 	if !c.Since.IsZero() {
 		m.since = c.Since.UnixNano()
 	}
 	if c.TypeErr != nil {
-		m.Type, m.Headers, m.dropped = "", nil, true
+		m.Type, m.headers, m.dropped = "", 0, true
 	}
 	return m
 }
@@ -58,14 +59,24 @@ func newMessage(s *event.Stored, stream event.StreamID) *Message {
 	var err error
 	if m.Type, err = event.TypeOf(s); err != nil {
 		m.Type, m.dropped = "", true
-	} else {
-		m.Headers = s.Headers()
+	} else if h := s.Headers(); h != nil {
+		m.Hold(h, s.Data)
 	}
 	return m
 }
 
+// Hold makes headers and data those of a message that nobody shares yet.
+func (m *Message) Hold(headers event.Headers, data []byte) {
+	m.Data, m.headers = slices.Concat(data, headers)[:len(data)], uint32(len(headers))
+}
+
+// Headers are what its publisher has said of it; none when it must not be shown.
+func (m *Message) Headers() event.Headers {
+	return event.Headers(m.Data[len(m.Data) : len(m.Data)+int(m.headers)])
+}
+
 // bytes is what of it a publisher decides about.
-func (m *Message) bytes() int { return len(m.Headers) + len(m.Data) }
+func (m *Message) bytes() int { return int(m.headers) + len(m.Data) }
 
 // ID returns the cursor of a client with one subject after this event: the same
 // on every transport and node. It may be called concurrently.
