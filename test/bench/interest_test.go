@@ -33,21 +33,23 @@ func BenchmarkInterestOfUsers(b *testing.B) {
 	b.Logf("%d users on %d nodes; %s", users, len(nodes), machine())
 	for b.Loop() {
 		var resident, live []float64
+		before := footprints(ctx, b, nodes)
 		for at, n := range nodes {
-			others := slices.DeleteFunc(slices.Clone(nodes), func(o *stage.Node) bool { return o == n })
-			before := footprints(ctx, b, others)
 			var here []string
 			for i := at; i < users; i += len(nodes) {
 				here = append(here, fmt.Sprintf("user.u%06d", i))
 			}
 			followMany(b, n, stage.Claims{"roles": []string{"support"}}, here, func(int) {})
-			after := footprints(ctx, b, others)
-			for i := range others {
-				resident = append(resident, (after[i].resident-before[i].resident)/float64(len(here)))
-				live = append(live, (after[i].live-before[i].live)/float64(len(here)))
-				b.Logf("%d users come to node %d: another one keeps %.0f bytes of each, and grows by %.0f",
-					len(here), at+1, live[i+2*at], resident[i+2*at])
+			after := footprints(ctx, b, nodes)
+			for i := range nodes {
+				if i == at {
+					continue
+				}
+				keeps, grows := (after[i].live-before[i].live)/float64(len(here)), (after[i].resident-before[i].resident)/float64(len(here))
+				live, resident = append(live, keeps), append(resident, grows)
+				b.Logf("%d users come to node %d: node %d keeps %.0f bytes of each, and grows by %.0f", len(here), at+1, i+1, keeps, grows)
 			}
+			before = after
 		}
 		mean := sum(live) / float64(len(live))
 		b.ReportMetric(mean, "B/remote-user")
@@ -78,18 +80,22 @@ type footprint struct{ resident, live float64 }
 // it does at least every two minutes.
 func footprints(ctx context.Context, b *testing.B, nodes []*stage.Node) []footprint {
 	b.Helper()
-	const looks = 5 // a second apart, of which the least counts: each makes garbage itself
-	all := make([]footprint, len(nodes))
+	const looks = 5 // of which the least counts: each makes garbage itself
+	all, began, seen := make([]footprint, len(nodes)), make([]float64, len(nodes)), make([]int, len(nodes))
+	for slices.Min(seen) < looks {
+		for i, n := range nodes {
+			collected := metric(b, n, "go_memstats_last_gc_time_seconds")
+			switch {
+			case began[i] == 0:
+				began[i], all[i].live = collected, math.Inf(1)
+			case collected != began[i]:
+				seen[i]++
+				all[i].live = min(all[i].live, metric(b, n, "go_memstats_heap_alloc_bytes"))
+			}
+		}
+		pause(ctx, b)
+	}
 	for i, n := range nodes {
-		collected := func() float64 { return metric(b, n, "go_memstats_last_gc_time_seconds") }
-		for first := collected(); collected() == first; {
-			pause(ctx, b)
-		}
-		all[i].live = math.Inf(1)
-		for range looks {
-			all[i].live = min(all[i].live, metric(b, n, "go_memstats_heap_alloc_bytes"))
-			pause(ctx, b)
-		}
 		rss, err := n.Process().RSS()
 		if err != nil {
 			b.Fatal(err)
