@@ -13,6 +13,7 @@ import (
 	"weft/edge"
 	"weft/edge/proxy/upstream"
 	"weft/edge/transport"
+	"weft/edge/wire"
 	"weft/jetstream"
 )
 
@@ -180,5 +181,34 @@ func TestARevokedTokenIsCutWhateverTheBackEndHasSaid(t *testing.T) {
 	}
 	if j.count() != asked {
 		t.Error("it was asked about a token that is revoked")
+	}
+}
+
+func TestARefreshedTokenIsAskedAboutAnew(t *testing.T) {
+	t.Parallel()
+	s, j := withJudge(t, "ann subscribe topic.asked.a", "ann subscribe topic.asked.b")
+	c := s.connect(transport.WebSocket, visitor{token: s.token("ann", nil), query: params("subject", "topic.asked.a", "subject", "topic.asked.b")})
+	c.opened()
+	j.fall(true)
+	c.wantError(`{"ref":1,"token":"`+s.token("ann", nil)+`"}`, "1", "not_ready")
+	s.store("topic.asked.a", "", []byte(`1`))
+	if h := c.next(); h.data != "1" {
+		t.Errorf("after a refresh that could not be asked about: %+v", h)
+	}
+	j.fall(false)
+	j.mu.Lock()
+	j.yes = []string{"ann subscribe topic.asked.b"}
+	j.mu.Unlock()
+	c.say(`{"ref":2,"token":"` + s.token("ann", nil) + `"}`)
+	if h := c.next(); h.typ != wire.TypeUnsubscribed || !strings.Contains(h.data, `["topic.asked.a"]`) {
+		t.Errorf("told %+v", h)
+	}
+	if ok, code := c.reply("2"); !ok {
+		t.Errorf("the refresh fails with %s", code)
+	}
+	s.store("topic.asked.a", "", []byte(`2`))
+	s.store("topic.asked.b", "", []byte(`3`))
+	if h := c.next(); h.data != "3" {
+		t.Errorf("heard %+v", h)
 	}
 }
