@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"encoding/json"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"testing"
@@ -30,6 +33,24 @@ func number[N any](t *testing.T, name string, parse func(string) (N, error), wit
 	return n
 }
 
+// backEnd starts what is asked where no template allows a subject.
+func backEnd(t *testing.T) (address string) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct {
+			User, Action, Subject string
+			Claims                map[string]any
+		}
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || q.Claims["sub"] != q.User {
+			t.Errorf("the back end was asked %+v, %v", q, err)
+		}
+		if !decides(q.User, q.Action, q.Subject) {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
 func TestNobodyReceivesWhatTheModelDeniesAndAllReceiveWhatItAllows(t *testing.T) {
 	seed := number(t, "WEFT_ACCESS_SEED", func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }, uint64(time.Now().UnixNano()))
 	last := number(t, "WEFT_ACCESS", time.ParseDuration, 20*time.Second)
@@ -37,7 +58,7 @@ func TestNobodyReceivesWhatTheModelDeniesAndAllReceiveWhatItAllows(t *testing.T)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	w := &world{
-		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), nodes: stage.StartCluster(t, ctx, rules.settings()),
+		t: t, rnd: rand.New(rand.NewPCG(seed, 0)), nodes: stage.StartCluster(t, ctx, rules.settings(backEnd(t))),
 		base: time.Now().Add(-20 * time.Hour).Truncate(time.Second), did: map[string]int{},
 		revoked: blacklist{map[string]bool{}, map[string]time.Time{}},
 		events:  map[int]*event{}, pending: map[*conn]int{}, changed: make(chan struct{}),

@@ -48,11 +48,12 @@ func (w *world) me() {
 	var got struct {
 		User, Session             string
 		Subscribe, Allow, Publish []string
+		Check                     bool
 	}
 	same := func(a, b []string) bool {
 		return slices.Equal(slices.Compact(slices.Sorted(slices.Values(a))), slices.Compact(slices.Sorted(slices.Values(b))))
 	}
-	if err := json.Unmarshal(answer, &got); err != nil || got.User != p.user || got.Session != p.session ||
+	if err := json.Unmarshal(answer, &got); err != nil || got.User != p.user || got.Session != p.session || got.Check != (p.token != "") ||
 		!same(got.Subscribe, p.brings) || !same(got.Allow, p.allowed) || !same(got.Publish, p.publishes) {
 		w.failf("%v is told %d %s; want %v, %v and %v", p, status, answer, p.brings, p.allowed, p.publishes)
 	}

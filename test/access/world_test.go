@@ -59,11 +59,12 @@ var topics = []string{
 	"topic.room.r1.a", "topic.room.r1.b", "topic.room.r2.a", "topic.room.=2A.a", "topic.room.r1.a.deep",
 	"topic.grp.g1.x", "topic.grp.g1.x.y", "topic.grp.g2.x", "topic.grp.g1", "topic.open.n1", "topic.open.n2", "topic.open.n1.deep",
 	"topic.team.t1", "topic.team.t2", "topic.news", "topic.lounge.b1", "topic.lounge.b2", "topic.lost.x", "topic.other",
+	"topic.asked.a", "topic.asked.b", "topic.asked.c", "topic.asked.d.e",
 }
 
 // wishes is what clients ask for, beside all of that.
 var wishes = []string{
-	"user.*", "topic.>", "topic.room.r1.*", "topic.room.*.a", "topic.room.r1.>", "topic.room.>", "topic.grp.g1.>", "topic.grp.g1.*",
+	"user.*", "topic.>", "topic.asked.*", "topic.asked.>", "presence.topic.asked.a", "presence.topic.asked.b", "topic.room.r1.*", "topic.room.*.a", "topic.room.r1.>", "topic.room.>", "topic.grp.g1.>", "topic.grp.g1.*",
 	"topic.grp.>", "topic.grp.*.x", "topic.open.*", "topic.open.>", "topic.room.*.*", "topic.lounge.*",
 	"presence.ann", "presence.bob=40x=2Eorg", "presence.topic.room.r1.a", "presence.topic.open.n1", "presence.*", "presence.topic.>",
 	"user.a@b", "topic.", "user.>", "tick.n1", "out.user.ann", "topic.room..a", "$KV.blacklist.x", "topic.>.a", "*.ann", ">",
