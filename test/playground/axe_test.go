@@ -114,6 +114,10 @@ func TestAxeFindsNothingOnThePageInAnyState(t *testing.T) {
 		b.click("#send")
 		b.await("the playground refuses", `document.querySelector("#caption.failed") !== null`)
 		b.judgeAll(s.name + ", cut and refused")
+
+		b.open("http://" + p.addrs.Page + "/hotel.html")
+		b.await("somebody looks at the hotel", `document.getElementById("looking").textContent !== "…"`)
+		b.judgeAll(s.name + ", the hotel")
 	}
 }
 

@@ -74,6 +74,10 @@ func TestVisitorsOfTheHotelSeeHowManyTheyAreAndWhatIsBooked(t *testing.T) {
 	others[0].click("#book [value='a double room']")
 	b.await("the frame shows the second", framed("bookings")+` === "Somebody has booked a double room`+booked+`"`)
 
+	late := b.tab("http://" + p.addrs.Page + "/hotel.html")
+	late.await("who comes late sees both", `document.querySelectorAll("#bookings li").length === 2`)
+	late.open("about:blank")
+
 	others[0].open("about:blank")
 	others[1].awaitFor(time.Minute, "two look at it", people("document", 2))
 	b.await("two look at it", people(frame, 2))

@@ -10,7 +10,7 @@ const weft = visitors[Math.floor(Math.random() * visitors.length)];
 // ----
 const looking = document.getElementById("looking")
 const bookings = document.getElementById("bookings")
-const events = new EventSource(weft + "/_weft/v1/events?subject=topic.hotel.42&subject=presence.topic.hotel.42")
+const events = new EventSource(weft + "/_weft/v1/events?subject=topic.hotel.42&subject=presence.topic.hotel.42&since=1h")
 
 events.addEventListener("weft.presence", e => {
   const {connections: n, complete = true} = JSON.parse(e.data)
