@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"weft/edge"
 	"weft/edge/transport"
@@ -55,6 +56,7 @@ func TestWhatWaitsOfALostSubjectIsThrownAway(t *testing.T) {
 			t.Run(kind+"/"+p.name, func(t *testing.T) {
 				s := newStackOn(t, p, func(c *edge.Config, js *jetstream.Config) {
 					c.Public.QueueBytes, js.Events.MaxPerSubject = 64<<20, 2*events
+					c.Public.Keepalive, c.Public.WriteTimeout = time.Minute, 2*time.Minute // it says nothing
 				})
 				token := s.token("ann", claims{"extra": "a"})
 				conn := s.dialRaw(kind, token, pathEvents+"?subject=topic.extra.a")
