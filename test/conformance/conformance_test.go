@@ -45,6 +45,7 @@ func TestEveryBehaviourOverEveryTransportOnEveryStack(t *testing.T) {
 		{"an id wins over a time", nil, idBeforeSince},
 		{"the presence of a topic is followed", nil, presenceOfTopic},
 		{"the presence of a user is followed", nil, presenceOfUser},
+		{"presence is told again after a resume", nil, presenceAfterResume},
 		{"anybody follows what all may", nil, anybody},
 		{"what a fresh token lacks is let go", lasting, unsubscribed},
 		{"what a fresh token lacks is refused", []client.Transport{client.Poll}, refusedLater},

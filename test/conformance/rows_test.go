@@ -146,6 +146,22 @@ func presenceOfTopic(t *testing.T, p *place, kind client.Transport) {
 	v.awaitPresent("topic", "hall."+topic, 2)
 }
 
+// Who comes back with an id is told the present state again, and what was missed once.
+func presenceAfterResume(t *testing.T, p *place, kind client.Transport) {
+	topic, token := fresh("back"), tokenOf(t, fresh("ann"), nil)
+	follow := []string{"subject", hall(topic), "subject", "presence." + hall(topic), "format", "frame"}
+	first := p.visit(t, kind, token, follow...)
+	first.awaitPresent("topic", "hall."+topic, 1)
+	p.note(t, hall(topic), "", `1`)
+	id, _ := first.events(1)[0].json()["id"].(string)
+	p.note(t, hall(topic), "", `2`)
+	second := p.visitAt(changing, t, kind, token, append(follow, "last_event_id", id)...)
+	second.awaitPresent("topic", "hall."+topic, 2)
+	if got := data(second.events(1)); got != "2" {
+		t.Errorf("heard %s", got)
+	}
+}
+
 func presenceOfUser(t *testing.T, p *place, kind client.Transport) {
 	bob := fresh("bob")
 	v := p.visit(t, kind, tokenOf(t, fresh("ann"), stage.Claims{"friends": []string{bob}}), "subject", "presence."+bob)
