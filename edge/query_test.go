@@ -22,6 +22,7 @@ func TestAnUnknownParameterIsRefused(t *testing.T) {
 		{"GET", pathEvents + "?Subject=topic.hotel.1", "subject"},
 		{"GET", pathEvents + "?tpye=a", "type"},
 		{"GET", pathEvents + "?lasteventid=x", "last_event_id"},
+		{"GET", pathEvents + "?sinc=1h", "since"},
 		{"GET", pathEvents + "?cache-buster=1", ""},
 		{"GET", pathEvents + "?user=ann", "auth.mode none"}, // it says when it is taken
 		{"GET", pathEvents + "?access_token=x", "public.token_in_query"},
@@ -36,7 +37,7 @@ func TestAnUnknownParameterIsRefused(t *testing.T) {
 		{"POST", "admin:" + pathEvents + "?usr=ann", "user"},
 		{"GET", "admin:/_weft/v1/users?Limit=1", "limit"},
 		{"GET", "admin:/_weft/v1/users/ann?after=x", ""},
-		{"DELETE", "admin:/_weft/v1/users/ann/connections?revoke=true", ""},
+		{"DELETE", "admin:/_weft/v1/users/ann/connections?revok=true", "revoke"},
 		{"DELETE", "admin:/_weft/v1/users/ann/connections?reconect=true", "reconnect"},
 		{"GET", "admin:/_weft/v1/topics/hotel?limits=1", "limit"},
 		{"GET", "admin:/_weft/v1/blacklist?afer=x", "after"},
