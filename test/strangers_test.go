@@ -74,7 +74,7 @@ func TestAReboundPageReachesNoListenerOnLoopback(t *testing.T) {
 // What a request asks for is done, or refused with a hint.
 func TestMisspeltParametersAreRefused(t *testing.T) {
 	node := stage.StartNode(t, stage.Settings(t.TempDir()))
-	if status, body := admin(t, node, "DELETE", "/_weft/v1/users/ann/connections?revoke=true", ""); status != 400 || !strings.Contains(string(body), `\"revoke\"`) {
+	if status, body := admin(t, node, "DELETE", "/_weft/v1/users/ann/connections?revoked=true", ""); status != 400 || !strings.Contains(string(body), `\"revoked\"`) {
 		t.Errorf("revoke: %d %s", status, body)
 	}
 	if status, body := admin(t, node, "POST", "/_weft/v1/events?usr=ann", "{}"); status != 400 || !strings.Contains(string(body), "did you mean user?") {
