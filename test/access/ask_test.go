@@ -18,7 +18,10 @@ func (w *world) ask() {
 	w.step("ask", "%v", p)
 	for range 8 {
 		s := pick(w, wishes)
-		if len(p.allowed) > 0 && w.chance(80) {
+		switch {
+		case w.chance(40): // the back end says yes to some, and to others no
+			s = pick(w, []string{"topic.asked.a", "topic.asked.b", "topic.asked.c"})
+		case len(p.allowed) > 0 && w.chance(80):
 			s = w.beside(pick(w, p.allowed))
 		}
 		allowed := p.may(s) && !w.revoked.cuts(p)
