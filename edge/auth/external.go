@@ -63,10 +63,10 @@ func (c *CheckConfig) check() []error {
 // Claims are those of the token as a JSON object, "{}" without a token. They are kept only
 // where a back end is asked about subjects: they are most of what a token weighs.
 func (id *Identity) Claims() json.RawMessage {
-	if id.claims == nil {
-		return json.RawMessage("{}")
+	if claims := id.rarely().claims; claims != nil {
+		return claims
 	}
-	return *id.claims
+	return json.RawMessage("{}")
 }
 
 // keep puts claims into an identity that a back end may be asked about.
@@ -78,6 +78,6 @@ func (g *grants) keep(id *Identity, claims map[string]any) error {
 	if err != nil {
 		return invalid("the claims of the token cannot be passed on")
 	}
-	id.claims = new(json.RawMessage(text))
+	id.with(func(r *rarely) { r.claims = text })
 	return nil
 }

@@ -193,7 +193,7 @@ func (g *grants) fill(id *Identity, values func(claimPath) []string) {
 	expand := func(to []string, list []*grant) []string {
 		for _, gr := range list {
 			if gr.devices {
-				id.devices = true
+				id.with(func(r *rarely) { r.devices = true })
 				continue
 			}
 			to = gr.expand(to, values)

@@ -27,13 +27,33 @@ type Identity struct {
 	Subscribe []string
 
 	allow, publish []string // patterns
-	devices        bool
-	claims         *json.RawMessage
+	rare           *rarely  // nil: the zero value
+}
+
+// rarely is what few identities have: each connection holds an identity, and with these
+// in it all would be of the next size class of memory.
+type rarely struct {
+	devices bool
+	claims  json.RawMessage // nil: not kept
+}
+
+func (id *Identity) rarely() rarely {
+	if id.rare == nil {
+		return rarely{}
+	}
+	return *id.rare
+}
+
+// with changes what few identities have, while the identity is made.
+func (id *Identity) with(change func(*rarely)) {
+	r := id.rarely()
+	change(&r)
+	id.rare = &r
 }
 
 // SeesDevices reports whether whoever may follow the presence of a subject is told of its
 // connections, too.
-func (id *Identity) SeesDevices() bool { return id.devices }
+func (id *Identity) SeesDevices() bool { return id.rarely().devices }
 
 // MayFollow reports whether the identity may subscribe to s: a subject of
 // events (user.<user>, topic.<topic>), a wildcard of which a grant covers all,
@@ -59,7 +79,7 @@ func (id *Identity) Publishes() bool { return len(id.publish) > 0 }
 // and presence.devices included. They are those of the identity alone.
 func (id *Identity) Allow() []string {
 	all := slices.Clone(id.allow)
-	if id.devices {
+	if id.SeesDevices() {
 		all = append(all, devicesGrant)
 	}
 	return subject.Distinct(all)

@@ -249,3 +249,10 @@ func TestPointersReachIntoListsAndObjects(t *testing.T) {
 		}
 	}
 }
+
+// Each connection holds one, and 160 bytes is a size class of the allocator.
+func TestAnIdentityIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(Identity{}); size > 160 {
+		t.Errorf("an identity is %d bytes", size)
+	}
+}
