@@ -118,7 +118,7 @@ func (a *alteration) plan(ctx context.Context, old *auth.Identity, before []stri
 			return err
 		}
 	}
-	a.asked = union(a.asked, slices.DeleteFunc(named, automatic))
+	a.asked = union(a.asked, named) // what the token brings as well: the next may only allow it
 	a.wanted = union(a.id.Subscribe, a.asked)
 	for _, sub := range old.Subscribe {
 		if !slices.Contains(a.wanted, sub) && !slices.Contains(a.lost, sub) {
