@@ -143,6 +143,36 @@ func TestAPollWithoutEventsEndsInTimeWithItsCursor(t *testing.T) {
 	}
 }
 
+// What is stored is the answer, also of a poll that does not want to wait for more.
+func TestAPollThatDoesNotWaitBringsWhatIsStored(t *testing.T) {
+	t.Parallel()
+	for _, p := range plainPaths {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStackOn(t, p, nil)
+			ann, first := s.token("ann", nil), s.store("user.ann", "", []byte(`0`))
+			const n = 20
+			var last string
+			for i := range n {
+				last = s.store("user.ann", "", fmt.Appendf(nil, "%d", i+1))
+			}
+			for range 30 {
+				if got, _ := s.poll(ann, "last_event_id", first, "wait", "0s"); len(got.Events) != n || got.LastID != last {
+					t.Fatalf("%d of %d events, and %s of %s", len(got.Events), n, got.LastID, last)
+				}
+			}
+			s.store("user.bob", "", []byte(`1`))
+			s.eventually("the id moves although nothing is for the user", func() bool {
+				got, took := s.poll(ann, "last_event_id", last, "wait", "0s")
+				if len(got.Events) > 0 || took > 5*time.Second {
+					t.Fatalf("after %v: %+v", took, got)
+				}
+				return got.LastID != last
+			})
+		})
+	}
+}
+
 func TestPatchChangesAnOpenConnection(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, nil)

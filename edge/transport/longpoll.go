@@ -85,7 +85,7 @@ func (p *waiting) wait() {
 	select {
 	case <-ready:
 	case <-timer.C:
-		p.timeIsUp()
+		p.buffer.hurry()
 		select {
 		case <-ready:
 		case <-p.c.R.Context().Done():
@@ -96,15 +96,12 @@ func (p *waiting) wait() {
 	}
 }
 
-// timeIsUp answers with what is there.
-func (p *waiting) timeIsUp() {
-	p.s.Beat() // the cursor moves although nothing came
-	p.buffer.hurry()
-}
-
 // respond responds with what was gathered. The session has been closed before: whoever
 // has read the response is not connected any more.
 func (p *waiting) respond() {
+	if p.buffer.quiet() {
+		p.s.Beat() // the cursor moves although nothing came
+	}
 	got, cause := p.buffer.take(), p.s.Cause() // before leaving, which drops what is queued
 	if own := httpd.Of(p.w); own != nil {
 		own.OnSent(p.t.Sessions.Hold()) // the edge stays until the response is sent
@@ -125,7 +122,7 @@ func (p *waiting) respond() {
 func (p *waiting) deferTo(own *httpd.Response) {
 	held := &deferredPoll{waiting: p, own: own}
 	own.Defer(held)
-	held.timer = time.AfterFunc(2*maxWait, p.timeIsUp) // not before it is known
+	held.timer = time.AfterFunc(2*maxWait, p.buffer.hurry) // not before it is known
 	held.timer.Reset(p.c.Query.wait)
 	p.buffer.await(held.finish)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"time"
 
 	"weft/edge/session"
 	"weft/edge/wire"
@@ -17,6 +18,9 @@ const (
 	MaxPollEvents = 256
 	maxPollBytes  = 1 << 20
 )
+
+// overtime is for how long after its time a poll waits for the store to say what there is.
+const overtime = 10 * time.Second
 
 // A pollBuffer is the session.Outbox of a long poll: it gathers until it is full, and
 // what comes then is left for the next poll.
@@ -32,7 +36,8 @@ type pollBuffer struct {
 	full   bool
 	told   bool        // there was something to answer
 	over   bool        // the session has ended
-	atOnce bool        // nothing need have come
+	atOnce bool        // nothing need have come, and nothing need have been read
+	late   bool        // the time is up: what is stored is the answer, even if that is nothing
 	states *pollStates // of presence, nil when none is followed
 }
 
@@ -75,12 +80,27 @@ func (b *pollBuffer) take() *batch {
 	return &h
 }
 
-// hurry makes the poll be answered as soon as it can be, although nothing came.
+// hurry makes the poll be answered as soon as what is stored has been read, although
+// nothing came; but not later than after overtime.
 func (b *pollBuffer) hurry() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.atOnce = true
-	b.tell()
+	b.late = true
+	if b.tell(); !b.told {
+		time.AfterFunc(overtime, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.atOnce = true
+			b.tell()
+		})
+	}
+}
+
+// quiet reports whether the poll is answered because its time is up.
+func (b *pollBuffer) quiet() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.late && len(b.got.events) == 0
 }
 
 // answers reports whether the poll is to be answered before anybody waits for it.
@@ -100,7 +120,7 @@ func (b *pollBuffer) answersLocked() bool {
 	case b.atOnce || b.full:
 		return true
 	}
-	return b.caught && (b.past || len(b.got.events) > 0 || b.got.reset || b.states != nil && b.states.differ())
+	return b.caught && (b.past || b.late || len(b.got.events) > 0 || b.got.reset || b.states != nil && b.states.differ())
 }
 
 // tell tells when there is something to answer.
