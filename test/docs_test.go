@@ -173,7 +173,7 @@ func TestTheFiveMinutesOfTheREADME(t *testing.T) {
 
 	users := r.done(blockWith(t, blocks, "weft revoke"))
 	if out := strings.Join(users, "\n"); !strings.Contains(out, "s1") {
-		t.Errorf("weft users ann printed %s", out)
+		t.Errorf("weft user ann printed %s", out)
 	}
 	if _, err := listen.Wait(within(t, 20*time.Second)); err != nil {
 		t.Error(err)

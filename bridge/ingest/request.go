@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"weft/bridge"
 	"weft/bridge/body"
@@ -40,10 +42,15 @@ func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, 
 	if err != nil {
 		return nil, err
 	}
-	contentType := r.Header.Get("Content-Type")
+	said := r.Header
+	if formByHabit(said.Get("Content-Type"), data) {
+		said = said.Clone()
+		said.Del("Content-Type")
+	}
+	contentType := said.Get("Content-Type")
 	header := map[string]string{}
 	bridge.CarryOn(header, event.HeaderTraceparent, r.Header.Get("Traceparent"))
-	m := &message{query: q, publisher: publisher, may: may, header: header, request: r.Header}
+	m := &message{query: q, publisher: publisher, may: may, header: header, request: said}
 	switch cloudevent.FormOf(contentType, cloudevent.HasHTTP(r.Header)) {
 	case cloudevent.InBody:
 		err = m.structured(data)
@@ -51,7 +58,7 @@ func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, 
 		err = m.batch(data)
 	case cloudevent.Binary:
 		bridge.CarryOn(header, event.HeaderContentType, contentType)
-		err = m.binary(r.Header, data)
+		err = m.binary(said, data)
 	case cloudevent.None:
 		bridge.CarryOn(header, event.HeaderContentType, contentType)
 		err = m.plain(contentType, data)
@@ -64,6 +71,12 @@ func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, 
 	}
 	m.name(keys)
 	return m.events, nil
+}
+
+// formByHabit reports whether a body is called a form only because curl calls whatever it
+// sends one: it is JSON, and is to reach clients as that.
+func formByHabit(contentType string, body []byte) bool {
+	return cloudevent.MediaType(contentType) == "application/x-www-form-urlencoded" && utf8.Valid(body) && json.Valid(body)
 }
 
 func (i *Ingest) readQuery(u *url.URL) (query, error) {

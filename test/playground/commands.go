@@ -34,6 +34,10 @@ func commands(a addresses, t token) []command {
 			fmt.Sprintf(`echo '{"text":"by hand"}' | kcat -P -b %s -t %s`, a.Kafka, kafkaChat),
 		},
 		{
+			"Look at the hotel’s page, without a token, and be counted",
+			fmt.Sprintf("curl -N -H 'Accept: text/event-stream' 'http://%s/_weft/v1/events?subject=%s&subject=presence.%[2]s&since=1h'", a.Public, hotelSubject),
+		},
+		{
 			"Order as " + t.User + ", through a route to Kafka, and wait for the answer",
 			fmt.Sprintf(`curl -H 'Authorization: Bearer %s' -d '{"item":"tea"}' http://%s/api/orders`, t.Token, a.Public),
 		},
