@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"weft/bridge/cloudevent"
 	"weft/jetstream/event"
 )
 
@@ -47,7 +48,7 @@ func (r Rules) Message(name string, header map[string]string, data []byte) ([]ev
 	kind := ""
 	for name, value := range header {
 		if strings.EqualFold(name, event.HeaderType) {
-			kind = value
+			kind = cloudevent.Decoded(value)
 		}
 		rec.Headers = append(rec.Headers, Header{name, []byte(value)})
 	}

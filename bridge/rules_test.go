@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weft/bridge/cloudevent"
+	"weft/jetstream/event"
 	"weft/jetstream/subject"
 )
 
@@ -37,6 +38,7 @@ func TestARuleSaysWhomAMessageIsFor(t *testing.T) {
 		"a pointer and a header in another case": {"orders", map[string]string{"X-Shop": "b 1", "x": "y", "Traceparent": "00-1"}, `{"customer":{"id":["ann","bob"]},"state":"paid"}`,
 			[]string{"user.ann", "user.bob", "topic.shop.b=201"}, "order.paid", "", map[string]string{"traceparent": "00-1"}},
 		"a type that the publisher says": {"orders", map[string]string{"ce-type": "mine"}, `{"customer":{"id":"ann"},"state":"paid"}`, []string{"user.ann"}, "mine", "", map[string]string{}},
+		"a type that is encoded":         {"all", map[string]string{"Ce-Type": "%22a%20b%22"}, "1", []string{"topic.all"}, `"a b"`, "", map[string]string{}},
 		"any bytes, and none":            {"all", nil, "", []string{"topic.all"}, "", "", nil},
 		"a structured CloudEvent": {"orders", map[string]string{"Content-Type": "application/cloudevents+json", "ce-type": "other"}, structured,
 			[]string{"user.eve"}, "made", `{"customer":{"id":"eve"}}`, map[string]string{"content-type": "application/json", "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s"}},
@@ -68,13 +70,14 @@ func TestWhatARuleCannotPlaceNamesThePointers(t *testing.T) {
 		err  error
 		says []string
 	}{
-		"nobody":       {"orders", `{"customer":{}}`, subject.ErrMissing, []string{"{/customer/id}", "{header:x-shop}", "{/data/customer/id}"}},
-		"an empty one": {"orders", `{"customer":{"id":""}}`, subject.ErrToken, []string{"{/customer/id}"}},
-		"an object":    {"orders", `{"customer":{"id":{}}}`, nil, []string{"{/customer/id}"}},
-		"no JSON":      {"orders", `customer`, nil, []string{"not valid JSON"}},
-		"no rule":      {"Orders", `{}`, ErrNoRule, []string{"Orders", "ingest.rules"}},
+		"nobody":          {"orders", `{"customer":{}}`, subject.ErrMissing, []string{"{/customer/id}", "{header:x-shop}", "{/data/customer/id}"}},
+		"an empty one":    {"orders", `{"customer":{"id":""}}`, subject.ErrToken, []string{"{/customer/id}"}},
+		"an object":       {"orders", `{"customer":{"id":{}}}`, nil, []string{"{/customer/id}"}},
+		"no JSON":         {"orders", `customer`, nil, []string{"not valid JSON"}},
+		"a reserved type": {"all", `{}`, event.ErrType, []string{"reserved"}},
+		"no rule":         {"Orders", `{}`, ErrNoRule, []string{"Orders", "ingest.rules"}},
 	} {
-		events, err := rules(t).Message(c.rule, nil, []byte(c.data))
+		events, err := rules(t).Message(c.rule, map[string]string{"ce-type": "weft%2Eopen"}, []byte(c.data))
 		if err == nil || len(events) > 0 || c.err != nil && !errors.Is(err, c.err) {
 			t.Errorf("%s: %d events, %v", name, len(events), err)
 			continue

@@ -41,7 +41,7 @@ func takeApart(e *event.Event) error {
 		}
 	}
 	ce.Header(e.Header)
-	e.Header[event.HeaderType] = ce.Type
+	e.Header[event.HeaderType] = cloudevent.Encoded(ce.Type)
 	e.Data, e.JSON = ce.Data, ce.JSON
 	return nil
 }

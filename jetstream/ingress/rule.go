@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"weft/bridge/cloudevent"
 	"weft/jetstream/event"
 	"weft/jetstream/natsconn"
 )
@@ -39,7 +40,7 @@ func (r *reader) place(rule string, m natsconn.Msg, closed error) ([]event.Event
 		if e.Header == nil {
 			e.Header = make(map[string]string, 1)
 		}
-		e.Header[event.HeaderType] = e.Type
+		e.Header[event.HeaderType] = cloudevent.Encoded(e.Type)
 	}
 	return events, nil
 }

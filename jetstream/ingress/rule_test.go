@@ -306,3 +306,31 @@ func TestAStructuredCloudEventIsStoredInBinaryForm(t *testing.T) {
 		t.Errorf("a plain publish is stored as %s with %v", s.Data, s.Header)
 	}
 }
+
+// A type is stored encoded, as what is read of it is decoded: one that looks as if it were
+// encoded is delivered as it was written, and not as another one, or never.
+func TestATypeIsDeliveredAsItWasPublished(t *testing.T) {
+	n := openWith(t, lines, publishers...)
+	nc := n.dial(t, "orders")
+	for i, typ := range []string{"100%41", "weft%2Eopen", `"quoted"`, "a b", " a ", "größer", "%0D", "plain"} {
+		doc, err := json.Marshal(map[string]string{"specversion": "1.0", "id": "1", "source": "/s", "type": typ})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*nats.Msg{
+			message("user.ann", string(doc), "content-type", "application/cloudevents+json"),
+			message("in.lines", "x\nuser.ann", "kind", typ),
+		} {
+			if typ == " a " && m.Subject == "in.lines" {
+				continue // a header has no blanks at its ends
+			}
+			if told := ask(t, nc, m); told.ID == "" {
+				t.Fatalf("%q to %s: told %+v", typ, m.Subject, told)
+			}
+			got := n.all(t, "user.ann")
+			if read, err := event.TypeOf(&got[len(got)-1]); read != typ || err != nil {
+				t.Errorf("%d: %q to %s is read as %q, %v", i, typ, m.Subject, read, err)
+			}
+		}
+	}
+}
