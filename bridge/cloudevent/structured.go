@@ -9,6 +9,10 @@ import (
 	"weft/bridge/pointer"
 )
 
+// maxAttributes bounds how many attributes an event has, so that one of many short ones does
+// not take many times the memory of the document that is read.
+const maxAttributes = 1000
+
 // Members of a structured event that are no attributes.
 const (
 	memberData   = "data"
@@ -92,6 +96,7 @@ func (e *Event) Header(h map[string]string) {
 // structured is an event that is being read.
 type structured struct {
 	all          Extensions
+	attributes   int               // members that are some, each time they are there
 	spelt        map[string]string // how names were written that are not in lower case
 	data, base64 []byte            // as they are written; nil: not there
 	extensions   pointer.Document  // of version 0.1
@@ -113,6 +118,9 @@ func (s *structured) member(name string, value pointer.Document) error {
 			s.extensions, s.extended = value, true
 			return nil
 		}
+	}
+	if s.attributes++; s.attributes > maxAttributes {
+		return fmt.Errorf("%w: more than %d attributes", ErrEvent, maxAttributes)
 	}
 	lower, err := s.lower(name)
 	if err != nil {

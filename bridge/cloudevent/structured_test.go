@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -15,6 +16,15 @@ import (
 // with makes a structured event of version 1.0; rest are further members.
 func with(rest string) string {
 	return `{"specversion":"1.0","id":"1","source":"/s","type":"t"` + rest + `}`
+}
+
+// many are n members.
+func many(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
 }
 
 func TestDataIsThePayloadAsItIsWritten(t *testing.T) {
@@ -81,6 +91,7 @@ func TestWhatCannotBeTakenApartIsRefused(t *testing.T) {
 		`,"datacontenttype":"` + strings.Repeat("a", 513) + `"`,
 		`,"a b":1`, `,"":1`, `,"ü":1`, `,"a:b":1`, `,"\ud800":1`, `,"` + strings.Repeat("a", 101) + `":1`, `,"a\r\nNats-Msg-Id":"1"`,
 		`,"ID":"2"`, `,"aB":"2","ab":"3"`, `,"aB":"2","Ab":"3"`, `,"ext":"\ud800"`, `,"topic":[1]`, `,"user":{"a":1}`,
+		many(1001, `,"a%d":1`), many(1001, `,"A%d":null`), `,"specversion":null,"cloudEventsVersion":"0.1","eventID":"1","eventType":"t","extensions":{"x":1` + many(1001, `,"a%d":1`) + "}",
 	} {
 		if e, err := Structured([]byte(with(rest))); !errors.Is(err, ErrEvent) {
 			t.Errorf("%s: %+v, %v", rest, e, err)
