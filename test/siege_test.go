@@ -130,12 +130,10 @@ func (s *siege) deliver(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		answer, err := http.Post(s.node.AdminURL()+"/_weft/v1/events?user=ann", "text/plain", strings.NewReader(strconv.Itoa(s.sent)))
-		if err != nil || answer.StatusCode != http.StatusAccepted {
-			s.t.Errorf("publish: %v, %v", answer, err)
+		if err := s.publish(); err != nil {
+			s.t.Errorf("publish: %v", err)
 			return
 		}
-		answer.Body.Close()
 		s.sent++
 		for _, r := range s.calm {
 			if _, err := r.AwaitEvents(soon(s.t), s.sent); err != nil {
@@ -151,6 +149,31 @@ func (s *siege) deliver(ctx context.Context) {
 func (s *siege) calmDown() {
 	s.stop()
 	s.ending.Wait()
+}
+
+// publish publishes the next event. It is sent again when it is unknown whether it was
+// stored, with the key by which it is stored once.
+func (s *siege) publish() error {
+	ctx := soon(s.t)
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.node.AdminURL()+"/_weft/v1/events?user=ann", strings.NewReader(strconv.Itoa(s.sent)))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Idempotency-Key", strconv.Itoa(s.sent))
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		answer.Body.Close()
+		switch answer.StatusCode {
+		case http.StatusAccepted:
+			return nil
+		case http.StatusServiceUnavailable:
+		default:
+			return fmt.Errorf("status %d", answer.StatusCode)
+		}
+	}
 }
 
 func (s *siege) footprint() footprint {
