@@ -97,17 +97,19 @@ const maxCounted = 50_000
 type counts struct {
 	bySubject map[string]uint64
 	until     uint64 // all up to here was counted
-	began     uint64 // where the stream stood when a history began at a time: what was removed before does not count
+	began     uint64 // where the stream stood when a history began at a time, else 0
 	full      bool   // a subject has reached the limit, or there are too many
 }
 
 // extend counts what was stored meanwhile. It reports whether every subject has
-// fewer messages after the position than limit.
+// fewer messages after the position than limit; of a history that began at a time only
+// subjects count of which something was stored since then, for the others have lost nothing
+// since: there may be any number of those.
 func (c *counts) extend(ctx context.Context, h *Hub, pattern string, after, limit uint64) (bool, error) {
 	if c.bySubject == nil {
 		c.bySubject = make(map[string]uint64)
 	}
-	c.until = max(c.until, after)
+	c.until = max(c.until, after, c.began)
 	for !c.full {
 		b, err := h.store.Read(ctx, pattern, c.until+1, store.MaxBatch, readBytes)
 		if err != nil {
@@ -115,15 +117,26 @@ func (c *counts) extend(ctx context.Context, h *Hub, pattern string, after, limi
 		}
 		for i := range b.Messages {
 			m := &b.Messages[i]
-			c.bySubject[m.Subject]++
-			c.until = m.Seq
-			c.full = c.full || c.bySubject[m.Subject] >= limit && m.Seq > c.began || len(c.bySubject) > maxCounted
+			n := c.bySubject[m.Subject] + 1
+			if c.began > 0 && m.Subject != "" && (n == 1 || n >= limit) { // those from before are not counted, or some twice
+				if n, err = h.following(ctx, m.Subject, after); err != nil {
+					return false, err
+				}
+			}
+			c.bySubject[m.Subject], c.until = n, m.Seq
+			c.full = c.full || n >= limit || len(c.bySubject) > maxCounted
 		}
 		if b.Pending == 0 || len(b.Messages) == 0 {
 			break
 		}
 	}
 	return !c.full, nil
+}
+
+// following is how many messages of an exact subject are stored after a sequence.
+func (h *Hub) following(ctx context.Context, subject string, after uint64) (uint64, error) {
+	b, err := h.store.Read(ctx, subject, after+1, 1, readBytes)
+	return uint64(len(b.Messages)) + b.Pending, err
 }
 
 // pass moves the position beyond messages that come next.
