@@ -99,7 +99,7 @@ func TestNobodyReceivesWhatTheModelDeniesAndAllReceiveWhatItAllows(t *testing.T)
 		w.round()
 	}
 	t.Logf("%d steps %v; %d events were published and %d received", w.steps, w.did, w.sent, w.received)
-	for _, kind := range []string{"connect", "change", "resume", "revoke", "speak", "me", "ask"} {
+	for _, kind := range []string{"connect", "change", "resume", "revoke", "speak", "me", "ask", "past"} {
 		if last >= 20*time.Second && w.did[kind] == 0 {
 			t.Errorf("in %v there was no %s", last, kind)
 		}

@@ -27,7 +27,9 @@ type conn struct {
 	kind  client.Transport
 	node  *stage.Node
 	who   *person
-	asked []string // beside what the token brings
+	asked []string // perhaps also what the token brings
+	types []string // of events that it wants
+	past  bool     // asks for all that is stored
 	// joined: it was open once; open: it is now. Between the two it will come back.
 	joined, open bool
 
@@ -54,10 +56,15 @@ type conn struct {
 }
 
 func (c *conn) String() string {
-	return fmt.Sprintf("#%d(%s %v asked %v)", c.id, c.kind, c.who, c.asked)
+	return fmt.Sprintf("#%d(%s %v asked %v types %v past %v)", c.id, c.kind, c.who, c.asked, c.types, c.past)
 }
 
 func (c *conn) follows() []string { return c.who.follows(c.asked) }
+
+// takes reports whether a connection receives an event that follows some subjects.
+func (c *conn) takes(follows []string, e *event) bool {
+	return coveredBy(follows, e.subject) && wants(c.types, e.typ)
+}
 
 // expect begins a change.
 func (c *conn) expect(after []string) {
@@ -70,7 +77,10 @@ func (c *conn) expect(after []string) {
 // from.
 func (w *world) dial(c *conn, last string) (refused error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	target := client.Target{URL: c.node.URL(), Token: c.who.token, LastID: last, Query: url.Values{"subject": c.asked}}
+	target := client.Target{URL: c.node.URL(), Token: c.who.token, LastID: last, Query: url.Values{"subject": c.asked, "type": c.types}}
+	if c.past || last != "" && w.chance(30) { // an id counts for more
+		target.Query.Set("since", pick(w, []string{"all", "24h"}))
+	}
 	switch c.kind {
 	case client.SSE:
 		if c.framed = w.chance(50); c.framed {
@@ -167,7 +177,7 @@ func (c *conn) receive(e client.Event) {
 		c.lost = append(c.lost, lost.Subjects...)
 	case "weft.presence":
 		c.presence(e.Data)
-	case "model.event":
+	case "model.event", "model.seen", "model":
 		c.event(e)
 	case client.TypeKeepalive, "weft.expiring":
 	default:
@@ -202,6 +212,8 @@ func (c *conn) event(e client.Event) {
 		c.w.complain("%v: received event %d long after it was sent", c, body.N)
 	case e.Subject != "" && e.Subject != sent.subject:
 		c.w.complain("%v: event %d is said to be of %s, and was sent to %s", c, body.N, e.Subject, sent.subject)
+	case e.Type != sent.typ || !wants(c.types, e.Type):
+		c.w.complain("%v: received event %d, a %s, as %s", c, body.N, sent.typ, e.Type)
 	case c.seen[body.N] && !c.late(body.N, sent.subject):
 		c.w.complain("%v: received event %d on %s twice", c, body.N, sent.subject)
 	case coveredBy(c.lost, sent.subject) && !coveredBy(c.after, sent.subject):

@@ -118,6 +118,14 @@ func coveredBy(grants []string, asked string) bool {
 	return slices.ContainsFunc(grants, func(g string) bool { return covers(g, asked) })
 }
 
+// wants reports whether an event of a type passes a filter.
+func wants(filter []string, typ string) bool {
+	return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool {
+		prefix, wild := strings.CutSuffix(f, "*")
+		return f == typ || wild && strings.HasPrefix(typ, prefix)
+	})
+}
+
 func isWild(s string) bool { return strings.ContainsAny(s, "*>") }
 
 func isPresence(s string) bool { return strings.HasPrefix(s, "presence.") }

@@ -45,7 +45,7 @@ func (w *world) connect() {
 		w.drop0(pick(w, w.conns))
 	}
 	w.next++
-	c := &conn{w: w, id: w.next, kind: pick(w, client.Transports), node: w.node(), who: w.someone(), seen: map[int]bool{}}
+	c := &conn{w: w, id: w.next, kind: pick(w, client.Transports), node: w.node(), who: w.someone(), types: pick(w, filters), seen: map[int]bool{}}
 	c.become(c.who, w.wish(c.who))
 	allowed := c.who.mayAll(c.asked) && len(c.follows()) > 0 && !w.revoked.cuts(c.who)
 	w.step("connect", "%v at %s, allowed: %v", c, c.node.URL(), allowed)
@@ -54,8 +54,18 @@ func (w *world) connect() {
 		after = c.follows()
 	}
 	w.mu.Lock()
-	if c.kind == client.Poll { // its first id is that of the newest tick
+	c.past = !w.forgot && w.chance(25)
+	if c.kind == client.Poll || c.past { // the first id of a poll is that of the newest tick
 		c.since = w.next
+	}
+	for _, e := range w.events {
+		if c.past && allowed && e.stored && c.takes(after, e) {
+			e.must[c] = true
+			w.pending[c]++
+		}
+	}
+	if c.past {
+		w.did["past"]++
 	}
 	w.conns = append(w.conns, c)
 	w.mu.Unlock()
@@ -177,7 +187,8 @@ func (w *world) change() {
 		if len(fewer) == 0 {
 			break
 		}
-		body["unsubscribe"] = fewer
+		body["unsubscribe"] = fewer // what a token brings may not be left
+		ok = ok && !slices.ContainsFunc(fewer, func(s string) bool { return slices.Contains(who.brings, s) })
 		asked = slices.DeleteFunc(asked, func(s string) bool { return slices.Contains(fewer, s) })
 	case n < 9:
 		asked = w.wish(who)
@@ -317,9 +328,9 @@ func (w *world) speak() {
 	w.step("speak", "%v to %s, allowed: %v", p, s, allowed)
 	w.mu.Lock()
 	w.next++
-	id, e := w.next, &event{subject: s, must: map[*conn]bool{}, may: map[*conn]bool{}}
+	id, e := w.next, w.event(allowed, s)
 	for _, o := range w.conns {
-		if allowed && coveredBy(o.follows(), s) {
+		if allowed && o.takes(o.follows(), e) {
 			e.must[o] = true
 			w.pending[o]++
 		}
@@ -329,10 +340,10 @@ func (w *world) speak() {
 	data := fmt.Sprintf(`{"n":%d}`, id)
 	taken, code := false, ""
 	if c != nil {
-		_, code = c.command(map[string]any{"publish": map[string]any{"subject": s, "type": "model.event", "data": json.RawMessage(data)}})
+		_, code = c.command(map[string]any{"publish": map[string]any{"subject": s, "type": e.typ, "data": json.RawMessage(data)}})
 		taken = code == ""
 	} else {
-		status, answer, err := exchange(http.MethodPost, w.node().URL()+"/_weft/v1/events?type=model.event&subject="+url.QueryEscape(s), p.token, "application/octet-stream", []byte(data))
+		status, answer, err := exchange(http.MethodPost, w.node().URL()+"/_weft/v1/events?type="+e.typ+"&subject="+url.QueryEscape(s), p.token, "application/octet-stream", []byte(data))
 		if err != nil {
 			w.failf("publish: %v", err)
 		}

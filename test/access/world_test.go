@@ -22,6 +22,8 @@ import (
 // An event was published; must and may are the connections that it is for.
 type event struct {
 	subject   string
+	typ       string
+	stored    bool // or will be
 	must, may map[*conn]bool
 }
 
@@ -48,6 +50,7 @@ type world struct {
 	pending  map[*conn]int // events that must still come
 	sent     int
 	received int
+	forgot   bool // not all events are known any more
 	wrong    []string
 	changed  chan struct{}
 }
@@ -61,6 +64,12 @@ var topics = []string{
 	"topic.team.t1", "topic.team.t2", "topic.news", "topic.lounge.b1", "topic.lounge.b2", "topic.lost.x", "topic.other",
 	"topic.asked.a", "topic.asked.b", "topic.asked.c", "topic.asked.d.e",
 }
+
+// types are those of events.
+var types = []string{"model.event", "model.seen", "model"}
+
+// filters are those of connections: what of the types they want. None is all.
+var filters = [][]string{nil, nil, nil, nil, {"model.event"}, {"model.*"}, {"model"}, {"model", "model.seen", "other.*"}}
 
 // wishes is what clients ask for, beside all of that.
 var wishes = []string{
@@ -179,11 +188,7 @@ func (w *world) wish(p *person) []string {
 		default:
 			s = pick(w, topics)
 		}
-		// What a token brings may not be left; whether it was asked for is no question then.
-		if strings.HasPrefix(s, "topic.team.") || p.token != "" && s == "user."+escape(p.user) || slices.Contains(out, s) {
-			continue
-		}
-		if !p.may(s) && w.chance(60) {
+		if slices.Contains(out, s) || !p.may(s) && w.chance(60) {
 			continue
 		}
 		out = append(out, s)
@@ -216,20 +221,25 @@ func (w *world) subjectOf() string {
 	return pick(w, topics)
 }
 
+// event makes one, of any type.
+func (w *world) event(stored bool, subject string) *event {
+	return &event{subject: subject, typ: pick(w, types), stored: stored, must: map[*conn]bool{}, may: map[*conn]bool{}}
+}
+
 // batch makes events for subjects that are open to those whom the model names. changing,
 // with what it is to follow, is what may follow the one or the other meanwhile.
 func (w *world) batch(n int, changing *conn, after []string) (ids []int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for range n {
-		e := &event{subject: w.subjectOf(), must: map[*conn]bool{}, may: map[*conn]bool{}}
+		e := w.event(true, w.subjectOf())
 		w.next++
 		w.sent++
 		for _, c := range w.conns {
-			before := c.joined && coveredBy(c.follows(), e.subject)
+			before := c.joined && c.takes(c.follows(), e)
 			then := before
 			if c == changing {
-				then = coveredBy(after, e.subject)
+				then = c.takes(after, e)
 			}
 			switch {
 			case before && then:
@@ -250,7 +260,7 @@ func (w *world) publish(n *stage.Node, ids []int) error {
 	var docs []map[string]any
 	w.mu.Lock()
 	for _, id := range ids {
-		doc := map[string]any{"specversion": "1.0", "id": fmt.Sprint(id), "source": "/model", "type": "model.event", "data": map[string]any{"n": id}}
+		doc := map[string]any{"specversion": "1.0", "id": fmt.Sprint(id), "source": "/model", "type": w.events[id].typ, "data": map[string]any{"n": id}}
 		if topic, ok := strings.CutPrefix(w.events[id].subject, "topic."); ok {
 			doc["topic"] = topic
 		} else {
@@ -349,6 +359,7 @@ func (w *world) forget() {
 	for id := range w.events {
 		if id < w.next-2000 {
 			delete(w.events, id)
+			w.forgot = true
 		}
 	}
 }
