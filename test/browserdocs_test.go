@@ -128,6 +128,7 @@ func TestAPageRefreshesItsTokenOverAWebSocket(t *testing.T) {
 
 // A page that polls is told who is there.
 func TestAPagePollsPresence(t *testing.T) {
+	t.Parallel()
 	b := chromium(t)
 	node := docsNode(t, b)
 	tab := b.NewTab(t)
@@ -142,11 +143,13 @@ func TestAPagePollsPresence(t *testing.T) {
 // A stream that brings a keep-alive each second and nothing else is one connection to a
 // browser, which dispatches nothing that is no JSON.
 func TestAnIdleStreamIsQuietInABrowser(t *testing.T) {
+	t.Parallel()
 	b := chromium(t)
 	node := docsNode(t, b)
+	tabs := map[string]*browser.Tab{}
 	for _, format := range []string{"payload", "frame", "cloudevents"} {
-		tab := b.NewTab(t)
-		runs(t, tab, node, stage.Token(t, "ann", nil), "", `
+		tabs[format] = b.NewTab(t)
+		runs(t, tabs[format], node, stage.Token(t, "ann", nil), "", `
 			const events = new EventSource("`+node.URL()+`/_weft/v1/events?format=`+format+`", {withCredentials: true})
 			events.onopen = () => seen.push("opened")
 			events.onerror = () => seen.push("broken")
@@ -154,6 +157,8 @@ func TestAnIdleStreamIsQuietInABrowser(t *testing.T) {
 				const frame = JSON.parse(e.data)
 				seen.push(type === "message" && !("type" in frame) ? "empty" : (frame.type ?? type))
 			})`)
+	}
+	for format, tab := range tabs {
 		eventually(t, time.Minute, "four keep-alives", func() bool { return strings.Count(tab.Run("seen.join()"), "weft.keepalive") >= 4 })
 		if got := tab.Run(`seen.filter(x => x !== "weft.keepalive").join()`); got != "opened,weft.open" {
 			t.Errorf("format=%s: the page has seen %s", format, got)

@@ -89,7 +89,7 @@ func TestEveryVisitorSeesHowManyLookAtThePage(t *testing.T) {
 		t.Fatalf("publish: %d %s", status, text)
 	}
 	for _, h := range tabs {
-		eventually(t, 20*time.Second, "a booking on each page", func() bool { return h.Text("bookings") == "Somebody has booked a double room" })
+		eventually(t, time.Minute, "a booking on each page", func() bool { return h.Text("bookings") == "Somebody has booked a double room" })
 	}
 
 	still = standstill.Begin(t)

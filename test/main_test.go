@@ -102,7 +102,7 @@ func chromium(t testing.TB) *browser.Browser {
 // soon bounds the wait for something that should come at once. It is generous:
 // the machine may be busy.
 func soon(t testing.TB) context.Context {
-	return within(t, 20*time.Second)
+	return within(t, time.Minute)
 }
 
 func within(t testing.TB, limit time.Duration) context.Context {

@@ -127,8 +127,10 @@ func openPages(t *testing.T, users []string, of func(i int) *stage.Node) []page 
 
 func TestPresenceOfUsersOnThreeNodes(t *testing.T) {
 	nodes := stage.StartCluster(t, within(t, 2*time.Minute), map[string]any{"auth.allow": []any{"presence.*", "presence.topic.>", "topic.>"}})
-	t.Run("a hundred reloads", func(t *testing.T) { reloadPages(t, nodes) })
-	t.Run("a topic that is looked at", func(t *testing.T) { lookAtTopic(t, nodes) })
+	t.Run("all nodes live", func(t *testing.T) {
+		t.Run("a hundred reloads", func(t *testing.T) { t.Parallel(); reloadPages(t, nodes) })
+		t.Run("a topic that is looked at", func(t *testing.T) { t.Parallel(); lookAtTopic(t, nodes) })
+	})
 	t.Run("a node that is killed", func(t *testing.T) { killNodeOfUsers(t, nodes) })
 }
 

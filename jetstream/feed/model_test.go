@@ -133,7 +133,9 @@ func (m *model) roll(n int) int {
 	return m.rnd.IntN(n)
 }
 
-func (m *model) rest(upTo time.Duration) { time.Sleep(time.Duration(m.roll(int(upTo)))) }
+func (m *model) rest(upTo time.Duration) {
+	time.Sleep(time.Duration(m.roll(int(upTo/time.Microsecond))) * time.Microsecond)
+}
 
 func (m *model) count(subject string) int {
 	m.mu.Lock()
@@ -202,7 +204,7 @@ func (m *model) view(ctx context.Context, v *viewer) {
 		m.rest(15 * time.Second)      // so that there is something
 		start.Since = time.Unix(0, 0) // all of it
 		if past == 0 {
-			start.Since = time.Now().Add(-time.Duration(m.roll(int(5 * time.Second))))
+			start.Since = time.Now().Add(-time.Duration(m.roll(5000)) * time.Millisecond)
 		}
 	}
 	for first := true; ; first = false {
