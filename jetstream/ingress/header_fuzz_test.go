@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -42,4 +43,22 @@ func FuzzHeader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The headers of CloudEvents may come in any case, and in several: each is stored once, under
+// one name, so that the event is the same for who sees it live and who reads it later.
+func TestAHeaderOfCloudEventsIsStoredOnceWhateverItsCase(t *testing.T) {
+	t.Parallel()
+	for range 20 { // the library keeps headers in no order
+		e := &event.Event{Subject: "user.ann", Data: []byte("{}")}
+		header := "NATS/1.0\r\nCE-Type: weft.open\r\nce-type: a.b\r\nCE-ID: 1\r\nCe-Specversion: 1.0\r\nContent-Type: text/plain\r\n" +
+			"content-type: application/json\r\nX-Own: 1\r\nx-own: 2\r\n\r\n"
+		if err := new(reader).check(e, []byte(header)); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"ce-type": "a.b", "ce-id": "1", "ce-specversion": "1.0", "content-type": "application/json", "X-Own": "1", "x-own": "2"}
+		if !maps.Equal(e.Header, want) {
+			t.Fatalf("headers %v", e.Header)
+		}
+	}
 }

@@ -36,7 +36,7 @@ func takeApart(e *event.Event) error {
 		return err
 	}
 	for name := range e.Header {
-		if strings.EqualFold(name, event.HeaderContentType) || isAttribute(name) {
+		if name == event.HeaderContentType || isAttribute(name) {
 			delete(e.Header, name)
 		}
 	}
@@ -73,13 +73,23 @@ func (r *reader) readHeader(e *event.Event, raw []byte) (structured bool, err er
 			if e.Header == nil {
 				e.Header = make(map[string]string, len(header))
 			}
-			e.Header[name] = values[0]
-			if strings.EqualFold(name, event.HeaderContentType) && cloudevent.MediaType(values[0]) == cloudevent.TypeStructured {
-				structured = true
+			key := storedName(name)
+			if _, taken := e.Header[key]; !taken || name == key {
+				e.Header[key] = values[0]
 			}
 		}
 	}
-	return structured, nil
+	return cloudevent.MediaType(e.Header[event.HeaderContentType]) == cloudevent.TypeStructured, nil
+}
+
+// storedName is the name under which a header is stored. Those of CloudEvents may come in any
+// case, and are stored in one: each is there once, whoever reads the event, and the one that a
+// publisher has spelt so counts.
+func storedName(name string) string {
+	if isAttribute(name) || strings.EqualFold(name, event.HeaderContentType) {
+		return strings.ToLower(name)
+	}
+	return name
 }
 
 // stamps are the headers by which a stream says what a message is, and those of
