@@ -22,8 +22,13 @@ func sseEvent(f Format, m *feed.Message, id string) (head, rest []byte) {
 	if id == "" {
 		return nil, full[1:]
 	}
-	own := len(appendSSEHead(nil, f, m, m.ID(), full[0])) // what the shared bytes begin with
-	return appendSSEHead(nil, f, m, id, full[0]), full[1+own:]
+	room := len("id: \n") + max(len(id), len(m.ID()))
+	if full[0] != asText {
+		room = 2*room + 32
+	}
+	dst := make([]byte, 0, room)
+	own := len(appendSSEHead(dst, f, m, m.ID(), full[0])) // what the shared bytes begin with
+	return appendSSEHead(dst, f, m, id, full[0]), full[1+own:]
 }
 
 func encodeSSE(m *feed.Message) []byte {

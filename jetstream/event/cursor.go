@@ -1,6 +1,8 @@
 package event
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -53,24 +55,37 @@ func HashSubject(subject string) (h SubjectHash) {
 
 // String encodes the cursor. Entries not beyond Floor are left out.
 func (c Cursor) String() string {
-	b := make([]byte, 0, 32+len(c.Above)*12)
-	b = append(b, cursorVersion)
-	b = append(b, c.Stream[:]...)
-	b = binary.AppendUvarint(b, c.Floor)
-	if len(c.Above) > 0 {
-		hashes := make([]SubjectHash, 0, len(c.Above))
-		for h, seq := range c.Above {
-			if seq > c.Floor {
-				hashes = append(hashes, h)
-			}
-		}
-		slices.SortFunc(hashes, func(a, b SubjectHash) int { return slices.Compare(a[:], b[:]) })
-		for _, h := range hashes {
-			b = append(b, h[:]...)
-			b = binary.AppendUvarint(b, c.Above[h]-c.Floor)
-		}
+	above := make([]Position, 0, len(c.Above))
+	for h, seq := range c.Above {
+		above = append(above, Position{h, seq})
 	}
-	return base64.RawURLEncoding.EncodeToString(b)
+	return CursorText(c.Stream, c.Floor, above)
+}
+
+// A Position is how far a client is on one subject.
+type Position struct {
+	Subject SubjectHash
+	Seq     uint64
+}
+
+// CursorText is the text of a Cursor whose Above is in a list, which it sorts: what an
+// event needs should not have to be put into a map first.
+func CursorText(stream StreamID, floor uint64, above []Position) string {
+	slices.SortFunc(above, func(a, b Position) int {
+		return cmp.Or(bytes.Compare(a.Subject[:], b.Subject[:]), cmp.Compare(a.Seq, b.Seq))
+	})
+	var bin, text [64]byte // enough for most
+	b := append(bin[:0], cursorVersion)
+	b = append(b, stream[:]...)
+	b = binary.AppendUvarint(b, floor)
+	for i, p := range above {
+		if p.Seq <= floor || i > 0 && p.Subject == above[i-1].Subject && above[i-1].Seq > floor {
+			continue
+		}
+		b = append(b, p.Subject[:]...)
+		b = binary.AppendUvarint(b, p.Seq-floor)
+	}
+	return string(base64.RawURLEncoding.AppendEncode(text[:0], b))
 }
 
 // ParseCursor reads what String made; anything else is ErrCursor.

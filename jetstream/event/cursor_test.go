@@ -56,3 +56,17 @@ func FuzzParseCursor(f *testing.F) {
 		}
 	})
 }
+
+// Two subjects with one hash are one entry, of the older position: what a client has is
+// rather brought twice than not at all.
+func TestTextOfACursorWithTheSameHashTwice(t *testing.T) {
+	h, other := HashSubject("a"), HashSubject("b")
+	text := CursorText(StreamID{1}, 5, []Position{{h, 12}, {other, 11}, {h, 3}, {h, 10}})
+	back, err := ParseCursor(text)
+	if err != nil || back.Floor != 5 || len(back.Above) != 2 || back.Of("a") != 10 || back.Of("b") != 11 {
+		t.Errorf("%q is %+v, %v", text, back, err)
+	}
+	if again := back.String(); again != text {
+		t.Errorf("written again it is %q, was %q", again, text)
+	}
+}

@@ -8,7 +8,7 @@ const (
 )
 
 // A backlog is what came while nothing could be handed on, bounded: what does
-// not fit is read from the store.
+// not fit is read from the store. nil is an empty one: hardly anybody has one at a time.
 type backlog struct {
 	messages []*Message
 	bytes    int
@@ -16,15 +16,29 @@ type backlog struct {
 	last     uint64 // newest that came, kept or not
 }
 
-func (b *backlog) keep(m *Message) {
+// keep returns the backlog with one message more.
+func (b *backlog) keep(m *Message) *backlog {
+	if b == nil {
+		b = new(backlog)
+	}
 	b.last = max(b.last, m.Seq)
-	if b.lost {
-		return
-	}
-	if len(b.messages) >= keepCount || b.bytes+m.bytes() > keepBytes && len(b.messages) > 0 {
+	switch {
+	case b.lost:
+	case len(b.messages) >= keepCount || b.bytes+m.bytes() > keepBytes && len(b.messages) > 0:
 		b.lost, b.messages, b.bytes = true, nil, 0
-		return
+	default:
+		b.messages = append(b.messages, m)
+		b.bytes += m.bytes()
 	}
-	b.messages = append(b.messages, m)
-	b.bytes += m.bytes()
+	return b
 }
+
+// kept are the messages that fitted.
+func (b *backlog) kept() []*Message {
+	if b == nil {
+		return nil
+	}
+	return b.messages
+}
+
+func (b *backlog) isLost() bool { return b != nil && b.lost }

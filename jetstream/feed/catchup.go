@@ -72,10 +72,11 @@ func (c catchUp) closeGap(ctx context.Context) {
 	f.mu.Lock()
 	from, until := f.cursor, uint64(0)
 	// What waits may as well have come since, with nothing missing before it.
-	gap := len(f.waiting.messages) > 0 && f.waiting.messages[0].previous > from
+	waiting := f.waiting.kept()
+	gap := len(waiting) > 0 && waiting[0].previous > from
 	switch {
 	case gap:
-		until = f.waiting.messages[0].Seq
+		until = waiting[0].Seq
 	case f.target > from:
 		until = f.target + 1
 	}
@@ -105,7 +106,7 @@ func (c catchUp) closeGap(ctx context.Context) {
 	defer f.mu.Unlock()
 	switch {
 	case f.cursor < from: // the stream was made anew
-	case gap && len(f.waiting.messages) > 0:
+	case gap && len(f.waiting.kept()) > 0:
 		f.waiting.messages = f.waiting.messages[1:]
 		if end < until {
 			f.hub.forged(f.subject, 1)

@@ -43,7 +43,7 @@ func TestACopyThatComesWhileAFeedCatchesUpIsNoGap(t *testing.T) {
 		t.Fatal("a feed of another stream is live")
 	}
 	f.copy(&Message{Subject: "user.ann", Seq: 1, stamp: 1})
-	if len(f.waiting.messages) != 1 {
+	if len(f.waiting.kept()) != 1 {
 		t.Fatal("what comes meanwhile does not wait")
 	}
 	catchUp{f}.closeGap(t.Context()) // asks nobody for a message before it

@@ -14,18 +14,18 @@ import (
 // A feed is one subject on one node.
 type feed struct {
 	hub      *Hub
-	subject  string
+	subject  string // of an exact one it is a part of key
 	key      string // in the directory
-	wild     bool
 	hash     event.SubjectHash
+	wild     bool
 	opened   chan struct{} // closed when it is live for the first time; set by openings.open
 	reached  atomic.Uint64 // of a wildcard: the position of its consumer
 	renew    func()        // of a wildcard: makes the consumer anew; guarded by mu
 	lifetime lifetime
 
 	// The directory's.
-	users   int
 	leaving *time.Timer
+	users   int32
 
 	state atomic.Uint32 // a feedState; changes with mu held
 
@@ -34,16 +34,22 @@ type feed struct {
 	cursor      uint64 // everything up to here has been handed on
 	last        uint64 // newest message that came since it was opened, 0 for none
 	target      uint64 // while it catches up: all up to here must have been read
-	waiting     backlog
+	waiting     *backlog
 	unconfirmed unconfirmed // of what only delivery copies speak for
+	rejected    int32       // copies that conflict with what was handed on, and were not
 	conflict    bool        // something speaks against what was handed on
-	rejected    int         // copies that conflict with it, and were not handed on
 	subs        []*subscription
+	single      [1]*subscription // holds subs while there is one: an object less to look through
 }
 
 func newFeed(h *Hub, subject, key string, wild bool) *feed {
-	return &feed{hub: h, subject: subject, key: key, wild: wild, hash: event.HashSubject(subject),
+	f := &feed{hub: h, subject: subject, key: key, wild: wild, hash: event.HashSubject(subject),
 		renew: func() {}}
+	if !wild {
+		f.subject = key[len(key)-len(subject):]
+	}
+	f.subs = f.single[:0]
+	return f
 }
 
 // work runs a task of the feed, whose context ends with the feed.
@@ -108,7 +114,7 @@ func (f *feed) copy(m *Message) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.isLive() {
-		f.waiting.keep(m)
+		f.waiting = f.waiting.keep(m)
 		return
 	}
 	switch f.classifyLocked(m) {
@@ -117,7 +123,7 @@ func (f *feed) copy(m *Message) {
 		f.handLocked(m)
 	case isGap:
 		f.hub.metrics.gaps.Inc()
-		f.waiting.keep(m)
+		f.waiting = f.waiting.keep(m)
 		f.suspendLocked(m.previous)
 	case isConflict:
 		f.conflictLocked(m)
@@ -191,8 +197,8 @@ func (f *feed) outOfOrder(seq uint64) {
 	switch {
 	case f.wild:
 	case !f.isLive():
-		if slices.ContainsFunc(f.waiting.messages, func(m *Message) bool { return m.Seq > seq }) {
-			f.waiting = backlog{lost: true, last: seq} // all of it is read
+		if slices.ContainsFunc(f.waiting.kept(), func(m *Message) bool { return m.Seq > seq }) {
+			f.waiting = &backlog{lost: true, last: seq} // all of it is read
 		}
 	case f.unconfirmed.top() > seq:
 		f.conflict = true
@@ -259,12 +265,12 @@ func (f *feed) settle() bool {
 
 // settleLocked hands on what waited, and reports whether nothing is missing.
 func (f *feed) settleLocked() bool {
-	if f.waiting.lost {
+	if f.waiting.isLost() {
 		f.target = max(f.target, f.waiting.last)
-		f.waiting = backlog{}
+		f.waiting = nil
 		return false
 	}
-	for i, m := range f.waiting.messages {
+	for i, m := range f.waiting.kept() {
 		switch f.classifyLocked(m) {
 		case isNext:
 			f.unconfirmed.add(m, f.hub.lowWatermark)
@@ -278,7 +284,7 @@ func (f *feed) settleLocked() bool {
 			return false
 		}
 	}
-	f.waiting = backlog{}
+	f.waiting = nil
 	if f.cursor < f.target {
 		return false
 	}
@@ -307,7 +313,7 @@ func (f *feed) resetLocked(head uint64) {
 func (f *feed) recreated(last uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cursor, f.last, f.target, f.waiting = 0, 0, last, backlog{}
+	f.cursor, f.last, f.target, f.waiting = 0, 0, last, nil
 	f.unconfirmed.reset(0)
 	f.conflict, f.rejected = false, 0
 	f.reached.Store(0)
@@ -320,7 +326,7 @@ func (f *feed) recreated(last uint64) {
 	case f.isLive():
 		f.suspendLocked(1)
 	default:
-		f.waiting.lost = true // what is being read is of the old stream
+		f.waiting = &backlog{lost: true} // what is being read is of the old stream
 	}
 }
 
@@ -328,8 +334,10 @@ func (f *feed) attach(s *subscription) {
 	defer f.hub.feeds.counted(f)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.index = len(f.subs)
-	f.subs = append(f.subs, s)
+	s.index = int32(len(f.subs))
+	if f.subs = append(f.subs, s); len(f.subs) > 1 {
+		f.single[0] = nil
+	}
 	s.start, s.target = f.cursor, f.last
 	if f.wild {
 		s.target = f.cursor

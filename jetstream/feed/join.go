@@ -140,7 +140,8 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 	}
 	if s.feed.wild && j.since {
 		if err := r.hub.retry(ctx, func() (err error) {
-			s.counts.began, err = r.hub.store.Head(ctx, ">")
+			began, err := r.hub.store.Head(ctx, ">")
+			s.counts = &counts{began: began}
 			return err
 		}); err != nil {
 			return err
@@ -160,15 +161,15 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 		return nil
 	}
 	if past.gone {
-		s.pos, s.counts = max(s.start, past.head), counts{}
+		s.pos, s.counts = max(s.start, past.head), nil
 		j.lost, j.reason = append(j.lost, s), ReasonTrimmed
 		return nil
 	}
 	s.changeLocked(hasHistory)
 	if len(j.subs) == 1 {
 		s.first = &past
-	} else {
-		s.counts = counts{began: s.counts.began} // it is read again: memory is bounded
+	} else if s.counts != nil {
+		s.counts = &counts{began: s.counts.began} // it is read again: memory is bounded
 	}
 	return nil
 }

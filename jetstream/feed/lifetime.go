@@ -9,8 +9,13 @@ import (
 // some 300 bytes for good; here there is one only while somebody works for it.
 // The zero value is alive.
 type lifetime struct {
-	mu      sync.Mutex
-	ended   bool
+	mu    sync.Mutex
+	ended bool
+	work  *work // nil while nobody works
+}
+
+// Work is what those share who work for a life at the same time.
+type work struct {
 	workers int
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -21,21 +26,23 @@ type lifetime struct {
 func (l *lifetime) enter(parent context.Context) (ctx context.Context, leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.workers++; l.workers == 1 {
-		l.ctx, l.cancel = context.WithCancel(parent)
+	if l.work == nil {
+		l.work = new(work)
+		l.work.ctx, l.work.cancel = context.WithCancel(parent)
 		if l.ended {
-			l.cancel()
+			l.work.cancel()
 		}
 	}
-	return l.ctx, l.leave
+	l.work.workers++
+	return l.work.ctx, l.leave
 }
 
 func (l *lifetime) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.workers--; l.workers == 0 {
-		l.cancel()
-		l.ctx, l.cancel = nil, nil
+	if l.work.workers--; l.work.workers == 0 {
+		l.work.cancel()
+		l.work = nil
 	}
 }
 
@@ -44,8 +51,8 @@ func (l *lifetime) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
-	if l.cancel != nil {
-		l.cancel()
+	if l.work != nil {
+		l.work.cancel()
 	}
 }
 

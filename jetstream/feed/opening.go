@@ -118,7 +118,7 @@ func (f *feed) subscribe() {
 func (f *feed) begin(stream event.StreamID, cursor uint64) {
 	f.mu.Lock()
 	if f.hub.streamID() != stream { // it was made anew meanwhile
-		cursor, f.waiting = 0, backlog{lost: true}
+		cursor, f.waiting = 0, &backlog{lost: true}
 	}
 	f.cursor = cursor
 	f.unconfirmed.reset(cursor)

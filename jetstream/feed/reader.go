@@ -307,20 +307,17 @@ func (r *Reader) startOverLocked() {
 
 // cursorLocked encodes the connection's cursor.
 func (r *Reader) cursorLocked() string {
-	c := event.Cursor{Stream: r.stream, Floor: r.low}
 	if len(r.subs) == 1 {
-		c.Floor = max(c.Floor, r.subs[0].pos)
-		return c.String()
+		return event.CursorText(r.stream, max(r.low, r.subs[0].pos), nil)
 	}
+	var few [8]event.Position
+	above := few[:0]
 	for _, s := range r.subs {
-		if s.pos > c.Floor {
-			if c.Above == nil {
-				c.Above = make(map[event.SubjectHash]uint64, len(r.subs))
-			}
-			c.Above[s.feed.hash] = s.pos
+		if s.pos > r.low {
+			above = append(above, event.Position{Subject: s.feed.hash, Seq: s.pos})
 		}
 	}
-	return c.String()
+	return event.CursorText(r.stream, r.low, above)
 }
 
 // resetLocked tells the connection that history of subscriptions is gone.

@@ -84,7 +84,7 @@ func (s *subscription) nextPart(ctx context.Context) (past history, _ error) {
 		return past, err
 	}
 	if s.state == replayingAnew {
-		s.counts = counts{}
+		s.counts = nil
 	}
 	s.changeLocked(reads)
 	pos, since := s.pos, s.since
@@ -110,7 +110,10 @@ func (s *subscription) past(ctx context.Context, pos uint64, since bool) (histor
 		b, err := s.reader.hub.store.Read(ctx, s.feed.subject, pos+1, store.MaxBatch, readBytes)
 		return s.reader.hub.part(b), err
 	}
-	return s.reader.hub.history(ctx, s.feed.subject, pos, &s.counts)
+	if s.counts == nil {
+		s.counts = new(counts)
+	}
+	return s.reader.hub.history(ctx, s.feed.subject, pos, s.counts)
 }
 
 // loseAll puts a subscription whose history is gone at the head. It reports whether
@@ -125,7 +128,7 @@ func (s *subscription) loseAll(head uint64) bool {
 	case s.state == replayingAnew:
 		return false // it was gone from the old stream
 	}
-	s.pos, s.counts = max(s.pos, head), counts{}
+	s.pos, s.counts = max(s.pos, head), nil
 	r.resetLocked([]*subscription{s}, ReasonTrimmed)
 	return s.catchUpLocked()
 }
@@ -171,8 +174,8 @@ func (s *subscription) finishNow() (done bool, pos, target uint64, err error) {
 		return false, 0, 0, err
 	case s.state == replayingAnew:
 		return false, 0, 0, nil
-	case s.queue.lost:
-		s.target, s.queue = max(s.target, s.queue.last), backlog{}
+	case s.queue.isLost():
+		s.target, s.queue = max(s.target, s.queue.last), nil
 		return false, 0, 0, nil
 	case s.pos < s.target:
 		return false, s.pos, s.target, nil

@@ -11,17 +11,17 @@ import (
 type subscription struct {
 	reader *Reader
 	feed   *feed
-	index  int // in feed.subs; the feed's
+	index  int32 // in feed.subs; the feed's
 
 	state  subState
+	since  bool   // it begins at a time, and nothing of its history has been read to be handed over
 	pos    uint64 // all of the subject up to here was handed over
 	start  uint64 // the feed's cursor when the subscription was attached
 	target uint64 // the newest message that history must be read up to
 	first  *history
-	queue  backlog // what came and could not be handed over yet
+	queue  *backlog // what came and could not be handed over yet
 	anew   *restart
-	since  bool          // it begins at a time, and nothing of its history has been read to be handed over
-	counts counts        // of a wildcard's history; whoever's who reads it
+	counts *counts       // of a wildcard's history; whoever's who reads it
 	before *subscription // the wildcard that brought the subject until this one was made
 	// brought is set for a wildcard: up to where an exact subscription that was let go
 	// has brought its subject, if that is beyond pos.
@@ -140,7 +140,7 @@ func (s *subscription) take(m *Message) {
 	case s.state == live:
 		r.emitLocked(s, m)
 	default:
-		s.queue.keep(m)
+		s.queue = s.queue.keep(m)
 	}
 }
 
@@ -156,7 +156,7 @@ func (s *subscription) trimmed(head uint64) {
 		s.pos = max(s.pos, head)
 		r.resetLocked([]*subscription{s}, ReasonTrimmed)
 	default:
-		s.queue = backlog{lost: true, last: head}
+		s.queue = &backlog{lost: true, last: head}
 	}
 }
 
@@ -191,7 +191,7 @@ func (s *subscription) rollBack(base, cursor uint64) (told bool) {
 		s.restartLocked(&restart{ReasonUnknown, base})
 		return true
 	case s.pos <= base && s.state != live:
-		s.queue = backlog{lost: true, last: base}
+		s.queue = &backlog{lost: true, last: base}
 		s.start = min(s.start, base) // which may be all that its position will be made of
 	}
 	return false
@@ -200,7 +200,7 @@ func (s *subscription) rollBack(base, cursor uint64) (told bool) {
 // restartLocked makes a subscription start anew. One that is joining learns of it when
 // it begins.
 func (s *subscription) restartLocked(n *restart) {
-	s.queue = backlog{}
+	s.queue = nil
 	s.changeLocked(startsAnew)
 	if !s.joinedLocked() {
 		s.anew = n
@@ -222,16 +222,16 @@ func (s *subscription) forgetLocked(n *restart) {
 // when something was left out, which must be read first.
 func (s *subscription) catchUpLocked() bool {
 	q := s.queue
-	s.queue = backlog{}
-	if q.lost {
+	s.queue = nil
+	if q.isLost() {
 		s.target = max(s.target, q.last)
 		return false
 	}
-	for _, m := range q.messages {
+	for _, m := range q.kept() {
 		s.reader.emitLocked(s, m)
 	}
 	s.changeLocked(isCaughtUp)
-	s.counts = counts{}
+	s.counts = nil
 	return true
 }
 

@@ -27,7 +27,7 @@ func (c catchUp) verify(ctx context.Context) bool {
 		base, forged, missed := known.compare(stored)
 		switch {
 		case gone && conflict: // nobody can tell what was forged of what was handed on
-			c.rollBack(cursor, max(known.confirmed, head), rejected, true)
+			c.rollBack(cursor, max(known.confirmed, head), int(rejected), true)
 			return true
 		case gone, len(forged) == 0 && !missed: // of what is gone nothing speaks against it
 			c.confirm(cursor)
@@ -53,7 +53,7 @@ func (c catchUp) confirm(cursor uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.cursor == cursor { // else the stream was made anew
-		f.hub.forged(f.subject, f.rejected)
+		f.hub.forged(f.subject, int(f.rejected))
 		f.unconfirmed.reset(cursor)
 		f.conflict, f.rejected = false, 0
 	}
