@@ -79,7 +79,7 @@ func merge(parts []userPart, prefix string, limit int) page[userEntry] {
 	}
 	items := make([]userEntry, 0, len(sums))
 	for user, n := range sums {
-		if !more || user <= end {
+		if n > 0 && (!more || user <= end) { // some have gone since their names were listed
 			items = append(items, userEntry{user, n})
 		}
 	}

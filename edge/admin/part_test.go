@@ -112,6 +112,13 @@ func TestThePagesOfAPrefixAreItsUsersOnceWhateverTheNodesKnow(t *testing.T) {
 	}
 }
 
+func TestAUserWhoHasGoneMeanwhileIsNotListedAndEndsNoPage(t *testing.T) {
+	parts := []userPart{{Items: []userEntry{{"ann", 0}, {"bob", 0}}, More: true}, {Items: []userEntry{{"ann", 2}, {"bob", 0}, {"eve", 1}}}}
+	if p := merge(parts, "", 2); !slices.Equal(p.Items, []userEntry{{"ann", 2}}) || p.Next != "bob" {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestAPartFitsIntoAnAnswer(t *testing.T) {
 	items := make([]userEntry, maxLimit)
 	for i := range items {
