@@ -49,6 +49,14 @@ func (c *Config) replicas() int {
 	return 3
 }
 
+// linkAddr is where the node listens for links to others; empty when it is alone.
+func (c *Config) linkAddr() string {
+	if c.Cluster == nil {
+		return ""
+	}
+	return c.Cluster.Listen
+}
+
 // server is what the embedded server needs to know.
 func (c *Config) server() server.Config {
 	s := server.Config{Node: c.Node, Cluster: c.Cluster}

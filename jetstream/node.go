@@ -82,8 +82,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.services = services.New(services.Params{Subject: n.srv.ServiceSubject, Log: log, Connect: func(name string, opts ...nats.Option) (*nats.Conn, error) {
 		return n.srv.Connect(server.ServiceUser, name, opts...)
 	}})
-	n.presence = presence.New(presence.Params{Node: cfg.Node.Name, Subscribed: n.srv.Interest, RPC: n.rpc,
-		Links: func() map[string]uint64 { return server.LinksOf(n.srv) }, Members: func() int { return n.cluster.Links().Known() }}, reg)
+	n.presence = presence.New(presence.Params{Node: cfg.Node.Name, Subscribed: n.srv.Interest, RPC: n.rpc, Listen: cfg.linkAddr(),
+		Links: func() map[string]presence.Link { return linksOf(n.srv) }, Members: func() int { return n.cluster.Links().Known() },
+		Member: func(name string) bool { return server.IsMember(n.srv, name) }}, reg)
 	n.disk = server.NewDisk(&cfg.Node, log, reg)
 	n.store = store.New(store.Params{Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
 		Opened: n.opened, DiskFull: n.disk.Full, CutOff: n.cutOff}, reg)
@@ -234,8 +235,18 @@ func (n *Node) startTasks(ctx context.Context) error {
 func watchdogOf(n *Node) *watchdog {
 	links := n.cluster.Links()
 	return &watchdog{log: n.log, restarts: n.restarts, stop: n.srv.Stop, start: n.srv.Start, diskFull: n.disk.Full,
-		silence: n.store.Silence, illFor: links.StaleFor, linkedFor: links.LinkedFor, renew: links.Restarting,
+		silence: n.store.Silence, illFor: links.StaleFor, linkedFor: links.LinkedFor,
+		renew:     func(ctx context.Context) { n.presence.Unlink(ctx); links.Restarting() },
 		clustered: n.cfg.Cluster != nil}
+}
+
+// linksOf are a server's links to other nodes, for presence.
+func linksOf(s *server.Server) map[string]presence.Link {
+	links := map[string]presence.Link{}
+	for name, l := range server.LinksOf(s) {
+		links[name] = presence.Link(l)
+	}
+	return links
 }
 
 // Close stops everything in the reverse order. It may be called again.

@@ -34,8 +34,9 @@ type watchdog struct {
 	// copies that were current have not been so, linkedFor for how long there have been
 	// links to a majority; 0: it does, they are, there are none.
 	silence, illFor, linkedFor func() time.Duration
-	// renew makes the copies count as not current until they have caught up.
-	renew     func()
+	// renew tells the other nodes that this one only restarts its server, and makes the
+	// copies count as not current until they have caught up. It takes a moment.
+	renew     func(ctx context.Context)
 	clustered bool
 }
 
@@ -63,7 +64,7 @@ func (w *watchdog) run(ctx context.Context) {
 // restart tries until the server runs, or ctx ends.
 func (w *watchdog) restart(ctx context.Context) {
 	w.restarts.Inc()
-	w.renew()
+	w.renew(ctx)
 	w.stop()
 	logged := false
 	_ = api.Start().Do(ctx, func(ctx context.Context) error { // it ends with the node

@@ -39,7 +39,7 @@ func TestAStuckServerIsRestartedOnceInAWhileAndNotOnAFullDisk(t *testing.T) {
 		var full atomic.Bool
 		full.Store(true)
 		none := func() time.Duration { return 0 }
-		w := watchdog{log: testlog.To(t), restarts: prometheus.NewCounter(prometheus.CounterOpts{}), stop: func() {}, renew: func() {},
+		w := watchdog{log: testlog.To(t), restarts: prometheus.NewCounter(prometheus.CounterOpts{}), stop: func() {}, renew: func(context.Context) {},
 			silence: func() time.Duration { return time.Minute }, illFor: none, linkedFor: none, diskFull: full.Load,
 			start: func(context.Context) error {
 				if starts.Add(1) == 1 {

@@ -33,6 +33,9 @@ var askPause = []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, ti
 type question struct {
 	Subjects []string `json:"subjects"`
 	Devices  []string `json:"devices,omitempty"`
+	// Where asks where the node listens for links, too, and what nodes it knows to have
+	// ended.
+	Where bool `json:"where,omitempty"`
 }
 
 // An answer has a count for each subject, in their order; of the devices those of the
@@ -42,6 +45,9 @@ type answer struct {
 	Seq     uint64     `json:"seq"`
 	Counts  []int      `json:"counts"`
 	Devices [][]Device `json:"devices,omitempty"`
+	At      []string   `json:"at,omitempty"`
+	// Ended are nodes with the addresses that refuse.
+	Ended map[string]string `json:"ended,omitempty"`
 }
 
 // answer answers another node, or this one.
@@ -54,6 +60,9 @@ func (p *Presence) answer(_ context.Context, data []byte) []byte {
 	a := answer{Run: p.hints.run, Seq: p.hints.seq.Add(1), Counts: make([]int, len(q.Subjects))}
 	for i, s := range q.Subjects {
 		a.Counts[i] = p.connections(s)
+	}
+	if q.Where {
+		a.tell(p.p.Listen, p.watchers)
 	}
 	out, err := json.Marshal(struct {
 		answer
@@ -140,8 +149,10 @@ func (ws *watchers) nextRound() (r *round, drops []func()) {
 			r.question.Devices = append(r.question.Devices, w.subject)
 		}
 	}
+	r.question.Where = len(ws.links.peers) < ws.links.members
 	for name, p := range ws.links.peers {
 		r.peers[name] = asked{p, p.epoch}
+		r.question.Where = r.question.Where || name != ws.p.Node && p.placed != p.epoch
 	}
 	if len(r.watchers) == 0 {
 		return nil, drops
@@ -234,6 +245,9 @@ func (ws *watchers) answered(r *round, replies []rpc.Reply) {
 		}
 		p.run = a.Run
 	}
+	if r.question.Where && ws.links.place(answers, now) {
+		nudge(ws.knocking)
+	}
 	for i, w := range r.watchers {
 		if !w.gone {
 			ws.answeredLocked(w, i, r, answers, now)
@@ -266,7 +280,7 @@ func (ws *watchers) answeredLocked(w *watcher, i int, r *round, answers map[stri
 		w.look()
 	}
 	w.asked++
-	c, unheard := w.count(ws.links.peers, ws.links.members)
+	c, unheard := w.count(&ws.links)
 	if w.again = (time.Time{}); unheard {
 		w.again = now.Add(askPause[min(w.asked, len(askPause))-1])
 	} else {

@@ -2,12 +2,13 @@ package presence
 
 import (
 	"context"
-	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,10 @@ type cluster struct {
 	// mute are nodes that do not answer questions.
 	mute  map[string]bool
 	asked int // questions of all
+	// away are nodes whose hosts answer nothing, open those that are reached although their
+	// links are cut, shut those that refuse although they run, behind those that a proxy
+	// stands before; removed are no members any more.
+	away, open, shut, behind, removed map[string]bool
 }
 
 // A testNode is a process of a node.
@@ -48,10 +53,12 @@ type testNode struct {
 	devices map[string][]Device
 	subs    map[string]int
 	answer  rpc.Handler
+	unlink  rpc.Handler
 }
 
 func newCluster(t *testing.T, names ...string) *cluster {
-	c := &cluster{t: t, known: len(names), nodes: map[string]*testNode{}, cut: map[[2]string]bool{}, links: map[[2]string]uint64{}, mute: map[string]bool{}}
+	c := &cluster{t: t, known: len(names), nodes: map[string]*testNode{}, cut: map[[2]string]bool{}, links: map[[2]string]uint64{}, mute: map[string]bool{},
+		away: map[string]bool{}, open: map[string]bool{}, shut: map[string]bool{}, behind: map[string]bool{}, removed: map[string]bool{}}
 	for _, name := range names {
 		c.start(name)
 	}
@@ -61,7 +68,9 @@ func newCluster(t *testing.T, names ...string) *cluster {
 // start starts a process of a node.
 func (c *cluster) start(name string) *testNode {
 	n := &testNode{c: c, name: name, counts: map[string]int{}, devices: map[string][]Device{}, subs: map[string]int{}}
-	n.Presence = New(Params{Node: name, Subscribed: n.subscribed, RPC: n, Links: n.links, Members: func() int { return c.known }}, prometheus.NewRegistry())
+	n.Presence = New(Params{Node: name, Subscribed: n.subscribed, RPC: n, Links: n.links,
+		Members: func() int { return c.known }, Member: func(name string) bool { return !c.is(c.removed, name) }, Listen: hostOf(name) + ":6222"}, prometheus.NewRegistry())
+	n.Presence.knock = func(_ context.Context, address string) error { return c.knock(name, address) }
 	n.bus = n
 	n.Serve(n)
 	ctx, cancel := context.WithCancel(c.t.Context())
@@ -135,11 +144,48 @@ func (c *cluster) linked(n *testNode) []*testNode {
 	return list
 }
 
-func (n *testNode) links() map[string]uint64 {
-	links := map[string]uint64{}
+// hostOf is the address of a node's host.
+func hostOf(name string) string { return "10.0.0." + strings.TrimPrefix(name, "n") }
+
+// set puts a node into one of the sets, or takes it out.
+func (c *cluster) set(set map[string]bool, name string, in bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	set[name] = in
+}
+
+func (c *cluster) is(set map[string]bool, name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return set[name]
+}
+
+// knock is what comes of a connection to a node's address for links.
+func (c *cluster) knock(from, address string) error {
+	name := "n" + strings.TrimSuffix(strings.TrimPrefix(address, "10.0.0."), ":6222")
+	c.mu.Lock()
+	cut := c.away[name] || c.cut[pair(from, name)] && !c.open[name]
+	refused := c.nodes[name] == nil || c.shut[name]
+	c.mu.Unlock()
+	switch {
+	case cut:
+		time.Sleep(knockTime)
+		return context.DeadlineExceeded
+	case refused:
+		return &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
+	return nil
+}
+
+func (n *testNode) links() map[string]Link {
+	links := map[string]Link{}
 	for _, other := range n.c.linked(n) {
 		n.c.mu.Lock()
-		links[other.name] = n.c.links[pair(n.name, other.name)]
+		ip := hostOf(other.name)
+		if n.c.behind[other.name] {
+			ip = "10.0.0.99"
+		}
+		links[other.name] = Link{ID: n.c.links[pair(n.name, other.name)], IP: ip}
 		n.c.mu.Unlock()
 	}
 	return links
@@ -185,8 +231,11 @@ func (n *testNode) Devices(s string) []Device {
 }
 
 func (n *testNode) Handle(method string, _ int, h rpc.Handler) {
-	if method == methodCounts {
+	switch method {
+	case methodCounts:
 		n.answer = h
+	case methodUnlink:
+		n.unlink = h
 	}
 }
 
@@ -194,7 +243,13 @@ func (n *testNode) CallUntil(context.Context, string, []byte, func(rpc.Reply) bo
 	panic("not of this test")
 }
 
-func (n *testNode) CallAll(ctx context.Context, _ string, data []byte) rpc.Replies {
+func (n *testNode) CallAll(ctx context.Context, method string, data []byte) rpc.Replies {
+	if method == methodUnlink {
+		for _, other := range append(n.c.linked(n), n) {
+			other.unlink(ctx, data)
+		}
+		return rpc.Replies{}
+	}
 	var r rpc.Replies
 	n.c.mu.Lock()
 	n.c.asked++
@@ -278,90 +333,4 @@ func (n *testNode) Run(ctx context.Context, heard func(string, []byte)) {
 	n.mu.Lock()
 	n.heard = nil
 	n.mu.Unlock()
-}
-
-// A diary is what a follower was told, and when.
-type diary struct {
-	t     *testing.T
-	begun time.Time
-	stop  func()
-
-	mu      sync.Mutex
-	told    []string // nil: nothing yet
-	last    State
-	at      time.Time
-	stopped bool
-	// check is called with all that is told; it may be nil.
-	check func(before, now State, first bool)
-}
-
-// follow writes down what is told of a subject; it fails when that is more than once a
-// second, or twice the same.
-func (n *testNode) follow(t *testing.T, s string, devices bool) *diary {
-	d := &diary{t: t, begun: time.Now()}
-	stop := n.Follow(s, devices, d.tell)
-	d.stop = func() {
-		stop()
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.stopped = true
-	}
-	return d
-}
-
-func (d *diary) tell(s State) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := time.Now()
-	if d.stopped {
-		d.t.Errorf("told %+v after it has stopped", s)
-	}
-	if d.told != nil {
-		if now.Sub(d.at) < time.Second {
-			d.t.Errorf("told %+v only %v after %+v", s, now.Sub(d.at), d.last)
-		}
-		if d.last.Connections == s.Connections && d.last.Complete == s.Complete && fmt.Sprint(d.last.Devices) == fmt.Sprint(s.Devices) {
-			d.t.Errorf("told twice: %+v", s)
-		}
-	}
-	if d.check != nil {
-		d.check(d.last, s, d.told == nil)
-	}
-	d.last, d.at = s, now
-	text := fmt.Sprint(s.Connections)
-	if !s.Complete {
-		text += "?"
-	}
-	for _, device := range s.Devices {
-		text += " " + device.ID
-	}
-	d.told = append(d.told, text)
-}
-
-// after returns what was told since it was called last, after a time.
-func (d *diary) after(pause time.Duration) string {
-	time.Sleep(pause)
-	synctest.Wait()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	told := strings.Join(d.told, ", ")
-	if d.told != nil {
-		d.told = []string{}
-	}
-	return told
-}
-
-// state is what was told last.
-func (d *diary) state() State {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.last
-}
-
-// expect fails unless exactly that is told within a time.
-func (d *diary) expect(within time.Duration, want string) {
-	d.t.Helper()
-	if got := d.after(within); got != want {
-		d.t.Errorf("%v after the beginning: told %q, want %q", time.Since(d.begun), got, want)
-	}
 }

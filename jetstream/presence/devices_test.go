@@ -45,8 +45,8 @@ func TestDevicesAreToldToThoseWhoMaySeeThem(t *testing.T) {
 		blind.expect(time.Minute, "")
 		sees.expect(0, "")
 		c.kill("n3")
-		sees.expect(10*time.Second, "2? bb ee")
-		blind.expect(0, "2?")
+		sees.expect(10*time.Second, "2 bb ee")
+		blind.expect(0, "2")
 		if c.nodes["n1"].watched() != 1 {
 			t.Error("they do not share a watcher")
 		}
@@ -56,7 +56,7 @@ func TestDevicesAreToldToThoseWhoMaySeeThem(t *testing.T) {
 			t.Errorf("%+v is kept for nobody", w.list)
 		}
 		late := c.nodes["n1"].follow(t, "user.ann", true)
-		late.expect(time.Second, "2? bb ee")
+		late.expect(time.Second, "2 bb ee")
 	})
 }
 

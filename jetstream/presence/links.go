@@ -22,18 +22,25 @@ type peer struct {
 	epoch int    // counts its links, from 1
 	run   string // of its process, as its last answer said; "": it has not answered since it was linked
 	gone  bool
+
+	ip      string // where the other end of its link is
+	address string // where it is to be found when there is no link; empty: that is not known
+	placed  int    // the epoch in which it was asked for that
+	stays   bool   // its links end, but not its process
 }
 
 // links are the peers by name, and how many nodes the cluster has.
 type links struct {
 	peers   map[string]*peer
 	members int
-	looked  time.Time // when they were last looked at
-	all     time.Time // when to ask all
+	dead    int                  // how many of these have ended
+	lost    map[string]*lostNode // by name
+	looked  time.Time            // when they were last looked at
+	all     time.Time            // when to ask all
 }
 
 func newLinks(self string) links {
-	return links{peers: map[string]*peer{self: {epoch: 1}}, members: 1}
+	return links{peers: map[string]*peer{self: {epoch: 1}}, members: 1, lost: map[string]*lostNode{}}
 }
 
 // nextLook is when the links are to be looked at, or another time that is sooner; zero:
@@ -63,9 +70,13 @@ func (ws *watchers) look(now time.Time) {
 	linked, members := ws.p.Links(), ws.p.Members()
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	fewer, more := ws.links.saw(linked, ws.p.Node)
-	other := fewer || more || members != ws.links.members
-	ws.links.members, ws.links.looked = members, now
+	fewer, more := ws.links.saw(linked, ws.p.Node, now)
+	if fewer {
+		nudge(ws.knocking)
+	}
+	dead := ws.links.ended(ws.p.Member)
+	other := fewer || more || members != ws.links.members || dead != ws.links.dead
+	ws.links.members, ws.links.dead, ws.links.looked = members, dead, now
 	switch {
 	case more:
 		ws.links.all = now.Add(relinked)
@@ -83,20 +94,22 @@ func (ws *watchers) look(now time.Time) {
 }
 
 // saw reports whether peers are gone, and whether some are linked anew.
-func (l *links) saw(linked map[string]uint64, self string) (fewer, more bool) {
+func (l *links) saw(linked map[string]Link, self string, now time.Time) (fewer, more bool) {
 	for name, p := range l.peers {
 		if _, ok := linked[name]; !ok && name != self {
-			p.gone, fewer = true, true
+			fewer = true
+			l.lose(name, p, now)
 			delete(l.peers, name)
 		}
 	}
 	for name, link := range linked {
+		delete(l.lost, name)
 		switch p := l.peers[name]; {
 		case name == self:
 		case p == nil:
-			l.peers[name], more = &peer{link: link, epoch: 1}, true
-		case p.link != link:
-			p.link, p.run, more = link, "", true
+			l.peers[name], more = &peer{link: link.ID, ip: link.IP, epoch: 1}, true
+		case p.link != link.ID:
+			p.link, p.ip, p.run, p.address, p.stays, more = link.ID, link.IP, "", "", false, true
 			p.epoch++
 		}
 	}

@@ -9,7 +9,9 @@
 // a hint; a node for whose counts nobody asks sends none. Counts that may have missed a
 // hint are asked for again: of a node that was linked anew or whose process is another,
 // after the connection was lost, and of all once in a while. The counts of a node are gone
-// with the link to it.
+// with the link to it. Whether that is all that there is to know depends on why: a process
+// that has ended has no connections, and its host refuses new ones; a node that is cut off
+// may have many.
 //
 // Followers are told of more connections after a moment and of fewer after five seconds, so
 // that a page that is loaded again, through whichever node, does not seem to go.
@@ -30,6 +32,8 @@ import (
 const (
 	// methodFollows says whether a connection of the node follows a subject.
 	methodFollows = "follows"
+	// methodUnlink says that the links of a node, which it names, end, and nothing else.
+	methodUnlink = "unlink"
 	// followsInFlight bounds the answers that are made at once; each is one look
 	// into a map.
 	followsInFlight = 256
@@ -46,11 +50,14 @@ type Params struct {
 	// Subscribed says whether anybody in the cluster subscribes to a subject.
 	Subscribed func(subject string) bool
 	RPC        Calls
-	// Links are those to other nodes: by the node's name what tells the link from an earlier
-	// one to the same node.
-	Links func() map[string]uint64
-	// Members is how many nodes the cluster has, this one included.
+	// Listen is where the node listens for links; empty: nowhere.
+	Listen string
+	// Links are those to other nodes by their names.
+	Links func() map[string]Link
+	// Members is how many nodes the cluster has, this one included; Member says whether a
+	// node is one of them, as far as this one knows.
 	Members func() int
+	Member  func(name string) bool
 }
 
 // Calls are those of nodes among each other; *rpc.RPC has them.
@@ -67,13 +74,18 @@ type Presence struct {
 	hints    *hints
 	watchers *watchers
 	bus      bus // set by Open, before Run
+	knock    func(ctx context.Context, address string) error
 }
 
 // New makes a Presence, and answers other nodes that ask for counts.
 func New(p Params, reg prometheus.Registerer) *Presence {
 	m := newMetrics(reg)
-	q := &Presence{p: p, hints: newHints(m), watchers: newWatchers(&p, m)}
+	q := &Presence{p: p, hints: newHints(m), watchers: newWatchers(&p, m), knock: knock}
 	p.RPC.Handle(methodCounts, countsInFlight, q.answer)
+	p.RPC.Handle(methodUnlink, countsInFlight, func(_ context.Context, data []byte) []byte {
+		q.watchers.staying(string(data))
+		return yes
+	})
 	return q
 }
 

@@ -69,6 +69,7 @@ func (p *Presence) Run(ctx context.Context) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { p.bus.Run(ctx, p.watchers.heard) })
 	tasks.Go(func() { p.askLoop(ctx) })
+	tasks.Go(func() { p.knockLoop(ctx) })
 	p.tellLoop(ctx)
 	tasks.Wait()
 }

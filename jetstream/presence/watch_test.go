@@ -90,13 +90,15 @@ func TestADeadNodesConnectionsAreGoneWithinSixSeconds(t *testing.T) {
 		stays.expect(0, "1")
 		c.kill("n3")
 		gone.expect(4900*time.Millisecond, "")
-		gone.expect(1000*time.Millisecond, "0?")
-		stays.expect(time.Minute, "1?")
+		gone.expect(1000*time.Millisecond, "0")
+		stays.expect(time.Minute, "") // the host says that nobody is there who could have others
+		late := c.nodes["n2"].follow(t, "user.bob", false)
+		late.expect(2*time.Second, "1?, 1") // n1 says that it has ended
 		gone.expect(time.Minute, "")
 		n3 := c.start("n3")
 		n3.set("user.ann", 1)
 		gone.expect(time.Second, "1")
-		stays.expect(time.Second, "1")
+		stays.expect(time.Minute, "")
 	})
 }
 

@@ -77,7 +77,7 @@ func (w *watcher) take(p *peer, seq uint64, connections int) (newer bool) {
 }
 
 // count adds up. unheard is whether some peer that is linked has yet to answer.
-func (w *watcher) count(peers map[string]*peer, members int) (c count, unheard bool) {
+func (w *watcher) count(l *links) (c count, unheard bool) {
 	heard := 0
 	for i := range w.entries {
 		e := &w.entries[i]
@@ -86,6 +86,6 @@ func (w *watcher) count(peers map[string]*peer, members int) (c count, unheard b
 			heard++
 		}
 	}
-	c.complete = heard == len(peers) && len(peers) >= members
-	return c, heard < len(peers)
+	c.complete = heard == len(l.peers) && len(l.peers)+l.dead >= l.members
+	return c, heard < len(l.peers)
 }

@@ -15,7 +15,9 @@ type watchers struct {
 	zero    time.Time
 	wake    chan struct{} // something is due earlier
 	asking  chan struct{} // there is something to ask
-	known   sync.Map      // the subjects, for those who do not wait
+	// knocking is for nodes that are lost.
+	knocking chan struct{}
+	known    sync.Map // the subjects, for those who do not wait
 
 	mu    sync.Mutex
 	by    map[string]*watcher
@@ -28,7 +30,7 @@ type watchers struct {
 }
 
 func newWatchers(p *Params, m *metrics) *watchers {
-	return &watchers{p: p, metrics: m, zero: time.Now(), wake: make(chan struct{}, 1), asking: make(chan struct{}, 1),
+	return &watchers{p: p, metrics: m, zero: time.Now(), wake: make(chan struct{}, 1), asking: make(chan struct{}, 1), knocking: make(chan struct{}, 1),
 		by: map[string]*watcher{}, links: newLinks(p.Node)}
 }
 
@@ -120,7 +122,7 @@ func (ws *watchers) take(s string, h hint) {
 		return
 	}
 	if h.Peak > h.Connections {
-		c, _ := w.count(ws.links.peers, ws.links.members)
+		c, _ := w.count(&ws.links)
 		w.face.saw(now, c)
 		w.of(p).connections = h.Connections
 	}
@@ -130,7 +132,7 @@ func (ws *watchers) take(s string, h hint) {
 
 // sawLocked lets followers see what is true now, in its time.
 func (ws *watchers) sawLocked(w *watcher, now time.Time) {
-	c, _ := w.count(ws.links.peers, ws.links.members)
+	c, _ := w.count(&ws.links)
 	w.face.saw(now, c)
 	ws.touchLocked(w, now)
 }

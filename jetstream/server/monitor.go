@@ -123,14 +123,28 @@ func reached(srv *natsserver.Server) []string {
 	return addrs
 }
 
-// LinksOf are a server's links to other nodes: by the node's name what tells the link from an
-// earlier one to the same node.
-func LinksOf(s *Server) map[string]uint64 {
-	links := map[string]uint64{}
+// A Link is one to another node.
+type Link struct {
+	ID uint64 // tells it from an earlier one to the same node
+	IP string // where its other end is
+}
+
+// LinksOf are a server's links to other nodes by their names.
+func LinksOf(s *Server) map[string]Link {
+	links := map[string]Link{}
 	for _, r := range routesOf(s.running()) {
-		links[r.RemoteName] = max(links[r.RemoteName], r.Rid)
+		if l, ok := links[r.RemoteName]; !ok || l.ID < r.Rid {
+			links[r.RemoteName] = Link{r.Rid, r.IP}
+		}
 	}
 	return links
+}
+
+// IsMember reports whether another node is a member of the cluster, as far as a server
+// knows.
+func IsMember(s *Server, name string) bool {
+	_, ok := s.MemberPeers()[PeerID(name)]
+	return ok
 }
 
 // Peers are the names of the nodes that there is a link to, in order.
