@@ -70,6 +70,9 @@ token may also be in the environment: WEFT_TOKEN.`,
 				if err := out.Encode(frame); err != nil {
 					return fmt.Errorf("print event: %w", err)
 				}
+				if frame.Type == client.TypePresence { // printed, and no event
+					return nil
+				}
 				if left--; left == 0 {
 					return client.ErrStop
 				}
@@ -87,7 +90,7 @@ token may also be in the environment: WEFT_TOKEN.`,
 	flags.StringArrayVar(&f.Types, "type", nil, "only events of this type, or order.* (repeatable)")
 	flags.StringVar(&f.Transport, "transport", "sse", "how to follow")
 	flags.StringVar(&lastID, "last-event-id", "", "resume after this event")
-	flags.IntVar(&count, "count", 0, "end after so many events (0: never)")
+	flags.IntVar(&count, "count", 0, "end after so many events, states of presence not counted (0: never)")
 	transports = oneOf(cmd, "transport", client.Transports())
 	asJSON = jsonFlag(cmd)
 	return cmd
