@@ -31,7 +31,7 @@ type privilege struct {
 
 var rules = policy{
 	subscribe: []string{"user.{/inbox}", "topic.team.{/teams}"},
-	allow: []string{"topic.room.{/rooms}.*", "user.{/friends}", "topic.grp.{/groups}.>", "topic.open.*", "topic.lost.{/nothing}",
+	allow: []string{"topic.room.{/rooms}.*", "user.{/friends}", "topic.grp.{/groups}.>", "topic.open.*", "topic.lost.{/nothing}", "topic.team.t1",
 		"presence.{/friends}", "presence.topic.room.{/rooms}.*"},
 	publish:   []string{"topic.room.{/rooms}.*", "user.{/friends}"},
 	anonymous: []string{"topic.open.*", "topic.news"},

@@ -183,7 +183,9 @@ func (w *world) wish(p *person) []string {
 			s = w.beside(pick(w, p.allowed))
 		case n < 60:
 			s = pick(w, wishes)
-		case n < 65:
+		case n < 70 && len(p.brings) > 0: // the next token may only allow it
+			s = pick(w, p.brings)
+		case n < 75:
 			s = "user." + escape(pick(w, users))
 		default:
 			s = pick(w, topics)
