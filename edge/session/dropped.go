@@ -10,11 +10,11 @@ type mark struct {
 }
 
 // mark notes whose the next frame is. Most queues hold frames of one kind at a time, for
-// which nothing is kept but its name.
+// which nothing is kept but its name. There are no marks in an empty queue.
 func (q *Queue) mark(of string) {
 	switch {
 	case len(q.frames) == 0:
-		q.of, q.marks = of, nil
+		q.of = of
 	case q.marks == nil:
 		if of != q.of {
 			q.marks = &[]mark{{len(q.frames), of}}

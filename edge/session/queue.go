@@ -236,7 +236,11 @@ func (q *Queue) add(extra int, head, rest []byte, of string, bulk bool) bool {
 	if extra == 0 {
 		q.skipped = nil
 	}
-	q.mark(of)
+	if len(q.frames) == 0 {
+		q.of = of // as mark does; nearly always
+	} else {
+		q.mark(of)
+	}
 	if q.frames == nil && q.writing == 0 && head == nil {
 		q.frames = q.single[:0]
 	}
