@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weft/bridge"
+	"weft/edge/problem"
 	"weft/jetstream/event"
 	"weft/jetstream/store"
 )
@@ -32,6 +35,40 @@ func (s *slow) Read(p []byte) (int, error) {
 	close(s.waiting)
 	<-s.left
 	return 0, io.ErrUnexpectedEOF
+}
+
+// Events of many short attributes are charged for what their headers take, too; those of as
+// many as events have are not.
+func TestManyAttributesAreChargedAndAFewAreNot(t *testing.T) {
+	made := func(attributes int) string {
+		doc := `{"specversion":"1.0","id":"1","source":"s","type":"t","user":"a"`
+		for n := range attributes {
+			doc += `,"a` + strconv.Itoa(n) + `":1`
+		}
+		return doc + "}"
+	}
+	rules, err := bridge.NewRules([]bridge.IngestRule{{Name: "r", To: []string{"user.{/user}"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"", "?rule=r"} {
+		for attributes, more := range map[int]bool{5: false, 500: true} {
+			during := int64(0)
+			i := New(config, rules, taken{}, prometheus.NewRegistry())
+			body := "[" + made(attributes) + "," + made(attributes) + "]"
+			_, err := i.Accept(t.Context(), post(query, body, "Content-Type", batchType), pub, func(string) bool { during = held(i); return true })
+			if err != nil || during < int64(len(body)) || during > 4<<10+int64(len(body)) != more || held(i) != 0 {
+				t.Errorf("%q, %d attributes: %v; %d bytes are held for %d, %d in the end", query, attributes, err, during, len(body), held(i))
+			}
+		}
+		tight := config
+		tight.BodiesLimit = tight.BodyLimit
+		batch := "[" + made(400) + strings.Repeat(","+made(400), 99) + "]"
+		_, err := New(tight, rules, taken{}, prometheus.NewRegistry()).Accept(t.Context(), post(query, batch, "Content-Type", batchType), pub, all)
+		if p, ok := errors.AsType[*problem.Problem](err); !ok || p.Code != problem.Limit {
+			t.Errorf("%q: beyond the budget: %v", query, err)
+		}
+	}
 }
 
 func TestASlowBodyHoldsWhatHasCome(t *testing.T) {

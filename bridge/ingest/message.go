@@ -23,6 +23,23 @@ type message struct {
 	header    map[string]string // of all events
 	request   http.Header
 	events    []event.Event
+	charge    func(bytes int64) error // of the budget, for what is held beside the body
+}
+
+const (
+	// fewHeaders is how many headers of an event cost so little beside it that they are not
+	// charged, and headerBytes is about what each of the others takes.
+	fewHeaders  = 16
+	headerBytes = 160
+)
+
+// hold charges the headers of an event that was taken apart: a document of many short
+// attributes takes many times its own size.
+func (m *message) hold(header map[string]string) error {
+	if n := len(header) - fewHeaders; n > 0 {
+		return m.charge(int64(n) * headerBytes)
+	}
+	return nil
 }
 
 // plain takes a body that says it is no CloudEvent. One of JSON that has all that an event
@@ -65,6 +82,9 @@ func (m *message) entry(doc pointer.Document) error {
 	}
 	header := maps.Clone(m.header)
 	e.Header(header)
+	if err := m.hold(header); err != nil {
+		return err
+	}
 	return m.add(event.Event{Type: e.Type, Header: header, Data: e.Data, JSON: e.JSON}, e.Attributes)
 }
 

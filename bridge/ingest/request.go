@@ -50,7 +50,7 @@ func (i *Ingest) read(r *http.Request, b *body.Body, publisher event.Publisher, 
 	contentType := said.Get("Content-Type")
 	header := map[string]string{}
 	bridge.CarryOn(header, event.HeaderTraceparent, r.Header.Get("Traceparent"))
-	m := &message{query: q, publisher: publisher, may: may, header: header, request: said}
+	m := &message{query: q, publisher: publisher, may: may, header: header, request: said, charge: b.Charge}
 	switch cloudevent.FormOf(contentType, cloudevent.HasHTTP(r.Header)) {
 	case cloudevent.InBody:
 		err = m.structured(data)

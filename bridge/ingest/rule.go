@@ -42,6 +42,9 @@ func (m *message) placeRecord(value []byte, contentType string) error {
 	if len(m.events)+len(events) > maxEvents {
 		return tooMany()
 	}
+	if err := m.hold(events[0].Header); err != nil {
+		return err
+	}
 	for _, e := range events {
 		if own.ID == "" && m.kind != "" {
 			if e.Type = m.kind; event.CheckType(e.Type) != nil {
