@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -23,6 +24,14 @@ func TestThePastIsReadAsADurationOrATime(t *testing.T) {
 	for _, text := range []string{"-1h", "1", "1d", "yesterday", "2026-01-01", "0001-01-01T00:00:00Z", "ALL"} {
 		if got, err := parseSince(text, now); err == nil {
 			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
+func TestCopiedSubjectsAreTheSubjects(t *testing.T) {
+	for _, subjects := range [][]string{nil, {"user.ann"}, {"topic.a", "", "presence.topic.a", "topic.b"}} {
+		if got := together(subjects); !slices.Equal(got, subjects) {
+			t.Errorf("%q became %q", subjects, got)
 		}
 	}
 }
