@@ -11,6 +11,9 @@ const (
 	// grain is to what holding is rounded up: it bounds what is remembered, and what is
 	// due together is told together.
 	grain = 100 * time.Millisecond
+	// early is how much less a fall is held that can be shown along with another: alone it
+	// would come up to a second later, and a dead node's after more than six.
+	early = 400 * time.Millisecond
 	// every is the least time between two changes of what is shown.
 	every = time.Second
 )
@@ -27,7 +30,8 @@ type count struct {
 }
 
 // A face is what is shown of a count that changes: fewer connections when there have been
-// no more for 5 s, which is a maximum over that time, and more after 250 ms. That some
+// no more for 5 s, which is a maximum over that time, and more after 250 ms. With a fall
+// that is shown goes what would be due within the next 400 ms. That some
 // are not known is held back like a fall: it comes with one, when a node dies.
 type face struct {
 	zero    time.Time // from when grains are counted, the same for all faces
@@ -99,6 +103,9 @@ func (f *face) show(now time.Time) (changed bool, next time.Time) {
 	}
 	if due := f.at.Add(every); now.Before(due) {
 		return false, due
+	}
+	if want.connections < f.shown.connections {
+		want, _ = f.wanted(now.Add(early))
 	}
 	if f.shown, f.at = want, now; f.now.connections <= want.connections {
 		f.rising = time.Time{}

@@ -102,6 +102,26 @@ func TestADeadNodesConnectionsAreGoneWithinSixSeconds(t *testing.T) {
 	})
 }
 
+// Whatever was shown just before, all of a dead node is within six seconds, and a frame a
+// second is all that there is.
+func TestAFallJustBeforeANodeDiesDelaysNothing(t *testing.T) {
+	for between := time.Duration(0); between < time.Second; between += 50 * time.Millisecond {
+		together(t, func(t *testing.T, c *cluster) {
+			c.nodes["n3"].set("user.ann", 1)
+			c.nodes["n2"].set("user.ann", 2)
+			d := c.nodes["n1"].follow(t, "user.ann", false)
+			d.expect(2*time.Second, "3")
+			c.nodes["n2"].set("user.ann", 1)
+			time.Sleep(between)
+			c.kill("n3")
+			d.after(6 * time.Second)
+			if s := d.state(); s.Connections != 1 || !s.Complete {
+				t.Errorf("a node died %v after a page was left; after six seconds: %+v", between, s)
+			}
+		})
+	}
+}
+
 func TestWhileANodeIsAwayTheStateSaysThatItIsNotComplete(t *testing.T) {
 	together(t, func(t *testing.T, c *cluster) {
 		c.nodes["n2"].set("user.ann", 1)
