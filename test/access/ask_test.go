@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"weft/test/client"
@@ -30,6 +31,9 @@ func (w *world) ask() {
 		cancel()
 		if (err == nil) != allowed {
 			w.failf("%v asks for %s: %v, allowed: %v", p, s, err, allowed)
+		}
+		if strings.HasPrefix(s, "topic.asked.") && !isWild(s) && w.chance(50) { // which is another question
+			w.say(p, nil, s)
 		}
 	}
 }

@@ -324,6 +324,11 @@ func (w *world) speak() {
 			s = strings.TrimSuffix(s, "*") + "a"
 		}
 	}
+	w.say(p, c, s)
+}
+
+// say publishes for somebody, over a WebSocket if there is one.
+func (w *world) say(p *person, c *conn, s string) {
 	allowed := p.token != "" && (coveredBy(p.publishes, s) || p.says("publish", s)) && !w.revoked.cuts(p)
 	w.step("speak", "%v to %s, allowed: %v", p, s, allowed)
 	w.mu.Lock()
