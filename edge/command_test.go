@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"weft/edge"
 	"weft/edge/session"
 	"weft/edge/transport"
+	"weft/edge/wire"
 	"weft/jetstream"
 	"weft/jetstream/event"
 )
@@ -219,6 +221,40 @@ func TestARevokedTokenCannotRefresh(t *testing.T) {
 	c.wantError(`{"token":"`+s.token("ann", map[string]any{"jti": "stolen"})+`","ref":1}`, "1", "token_revoked")
 	id := s.store("user.ann", "", []byte(`1`))
 	c.next().want(t, transport.WebSocket, id, "", `1`)
+}
+
+// Whatever a command asks, and also when the end comes in the middle of them, commands are
+// answered in their order, each once.
+func TestCommandsAreAnsweredOnceEachUntilTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, grants)
+	const commands = 60
+	for _, end := range []int{0, 20, 40, commands} { // the token is revoked after so many
+		jti := fmt.Sprint("s", end)
+		token := s.token("ann", claims{"jti": jti, "may": "a"})
+		c := s.connect(transport.WebSocket, visitor{token: token})
+		c.opened()
+		revoke := func() { _ = s.node.Blacklist().Put(context.Background(), jti, "", 0) }
+		for i := range commands {
+			if i == end {
+				go revoke()
+			}
+			asked := []string{`"token":"` + token + `"`, `"set":["topic.may.a"]`, `"nonsense":1`}[i%3]
+			_ = c.socket.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `{"ref":%d,%s}`, i, asked)) // it may have ended
+		}
+		next := 0
+		for h := c.next(); h.typ != wire.TypeClose && h.code == 0; h = c.next() {
+			if ref := string(h.frame["ref"]); ref != fmt.Sprint(next) {
+				t.Fatalf("the answer to command %d is %+v", next, h)
+			}
+			if next++; next == commands && end == commands {
+				go revoke()
+			}
+		}
+		if end == commands && next != commands {
+			t.Errorf("%d of %d commands were answered", next, commands)
+		}
+	}
 }
 
 func TestPingsAreAnsweredInOrder(t *testing.T) {
