@@ -56,7 +56,7 @@ func ByToken(_ context.Context, id *auth.Identity, subject string) error {
 	return nil
 }
 
-// Rules are what the node has to say about a change. Both are needed and may be called
+// Rules are what the node has to say about a change. All are needed and may be called
 // concurrently.
 type Rules struct {
 	// Rekey brings a refreshed token into force, or refuses it with a problem.

@@ -1,55 +1,12 @@
 #!/bin/sh
 # Installs the NATS clients that the tests of test/natsclients use, the nats command,
-# nats.js and nats-py, from the Go proxy, npm and PyPI into a cache folder, and
-# prints the folder. A second call finds them there and needs no network. Two calls
-# at once do not harm each other: each installs into a folder of its own and the
-# first to finish puts it in place.
+# nats.js and nats-py, from the Go proxy, npm and PyPI, and prints their folder.
 set -eu
+. "$(dirname "$0")/clients.sh"
 
 cli=github.com/nats-io/natscli/nats@v0.5.1
-drivers=$(cd "$(dirname "$0")/../natsclients/drivers" && pwd)
-cache=${WEFT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weft}
-# Other versions go into another folder.
-pinned=$({
-	echo "$cli" "$(node --version)" "$(python3 --version)"
-	cat "$drivers/package-lock.json" "$drivers/requirements.txt"
-} | cksum | cut -d ' ' -f 1)
-home=$cache/natsclients-$pinned
-
-if [ -e "$home/COMPLETE" ]; then
-	echo "$home"
-	exit 0
-fi
-
-mkdir -p "$cache"
-work=$(mktemp -d "$cache/natsclients-$pinned.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-install() { # install <what> <command>...
-	what=$1
-	shift
-	if ! "$@" >"$work/log" 2>&1; then
-		cat "$work/log" >&2
-		echo "natsclients: error: could not install $what" >&2
-		exit 1
-	fi
-}
-
+begin natsclients "$cli"
 echo "natsclients: installing the nats command, nats.js and nats-py into $home" >&2
-mkdir "$work/home"
-cp "$drivers/package.json" "$drivers/package-lock.json" "$work/home"
 install "$cli" env GOBIN="$work/home/bin" CGO_ENABLED=0 GOFLAGS= go install "$cli"
-install nats.js npm ci --prefix "$work/home" --ignore-scripts --no-audit --no-fund
-# No virtual environment: it would hold the path that it was made at.
-install pip python3 -m venv "$work/venv"
-install nats-py "$work/venv/bin/pip" install --disable-pip-version-check --require-hashes --no-deps \
-	--target "$work/home/python" -r "$drivers/requirements.txt"
-touch "$work/home/COMPLETE"
-
-# rename(2) does not replace a folder that has something in it: when another call
-# was quicker its folder stays.
-if ! [ -e "$home/COMPLETE" ]; then
-	rm -rf "$home"
-	mv -T "$work/home" "$home" 2>/dev/null || [ -e "$home/COMPLETE" ]
-fi
-echo "$home"
+install_drivers nats.js nats-py
+finish
