@@ -75,6 +75,8 @@ type ClusterConfig struct {
 	TLS *config.TLSFiles `yaml:"tls"`
 	// IsolatedFor is how long a node that is cut off keeps its connections.
 	IsolatedFor time.Duration `yaml:"isolated_for"`
+	// Failover says how soon a leader that says nothing is replaced.
+	Failover Failover `yaml:"failover"`
 }
 
 // Complete fills what was left out of a section cluster with its defaults.
@@ -90,6 +92,9 @@ func (c *ClusterConfig) Complete() {
 	}
 	if c.IsolatedFor == 0 {
 		c.IsolatedFor = 30 * time.Second
+	}
+	if c.Failover == "" {
+		c.Failover = FailoverFast
 	}
 }
 
@@ -195,5 +200,8 @@ func (c *ClusterConfig) check(bad func(key, format string, args ...any)) {
 	}
 	if c.IsolatedFor < 0 {
 		bad("cluster.isolated_for", "must not be negative")
+	}
+	if c.Failover != FailoverFast && c.Failover != FailoverDefault {
+		bad("cluster.failover", "%q is neither fast nor default", c.Failover)
 	}
 }

@@ -88,6 +88,7 @@ func (s *Server) run(routes []string, store bool) error {
 		return err
 	}
 	if s.cfg.Cluster != nil {
+		setRaftTimers(s.cfg.Cluster.Failover)
 		if err := s.clusterOptions(opts, routes); err != nil {
 			return err
 		}
