@@ -2,6 +2,7 @@
 //
 //	load bench   runs Weft and two plain servers and prints what each costs
 //	load routes  runs requests through Weft's routes and a plain reverse proxy
+//	load fill    fills nodes with events and prints what memory they keep
 //	load drive   drives any server of Server-Sent Events or WebSocket
 //
 // README.md beside it tells how to read what it prints. It needs Linux: it reads
@@ -21,8 +22,9 @@ import (
 
 const usage = `usage: load bench [flags]
        load routes [flags]
+       load fill [flags]
        load drive [flags]
-       load bench -h, load routes -h, load drive -h   list the flags
+       load bench -h, load routes -h, load fill -h, load drive -h   list the flags
 `
 
 // errInvalid is the error of a run whose figures say nothing.
@@ -48,6 +50,8 @@ func run(ctx context.Context, args []string) error {
 			return benchCommand(ctx, args[1:])
 		case "routes":
 			return routesCommand(ctx, args[1:])
+		case "fill":
+			return fillCommand(ctx, args[1:])
 		case "drive":
 			return driveCommand(ctx, args[1:])
 		}

@@ -102,6 +102,35 @@ func parseRollup(rollup string) (int64, error) {
 	return 0, errors.New("smaps_rollup does not tell private memory")
 }
 
+// Resident is the memory of a process that is in the machine's, in bytes, now and at the
+// most so far: pages of the program are in it.
+func Resident(pid int) (now, most int64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, fmt.Errorf("read resident memory: %w", err)
+	}
+	if now, err = parseStatus(string(status), "VmRSS"); err != nil {
+		return 0, 0, err
+	}
+	most, err = parseStatus(string(status), "VmHWM")
+	return now, most, err
+}
+
+// parseStatus reads a size of /proc/<pid>/status (proc_pid_status(5)).
+func parseStatus(status, name string) (int64, error) {
+	for line := range strings.Lines(status) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			number, ok := strings.CutSuffix(strings.TrimSpace(rest), " kB")
+			kib, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+			if err != nil || !ok {
+				return 0, fmt.Errorf("malformed line of status: %q", line)
+			}
+			return kib << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("there is no %s in the status", name)
+}
+
 // Gauge asks a Prometheus end point for a metric without labels.
 func Gauge(ctx context.Context, url, name string) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)

@@ -51,3 +51,17 @@ func TestAGaugeIsFoundByItsWholeName(t *testing.T) {
 		t.Error("a metric was found that is not there")
 	}
 }
+
+func TestResidentMemoryIsReadByItsName(t *testing.T) {
+	const status = "Name:\tweft\nVmHWM:\t  614400 kB\nVmRSS:\t  307200 kB\nRssAnon:\t  290000 kB\n"
+	for name, want := range map[string]int64{"VmRSS": 300 << 20, "VmHWM": 600 << 20} {
+		if got, err := parseStatus(status, name); err != nil || got != want {
+			t.Errorf("%s: %d, error %v; want %d", name, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "VmRSSX: 1 kB\n", "VmRSS: 1 MB\n", "VmRSS: many kB\n"} {
+		if _, err := parseStatus(bad, "VmRSS"); err == nil {
+			t.Errorf("%q was read", bad)
+		}
+	}
+}
