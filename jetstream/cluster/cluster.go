@@ -64,6 +64,7 @@ func New(p Params, reg prometheus.Registerer) *Cluster {
 	c.groups = &groups{client: p.Client, operators: p.Operators, records: c.records, roster: c.roster}
 	c.clocks.answer()
 	c.metrics = newMetrics(reg, c.links.Count)
+	reg.MustRegister(newElections(p.Server, p.Cluster == nil))
 	return c
 }
 

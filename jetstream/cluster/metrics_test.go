@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"weft/config/testkit/waitfor"
+	"weft/jetstream/api"
 	"weft/jetstream/cluster"
 	"weft/jetstream/event"
 	"weft/jetstream/kv"
@@ -12,6 +13,16 @@ import (
 // groupMetric is the value of a metric that a node has of a group.
 func groupMetric(t *testing.T, n *member, name, group string) float64 {
 	t.Helper()
+	value, ok := groupSeries(t, n, name, group)
+	if !ok {
+		t.Fatalf("there is no %s of %s", name, group)
+	}
+	return value
+}
+
+// groupSeries is that, if there is one.
+func groupSeries(t *testing.T, n *member, name, group string) (value float64, ok bool) {
+	t.Helper()
 	families, err := n.reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -19,15 +30,14 @@ func groupMetric(t *testing.T, n *member, name, group string) float64 {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == "weft_jetstream_"+name && m.GetLabel()[0].GetValue() == group {
-				return m.GetGauge().GetValue()
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue(), true
 			}
 		}
 	}
-	t.Fatalf("there is no %s of %s", name, group)
-	return 0
+	return 0, false
 }
 
-func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testing.T) {
+func TestTheMetricsOfGroupsCountElectionsOneLeaderAndTheCopiesThatAreAway(t *testing.T) {
 	t.Parallel()
 	nodes := open(t, three(t)...)
 	sum := func(of func(*member) float64) (n float64) {
@@ -45,6 +55,21 @@ func TestEachGroupHasOneLeaderInTheMetricsWhichSeesTheCopiesThatAreAway(t *testi
 	waitfor.True(t, func() bool { return led(cluster.GroupMeta) && led(event.StreamName) && led(kv.Blacklist) })
 	waitfor.True(t, func() bool { return lagging(cluster.GroupMeta)+lagging(event.StreamName)+lagging(kv.Blacklist) == 0 })
 	waitfor.True(t, func() bool { up, all := nodes[0].Links().Count(); return up == 2 && all == 2 })
+
+	for _, group := range []string{cluster.GroupMeta, event.StreamName, kv.Blacklist} {
+		// Who was not there when it was held learns of an election from the leader.
+		waitfor.True(t, func() bool {
+			first, ok := groupSeries(t, nodes[0], "elections_total", group)
+			second, ok2 := groupSeries(t, nodes[1], "elections_total", group)
+			return ok && ok2 && first == second && first > 0
+		})
+	}
+	before := groupMetric(t, nodes[0], "elections_total", event.StreamName)
+	if err := api.Request(t.Context(), nodes[0].client.Conn, "$JS.API.STREAM.LEADER.STEPDOWN."+event.StreamName, nil, new(api.Response)); err != nil {
+		t.Fatal(err)
+	}
+	waitfor.True(t, func() bool { return groupMetric(t, nodes[0], "elections_total", event.StreamName) > before })
+	waitfor.True(t, func() bool { return led(event.StreamName) })
 
 	var gone *member
 	for i, n := range nodes { // one that leads neither
@@ -65,6 +90,9 @@ func TestAStandaloneNodeLeadsWhatItHas(t *testing.T) {
 	t.Parallel()
 	n := open(t, alone(t))[0]
 	waitfor.True(t, func() bool { return groupMetric(t, n, "leader", event.StreamName) == 1 })
+	if n := groupMetric(t, n, "elections_total", event.StreamName); n != 0 {
+		t.Errorf("a standalone node elected %v times", n)
+	}
 	if up, all := n.Links().Count(); up != 0 || all != 0 {
 		t.Errorf("%d links, %d expected", up, all)
 	}
