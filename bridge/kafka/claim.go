@@ -232,7 +232,7 @@ func (c *claim) put(ctx context.Context, t *task) error {
 }
 
 // stored is called by the pipeline and must not block.
-func (c *claim) stored(mark int64) { c.commit(c.refused.limit(mark)) }
+func (c *claim) stored(mark int64, _ store.Place) { c.commit(c.refused.limit(mark)) }
 
 // commit marks everything up to and with an offset.
 func (c *claim) commit(settled int64) {

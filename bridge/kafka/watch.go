@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"weft/jetstream/store"
 )
 
 const (
@@ -74,7 +76,7 @@ func (s *session) fetchIdle(leader *sarama.Broker, idle []*claim) (again []*clai
 		}
 		c.high.Store(block.HighWaterMarkOffset)
 		if to := passable(block, from[i]); to > from[i] && c.idle() && c.next.Load() == from[i] {
-			c.stored(to - 1)
+			c.stored(to-1, store.Place{})
 			if c.next.Load() >= to { // else something refused holds it up
 				again = append(again, c)
 			}

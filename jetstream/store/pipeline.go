@@ -35,8 +35,9 @@ var ErrAbandoned = errors.New("pipeline abandoned")
 type PipelineConfig struct {
 	// Window is how many events are in flight at most.
 	Window int
-	// Stored is told the highest mark up to which everything is settled.
-	Stored func(mark int64)
+	// Stored is told the highest mark up to which everything is settled, and a lower
+	// bound of where what was put behind it is stored, or will be.
+	Stored func(mark int64, place Place)
 	// Refused is told of an event that the store will never take. Its mark
 	// counts as settled afterwards.
 	Refused func(e event.Event, mark int64, err error)
@@ -91,6 +92,7 @@ type Pipeline struct {
 	next     uint64    // number of the next slot
 	sending  uint64    // part of each reply subject: answers to an earlier sending are ignored
 	progress time.Time // of the oldest slot
+	reached  Place     // the newest sequence that was acknowledged here
 }
 
 // pipeSlot is one entry of the ring: an event, or only a mark.
@@ -98,6 +100,7 @@ type pipeSlot struct {
 	event   event.Event
 	msg     *nats.Msg // nil: settled
 	mark    int64
+	floor   uint64     // the event can be stored beyond this sequence only
 	began   time.Time  // when the event was put
 	answers chan error // set while the event is sent alone
 }
@@ -152,6 +155,7 @@ func (p *Pipeline) enter(ctx context.Context, s pipeSlot) error {
 		p.progress = time.Now()
 	}
 	n := p.next
+	s.floor = p.reachedLocked()
 	p.ring[n%uint64(len(p.ring))] = s
 	p.next++
 	switch {
@@ -226,9 +230,10 @@ func (p *Pipeline) answer(m *nats.Msg) {
 	if err1 != nil || err2 != nil {
 		return
 	}
-	_, err := api.AckOf(m)
+	ack, err := api.AckOf(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.reached.Seq = max(p.reached.Seq, ack.Seq)
 	if e != p.sending || n < p.oldest || n >= p.next || p.ctx.Err() != nil {
 		return
 	}
@@ -262,22 +267,24 @@ func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
 
 // settleLocked moves the frontier over all settled slots.
 func (p *Pipeline) settleLocked() {
-	mark, moved := int64(-1), false
+	mark, behind, moved := int64(-1), p.oldest, false
 	for p.oldest != p.next {
 		s := &p.ring[p.oldest%uint64(len(p.ring))]
 		if s.msg != nil {
 			break
 		}
-		mark = max(mark, s.mark)
 		p.oldest++
 		moved = true
+		if s.mark > mark {
+			mark, behind = s.mark, p.oldest
+		}
 	}
 	if !moved {
 		return
 	}
 	p.progress = time.Now()
 	if mark >= 0 && p.cfg.Stored != nil && p.ctx.Err() == nil {
-		p.cfg.Stored(mark)
+		p.cfg.Stored(mark, p.placeLocked(behind))
 	}
 	close(p.changed)
 	p.changed = make(chan struct{})

@@ -29,7 +29,7 @@ type marks struct {
 func (m *marks) config(window int) PipelineConfig {
 	m.last = -1
 	return PipelineConfig{Window: window,
-		Stored: func(mark int64) {
+		Stored: func(mark int64, _ Place) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.back = m.back || mark <= m.last
@@ -244,8 +244,8 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 	var m marks
 	c := m.config(16)
 	told := c.Stored
-	c.Stored = func(mark int64) {
-		if told(mark); mark == 0 { // what follows cannot be sent, until somebody can connect again
+	c.Stored = func(mark int64, at Place) {
+		if told(mark, at); mark == 0 { // what follows cannot be sent, until somebody can connect again
 			n.srv.away.Store(true)
 			if err := n.client.Conn.ForceReconnect(); err != nil {
 				t.Error(err)

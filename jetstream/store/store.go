@@ -58,7 +58,7 @@ func New(p Params, reg prometheus.Registerer) *Store {
 	reader := &Reader{stream: s, params: &p, reads: make(api.Semaphore, maxReads), barrier: publisher.Barrier}
 	dedup := newDeduplication(s, reader)
 	publisher.hasID = dedup.HasID
-	return &Store{s, reader, publisher, newTicker(&p), dedup}
+	return &Store{s, reader, publisher, newTicker(&p, s), dedup}
 }
 
 // Open begins to listen for acknowledgements of ticks and for leaders. The client must

@@ -44,6 +44,7 @@ type Stream struct {
 	evictions *evictions
 	id        atomic.Pointer[event.StreamID]
 	secret    atomic.Pointer[string] // of the stream's message ids
+	reached   atomic.Uint64          // the newest sequence that was acknowledged to this node's ticks
 }
 
 func newStream(p *Params, m *metrics) *Stream {
@@ -120,7 +121,7 @@ func (s *Stream) ensure(ctx context.Context) error {
 			return api.ErrTakenOver
 		}
 		s.learnSecret(secret)
-		s.id.Store(&id)
+		s.learnID(id)
 		return nil
 	})
 }
@@ -173,7 +174,7 @@ func (s *Stream) state(ctx context.Context) (State, error) {
 			st.LeaderSince = *c.LeaderSince
 		}
 	}
-	s.id.Store(&id)
+	s.learnID(id)
 	if secret := secretOf(info.Config.Metadata); secret != "" {
 		s.learnSecret(secret)
 	} else if err := s.ensure(ctx); err != nil { // somebody has written the metadata anew

@@ -13,12 +13,13 @@ import (
 // A Ticker sends messages of no meaning through the stream.
 type Ticker struct {
 	params       *Params
+	stream       *Stream
 	reply        string
 	made         time.Time
 	acknowledged atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
 }
 
-func newTicker(p *Params) *Ticker { return &Ticker{params: p, made: time.Now()} }
+func newTicker(p *Params, s *Stream) *Ticker { return &Ticker{params: p, stream: s, made: time.Now()} }
 
 // Tick sends a message of no meaning through the stream, which every node uses
 // to know how far it has read: a delivery copy comes back on out.tick.<node>.
@@ -45,7 +46,8 @@ func tickSubject(p *Params) string { return "tick." + p.Token }
 func (t *Ticker) open() error {
 	t.reply = t.params.Client.Conn.NewInbox()
 	_, err := t.params.Client.Conn.Subscribe(t.reply, func(m *nats.Msg) {
-		if _, err := api.AckOf(m); err == nil {
+		if ack, err := api.AckOf(m); err == nil {
+			t.stream.reach(ack.Seq)
 			t.acknowledged.Store(t.uptime())
 		}
 	})

@@ -104,20 +104,20 @@ func (p *memoryPipeline) Put(ctx context.Context, e event.Event, mark int64) err
 	if p.store.refuse != nil {
 		if err := p.store.refuse(e); err != nil {
 			p.cfg.Refused(e, mark, err)
-			p.cfg.Stored(mark)
+			p.cfg.Stored(mark, store.Place{})
 			return nil
 		}
 	}
 	p.store.events = append(p.store.events, e)
 	p.store.ids[copyOf{e.Subject, e.ID}] = true
 	if mark >= 0 {
-		p.cfg.Stored(mark)
+		p.cfg.Stored(mark, store.Place{})
 	}
 	return nil
 }
 
 func (p *memoryPipeline) Mark(_ context.Context, mark int64) error {
-	p.cfg.Stored(mark)
+	p.cfg.Stored(mark, store.Place{})
 	return nil
 }
 
