@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
+	"time"
 
 	"weft/jetstream/event"
 )
@@ -14,6 +15,10 @@ const (
 	maxIDs = 1 << 20
 	// dedupBytes bounds one read of a look-up.
 	dedupBytes = 4 << 20
+	// dedupTrust is for how long a subject that was read is not read again, at most.
+	// What was stored since then is known to the stream itself, whose window is four
+	// times as long: there is time left to publish what was looked up.
+	dedupTrust = duplicateWindow / 4
 )
 
 // Deduplication finds what is stored already, beyond the window in which the stream
@@ -37,7 +42,9 @@ type knownIDs struct {
 	mu   sync.Mutex
 	next uint64 // first sequence not read yet
 	read int    // messages read so far
-	ids  map[uint64]struct{}
+	// asked is when it was last read to its end.
+	asked time.Time
+	ids   map[uint64]struct{}
 	// oldest is the lowest number of each series of ids, see event.SplitSeries.
 	oldest map[uint64]int64
 }
@@ -50,7 +57,8 @@ func newDeduplication(s *Stream, r *Reader) *Deduplication {
 // long ago it was published. One that the limit per subject has removed since is
 // known by its series: a Kafka record's id that is below all that are stored of its
 // partition, under a subject that is full, was stored before them. HasID fails with
-// ErrUnavailable when nobody answers.
+// ErrUnavailable when nobody answers. One that was stored within the last half minute
+// may be missed: who publishes it again soon is told by the stream that it is a duplicate.
 //
 // Ids are compared without the stream's secret, which all that are ours have. So
 // those are known, too, that were stored before the stream had one.
@@ -64,6 +72,10 @@ func (d *Deduplication) HasID(ctx context.Context, subject string, name event.Ms
 		return true, nil
 	}
 	for {
+		if time.Since(l.asked) < min(dedupTrust, d.stream.params.Limits.MaxAge/4) {
+			return l.removed(d, id, d.stream.params.Limits.MaxPerSubject), nil
+		}
+		began := time.Now()
 		b, err := d.reader.Read(ctx, subject, l.next, MaxBatch, dedupBytes)
 		if err != nil {
 			return false, err
@@ -75,6 +87,7 @@ func (d *Deduplication) HasID(ctx context.Context, subject string, name event.Ms
 		}
 		d.grew(len(l.ids) - before)
 		if b.Pending == 0 || len(b.Messages) == 0 {
+			l.asked = began
 			_, ok := l.ids[key]
 			return ok || l.removed(d, id, d.stream.params.Limits.MaxPerSubject), nil
 		}
