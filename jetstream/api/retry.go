@@ -10,9 +10,12 @@ import (
 
 const (
 	// StartTry bounds one request while the node starts: requests that come
-	// before there is a leader are dropped without an answer.
-	StartTry   = 500 * time.Millisecond
-	StartPause = 100 * time.Millisecond
+	// before there is a leader are dropped without an answer. The first ones are given
+	// up sooner, since a leader that has just been elected drops some, too.
+	StartTry      = 500 * time.Millisecond
+	startFirstTry = 125 * time.Millisecond
+	StartPause    = 20 * time.Millisecond
+	startMaxPause = 100 * time.Millisecond
 	// WriteTry bounds one try of a publish, WriteWait all of them.
 	WriteTry   = 2 * time.Second
 	WriteWait  = 8 * time.Second
@@ -20,9 +23,10 @@ const (
 )
 
 // A Retry says how something is tried again, with back-off: each pause is twice the one
-// before, up to MaxPause.
+// before, up to MaxPause, and each try may take twice as long, up to MaxTry.
 type Retry struct {
-	Try      time.Duration // bounds one try; 0: it is not bounded
+	Try      time.Duration // bounds the first try; 0: none is bounded
+	MaxTry   time.Duration // 0: all tries are the same
 	Pause    time.Duration // the first one
 	MaxPause time.Duration // 0: all pauses are the same
 	// Again reports whether an error is worth another try; nil: each is.
@@ -30,7 +34,9 @@ type Retry struct {
 }
 
 // Start is how a node that starts asks for what needs a leader.
-func Start() Retry { return Retry{Try: StartTry, Pause: StartPause, Again: isRight} }
+func Start() Retry {
+	return Retry{Try: startFirstTry, MaxTry: StartTry, Pause: StartPause, MaxPause: startMaxPause, Again: isRight}
+}
 
 // Write is how what may be written twice is written.
 func Write() Retry { return Retry{Try: WriteTry, Pause: WritePause, Again: isNotRefused} }
@@ -38,18 +44,20 @@ func Write() Retry { return Retry{Try: WriteTry, Pause: WritePause, Again: isNot
 // Do calls f until it succeeds, its error is not worth another try, or ctx ends. It
 // returns f's last error.
 func (r Retry) Do(ctx context.Context, f func(context.Context) error) error {
+	try := r.Try
 	for pause := r.Pause; ; pause = max(r.Pause, min(2*pause, r.MaxPause)) {
-		err := r.once(ctx, f)
+		err := once(ctx, try, f)
+		try = max(try, min(2*try, r.MaxTry))
 		if err == nil || ctx.Err() != nil || r.Again != nil && !r.Again(err) || !Sleep(ctx, pause) {
 			return err
 		}
 	}
 }
 
-func (r Retry) once(ctx context.Context, f func(context.Context) error) error {
-	if r.Try > 0 {
+func once(ctx context.Context, try time.Duration, f func(context.Context) error) error {
+	if try > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.Try)
+		ctx, cancel = context.WithTimeout(ctx, try)
 		defer cancel()
 	}
 	return f(ctx)

@@ -136,6 +136,7 @@ func (c *Cluster) Enter(ctx context.Context) error {
 		return nil
 	}
 	c.p.Report("waiting for the cluster to agree on a leader")
+	c.awaitLeaders(ctx)
 	self := server.PeerID(c.p.Name)
 	var removed bool
 	err := api.Start().Do(ctx, func(ctx context.Context) (err error) {

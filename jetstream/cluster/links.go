@@ -12,9 +12,17 @@ import (
 	"weft/jetstream/server"
 )
 
-// settled is how long the links to a majority must have lasted before the node is
-// ready.
-const settled = 5 * time.Second
+const (
+	// settled is how long the links to a majority must have lasted before a node that
+	// starts is ready: links that are made twice, from both sides, are one by then.
+	settled = 200 * time.Millisecond
+	// A node that was cut off waits longer, so that one whose links come and go does not
+	// draw clients again and again: settledAfterCut, doubled for each cut whose links
+	// had lasted for less than steady, up to settledAtMost.
+	settledAfterCut = 500 * time.Millisecond
+	settledAtMost   = 8 * time.Second
+	steady          = time.Minute
+)
 
 // Links are what a node knows of its links to the others, and of its own copies. Its
 // methods may be called concurrently.
@@ -25,17 +33,18 @@ type Links struct {
 	peers []string // names of the nodes that there is a link to
 	// relinked is when the newest of these links was made.
 	relinked time.Time
-	known    int       // members of the cluster, this one included
-	linked   int       // of these: those there is a link to, this one included
-	since    time.Time // since when there are links to a majority; zero: there are none
-	cut      time.Time // since when there are not; zero: there are
-	current  bool      // the local replicas have caught up since the start
-	stale    string    // what has not
-	ill      time.Time // since when they are not current any more; zero: they are
-	entered  bool      // the cluster counts the node; asked again after a cut
+	known    int           // members of the cluster, this one included
+	linked   int           // of these: those there is a link to, this one included
+	since    time.Time     // since when there are links to a majority; zero: there are none
+	settle   time.Duration // how long these must have lasted before the node is ready
+	cut      time.Time     // since when there are not; zero: there are
+	current  bool          // the local replicas have caught up since the start
+	stale    string        // what has not
+	ill      time.Time     // since when they are not current any more; zero: they are
+	entered  bool          // the cluster counts the node; asked again after a cut
 }
 
-func newLinks(cluster *server.ClusterConfig) *Links { return &Links{cluster: cluster} }
+func newLinks(cluster *server.ClusterConfig) *Links { return &Links{cluster: cluster, settle: settled} }
 
 // saw takes in which nodes this one is linked to, and how many members the cluster has.
 // It reports whether that is a majority.
@@ -53,10 +62,25 @@ func (l *Links) saw(peers []string, known int, log *slog.Logger) (majority bool)
 		l.since, l.cut = now, time.Time{}
 		log.Info("linked to a majority of the nodes", "linked", l.linked, "known", known)
 	case !majority && l.cut.IsZero():
+		l.unsettle(now)
+		// What it has may be old when it comes back, or more than the others agreed to.
+		l.current, l.ill, l.stale = false, time.Time{}, "the local replicas are compared with those of the others"
 		l.since, l.cut, l.entered = time.Time{}, now, false
 		log.Warn("cut off from the majority of the nodes", "linked", l.linked, "known", known)
 	}
 	return majority
+}
+
+// unsettle sets how long the next links must last, when those there were are gone. A
+// node that has not been linked yet has not been cut off.
+func (l *Links) unsettle(now time.Time) {
+	switch {
+	case l.since.IsZero():
+	case now.Sub(l.since) < steady:
+		l.settle = min(max(settledAfterCut, 2*l.settle), settledAtMost)
+	default:
+		l.settle = settledAfterCut
+	}
 }
 
 // logLinks says which links are new or gone, and reports whether any is new.
@@ -200,8 +224,8 @@ func (l *Links) ready(because string) error {
 	switch {
 	case l.since.IsZero():
 		return fmt.Errorf("%w: linked to %d of %d nodes%s", api.ErrIsolated, l.linked, l.known, because)
-	case time.Since(l.since) < settled:
-		return fmt.Errorf("linked to a majority for less than %v", settled)
+	case time.Since(l.since) < l.settle:
+		return fmt.Errorf("linked to a majority for less than %v", l.settle)
 	case !l.entered:
 		return errors.New("asking whether the node is still a member")
 	case !l.current:

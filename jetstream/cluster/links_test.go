@@ -38,7 +38,7 @@ func TestLinksKnowSinceWhenThereIsAMajority(t *testing.T) {
 		if !l.saw([]string{"n2"}, 3, log) || l.CutOff() || l.Relinked() != time.Now() {
 			t.Errorf("two of three are no majority, or linked at %v", l.Relinked())
 		}
-		want("linked", "for less than 5s")
+		want("linked", "for less than 200ms")
 		time.Sleep(settled)
 		want("settled", "still a member")
 		l.enter()
@@ -73,10 +73,47 @@ func TestLinksKnowSinceWhenThereIsAMajority(t *testing.T) {
 			t.Errorf("two of five: too long %v, linked for %v", long, l.LinkedFor())
 		}
 		l.saw([]string{"n2", "n3"}, 5, log)
-		time.Sleep(settled)
+		want("after a cut", "for less than 500ms")
+		time.Sleep(settledAfterCut)
 		want("after a cut", "still a member")
-		if up, all := l.Count(); up != 2 || all != 4 || l.LinkedFor() != settled {
+		if up, all := l.Count(); up != 2 || all != 4 || l.LinkedFor() != settledAfterCut {
 			t.Errorf("%d links of %d for %v", up, all, l.LinkedFor())
+		}
+		l.enter()
+		want("not compared since", "compared")
+		l.checked(nil, log)
+		want("compared", "")
+	})
+}
+
+// A node whose links come and go is ready later each time; one that was linked for long
+// is soon ready again.
+func TestANodeWhoseLinksFlutterWaitsLongerEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		l := newLinks(&server.ClusterConfig{Size: 3})
+		// linked links the node for so long, with all that else it needs, and cuts it off. It
+		// returns after how long it was ready.
+		linked := func(lasts time.Duration) (ready time.Duration) {
+			l.saw([]string{"n2"}, 3, log)
+			l.enter()
+			l.checked(nil, log)
+			begun := time.Now()
+			for l.ready("") != nil {
+				time.Sleep(time.Millisecond)
+			}
+			ready = time.Since(begun)
+			time.Sleep(lasts)
+			l.saw(nil, 3, log)
+			return ready
+		}
+		for i, want := range []time.Duration{settled, settledAfterCut, 2 * settledAfterCut, 4 * settledAfterCut, 8 * settledAfterCut, settledAtMost, settledAtMost} {
+			if got := linked(time.Second); got != want {
+				t.Errorf("link %d: ready after %v, want %v", i, got, want)
+			}
+		}
+		if linked(steady); linked(0) != settledAfterCut {
+			t.Error("a node that was linked for long waits as one whose links flutter")
 		}
 	})
 }

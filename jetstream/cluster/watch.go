@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -16,20 +17,26 @@ import (
 const (
 	// linksEvery is how often a node looks at its links.
 	linksEvery = 250 * time.Millisecond
+	// startEvery is how often one does that is not ready yet.
+	startEvery = 50 * time.Millisecond
+	// leadersEvery is how often a node that starts looks for leaders, leadersWait for how
+	// long before it asks all the same.
+	leadersEvery = 10 * time.Millisecond
+	leadersWait  = 3 * time.Second
 	// healthTry bounds one look at the replicas.
 	healthTry = time.Second
 )
 
 // watchLinks keeps the links true until ctx ends.
 func (c *Cluster) watchLinks(ctx context.Context) {
-	t := time.NewTicker(linksEvery)
-	defer t.Stop()
 	for {
 		c.lookAround(ctx)
-		select {
-		case <-ctx.Done():
+		pause := linksEvery
+		if c.links.ready("") != nil {
+			pause = startEvery
+		}
+		if !api.Sleep(ctx, pause) {
 			return
-		case <-t.C:
 		}
 	}
 }
@@ -71,7 +78,23 @@ func (c *Cluster) reenter(ctx context.Context) {
 	}
 }
 
-// Current asks the server whether all that it holds has caught up.
+// awaitLeaders waits until all copies of the node follow a leader, for leadersWait at the
+// longest: of a node that was removed some never will. A request that comes before there
+// is a leader is dropped without an answer.
+func (c *Cluster) awaitLeaders(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leadersWait)
+	defer cancel()
+	led := func(copies []server.Copy) bool {
+		return len(copies) > 0 && !slices.ContainsFunc(copies, func(g server.Copy) bool { return g.Leader == "" })
+	}
+	for !led(server.CopiesOf(c.p.Server)) && api.Sleep(ctx, leadersEvery) {
+	}
+}
+
+// Current says why not all that the node holds has caught up, nil when it has: the
+// server says so, and each copy has heard of its leader and ends with what that one has.
+// The server alone calls a copy well also before it has heard of a leader, and one whose
+// log holds what nobody else agreed to.
 func (c *Cluster) Current(ctx context.Context) error {
 	if !c.p.Server.HasStore() {
 		return errors.New("the local store has stopped") // the server calls that healthy
@@ -90,6 +113,14 @@ func (c *Cluster) Current(ctx context.Context) error {
 	}
 	if resp.Data == nil || resp.Data.Status != "ok" {
 		return errors.New("the local replicas have not caught up")
+	}
+	for _, g := range server.CopiesOf(c.p.Server) {
+		switch {
+		case g.Leader == "":
+			return errors.New("a local replica has not heard of a leader yet")
+		case g.CatchingUp || !g.Agrees:
+			return errors.New("a local replica has not caught up with its leader")
+		}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ const (
 	// lookupTry bounds one look-up of the seeds' names.
 	lookupTry = 2 * time.Second
 	// meetEvery is how often a node looks who is there.
-	meetEvery = 250 * time.Millisecond
+	meetEvery = 25 * time.Millisecond
 )
 
 // metaFolder is where the server keeps who the members are, in the data folder.
