@@ -96,7 +96,8 @@ e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real b
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -p 2 -timeout 15m $(roads)
 
 # WEFT_FAULT_ONLY="cut in,paused node" does some of the faults only, WEFT_FAULT_STRICT=1
-# holds silences to what an idle machine allows.
+# holds silences to what an idle machine allows, WEFT_FAULT_BESIDE=load takes all cores
+# beside it, WEFT_FAULT_REPORT=folder keeps a report with the logs of what was odd.
 fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and a table
 	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_FAULT=$${WEFT_FAULT:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/fault
 

@@ -12,7 +12,7 @@ import (
 )
 
 // brokerRestart kills Kafka's only broker and starts it again.
-var brokerRestart = Fault{Name: "broker restart", Apply: func(ctx context.Context, c *Cluster) error {
+var brokerRestart = Fault{Name: "broker restart", Calm: true, Apply: func(ctx context.Context, c *Cluster) error {
 	c.Kafka.Kill()
 	if err := Pause(ctx, time.Second); err != nil {
 		return err

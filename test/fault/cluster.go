@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,9 @@ type Cluster struct {
 	Token func(user string) string
 	// Load runs all the while.
 	Load *Load
+	// elections counts those of the nodes, settled says that all copies follow.
+	elections *counter
+	settled   bool
 	// Log says what a fault does, for whoever reads the log of a failed run.
 	Log func(format string, args ...any)
 }
@@ -63,6 +67,9 @@ func StartCluster(t *testing.T, ctx context.Context) *Cluster {
 	}.Kafka(c.Kafka.Address, stage.Source{"topic": topicName, "to": []string{"user.{/user}"}, "type": "load.{/source}", "start": "oldest"})
 	if folders := c.mount(t); folders != nil {
 		settings["node.data_dir"] = folders
+	}
+	if failover := os.Getenv("WEFT_FAULT_FAILOVER"); failover != "" {
+		settings["cluster.failover"] = failover
 	}
 	start := stage.StartCluster
 	if stage.HasNetwork() {

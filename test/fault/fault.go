@@ -8,6 +8,12 @@
 // does faults at random for that long and prints a table. As a plain test each fault
 // is done once or twice. WEFT_FAULT_ONLY names those to do, separated by commas.
 // WEFT_FAULT_STRICT=1 demands the times of a machine that has nothing else to do.
+// WEFT_FAULT_BESIDE=load runs beside it what takes all cores, WEFT_FAULT_FAILOVER=default
+// gives the nodes that cluster.failover, and WEFT_FAULT_REPORT names a folder for a report
+// that explains what was out of the ordinary, with the nodes' logs of it.
+//
+// How often the nodes elect is counted, too. While nothing is done to nodes and links, and
+// all copies follow, they have no reason to: more than once an hour is a fault.
 //
 // A fault is a value: a name, what it does, and what must hold beyond what must
 // always hold, which is that nothing is lost, doubled or reordered, and nobody is
@@ -32,6 +38,9 @@ type Fault struct {
 	Long bool
 	// Network says that it takes nodes in networks of their own.
 	Network bool
+	// Calm says that it does nothing to the nodes and the links between them, so that
+	// nobody has a reason to elect.
+	Calm bool
 	// Apply does it and undoes it; who calls waits until all nodes are ready.
 	Apply func(ctx context.Context, c *Cluster) error
 	// MaxSilence bounds the silence on connections that live through it, for events
@@ -57,6 +66,9 @@ func faults() []Fault {
 }
 
 // nothing is the row to compare with: what the machine itself costs.
-var nothing = Fault{Name: "nothing", Apply: func(ctx context.Context, _ *Cluster) error {
+var nothing = Fault{Name: "nothing", Calm: true, Apply: func(ctx context.Context, _ *Cluster) error {
+	if atLength() {
+		return Pause(ctx, 20*time.Second)
+	}
 	return Pause(ctx, 3*time.Second)
 }}

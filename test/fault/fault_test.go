@@ -1,9 +1,12 @@
 package fault
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(burning) != "" {
+		burn()
+	}
 	os.Exit(stage.Private(m.Run, stage.FetchKafka))
 }
 
@@ -78,13 +84,24 @@ func TestNoFaultLosesDoublesOrReordersAnEvent(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c := StartCluster(t, ctx)
+	beside := startBeside(t)
 	StartLoad(t, ctx, c)
-	report := Report{NotRun: p.notRun}
+	report := Report{NotRun: p.notRun, Title: fmt.Sprintf("The fault suite, %s, beside %s, on %d cores, begun %s.",
+		cmp.Or(os.Getenv("WEFT_FAULT"), "briefly"), beside, runtime.NumCPU(), time.Now().Format(time.DateTime))}
 	defer func() { t.Logf("\n%s", &report) }()
+	kept, err := openArchive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.settle(ctx); err != nil {
+		t.Fatal(err)
+	}
 	for f := range p.next {
+		began := time.Now()
 		r, err := c.Play(ctx, f)
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err, kept.keep(c, &report, &Round{Fault: f.Name, Began: began, Faults: []string{err.Error()}}))
+			break
 		}
 		report.Enter(r)
 		for _, problem := range r.Faults {
@@ -92,13 +109,20 @@ func TestNoFaultLosesDoublesOrReordersAnEvent(t *testing.T) {
 		}
 		if f.Check != nil {
 			if err := f.Check(r); err != nil {
+				r.Odd = append(r.Odd, err.Error())
 				t.Errorf("%s: %v", f.Name, err)
 			}
 		}
 		judge(t, f, r)
+		if err := kept.keep(c, &report, r); err != nil {
+			t.Error(err)
+		}
 		if len(r.Faults) > 0 {
 			break // what comes after would be counted against a false start
 		}
+	}
+	if calm := report.Calm(); atLength() && calm.Elected.sum() > mostElections(calm.For) {
+		t.Errorf("without a fault for %v there were elections: %v, at most %d", calm.For, calm.Elected, mostElections(calm.For))
 	}
 }
 
@@ -108,6 +132,12 @@ const generous = time.Minute
 // judge holds a round to the times that the fault allows.
 func judge(t *testing.T, f Fault, r *Round) {
 	t.Helper()
+	if f.MaxSilence > 0 && r.Silence > f.MaxSilence {
+		r.Odd = append(r.Odd, fmt.Sprintf("a silence of %v, more than %v: %s", r.Silence, f.MaxSilence, r.silent))
+	}
+	if f.KafkaSilence > 0 && r.KafkaSilence > f.KafkaSilence {
+		r.Odd = append(r.Odd, fmt.Sprintf("a silence of %v of events from Kafka, more than %v: %s", r.KafkaSilence, f.KafkaSilence, r.kafkaSilent))
+	}
 	most, kafka := generous, generous
 	if os.Getenv("WEFT_FAULT_STRICT") == "1" {
 		most, kafka = f.MaxSilence, f.KafkaSilence

@@ -19,6 +19,7 @@ const (
 // A Round is one fault and what it did to the load.
 type Round struct {
 	Fault    string
+	Began    time.Time
 	Took     time.Duration // from the fault until all nodes were ready again
 	Accepted int           // events
 	Refused  int           // tries of publishers that were not answered with success
@@ -32,14 +33,23 @@ type Round struct {
 	Absence time.Duration
 	// Where those were.
 	silent, kafkaSilent, absent string
+	// Elected is what was elected from the fault until all copies followed again, Calm the
+	// time before and after that.
+	Elected Elections
+	Calm    Calm
 	// Faults say what must not have happened, in detail.
 	Faults []string
+	// Odd says what else is worth an explanation.
+	Odd []string
 }
 
 // Play does one fault while the load runs, waits until all is well again and counts.
 func (c *Cluster) Play(ctx context.Context, f Fault) (*Round, error) {
-	r := &Round{Fault: f.Name}
+	r := &Round{Fault: f.Name, Began: time.Now(), Elected: Elections{}}
 	if err := Pause(ctx, before); err != nil {
+		return nil, err
+	}
+	if err := c.enterElections(ctx, r, c.settled); err != nil {
 		return nil, err
 	}
 	c.Log("%s: begins", f.Name)
@@ -57,18 +67,43 @@ func (c *Cluster) Play(ctx context.Context, f Fault) (*Round, error) {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
+	c.settled = atLength() || f.Calm && c.settled
+	if err := c.enterElections(ctx, r, f.Calm && c.settled); err != nil {
+		return nil, err
+	}
 	if err := Pause(ctx, after); err != nil {
 		return nil, err
 	}
 	if err := c.count(ctx, r); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	if err := c.enterElections(ctx, r, c.settled); err != nil {
+		return nil, err
+	}
 	c.Log("%s: all nodes ready after %v; %d events, %d lost, %d doubled, %d reordered, %d resets",
 		f.Name, r.Took.Round(time.Millisecond), r.Accepted, r.Lost, r.Doubled, r.Reordered, r.Resets)
 	c.Log("  silence %v: %s", r.Silence.Round(time.Millisecond), r.silent)
 	c.Log("  from Kafka %v: %s", r.KafkaSilence.Round(time.Millisecond), r.kafkaSilent)
 	c.Log("  absence %v: %s", r.Absence.Round(time.Millisecond), r.absent)
+	c.Log("  elections: %v; in calm time: %v", r.Elected, r.Calm.Elected)
 	return r, nil
+}
+
+// enterElections books what was elected since it was called before.
+func (c *Cluster) enterElections(ctx context.Context, r *Round, calm bool) error {
+	passed, err := c.elections.next(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Fault, err)
+	}
+	if calm {
+		r.Calm.add(passed)
+		if passed.Elected.sum() > 0 {
+			r.Odd = append(r.Odd, fmt.Sprintf("elections without a fault, between %s and %s: %v", clock(c.elections.at.Add(-passed.For)), clock(c.elections.at), passed.Elected))
+		}
+		return nil
+	}
+	r.Elected.add(passed.Elected)
+	return nil
 }
 
 // count holds the load, waits until every device has the last event that was accepted,

@@ -43,14 +43,14 @@ func TestALateEventIsMeasuredFromItsAcknowledgement(t *testing.T) {
 func TestTheTableHoldsOneLineForEachFault(t *testing.T) {
 	var r Report
 	for i := range 20 {
-		r.Enter(&Round{Fault: "kill", Accepted: 10, Silence: time.Duration(i+1) * time.Second, Tally: follow.Tally{Lost: 1}})
+		r.Enter(&Round{Fault: "kill", Accepted: 10, Silence: time.Duration(i+1) * time.Second, Elected: Elections{"EVENTS": 1 + i/19*19, "meta": 1 - i/19}, Tally: follow.Tally{Lost: 1}})
 	}
 	r.Enter(&Round{Fault: "restart"})
 	lines := strings.Split(strings.TrimSpace(r.String()), "\n")
-	if len(lines) != 3 {
-		t.Fatalf("%d lines, want a head and two faults:\n%s", len(lines), &r)
+	if len(lines) != 4 {
+		t.Fatalf("%d lines, want a head, two faults and the calm time:\n%s", len(lines), &r)
 	}
-	want := "kill 20 200 0 20 0 0 0 0 10.00s 19.00s 20.00s 0.00s 0.00s 0.00s 0.00s"
+	want := "kill 20 200 0 20 0 0 0 0 10.00s 19.00s 20.00s 0.00s 0.00s 0.00s 0.00s 0.00s 0.00s 2 20"
 	if got := strings.Join(strings.Fields(lines[1]), " "); got != want {
 		t.Errorf("line %q\nwant %q", got, want)
 	}

@@ -3,6 +3,8 @@ package fault
 import (
 	"context"
 	"encoding/json"
+	"sync"
+	"time"
 )
 
 // A source is a way in. Its users' events come by it alone, so that their order is
@@ -36,4 +38,43 @@ func payload(source, user string, n int) []byte {
 		panic(err) // strings and numbers can always be encoded
 	}
 	return b
+}
+
+// A receipt is for an event that was acknowledged.
+type receipt struct {
+	n  int
+	at time.Time
+}
+
+func numbers(receipts []receipt) []int {
+	list := make([]int, len(receipts))
+	for i, r := range receipts {
+		list[i] = r.n
+	}
+	return list
+}
+
+// A ledger keeps the receipts of each user, in order. Its methods may be called
+// concurrently.
+type ledger struct {
+	mu       sync.Mutex
+	receipts map[string][]receipt
+}
+
+func (l *ledger) enter(user string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.receipts == nil {
+		l.receipts = map[string][]receipt{}
+	}
+	l.receipts[user] = append(l.receipts[user], receipt{n, time.Now()})
+}
+
+// take returns what was entered since the last call.
+func (l *ledger) take() map[string][]receipt {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	receipts := l.receipts
+	l.receipts = nil
+	return receipts
 }

@@ -193,6 +193,14 @@ func (n *Node) NATS(options ...nats.Option) *nats.Conn {
 	return nc
 }
 
+// Output is what all processes of the node have written that is kept, oldest first.
+func (n *Node) Output() (lines []string) {
+	for _, p := range n.runs {
+		lines = append(lines, p.Output()...)
+	}
+	return lines
+}
+
 func (n *Node) logOutput() {
 	for i, p := range n.runs {
 		lines := p.Output()
