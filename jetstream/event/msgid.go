@@ -146,6 +146,13 @@ func escaped(b []byte, part string) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
+// RecordSeries is what SplitSeries returns as the series of a partition's records.
+func RecordSeries(cluster, topic string, partition int32) string {
+	b := append(escaped([]byte(scopes[scopeRecord].name+"/"), cluster), '/')
+	b = append(escaped(b, topic), '/')
+	return string(strconv.AppendInt(b, int64(partition), 10))
+}
+
 // SplitSeries splits the text of a Kafka record's id, without the secret, into
 // what all records of its partition have in common for a subject, and its offset.
 // Records of one series are stored in the order of their offsets.

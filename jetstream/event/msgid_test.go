@@ -145,3 +145,17 @@ func BenchmarkMsgID(b *testing.B) {
 		})
 	}
 }
+
+// The series of a partition is what the ids of all its records begin with.
+func TestTheSeriesOfAPartitionIsThatOfItsRecords(t *testing.T) {
+	for _, c := range []struct {
+		cluster, topic string
+		partition      int32
+	}{{"kafka", "orders", 0}, {"a/b", "o=1 x", 41}, {"", "ü", 7}} {
+		id := RecordID(c.cluster, c.topic, c.partition, 12)
+		series, number, ok := SplitSeries(id.Text("", "user.ann")[1:], "user.ann")
+		if want := RecordSeries(c.cluster, c.topic, c.partition); !ok || series != want || number != 12 {
+			t.Errorf("%+v: series %q, number %d, %v; want %q", c, series, number, ok, want)
+		}
+	}
+}

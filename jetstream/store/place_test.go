@@ -147,6 +147,39 @@ func TestAPlaceHoldsWhenALaterEventIsStoredBeforeAnEarlierOne(t *testing.T) {
 	l.behind(t, n, func(mark int64) []event.Event { return events[mark+1:] })
 }
 
+// The answer to the first event of a record comes before that to the record before, and
+// much is stored before the second event is put.
+func TestTheFirstEventOfARecordIsBehindThePlaceWhenTheSecondIsPutMuchLater(t *testing.T) {
+	n := open(t, newConfig(t))
+	var l places
+	p := openPipeline(t, n, l.config(8))
+	n.full.Store(true) // nothing is sent
+	put := func(i int, mark int64) {
+		t.Helper()
+		if err := p.Put(t.Context(), numberedEvent("user.ann", i), mark); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle := func(slot int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.settleSlotLocked(&p.ring[slot], nil)
+	}
+	put(0, 0)
+	put(1, -1)
+	settle(1)
+	p.mu.Lock()
+	p.reached.Seq = 1000
+	p.mu.Unlock()
+	put(2, 1)
+	settle(0)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.places) != 1 || l.marks[0] != 0 || l.places[0].Seq != 0 {
+		t.Errorf("marks %v with places %v; want mark 0 and the place when event 1 was put", l.marks, l.places)
+	}
+}
+
 func TestAPlaceOfAnotherLifeOfTheStreamIsNotTakenOver(t *testing.T) {
 	n := open(t, newConfig(t))
 	var l places
