@@ -32,6 +32,10 @@ const (
 // appeared and is to be subscribed to.
 var errTopics = errors.New("a topic has appeared")
 
+// cutOffFor is how long a node may be cut off from the others and stay in the group: links
+// that are made anew within it make no rebalance.
+const cutOffFor = 500 * time.Millisecond
+
 // A member is one member of the consumer group.
 type member struct {
 	*Consumer
@@ -44,13 +48,12 @@ func newMember(c *Consumer, start string, topics []string) *member {
 	return &member{Consumer: c, start: start, topics: topics, log: c.log.With("group", c.opts.Kafka.Group)}
 }
 
-// run joins, and joins again, until ctx ends. A node that has been cut off from
-// the others for as long as a dead member is missed leaves the group: it could
-// store nothing of its partitions, another one can.
+// run joins, and joins again, until ctx ends. A node that is cut off from the
+// others leaves the group soon: it could store nothing of its partitions, another one can.
 func (m *member) run(ctx context.Context) {
 	tries := newBackoff(retryFirst, retryMost)
 	for {
-		linked, cancel, err := m.store.Majority(ctx, m.opts.Kafka.SessionTimeout)
+		linked, cancel, err := m.store.Majority(ctx, cutOffFor)
 		if err != nil {
 			return
 		}

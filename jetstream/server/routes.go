@@ -14,9 +14,15 @@ import (
 const (
 	// routeUser is the name under which nodes log in to each other.
 	routeUser = "weft"
-	// A cut node is noticed after routePing × (routePings + 1) at the latest.
-	routePing  = 2 * time.Second
-	routePings = 2
+	// A link is given up when routePings questions in a row stay unanswered: two to two
+	// and a half seconds after the other node's last word. That is a little longer than
+	// an election takes, so that a node that is cut off does not go on for long with what
+	// only the new leader can answer. Few questions farther apart would be as quick in
+	// the mean and miss more by chance.
+	routePing  = 500 * time.Millisecond
+	routePings = 4
+	// routeWrite is how long a link may take not a byte before it is given up.
+	routeWrite = 2 * time.Second
 	// routeRetries is how often a node tries to reach one that it only heard
 	// of, a second apart: for as long as it runs.
 	routeRetries = 1 << 30
@@ -43,7 +49,7 @@ func (s *Server) clusterOptions(opts *natsserver.Options, routes []string) error
 		// One link between two nodes: a request must not overtake the interest
 		// that was sent before it.
 		PoolSize:     -1,
-		PingInterval: routePing, MaxPingsOut: routePings, WriteDeadline: routePing,
+		PingInterval: routePing, MaxPingsOut: routePings, WriteDeadline: routeWrite,
 		ConnectRetries: routeRetries,
 	}
 	if c.TLS != nil {
