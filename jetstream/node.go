@@ -36,6 +36,7 @@ import (
 	"weft/jetstream/kv"
 	"weft/jetstream/natsconn"
 	"weft/jetstream/presence"
+	"weft/jetstream/replica"
 	"weft/jetstream/routes"
 	"weft/jetstream/rpc"
 	"weft/jetstream/server"
@@ -52,7 +53,8 @@ type Node struct {
 	srv       *server.Server
 	ingress   *ingress.Ingress
 	disk      *server.Disk
-	client    *api.Client // of the nodes' own account
+	client    *api.Client    // of the nodes' own account
+	replica   *replica.Index // of the stream
 	store     *store.Store
 	control   *kv.Account // of operators
 	keeper    *kv.Keeper
@@ -86,7 +88,8 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 		Links: func() map[string]presence.Link { return linksOf(n.srv) }, Members: func() int { return n.cluster.Links().Known() },
 		Member: func(name string) bool { return server.IsMember(n.srv, name) }}, reg)
 	n.disk = server.NewDisk(&cfg.Node, log, reg)
-	n.store = store.New(store.Params{Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
+	n.replica = replica.New(func() (replica.Copy, bool) { return server.ReplicaOf(n.srv, event.StreamName) })
+	n.store = store.New(store.Params{Replica: n.replica, Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
 		Opened: n.opened, DiskFull: n.disk.Full, CutOff: n.cutOff}, reg)
 	n.makeBuckets(reg)
 	n.cluster = cluster.New(cluster.Params{Name: cfg.Node.Name, DataDir: cfg.Node.DataDir, Cluster: cfg.Cluster, Replicas: cfg.replicas(), Log: log,
@@ -147,6 +150,7 @@ func (n *Node) Open(ctx context.Context) (err error) {
 	if err := n.openControl(); err != nil {
 		return err
 	}
+	n.undo = append(n.undo, func() error { n.replica.Close(); return nil })
 	if err := n.store.Open(); err != nil {
 		return err
 	}

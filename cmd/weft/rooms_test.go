@@ -25,7 +25,7 @@ const allOthers = "*"
 // rooms are all folders of the module that hold packages. Leaves are in no order:
 // they stand before all else.
 var rooms = map[string]roomRules{
-	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "ingress", "services", "store", "kv", "blacklist", "routes", "presence", "feed", "cluster", ""}},
+	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "replica", "ingress", "services", "store", "kv", "blacklist", "routes", "presence", "feed", "cluster", ""}},
 	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "broker", "body", allOthers}},
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "auth/check", "access", "wire",
 		"session", "transport", "proxy/reply", "proxy/upstream", "proxy/service", "proxy", "admin", ""}},

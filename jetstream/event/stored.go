@@ -44,6 +44,25 @@ func ParseStored(m *nats.Msg) (Stored, error) {
 	return s, nil
 }
 
+// Recorded is a message as a replica has it in its file: the header with the first and the
+// empty line, none when it is empty. It says the same of it as ParseStored says of an answer;
+// but the subject of one that cannot be delivered is known.
+func Recorded(subject string, seq uint64, header, data []byte, at time.Time) Stored {
+	s := Stored{Subject: subject, Seq: seq, Data: data}
+	if len(header) > 0 {
+		var err error
+		if s.Header, err = nats.DecodeHeadersMsg(header); err != nil {
+			return Stored{Subject: subject, Seq: seq, Unreadable: true}
+		}
+	}
+	if s.Header == nil {
+		s.Header = nats.Header{}
+	}
+	// As the server adds it: after the publisher's own, so that it is the last that counts.
+	s.Header["Nats-Time-Stamp"] = append(s.Header["Nats-Time-Stamp"], at.UTC().Format(time.RFC3339Nano))
+	return s
+}
+
 // ErrForged means that a delivery copy is not the stream's own.
 var ErrForged = errors.New("not a delivery copy of the stream")
 

@@ -133,10 +133,18 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 	if !r.position(j, s) {
 		return nil
 	}
+	past, local := s.own(j)
+	if local && len(past.messages) == 0 {
+		r.hub.metrics.exact.Inc()
+		return nil
+	}
 	r.hub.metrics.replays.Inc()
-	target, err := s.aim(ctx)
-	if err != nil {
-		return err
+	target := s.target
+	if !local {
+		var err error
+		if target, err = s.aim(ctx); err != nil {
+			return err
+		}
 	}
 	if s.feed.wild && j.since {
 		if err := r.hub.retry(ctx, func() (err error) {
@@ -147,12 +155,13 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 			return err
 		}
 	}
-	var past history
-	if err := r.hub.retry(ctx, func() (err error) {
-		past, err = s.past(ctx, s.pos, j.since)
-		return err
-	}); err != nil {
-		return err
+	if !local {
+		if err := r.hub.retry(ctx, func() (err error) {
+			past, err = s.past(ctx, s.pos, j.since)
+			return err
+		}); err != nil {
+			return err
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,6 +181,35 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 		s.counts = &counts{began: s.counts.began} // it is read again: memory is bounded
 	}
 	return nil
+}
+
+// own reads a first part of the history of an exact subject from the node's own copy of the
+// stream, if that has come to where the feed was when the subscription was attached: so the
+// leader need not be asked up to where that is. What comes later, comes as delivery copies.
+func (s *subscription) own(j *join) (history, bool) {
+	if s.feed.wild || j.since {
+		return history{}, false
+	}
+	s.reader.mu.Lock()
+	pos, start, fresh := s.pos, s.start, s.state == joining
+	s.reader.mu.Unlock()
+	if !fresh { // its position counts no more
+		return history{}, false
+	}
+	return s.after(pos, start)
+}
+
+// after reads what follows after a sequence from the node's own copy of the stream, which
+// has come to the sequence until. It is not ok when that does not know, or knows that
+// something is gone.
+func (s *subscription) after(pos, until uint64) (history, bool) {
+	h := s.reader.hub
+	b, ok := h.store.After(s.feed.subject, pos, until, store.MaxBatch, readBytes)
+	if !ok {
+		return history{}, false
+	}
+	h.metrics.local.Inc()
+	return h.part(b), true
 }
 
 // beginLocked puts a subscription that begins at a time right before the first message that

@@ -13,6 +13,7 @@ type metrics struct {
 	feeds, watermark                          prometheus.Gauge
 	gaps, recovered, resyncs, retries, breaks prometheus.Counter
 	dropped, replays, exact, resets, forged   prometheus.Counter
+	local                                     prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -42,6 +43,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		forged:    counter("forged_total", "Delivery copies found that the stream did not send."),
 		dropped:   counter("dropped_total", "Messages not shown because their type is forbidden."),
 		replays:   counter("replays_total", "Subjects of returning clients that history was read for."),
+		local:     counter("local_reads_total", "Reads of a subject's history that the node's own copy of the stream has answered."),
 		exact:     counter("current_total", "Subjects of returning clients that had missed nothing."),
 		resets:    counter("resets_total", "Resets told to clients."),
 	}

@@ -87,8 +87,13 @@ func (s *subscription) nextPart(ctx context.Context) (past history, _ error) {
 		s.counts = nil
 	}
 	s.changeLocked(reads)
-	pos, since := s.pos, s.since
+	pos, since, start := s.pos, s.since, s.start
 	r.mu.Unlock()
+	if !s.feed.wild && !since {
+		if past, ok := s.after(pos, start); ok {
+			return past, nil
+		}
+	}
 	if r.hub.retry(ctx, func() (err error) {
 		past, err = s.past(ctx, pos, since)
 		return err

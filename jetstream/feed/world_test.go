@@ -132,6 +132,35 @@ func (w *world) Read(_ context.Context, subject string, from uint64, limit, _ in
 	return b, w.unansweredLocked()
 }
 
+// After is answered by a node's own copy, which may lag, or not be there.
+func (w *world) After(subject string, after, until uint64, limit, _ int) (b store.Batch, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	end := len(w.log)
+	switch w.rnd.IntN(4) {
+	case 0:
+		return b, false
+	case 1:
+		end = max(0, end-w.rnd.IntN(6))
+	}
+	if uint64(end) < until {
+		return b, false
+	}
+	for i := int(after); i < end; i++ {
+		switch s := w.log[i]; {
+		case s.Subject != subject:
+		case w.goneLocked(i, end):
+			return store.Batch{}, false
+		case len(b.Messages) == min(limit, 7):
+			b.Pending = 1
+			return b, true
+		default:
+			b.Messages = append(b.Messages, s)
+		}
+	}
+	return b, true
+}
+
 func (w *world) Next(_ context.Context, subject string, from uint64) (uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -16,6 +16,11 @@ import (
 // ErrUnavailable: try again.
 func (r *Reader) Head(ctx context.Context, subject string) (uint64, error) {
 	if !r.params.clustered() {
+		if subject == ">" && r.params.Replica != nil {
+			if last, ok := r.params.Replica.Last(); ok {
+				return last, nil
+			}
+		}
 		return r.headHere(ctx, api.Query{LastFor: subject})
 	}
 	return r.askLeader(ctx, api.Query{LastFor: subject})

@@ -20,6 +20,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/replica"
 )
 
 // Params are what a Store needs to know of its node.
@@ -34,6 +35,8 @@ type Params struct {
 	Opened func() error
 	// DiskFull reports whether events are refused because the disk is nearly full.
 	DiskFull func() bool
+	// Replica is this node's own copy of the stream, if it has one; nil: it is not read.
+	Replica *replica.Index
 	// CutOff reports whether the node is cut off from the majority of its cluster.
 	CutOff func() bool
 }
