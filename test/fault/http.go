@@ -23,9 +23,9 @@ type overHTTP struct {
 }
 
 const (
-	// publishTry bounds one try of a publisher. The gateway answers sooner, also
-	// that it cannot.
-	publishTry = 15 * time.Second
+	// publishTry bounds one try of a publisher, which then turns to whatever node it
+	// finds next: one whose process stands still answers nothing.
+	publishTry = 2 * time.Second
 	// publishPause is between two tries.
 	publishPause = 25 * time.Millisecond
 )

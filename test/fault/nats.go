@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -14,7 +15,8 @@ import (
 )
 
 // overNATS publishes to JetStream with a message id, and waits for the
-// acknowledgement; each try is at a random node.
+// acknowledgement; each try is at a random node that has not left another one without
+// an answer just before, as a publisher with several servers has it.
 type overNATS struct {
 	conns  []*nats.Conn
 	ledger ledger
@@ -23,13 +25,18 @@ type overNATS struct {
 	// on it would wait in vain.
 	mu   sync.Mutex
 	lost chan struct{}
+	mute []time.Time // until when a node is not asked, by node
 }
 
-// ackTry bounds the wait for one acknowledgement.
-const ackTry = 2 * time.Second
+const (
+	// ackTry bounds the wait for one acknowledgement.
+	ackTry = 2 * time.Second
+	// muteFor is how long a node is not asked that did not answer in that time.
+	muteFor = 5 * time.Second
+)
 
 func newNATS(nodes []*stage.Node) (*overNATS, error) {
-	o := &overNATS{lost: make(chan struct{})}
+	o := &overNATS{lost: make(chan struct{}), mute: make([]time.Time, len(nodes))}
 	for _, n := range nodes {
 		conn, err := dial(n, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
 			nats.ReconnectBufSize(-1), nats.PingInterval(5*time.Second),
@@ -66,6 +73,20 @@ func (o *overNATS) untilLost(ctx context.Context) (context.Context, context.Canc
 	return ctx, cancel
 }
 
+// choose picks a node: one that is connected and answers, if there is one.
+func (o *overNATS) choose() int {
+	order := rand.Perm(len(o.conns))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	for _, i := range order {
+		if o.conns[i].IsConnected() && o.mute[i].Before(now) {
+			return i
+		}
+	}
+	return order[0]
+}
+
 func dial(n *stage.Node, options ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect("nats://"+n.NATSAddress(), append(n.NATSOptions(), options...)...)
 }
@@ -89,19 +110,18 @@ func (o *overNATS) publish(ctx context.Context, user string, n int) (refused int
 func (o *overNATS) try(ctx context.Context, user string, n int) error {
 	ctx, cancel := o.untilLost(ctx)
 	defer cancel()
-	conn := o.conns[rand.IntN(len(o.conns))]
-	for _, i := range rand.Perm(len(o.conns)) {
-		if o.conns[i].IsConnected() {
-			conn = o.conns[i]
-			break
-		}
-	}
+	at := o.choose()
 	m := nats.NewMsg("user." + user)
 	m.Header.Set("Nats-Msg-Id", fmt.Sprintf("load/%s/%d", user, n))
 	m.Header.Set("ce-type", "load.nats")
 	m.Data = payload(o.name(), user, n)
-	answer, err := conn.RequestMsgWithContext(ctx, m)
+	answer, err := o.conns[at].RequestMsgWithContext(ctx, m)
 	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			o.mu.Lock()
+			o.mute[at] = time.Now().Add(muteFor)
+			o.mu.Unlock()
+		}
 		return err
 	}
 	var ack struct {
