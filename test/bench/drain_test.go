@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,10 +24,10 @@ import (
 )
 
 // BenchmarkKafkaToBrowser drains a backlog of 400,000 records of 128 bytes in 8
-// partitions, for 1,000 users with one SSE connection each. The connections are open
-// before the broker gives the first record: until then it is stopped. The time runs from
-// the first event that a browser has to the last, the processor time from the moment the
-// broker goes on; silence-ms is the longest time in between without an event for anybody.
+// partitions, for 1,000 users with one SSE connection each. The records are
+// one transaction of Kafka, which is committed when all connections are open. The time runs
+// from the first event that a browser has to the last, the processor time from the commit;
+// silence-ms is the longest time in between without an event for anybody.
 //
 // Several servers drain in turn, round by round, and the medians are told:
 //
@@ -43,8 +42,7 @@ import (
 //	CGO_ENABLED=0 go install github.com/centrifugal/centrifugo/v6@v6.9.1
 //	WEFT_BENCH_CENTRIFUGO=$(go env GOPATH)/bin/centrifugo go test -run '^$' -bench KafkaToBrowser -benchtime 1x ./test/bench
 func BenchmarkKafkaToBrowser(b *testing.B) {
-	const partitions = 8
-	d := drain{size: 128, users: 1000, records: number("WEFT_BENCH_RECORDS", 400_000)}
+	d := drain{size: 128, users: 1000, records: number("WEFT_BENCH_RECORDS", 400_000), partitions: 8}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
 	var err error
@@ -52,29 +50,18 @@ func BenchmarkKafkaToBrowser(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(d.kafka.Kill)
-	servers := []drained{{name: "weft", topic: "orders", start: d.weft("WEFT_BINARY")}}
+	servers := []drained{{name: "weft", start: d.weft("WEFT_BINARY")}}
 	if os.Getenv("WEFT_BENCH_BEFORE") != "" {
-		servers = append(servers, drained{name: "before", topic: "orders", start: d.weft("WEFT_BENCH_BEFORE")})
+		servers = append(servers, drained{name: "before", start: d.weft("WEFT_BENCH_BEFORE")})
 	}
 	if os.Getenv("WEFT_BENCH_CENTRIFUGO") != "" {
-		servers = append(servers, drained{name: "centrifugo", topic: "channels", start: d.centrifugo})
+		servers = append(servers, drained{name: "centrifugo", start: d.centrifugo})
 	}
-	topics := map[string]bool{}
-	for _, s := range servers {
-		if topics[s.topic] {
-			continue
-		}
-		topics[s.topic] = true
-		if err := stage.CreateTopic(ctx, d.kafka.Address, s.topic, partitions); err != nil {
-			b.Fatal(err)
-		}
-		d.produce(ctx, b, s.topic)
-	}
-	b.Logf("%d records of %d bytes, %d partitions, %d users; %s", d.records, d.size, partitions, d.users, machine())
+	b.Logf("%d records of %d bytes, %d partitions, %d users; %s", d.records, d.size, d.partitions, d.users, machine())
 	for b.Loop() {
 		for range number("WEFT_BENCH_ROUNDS", 5) {
 			for i := range servers {
-				d.round(b, &servers[i])
+				d.round(ctx, b, &servers[i])
 			}
 		}
 	}
@@ -90,12 +77,14 @@ func BenchmarkKafkaToBrowser(b *testing.B) {
 type drain struct {
 	kafka                *stage.Kafka
 	size, users, records int
-	rounds               int
+	partitions           int32
+	rounds               int    // so far
+	topic                string // of this round
 }
 
 // drained is one of the servers, and what its rounds gave.
 type drained struct {
-	name, topic        string
+	name               string
 	start              func(b *testing.B) endpoint
 	cpu, rate, silence []float64
 }
@@ -109,10 +98,15 @@ type endpoint struct {
 }
 
 // round drains the backlog once.
-func (d *drain) round(b *testing.B, s *drained) {
+func (d *drain) round(ctx context.Context, b *testing.B, s *drained) {
 	b.Helper()
 	d.rounds++
-	if err := d.kafka.Signal(syscall.SIGSTOP); err != nil {
+	d.topic = fmt.Sprint("drained-by-", s.name, "-", d.rounds)
+	if err := stage.CreateTopic(ctx, d.kafka.Address, d.topic, d.partitions); err != nil {
+		b.Fatal(err)
+	}
+	commit, err := d.produce(ctx, s.name == "centrifugo")
+	if err != nil {
 		b.Fatal(err)
 	}
 	at := s.start(b)
@@ -166,7 +160,7 @@ func (d *drain) round(b *testing.B, s *drained) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := d.kafka.Signal(syscall.SIGCONT); err != nil {
+	if err := commit(); err != nil {
 		b.Fatal(err)
 	}
 	for quiet := int64(-1); ; {
@@ -233,8 +227,8 @@ func (d *drain) weft(variable string) func(b *testing.B) endpoint {
 		}
 		node := stage.StartNode(b, stage.Settings(b.TempDir()).
 			With("kafka.group", fmt.Sprint("weft-", d.rounds)).
-			With("events.max_per_subject", 100_000).
-			Kafka(d.kafka.Address, stage.Source{"topic": "orders", "to": []string{"user.{/customer}"}, "start": "oldest"}))
+			With("kafka.read_committed", true).
+			Kafka(d.kafka.Address, stage.Source{"topic": d.topic, "to": []string{"user.{/customer}"}, "start": "oldest"}))
 		return endpoint{process: node.Process(), address: node.Address(), opened: "weft.open", request: func(user string) string {
 			return fmt.Sprintf("GET /_weft/v1/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n",
 				node.Address(), stage.Token(b, user, nil))
@@ -260,7 +254,7 @@ func (d *drain) centrifugo(b *testing.B) endpoint {
 			"allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
 			"history_size": 100, "history_ttl": "24h", "force_recovery": true}},
 		"consumers": []any{map[string]any{"enabled": true, "name": "orders", "type": "kafka", "kafka": map[string]any{
-			"brokers": []string{d.kafka.Address}, "topics": []string{"channels"}, "consumer_group": fmt.Sprint("centrifugo-", d.rounds),
+			"brokers": []string{d.kafka.Address}, "topics": []string{d.topic}, "consumer_group": fmt.Sprint("centrifugo-", d.rounds),
 			"publication_data_mode": map[string]any{"enabled": true, "channels_header": "centrifugo-channels"}}}},
 	})
 	if err != nil {
@@ -292,14 +286,16 @@ func (d *drain) centrifugo(b *testing.B) endpoint {
 	}}
 }
 
-// produce writes the backlog of a topic.
-func (d *drain) produce(ctx context.Context, b *testing.B, topic string) {
-	b.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(d.kafka.Address), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(10*time.Millisecond))
+// produce writes the backlog in a transaction, which commit ends.
+func (d *drain) produce(ctx context.Context, channels bool) (commit func() error, err error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(d.kafka.Address), kgo.DefaultProduceTopic(d.topic), kgo.ProducerLinger(10*time.Millisecond),
+		kgo.TransactionalID(d.topic), kgo.TransactionTimeout(10*time.Minute))
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	defer cl.Close()
+	if err := cl.BeginTransaction(); err != nil {
+		return nil, err
+	}
 	var failed atomic.Pointer[error]
 	for i := range d.records {
 		user := fmt.Sprint("user", i*7919%d.users)
@@ -308,7 +304,7 @@ func (d *drain) produce(ctx context.Context, b *testing.B, topic string) {
 			value = append(value, 'x')
 		}
 		r := &kgo.Record{Key: []byte(user), Value: append(append(value, mark), `"}`...)}
-		if topic == "channels" {
+		if channels {
 			r.Headers = []kgo.RecordHeader{{Key: "centrifugo-channels", Value: []byte(user)}}
 		}
 		cl.Produce(ctx, r, func(_ *kgo.Record, err error) {
@@ -318,11 +314,15 @@ func (d *drain) produce(ctx context.Context, b *testing.B, topic string) {
 		})
 	}
 	if err := cl.Flush(ctx); err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	if err := failed.Load(); err != nil {
-		b.Fatal(*err)
+		return nil, *err
 	}
+	return func() error {
+		defer cl.Close()
+		return cl.EndTransaction(ctx, kgo.TryCommit)
+	}, nil
 }
 
 func number(variable string, otherwise int) int {

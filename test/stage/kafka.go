@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"weft/config/testkit/freeport"
@@ -210,13 +208,4 @@ func lookPath(tool string) string {
 		}
 	}
 	return ""
-}
-
-// Signal sends a signal to the broker: one that is stopped takes connections and
-// answers nothing. The stand-in takes none.
-func (k *Kafka) Signal(sig syscall.Signal) error {
-	if k.fake != nil {
-		return errors.New("the stand-in for Kafka is no process of its own")
-	}
-	return k.process.Signal(sig)
 }
