@@ -38,8 +38,8 @@ type claim struct {
 	pipe      Pipeline
 	dedup     deduplication
 	refused   *refused
-	// next is the offset that is next to be committed; -1: not yet known.
-	next atomic.Int64
+	position  position
+	begun     time.Time
 	// seen is the offset behind the last record that was looked at.
 	seen atomic.Int64
 	// high is the end of the log when it was last looked at while idle.
@@ -49,10 +49,9 @@ type claim struct {
 func newClaim(s *session, sess sarama.ConsumerGroupSession, messages sarama.ConsumerGroupClaim) *claim {
 	c := &claim{session: s, sess: sess, source: s.sources[messages.Topic()], messages: messages,
 		topic: messages.Topic(), partition: messages.Partition(), from: messages.InitialOffset(),
-		refused: newRefused(), placed: s.metrics.records.WithLabelValues(messages.Topic(), outcomePlaced)}
+		refused: newRefused(), begun: time.Now(), placed: s.metrics.records.WithLabelValues(messages.Topic(), outcomePlaced)}
 	c.log = s.log.With("topic", c.topic, "partition", c.partition)
-	c.dedup = deduplication{store: s.store, want: max(newInARow, s.opts.Kafka.Window)}
-	c.next.Store(max(c.from, -1))
+	c.position.begin(max(c.from, -1), store.Place{})
 	return c
 }
 
@@ -67,6 +66,10 @@ func (c *claim) run(ctx context.Context) {
 	defer context.AfterFunc(c.lease.ctx, c.pipe.Abandon)()
 	c.beginAtNewest()
 	c.beginAtOldest()
+	defer c.lookbacks.release(partition{c.topic, c.partition})
+	if !c.lookBack(ctx) {
+		return
+	}
 	c.metrics.lag.add(c) // from here on watch looks at it
 	defer c.metrics.lag.remove(c)
 	c.read(ctx)
@@ -76,6 +79,7 @@ func (c *claim) run(ctx context.Context) {
 		cancel()
 	}
 	c.pipe.Abandon()
+	c.position.mark(c.sess, c.topic, c.partition, true)
 }
 
 // open makes the pipeline; the store may need time.
@@ -103,8 +107,8 @@ func (c *claim) beginAtNewest() {
 	}
 	if newest, err := c.client.GetOffset(c.topic, c.partition, sarama.OffsetNewest); err == nil {
 		c.from = newest
-		c.next.Store(newest)
 		c.sess.MarkOffset(c.topic, c.partition, newest, "")
+		c.position.begin(newest, store.Place{})
 	}
 }
 
@@ -232,25 +236,19 @@ func (c *claim) put(ctx context.Context, t *task) error {
 }
 
 // stored is called by the pipeline and must not block.
-func (c *claim) stored(mark int64, _ store.Place) { c.commit(c.refused.limit(mark)) }
-
-// commit marks everything up to and with an offset.
-func (c *claim) commit(settled int64) {
-	for {
-		next := c.next.Load()
-		if settled < 0 || settled < next {
-			return
-		}
-		if c.next.CompareAndSwap(next, settled+1) {
-			c.sess.MarkOffset(c.topic, c.partition, settled+1, "")
-			return
-		}
+func (c *claim) stored(mark int64, place store.Place) {
+	if mark < c.dedup.until.Load() {
+		place = c.dedup.before.Load().place
 	}
+	c.commit(c.refused.limit(mark, place))
 }
+
+// commit settles everything up to and with an offset.
+func (c *claim) commit(settled int64, place store.Place) { c.position.advance(settled+1, place) }
 
 // behind is how many records are not settled; those of an open transaction count.
 func (c *claim) behind() (int64, bool) {
-	high, next := max(c.messages.HighWaterMarkOffset(), c.high.Load()), c.next.Load()
+	high, next := max(c.messages.HighWaterMarkOffset(), c.high.Load()), c.position.next.Load()
 	if next < 0 || high < next {
 		return 0, next >= 0
 	}

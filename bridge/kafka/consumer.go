@@ -55,6 +55,7 @@ type Consumer struct {
 	metrics  *metrics
 	reporter *errorReporter
 	limited  *ratelog.Log
+	lookups  chan struct{} // holds a token for each look-up that is under way
 	sources  map[string]*source
 	dead     *deadLetters
 	tls      *tls.Config // nil: plain
@@ -71,6 +72,7 @@ func New(opts Options, store Store, log *slog.Logger, reg prometheus.Registerer)
 	c := &Consumer{opts: opts, store: store, log: log, metrics: newMetrics(opts.Kafka.Sources, reg), sources: map[string]*source{}}
 	c.reporter = newErrorReporter(log, time.Now)
 	c.limited = ratelog.New(log, time.Now)
+	c.lookups = make(chan struct{}, lookupFlight)
 	for _, s := range opts.Kafka.Sources {
 		rule, err := bridge.NewRule(s)
 		if err != nil {

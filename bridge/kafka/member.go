@@ -158,6 +158,7 @@ func (m *member) consume(ctx context.Context, group sarama.ConsumerGroup, client
 		go m.await(sessionCtx, client, missing, func() { end(errTopics) })
 	}
 	s := &session{member: m, ctx: ctx, end: end, client: client, pings: pings}
+	s.lookbacks = newLookbacks(s)
 	err = group.Consume(sessionCtx, present, s)
 	s.close()
 	switch cause := context.Cause(sessionCtx); {

@@ -13,6 +13,7 @@ import (
 	"weft/bridge"
 	"weft/bridge/cloudevent"
 	"weft/jetstream/event"
+	"weft/jetstream/store"
 )
 
 // refused keeps the events that the store will never take, from the pipeline's
@@ -26,6 +27,8 @@ type refused struct {
 	list []refusedEvent
 	low  int64 // watermark: the lowest offset that must not be committed past
 	high int64 // the highest mark told
+	// place is the one that was told with it.
+	place store.Place
 }
 
 type refusedEvent struct {
@@ -50,12 +53,15 @@ func (r *refused) add(e refusedEvent, next int64) {
 	}
 }
 
-// limit returns how far may be committed when all up to mark is settled.
-func (r *refused) limit(mark int64) int64 {
+// limit returns how far may be committed, and with which place, when all up to mark
+// is settled.
+func (r *refused) limit(mark int64, place store.Place) (int64, store.Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.high = max(r.high, mark)
-	return min(r.high, r.low-1)
+	if mark >= r.high {
+		r.high, r.place = mark, place
+	}
+	return min(r.high, r.low-1), r.place
 }
 
 // drain returns what waits, and keeps nothing.
@@ -68,18 +74,18 @@ func (r *refused) drain() []refusedEvent {
 }
 
 // release allows everything again, unless more has come.
-func (r *refused) release() (mark int64) {
+func (r *refused) release() (mark int64, place store.Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.list) == 0 {
 		r.low = math.MaxInt64
 	}
-	return min(r.high, r.low-1)
+	return min(r.high, r.low-1), r.place
 }
 
 // refuse is called by the pipeline and must not block.
 func (c *claim) refuse(e event.Event, mark int64, err error) {
-	c.refused.add(refusedEvent{e, mark, err}, max(c.next.Load(), 0))
+	c.refused.add(refusedEvent{e, mark, err}, max(c.position.next.Load(), 0))
 }
 
 // recordHeaders are what an event has beside its payload, as a record has it: a CloudEvent

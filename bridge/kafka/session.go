@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -12,13 +13,14 @@ import (
 // cooperative balance it lives through rebalances; only its claims change.
 type session struct {
 	*member
-	ctx    context.Context // of Run
-	end    context.CancelCauseFunc
-	client sarama.Client
-	pings  sarama.Client // for the heartbeats of the lease
+	ctx       context.Context // of Run
+	end       context.CancelCauseFunc
+	client    sarama.Client
+	pings     sarama.Client // for the heartbeats of the lease
+	lookbacks *lookbacks
 
 	lease   *lease             // set by Setup, before any claim
-	unwatch context.CancelFunc // ends watch; set with lease
+	unwatch context.CancelFunc // ends watch and keepMarking; set with lease
 	once    sync.Once
 }
 
@@ -32,9 +34,26 @@ func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.unwatch = cancel
 	go s.watch(ctx)
+	go s.keepMarking(ctx, sess)
 	s.metrics.join()
 	s.reporter.joined("member", sess.MemberID(), "topics", s.topics)
 	return nil
+}
+
+// keepMarking hands on what is to be committed, until ctx ends.
+func (s *session) keepMarking(ctx context.Context, sess sarama.ConsumerGroupSession) {
+	tick := time.NewTicker(markEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, c := range s.metrics.lag.of(s) {
+			c.position.mark(sess, c.topic, c.partition, false)
+		}
+	}
 }
 
 // Cleanup implements sarama.ConsumerGroupHandler. The claims have ended.

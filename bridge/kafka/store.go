@@ -13,6 +13,10 @@ import (
 type Store interface {
 	NewPipeline(store.PipelineConfig) (Pipeline, error)
 	HasID(ctx context.Context, subject string, id event.MsgID) (bool, error)
+	Bounds(context.Context) (store.Bounds, error)
+	ReadTail(context.Context, store.TailRequest) (Tail, error)
+	// Place is behind everything that is stored, as far as the node knows without asking.
+	Place() store.Place
 	Majority(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc, error)
 }
 
@@ -23,6 +27,14 @@ type Pipeline interface {
 	Flush(ctx context.Context) error
 	Abandon()
 	Close() error
+}
+
+// Tail is a store.Tail.
+type Tail interface {
+	Has(subject string, id event.MsgID) bool
+	Last(series string) int64
+	Hashed() bool
+	Read() uint64
 }
 
 // Majority is as cluster.Links has it.
@@ -48,4 +60,13 @@ func (s nodeStore) NewPipeline(cfg store.PipelineConfig) (Pipeline, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// ReadTail returns the store's tail as an interface.
+func (s nodeStore) ReadTail(ctx context.Context, r store.TailRequest) (Tail, error) {
+	t, err := s.Store.ReadTail(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-
-	"weft/jetstream/store"
 )
 
 const (
@@ -60,9 +58,10 @@ func (s *session) fetchIdle(leader *sarama.Broker, idle []*claim) (again []*clai
 	if s.opts.Kafka.ReadCommitted {
 		req.Isolation = sarama.ReadCommitted
 	}
+	stored := s.store.Place() // before the broker says how far the log goes
 	from := make([]int64, len(idle))
 	for i, c := range idle {
-		from[i] = c.next.Load()
+		from[i] = c.position.next.Load()
 		req.AddBlock(c.topic, c.partition, from[i], fetchBytes, -1)
 	}
 	resp, err := leader.Fetch(req)
@@ -75,11 +74,14 @@ func (s *session) fetchIdle(leader *sarama.Broker, idle []*claim) (again []*clai
 			continue
 		}
 		c.high.Store(block.HighWaterMarkOffset)
-		if to := passable(block, from[i]); to > from[i] && c.idle() && c.next.Load() == from[i] {
-			c.stored(to-1, store.Place{})
-			if c.next.Load() >= to { // else something refused holds it up
+		if to := passable(block, from[i]); to > from[i] && c.idle() && c.position.next.Load() == from[i] {
+			c.stored(to-1, c.position.current())
+			if c.position.next.Load() >= to { // else something refused holds it up
 				again = append(again, c)
 			}
+		}
+		if end := c.position.next.Load(); end == block.HighWaterMarkOffset && c.idle() {
+			c.caughtUp(end, stored)
 		}
 	}
 	return again
@@ -88,18 +90,18 @@ func (s *session) fetchIdle(leader *sarama.Broker, idle []*claim) (again []*clai
 // beginAtOldest learns where a partition begins of which nothing is committed and
 // nothing came: it may begin with a transaction that is open, or aborted.
 func (c *claim) beginAtOldest() {
-	if c.from != sarama.OffsetOldest || c.next.Load() >= 0 || c.seen.Load() > 0 {
+	if c.from != sarama.OffsetOldest || c.position.next.Load() >= 0 || c.seen.Load() > 0 {
 		return
 	}
 	if oldest, err := c.client.GetOffset(c.topic, c.partition, sarama.OffsetOldest); err == nil {
-		c.next.CompareAndSwap(-1, oldest)
+		c.position.next.CompareAndSwap(-1, oldest)
 	}
 }
 
 // idle reports whether all that came is settled. What next says is then where
 // the next record will be, or something that is none.
 func (c *claim) idle() bool {
-	next := c.next.Load()
+	next := c.position.next.Load()
 	return next >= 0 && next >= c.seen.Load() && len(c.messages.Messages()) == 0
 }
 

@@ -76,6 +76,7 @@ type Tail struct {
 	count  map[uint64]int // messages by subject
 	next   uint64         // the first sequence that was not read yet
 	read   uint64
+	hashed bool
 }
 
 // seriesTail is what the tail has of one series.
@@ -146,6 +147,7 @@ func (t *Tail) note(subject, id string) {
 	at := t.hash(subject)
 	t.count[at]++
 	if strings.HasPrefix(id, hashedID) {
+		t.hashed = true
 		t.ids[t.hash(id)] = struct{}{}
 		return
 	}
@@ -189,6 +191,9 @@ func (t *Tail) Last(series string) int64 {
 	}
 	return -1
 }
+
+// Hashed reports whether there are ids in the tail that do not say whose they are.
+func (t *Tail) Hashed() bool { return t.hashed }
 
 // Read returns how many messages the tail had.
 func (t *Tail) Read() uint64 { return t.read }

@@ -237,7 +237,7 @@ func TestStoreThatIsAwayIsBackPressure(t *testing.T) {
 	for n := range 5 {
 		produce(t, p, order("ann", n))
 	}
-	eventually(t, "the store is asked", func() bool { return r.log.count("cannot look events up") == 1 })
+	eventually(t, "the store is asked", func() bool { return r.log.count("cannot ask the store how far it goes") == 1 })
 	if store.count() != 0 || committed(b, "orders", 0) > 0 {
 		t.Fatal("something was stored or committed")
 	}

@@ -23,6 +23,8 @@ type memory struct {
 	refuse  func(event.Event) error
 	open    int // pipelines
 	late    int // events put after Abandon
+	tails   []store.TailRequest
+	lookups int // one by one
 }
 
 // copyOf is what an event is known by: one record may go to several subjects.
@@ -55,7 +57,64 @@ func (m *memory) HasID(_ context.Context, subject string, id event.MsgID) (bool,
 	if m.away {
 		return false, api.ErrUnavailable
 	}
+	m.lookups++
 	return m.ids[copyOf{subject, id}], nil
+}
+
+// memoryID is the identity of each memory as a stream.
+var memoryID = event.StreamID{'m'}
+
+func (m *memory) placeLocked() store.Place {
+	return store.Place{Stream: memoryID, Seq: uint64(len(m.events))}
+}
+
+func (m *memory) Place() store.Place {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.placeLocked()
+}
+
+func (m *memory) Bounds(context.Context) (store.Bounds, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return store.Bounds{}, api.ErrUnavailable
+	}
+	return store.Bounds{Stream: memoryID, First: 1, End: uint64(len(m.events))}, nil
+}
+
+// ReadTail implements kafka.Store.
+func (m *memory) ReadTail(_ context.Context, r store.TailRequest) (kafka.Tail, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tails = append(m.tails, r)
+	t := &memoryTail{ids: map[copyOf]bool{}, last: map[string]int64{}}
+	for i := int(r.After); i < len(m.events); i++ {
+		e := &m.events[i]
+		t.ids[copyOf{e.Subject, e.ID}] = true
+		if series, number, ok := event.SplitSeries(e.ID.Text("", e.Subject)[1:], e.Subject); ok {
+			t.last[series] = max(t.last[series], number)
+		}
+		t.read++
+	}
+	return t, nil
+}
+
+type memoryTail struct {
+	ids  map[copyOf]bool
+	last map[string]int64
+	read uint64
+}
+
+func (t *memoryTail) Has(subject string, id event.MsgID) bool { return t.ids[copyOf{subject, id}] }
+func (t *memoryTail) Hashed() bool                            { return false }
+func (t *memoryTail) Read() uint64                            { return t.read }
+
+func (t *memoryTail) Last(series string) int64 {
+	if last, ok := t.last[series]; ok {
+		return last
+	}
+	return -1
 }
 
 func (m *memory) Majority(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc, error) {
@@ -104,20 +163,22 @@ func (p *memoryPipeline) Put(ctx context.Context, e event.Event, mark int64) err
 	if p.store.refuse != nil {
 		if err := p.store.refuse(e); err != nil {
 			p.cfg.Refused(e, mark, err)
-			p.cfg.Stored(mark, store.Place{})
+			p.cfg.Stored(mark, p.store.placeLocked())
 			return nil
 		}
 	}
 	p.store.events = append(p.store.events, e)
 	p.store.ids[copyOf{e.Subject, e.ID}] = true
 	if mark >= 0 {
-		p.cfg.Stored(mark, store.Place{})
+		p.cfg.Stored(mark, p.store.placeLocked())
 	}
 	return nil
 }
 
 func (p *memoryPipeline) Mark(_ context.Context, mark int64) error {
-	p.cfg.Stored(mark, store.Place{})
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	p.cfg.Stored(mark, p.store.placeLocked())
 	return nil
 }
 
