@@ -97,7 +97,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 		Opened: n.opened, Report: n.waitFor, Staleness: n.blacklist.Staleness}, reg)
 	n.ingress = ingress.New(ingress.Params{Dial: n.srv.Dial, Closed: n.store.TakesEvents, MessageID: n.store.MessageID, EventID: n.store.CursorAt, Rules: cfg.Rules, Log: log}, reg)
 	n.restarts = prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_server_restarts_total",
-		Help: "Restarts of the embedded server because its store was stuck."})
+		Help: "Restarts of the embedded server because its store was stuck, or held what the other nodes did not agree to."})
 	reg.MustRegister(n.restarts)
 	n.waitFor("the store is being opened")
 	return n
@@ -241,7 +241,7 @@ func watchdogOf(n *Node) *watchdog {
 	return &watchdog{log: n.log, restarts: n.restarts, stop: n.srv.Stop, start: n.srv.Start, diskFull: n.disk.Full,
 		silence: n.store.Silence, illFor: links.StaleFor, linkedFor: links.LinkedFor,
 		renew:     func(ctx context.Context) { n.presence.Unlink(ctx); links.Restarting() },
-		clustered: n.cfg.Cluster != nil}
+		clustered: n.cfg.Cluster != nil, diverged: n.cluster.Diverged(), drop: func(groups []string) error { return server.DropLogs(n.srv, groups) }}
 }
 
 // linksOf are a server's links to other nodes, for presence.

@@ -20,7 +20,8 @@ const (
 	stuckAfterClustered = time.Minute
 )
 
-// A watchdog restarts the embedded server when the store is stuck, or has ended: after
+// A watchdog restarts the embedded server when the store is stuck, or has ended, or holds
+// what the other nodes did not agree to: after
 // its disk was full it does not take messages again by itself. Everything that
 // was acknowledged is on disk, or with the other nodes, and is found again;
 // connections within the process reconnect.
@@ -38,6 +39,10 @@ type watchdog struct {
 	// copies count as not current until they have caught up. It takes a moment.
 	renew     func(ctx context.Context)
 	clustered bool
+	// diverged gets the Raft groups whose copies here hold what the others did not agree
+	// to; drop makes a server that is stopped forget that.
+	diverged <-chan []string
+	drop     func(groups []string) error
 }
 
 // run watches until ctx ends.
@@ -46,26 +51,36 @@ func (w *watchdog) run(ctx context.Context) {
 	defer t.Stop()
 	var restarted time.Time
 	for {
+		var why string
+		var diverged []string
 		select {
 		case <-ctx.Done():
 			return
+		case diverged = <-w.diverged:
+			why = "a local replica holds what the other nodes did not agree to, and takes it back"
 		case <-t.C:
+			why = w.sick()
 		}
-		why := w.sick()
 		if why == "" || w.diskFull() || time.Since(restarted) < restartPause {
 			continue
 		}
 		w.log.Error("restarting the embedded server", "reason", why)
-		w.restart(ctx)
+		w.restart(ctx, diverged)
 		restarted = time.Now()
 	}
 }
 
-// restart tries until the server runs, or ctx ends.
-func (w *watchdog) restart(ctx context.Context) {
+// restart tries until the server runs, or ctx ends. Copies that have diverged begin at
+// what they had applied.
+func (w *watchdog) restart(ctx context.Context, diverged []string) {
 	w.restarts.Inc()
 	w.renew(ctx)
 	w.stop()
+	if len(diverged) > 0 {
+		if err := w.drop(diverged); err != nil {
+			w.log.Warn("a local replica takes back slowly what the others did not agree to", "err", err)
+		}
+	}
 	logged := false
 	_ = api.Start().Do(ctx, func(ctx context.Context) error { // it ends with the node
 		err := w.start(ctx)

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -68,5 +69,29 @@ func TestAStuckServerIsRestartedOnceInAWhileAndNotOnAFullDisk(t *testing.T) {
 		}
 		cancel()
 		<-done
+	})
+}
+
+// Copies that have diverged are dropped while the server is stopped.
+func TestAServerForgetsWhatTheOthersDidNotAgreeTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var did []string
+		say := func(what string) { did = append(did, what) }
+		diverged := make(chan []string)
+		none := func() time.Duration { return 0 }
+		w := watchdog{log: testlog.To(t), restarts: prometheus.NewCounter(prometheus.CounterOpts{}), stop: func() { say("stop") }, renew: func(context.Context) {},
+			silence: none, illFor: none, linkedFor: none, diskFull: func() bool { return false }, diverged: diverged,
+			drop:  func(groups []string) error { say("drop " + groups[0]); return errors.New("no snapshot") },
+			start: func(context.Context) error { say("start"); return nil }}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); w.run(ctx) }()
+		diverged <- []string{"g"}
+		time.Sleep(restartPause)
+		cancel()
+		<-done
+		if got := strings.Join(did, ", "); got != "stop, drop g, start" {
+			t.Errorf("it did %s", got)
+		}
 	})
 }

@@ -55,12 +55,13 @@ type Cluster struct {
 	roster  *roster
 	// expelled gets an error once, when the node was removed.
 	expelled chan error
+	diverged chan []string
 }
 
 // New makes a Cluster, and answers other nodes that ask for the time.
 func New(p Params, reg prometheus.Registerer) *Cluster {
 	c := &Cluster{p: p, links: newLinks(p.Cluster), clocks: newClocks(p.Name, p.RPC, p.Log, reg),
-		records: &records{client: p.Client, replicas: p.Replicas}, roster: &roster{names: map[string]string{}}, expelled: make(chan error, 1)}
+		records: &records{client: p.Client, replicas: p.Replicas}, roster: &roster{names: map[string]string{}}, expelled: make(chan error, 1), diverged: make(chan []string)}
 	c.groups = &groups{client: p.Client, operators: p.Operators, records: c.records, roster: c.roster}
 	c.clocks.answer()
 	c.metrics = newMetrics(reg, c.links.Count)
@@ -92,6 +93,7 @@ func (c *Cluster) Run(ctx context.Context) {
 		tasks.Go(func() { c.watchLinks(ctx) })
 		tasks.Go(func() { c.clocks.run(ctx, c.p.Server.Peers) })
 		tasks.Go(func() { c.watchRemoved(ctx) })
+		tasks.Go(func() { c.watchDiverged(ctx) })
 	}
 	tasks.Go(func() { c.watchGroups(ctx) })
 	tasks.Wait()

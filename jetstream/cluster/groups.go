@@ -98,6 +98,18 @@ func (q *groups) group(ctx context.Context, name string) *Group {
 		}
 		return q.newGroup(ctx, name, meta.Leader, meta.Replicas)
 	}
+	info, err := q.info(ctx, name)
+	if err != nil {
+		return &Group{Name: name}
+	}
+	if info == nil {
+		return nil
+	}
+	return q.newGroup(ctx, name, info.Leader, info.Replicas)
+}
+
+// info asks the leader of a stream or bucket; nil when there is none of that name.
+func (q *groups) info(ctx context.Context, name string) (*natsserver.ClusterInfo, error) {
 	conn, stream := q.connOf(name)
 	var resp struct {
 		api.Response
@@ -105,11 +117,13 @@ func (q *groups) group(ctx context.Context, name string) *Group {
 	}
 	switch err := api.Request(ctx, conn, "$JS.API.STREAM.INFO."+stream, nil, &resp); {
 	case api.IsCode(err, api.CodeNoStream):
-		return nil
-	case err != nil || resp.Cluster == nil:
-		return &Group{Name: name}
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case resp.Cluster == nil:
+		return nil, fmt.Errorf("%w: %s has no leader", api.ErrUnavailable, name)
 	}
-	return q.newGroup(ctx, name, resp.Cluster.Leader, resp.Cluster.Replicas)
+	return resp.Cluster, nil
 }
 
 // newGroup makes a group of its leader and the others. Of a peer that nobody has

@@ -209,6 +209,14 @@ func (l *Links) StaleFor() time.Duration {
 	return time.Since(l.ill)
 }
 
+// diverged makes the replicas count as not current until they have caught up: one of them
+// holds what the others did not agree to.
+func (l *Links) diverged() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current, l.ill, l.stale = false, time.Time{}, "a local replica takes back what the other nodes did not agree to"
+}
+
 // Restarting makes the replicas count as not current until they have caught up.
 func (l *Links) Restarting() {
 	l.mu.Lock()

@@ -1,6 +1,11 @@
 package server
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
 	natsserver "github.com/nats-io/nats-server/v2/server"
 )
 
@@ -43,4 +48,31 @@ func CopiesOf(s *Server) []Copy {
 		}
 	}
 	return copies
+}
+
+// raftFolder is where the server keeps the Raft groups, in the data folder: of each the
+// log, and snapshots of what was agreed on up to some entry of it.
+const raftFolder = "jetstream/" + accountSystem + "/_js_"
+
+// DropLogs makes copies begin again at their last snapshot, which a server makes of all
+// that it has applied when it stops. The server must be stopped. What comes after is asked
+// of the others: they must have all that was agreed on. What else the log holds is gone,
+// as it would be entry by entry. The term, and whom this node has voted for, are kept. A
+// copy without a snapshot is left as it is.
+func DropLogs(s *Server, groups []string) error {
+	if s.running() != nil {
+		return errors.New("drop logs: the server runs")
+	}
+	var errs []error
+	for _, g := range groups {
+		folder := filepath.Join(s.cfg.Node.DataDir, raftFolder, filepath.Base(g))
+		if snapshots, err := os.ReadDir(filepath.Join(folder, "snapshots")); err != nil || len(snapshots) == 0 {
+			errs = append(errs, fmt.Errorf("drop the log of %s: there is no snapshot: %w", g, err))
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(folder, "msgs")); err != nil {
+			errs = append(errs, fmt.Errorf("drop the log of %s: %w", g, err))
+		}
+	}
+	return errors.Join(errs...)
 }
