@@ -33,7 +33,7 @@ type Copy interface {
 // An Index reads a node's own copy of the stream. Its methods may be called concurrently.
 type Index struct {
 	open  func() (Copy, bool)
-	seed  maphash.Seed
+	hash  func(subject string) uint32
 	made  time.Time
 	worth time.Duration
 
@@ -45,10 +45,10 @@ type Index struct {
 
 // New makes an index of the copy that open returns, if there is one at the moment.
 func New(open func() (Copy, bool)) *Index {
-	return &Index{open: open, seed: maphash.MakeSeed(), made: time.Now(), worth: worth, segments: make(map[uint64]*segment)}
+	seed := maphash.MakeSeed() // so that nobody can choose subjects that look alike
+	return &Index{open: open, hash: func(subject string) uint32 { return uint32(maphash.String(seed, subject)) },
+		made: time.Now(), worth: worth, segments: make(map[uint64]*segment)}
 }
-
-func (x *Index) hash(subject string) uint32 { return uint32(maphash.String(x.seed, subject)) }
 
 // Last is how far this node's copy has come; it is not ok when there is none.
 func (x *Index) Last() (last uint64, ok bool) {

@@ -1,0 +1,254 @@
+package replica
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weft/jetstream/event"
+)
+
+// A stream is a copy in memory. What is removed is "".
+type stream struct {
+	mu      sync.Mutex
+	first   uint64
+	log     []string // subjects by sequence, from 1
+	broken  atomic.Bool
+	visited atomic.Int64 // messages that Next was asked for
+}
+
+func (s *stream) Bounds() (first, last uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first, uint64(len(s.log))
+}
+
+func (s *stream) Next(subject string, from uint64) (uint64, string, bool) {
+	s.visited.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := max(from, 1); i <= uint64(len(s.log)); i++ {
+		if of := s.log[i-1]; of != "" && (subject == "" || of == subject) {
+			return i, of, !s.broken.Load()
+		}
+	}
+	return 0, "", !s.broken.Load()
+}
+
+func (s *stream) Load(seq uint64) (event.Stored, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seq == 0 || seq > uint64(len(s.log)) || s.log[seq-1] == "" || s.broken.Load() {
+		return event.Stored{}, false
+	}
+	return event.Stored{Subject: s.log[seq-1], Seq: seq, Data: []byte("12345678"), Unreadable: seq%97 == 0}, true
+}
+
+func (s *stream) add(subjects ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = append(s.log, subjects...)
+}
+
+// remove takes the first n of the stream, or of a subject.
+func (s *stream) remove(n int, subject string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := s.first; i <= uint64(len(s.log)) && n > 0; i++ {
+		if of := s.log[i-1]; of != "" && (subject == "" || of == subject) {
+			s.log[i-1] = ""
+			n--
+		}
+	}
+	for s.first <= uint64(len(s.log)) && s.log[s.first-1] == "" {
+		s.first++
+	}
+}
+
+// oldest is the subject of the first message.
+func (s *stream) oldest() string { return s.log[s.first-1] }
+
+func user(i int) string { return fmt.Sprint("user.u", i) }
+
+func indexOf(s *stream) *Index { return New(func() (Copy, bool) { return s, true }) }
+
+// Whatever is read by an index and whatever by the copy itself, it is what is stored, all of
+// it and in order, or nothing is said.
+func TestAnIndexSaysWhatIsStoredOrNothing(t *testing.T) {
+	for name, change := range map[string]func(x *Index){
+		"all by an index":                 func(x *Index) { x.worth = 0 },
+		"nothing by an index":             func(x *Index) { x.worth = time.Hour },
+		"some":                            func(x *Index) { x.worth = 2 * time.Microsecond },
+		"subjects that look like another": func(x *Index) { x.worth, x.hash = 0, func(s string) uint32 { return uint32(len(s)) } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const limit = 40
+			rnd := rand.New(rand.NewPCG(1, uint64(len(name))))
+			s := &stream{first: 1}
+			x := indexOf(s)
+			defer x.Close()
+			change(x)
+			all, stored, said := map[string][]uint64{}, map[string]int{}, 0
+			for range 400 {
+				for range rnd.IntN(300) {
+					u := user(rnd.IntN(40))
+					s.add(u)
+					all[u] = append(all[u], uint64(len(s.log)))
+					if stored[u]++; stored[u] > limit {
+						s.remove(1, u)
+						stored[u]--
+					}
+				}
+				if rnd.IntN(10) == 0 {
+					for range rnd.IntN(600) {
+						stored[s.oldest()]--
+						s.remove(1, "")
+					}
+				}
+				u := user(rnd.IntN(42))
+				after := rnd.Uint64N(uint64(len(s.log) + 1))
+				if list := all[u]; rnd.IntN(2) == 0 && len(list) > 0 { // near the end, as most are
+					after = list[max(0, len(list)-1-rnd.IntN(30))] - rnd.Uint64N(2)
+				}
+				found, more, ok := x.After(u, after, uint64(len(s.log)), 25, 1<<20, limit)
+				if !ok {
+					continue
+				}
+				said++
+				i, _ := slices.BinarySearch(all[u], after+1)
+				want := all[u][i:]
+				if !more && len(want) != len(found) || more && (len(found) != 25 || len(want) < 25) { // there may be no more, only what looks alike
+					t.Fatalf("%d of %s after %d, more: %v; want %d", len(found), u, after, more, len(want))
+				}
+				for i, m := range found {
+					if m.Seq != want[i] || m.Unreadable != (m.Subject == "") || !m.Unreadable && m.Subject != u {
+						t.Fatalf("%+v; want %s %d", m, u, want[i])
+					}
+				}
+			}
+			if said < 100 {
+				t.Errorf("it knew only %d times", said)
+			}
+		})
+	}
+}
+
+// Who has to come to a sequence and has not says nothing.
+func TestACopyThatLagsSaysNothing(t *testing.T) {
+	s := &stream{first: 1}
+	s.add(user(1), user(2))
+	x := indexOf(s)
+	defer x.Close()
+	if _, _, ok := x.After(user(1), 0, 3, 10, 100, 100); ok {
+		t.Error("it speaks of what it has not come to")
+	}
+	if found, _, ok := x.After(user(1), 0, 2, 10, 100, 100); !ok || len(found) != 1 {
+		t.Errorf("%v, %v", found, ok)
+	}
+}
+
+// What cannot be read counts as not known, never as not there.
+func TestACopyThatCannotBeReadSaysNothing(t *testing.T) {
+	for _, worth := range []time.Duration{0, time.Hour} {
+		s := &stream{first: 1}
+		s.add(user(1), user(2))
+		x := indexOf(s)
+		x.worth = worth
+		s.broken.Store(true)
+		for _, u := range []string{user(1), user(3)} {
+			if _, _, ok := x.After(u, 0, 2, 10, 100, 100); ok {
+				t.Error("it has an answer")
+			}
+		}
+		s.broken.Store(false)
+		if found, _, ok := x.After(user(1), 0, 2, 10, 100, 100); !ok || len(found) != 1 {
+			t.Errorf("%v, %v", found, ok)
+		}
+		x.Close()
+	}
+}
+
+// A stream that was made anew has nothing to do with what was known of the one before.
+func TestNothingIsKeptOfACopyThatWasReplaced(t *testing.T) {
+	old, anew := &stream{first: 1}, &stream{first: 1}
+	now := old
+	x := New(func() (Copy, bool) { return now, now != nil })
+	defer x.Close()
+	x.worth = 0
+	old.add(user(1), user(1), user(2))
+	anew.add(user(2), user(2), user(1))
+	for _, c := range []struct {
+		s *stream
+		n int
+	}{{old, 2}, {anew, 1}} {
+		now = c.s
+		if found, _, ok := x.After(user(1), 0, 3, 10, 100, 100); !ok || len(found) != c.n {
+			t.Errorf("%d, %v; want %d", len(found), ok, c.n)
+		}
+	}
+	if now = nil; true {
+		if _, _, ok := x.After(user(1), 0, 0, 10, 100, 100); ok {
+			t.Error("there is no copy")
+		}
+	}
+}
+
+// All who come back to the same part of the stream have it read once.
+func TestAPartOfTheStreamIsReadOnceForAll(t *testing.T) {
+	const users, each = 1000, 20
+	s := &stream{first: 1}
+	for range each {
+		for u := range users {
+			s.add(user(u))
+		}
+	}
+	x := indexOf(s)
+	defer x.Close()
+	x.worth = 0
+	var all sync.WaitGroup
+	for w := range 8 {
+		all.Go(func() {
+			for u := w; u < users; u += 8 {
+				if found, _, ok := x.After(user(u), uint64(users*10), users*each, 100, 1<<20, 1000); !ok || len(found) != 10 {
+					t.Errorf("%s: %d, %v", user(u), len(found), ok)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := s.visited.Load(); n > 2*users*each {
+		t.Errorf("%d questions for %d messages", n, users*each)
+	}
+}
+
+// What nobody asks for is let go, and all that is known is bounded.
+func TestAnIndexIsLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stream{first: 1, log: make([]string, (maxSegments+50)*span)}
+		s.log[len(s.log)-1] = user(1)
+		x := indexOf(s)
+		defer x.Close()
+		for seq := uint64(1); seq < uint64(len(s.log)); seq += span {
+			x.segment(s, seq)
+			time.Sleep(time.Millisecond)
+		}
+		if n := len(x.segments); n != maxSegments {
+			t.Errorf("%d segments, want %d", n, maxSegments)
+		}
+		if x.segments[0] != nil || x.segments[maxSegments+49] == nil {
+			t.Error("not the one that was asked longest ago is let go")
+		}
+		time.Sleep(2*forget + time.Second)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if n := len(x.segments); n != 0 || x.sweep != nil {
+			t.Errorf("%d segments are left", n)
+		}
+	})
+}
