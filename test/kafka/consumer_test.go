@@ -107,25 +107,7 @@ func inOrder(t *testing.T, events []event.Event, users, total int) {
 func TestRestartWithoutCommitStoresEachEventOnce(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(2, "orders"))
 	p := newProducer(t, b)
-	var refuse atomic.Bool
-	b.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		b.KeepControl()
-		if !refuse.Load() {
-			return nil, nil, false
-		}
-		resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
-		for _, topic := range req.(*kmsg.OffsetCommitRequest).Topics {
-			rt := kmsg.NewOffsetCommitResponseTopic()
-			rt.Topic = topic.Topic
-			for _, partition := range topic.Partitions {
-				rp := kmsg.NewOffsetCommitResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = partition.Partition, kerr.CoordinatorLoadInProgress.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
-		}
-		return resp, nil, true
-	})
+	refuse := refuseCommits(b)
 	store := newMemory()
 	put := func(from, to int) {
 		var records []*kgo.Record

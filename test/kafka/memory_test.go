@@ -25,6 +25,9 @@ type memory struct {
 	late    int // events put after Abandon
 	tails   []store.TailRequest
 	lookups int // one by one
+	before  int // messages of others that are stored before all events
+	// awayAfter is after how many look-ups the store goes away; 0: never.
+	awayAfter int
 }
 
 // copyOf is what an event is known by: one record may go to several subjects.
@@ -57,7 +60,9 @@ func (m *memory) HasID(_ context.Context, subject string, id event.MsgID) (bool,
 	if m.away {
 		return false, api.ErrUnavailable
 	}
-	m.lookups++
+	if m.lookups++; m.lookups == m.awayAfter {
+		m.away = true
+	}
 	return m.ids[copyOf{subject, id}], nil
 }
 
@@ -65,7 +70,7 @@ func (m *memory) HasID(_ context.Context, subject string, id event.MsgID) (bool,
 var memoryID = event.StreamID{'m'}
 
 func (m *memory) placeLocked() store.Place {
-	return store.Place{Stream: memoryID, Seq: uint64(len(m.events))}
+	return store.Place{Stream: memoryID, Seq: uint64(m.before + len(m.events))}
 }
 
 func (m *memory) Place() store.Place {
@@ -80,7 +85,7 @@ func (m *memory) Bounds(context.Context) (store.Bounds, error) {
 	if m.away {
 		return store.Bounds{}, api.ErrUnavailable
 	}
-	return store.Bounds{Stream: memoryID, First: 1, End: uint64(len(m.events))}, nil
+	return store.Bounds{Stream: memoryID, First: 1, End: uint64(m.before + len(m.events))}, nil
 }
 
 // ReadTail implements kafka.Store.
@@ -89,7 +94,7 @@ func (m *memory) ReadTail(_ context.Context, r store.TailRequest) (kafka.Tail, e
 	defer m.mu.Unlock()
 	m.tails = append(m.tails, r)
 	t := &memoryTail{ids: map[copyOf]bool{}, last: map[string]int64{}}
-	for i := int(r.After); i < len(m.events); i++ {
+	for i := max(int(r.After)-m.before, 0); i < len(m.events); i++ {
 		e := &m.events[i]
 		t.ids[copyOf{e.Subject, e.ID}] = true
 		if series, number, ok := event.SplitSeries(e.ID.Text("", e.Subject)[1:], e.Subject); ok {
