@@ -41,7 +41,7 @@ type raftTimers struct {
 }
 
 var fastTimers = raftTimers{minElection: time.Second, maxElection: 2 * time.Second, heartbeat: 250 * time.Millisecond,
-	lostQuorum: 2500 * time.Millisecond, checkQuorum: 2500 * time.Millisecond}
+	lostQuorum: 1500 * time.Millisecond, checkQuorum: 250 * time.Millisecond}
 
 var raftTimersSet sync.Mutex
 

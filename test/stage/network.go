@@ -53,10 +53,7 @@ func NewNetwork(t testing.TB, places int) *Network {
 	n := &Network{}
 	for i := 1; i <= places; i++ {
 		p := &Place{Address: fmt.Sprintf("10.77.0.%d", i), number: i}
-		t.Cleanup(func() {
-			// Which takes the link along, but only when the last process has gone.
-			_ = ip("link del "+p.link(), "netns del "+p.name())
-		})
+		t.Cleanup(p.close)
 		if err := p.open(); err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +89,13 @@ func (p *Place) open() error {
 
 // The priorities of the rules of a cut, before the one for a host's own packets.
 const dropIn, dropOut = 11, 12
+
+// close takes away what open made. The namespace would take the link along, but only when
+// the last process has gone; one that is left behind would be in the way of the next.
+func (p *Place) close() {
+	_ = ip("link del " + p.link())
+	_ = ip("netns del " + p.name())
+}
 
 // Cut drops the packets of a direction without a word, those of established
 // connections, too, in addition to what is cut already. Packets are dropped where

@@ -1,0 +1,232 @@
+package fault
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"weft/test/client"
+	"weft/test/stage"
+)
+
+// A loss is a way in which the cluster loses the node that leads the stream.
+type loss struct {
+	name    string
+	network bool
+	within  time.Duration // of it events pass from each other node to each other node
+	lose    func(*stage.Node) error
+	restore func(*stage.Node)
+}
+
+var losses = []loss{
+	// Raft as nats-server ships it takes four seconds at the least.
+	{"kill -9", false, 3 * time.Second, func(n *stage.Node) error { n.Kill(); return nil }, (*stage.Node).Launch},
+	{"pause", false, 4 * time.Second, func(n *stage.Node) error { return n.Process().Pause() }, func(n *stage.Node) { _ = n.Process().Resume() }},
+	cutOff(stage.Both), cutOff(stage.In), cutOff(stage.Out),
+}
+
+func cutOff(d stage.Direction) loss {
+	return loss{"cut " + d.String(), true, 4 * time.Second,
+		func(n *stage.Node) error { return n.Place.Cut(d, stage.Peers) }, func(n *stage.Node) { n.Place.Heal() }}
+}
+
+// lossTries is how often a loss is tried: two nodes may stand for election at once, and on
+// a machine that others use seconds pass by themselves.
+const lossTries = 4
+
+// Whichever way the leader of the stream is lost, the others go on without it within a few
+// seconds, also while one of the nodes has the times of Raft that earlier versions have.
+func TestALeaderThatIsLostIsReplacedInSeconds(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	defer cancel()
+	settings := stage.Config{"cluster.isolated_for": isolatedFor.String(), "auth.publish": []any{"user.*"}}
+	start := stage.StartCluster
+	if stage.HasNetwork() {
+		start = stage.NewNetwork(t, stage.ClusterSize).StartCluster
+	}
+	c := &Cluster{Log: logger(t), Token: func(user string) string { return stage.Token(t, user, nil) }, Nodes: start(t, ctx, settings)}
+	for _, l := range losses {
+		t.Run(l.name, func(t *testing.T) {
+			if l.network && !stage.HasNetwork() {
+				t.Logf("WARNING: not run: no private network")
+				return
+			}
+			var took []time.Duration
+			for len(took) < lossTries {
+				d, err := c.silenceAfter(ctx, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Log("  silent for %v", d.Round(time.Millisecond))
+				if took = append(took, d.Round(time.Millisecond)); d <= l.within {
+					t.Logf("silent for %v", took)
+					return
+				}
+			}
+			t.Errorf("silent for %v, never %v or less", took, l.within)
+		})
+	}
+}
+
+// upgrading are the nodes of a cluster of which one is of before.
+var upgrading = stage.PerNode{nil, nil, "default"}
+
+// silenceAfter loses the leader and returns the longest silence between the other nodes
+// until events pass in all directions again.
+func (c *Cluster) silenceAfter(ctx context.Context, l loss) (time.Duration, error) {
+	if err := c.AwaitReady(ctx); err != nil {
+		return 0, err
+	}
+	if err := c.awaitCopies(ctx); err != nil {
+		return 0, err
+	}
+	led, err := c.leader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	asked, stop := context.WithCancel(ctx)
+	defer stop()
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	var listeners []*listener
+	for i, n := range c.Nodes {
+		if i == led {
+			continue
+		}
+		stream, err := client.Open(asked, client.SSE, client.Target{URL: n.URL(), Token: c.Token("ann")})
+		if err != nil {
+			return 0, err
+		}
+		l := &listener{last: map[string]time.Time{}}
+		listeners = append(listeners, l)
+		running.Go(func() { l.listen(stream) })
+		defer stream.Close()
+		running.Go(func() { c.postOften(asked, n) })
+	}
+	// awaitFrom waits until each hears of both what was posted after some moment.
+	awaitFrom := func(after time.Time) error {
+		for _, listening := range listeners {
+			for i, n := range c.Nodes {
+				if i == led {
+					continue
+				}
+				from := n.Config["node.name"].(string)
+				for !listening.heard(from).After(after) {
+					if err := listening.ended(); err != nil || Pause(ctx, 10*time.Millisecond) != nil {
+						return fmt.Errorf("wait for an event of %s after %s: %w", from, l.name, errors.Join(err, ctx.Err()))
+					}
+				}
+			}
+		}
+		return nil
+	}
+	if err := awaitFrom(time.Now()); err != nil {
+		return 0, err
+	}
+	c.Log("%s: n%d", l.name, led+1)
+	lost := time.Now()
+	if err := l.lose(c.Nodes[led]); err != nil {
+		return 0, err
+	}
+	defer func() { l.restore(c.Nodes[led]); c.Log("  restored") }()
+	if err := Pause(ctx, longestElection); err != nil {
+		return 0, err
+	}
+	if err := awaitFrom(time.Now()); err != nil {
+		return 0, err
+	}
+	var longest time.Duration
+	for _, listening := range listeners {
+		longest = max(longest, listening.longestAfter(lost))
+	}
+	return longest, nil
+}
+
+// A listener keeps when events of whom came.
+type listener struct {
+	mu   sync.Mutex
+	err  error                // how its connection ended
+	last map[string]time.Time // of the newest event, by its type
+	gaps []gap
+}
+
+// A gap is between two events of one type.
+type gap struct {
+	length time.Duration
+	until  time.Time
+}
+
+func (l *listener) listen(stream client.Stream) {
+	for {
+		e, err := stream.Next()
+		l.mu.Lock()
+		if err != nil {
+			l.err = err
+			l.mu.Unlock()
+			return
+		}
+		now := time.Now()
+		if before, ok := l.last[e.Type]; ok {
+			l.gaps = append(l.gaps, gap{now.Sub(before), now})
+		}
+		l.last[e.Type] = now
+		l.mu.Unlock()
+	}
+}
+
+func (l *listener) ended() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// heard returns when the newest event of a type came.
+func (l *listener) heard(typ string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last[typ]
+}
+
+// longestAfter is the longest gap that ended after a moment.
+func (l *listener) longestAfter(t time.Time) (longest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range l.gaps {
+		if g.until.After(t) {
+			longest = max(longest, g.length)
+		}
+	}
+	return longest
+}
+
+// longestElection is longer than an election takes that goes as it should: what is
+// silent before is what is measured.
+const longestElection = 5 * time.Second
+
+// postOften posts an event to a node again and again, with its name as the type.
+func (c *Cluster) postOften(ctx context.Context, n *stage.Node) {
+	posts := http.Client{Timeout: time.Second, Transport: &http.Transport{}}
+	defer posts.CloseIdleConnections()
+	url := n.AdminURL() + "/_weft/v1/events?user=ann&type=" + n.Config["node.name"].(string)
+	for Pause(ctx, busyEvery) == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte("{}")))
+		if err != nil {
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Idempotency-Key", rand.Text())
+		if token := n.AdminToken(); token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		if answer, err := posts.Do(req); err == nil {
+			answer.Body.Close()
+		}
+	}
+}
