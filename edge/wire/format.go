@@ -3,10 +3,11 @@
 // as elements of a long poll's list. What it is told of an event is its Shape: the payload
 // alone, a JSON frame, or a CloudEvent (CloudEvents 1.0, JSON event format).
 //
-// An event is encoded once per node and format and the bytes are shared by all
-// connections. A connection with one subject is sent the shared bytes as they
-// are; one with a composite cursor is sent a short head of its own, which holds
-// its id, before the shared rest.
+// An event is encoded once per node, format and id, and the bytes are shared by all
+// connections that hold the same id after it: those with one subject, and those with several
+// of which the same have brought something since the low watermark. Of a large event, and of
+// one after which all stand at different places, connections share all but a short head,
+// which holds the id.
 package wire
 
 import (
@@ -39,8 +40,7 @@ func ParseShape(name string) (s Shape, ok bool) {
 // A Format is a wire format: a shape on a transport.
 type Format uint8
 
-// The formats. The values of those before formats index the encodings that a feed.Message
-// keeps.
+// The formats.
 const (
 	// SSE has the payload as data when that is possible, else the JSON frame.
 	SSE Format = iota
@@ -65,9 +65,6 @@ const (
 	// PollCloudEvents has the CloudEvent of WebSocketCloudEvents.
 	PollCloudEvents = formats + 1
 )
-
-// All of them find room in a message.
-var _ [feed.Formats - int(formats)]struct{}
 
 // SSE is the format of a shape over Server-Sent Events.
 func (s Shape) SSE() Format { return [Shapes]Format{SSE, SSE, SSEFrame, SSECloudEvents}[s] }
@@ -96,23 +93,30 @@ const (
 // Reconnect is after how long a browser reconnects by itself, as weft.open says over SSE.
 const Reconnect = 2 * time.Second
 
-// Event spells one event: head is the connection's own and may be nil, rest is
-// shared and must not be changed. id is "" when it is m.ID().
+// Event spells one event in two parts, of which head may be nil. Both may be shared and must
+// not be changed. id is "" when it is m.ID().
 func (f Format) Event(m *feed.Message, id string) (head, rest []byte) {
 	switch f {
-	case WebSocket, WebSocketCloudEvents:
-		return webSocketEvent(f, m, id)
-	case WebSocketPayload:
-		return nil, m.Frame(int(f), encodeWebSocketPayload)
+	case WebSocketPayload, PollPayload:
+		id = "" // which is not in it
 	case Poll:
 		return element(WebSocket, m, id)
 	case PollCloudEvents:
 		return element(WebSocketCloudEvents, m, id)
-	case PollPayload:
-		return nil, m.Frame(int(f), encodePayload)
-	default:
-		return sseEvent(f, m, id)
 	}
+	e := m.Frame(int(f), id, encode)
+	return e.Head, e.Rest
+}
+
+// alone reports whether m is encoded as a whole: for its own id, or for one connection.
+func alone(m *feed.Message, id string) bool { return id == "" || m.FanOut() < 2 }
+
+// idOr is the id after m.
+func idOr(m *feed.Message, id string) string {
+	if id == "" {
+		return m.ID()
+	}
+	return id
 }
 
 // Control spells a frame of Weft's own. id may be "", and data, which is JSON,

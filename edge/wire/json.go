@@ -42,12 +42,11 @@ func (d *document) headBytes(id string) int { return len(d.head) + len(id) + 1 }
 
 // element is an event as a WebSocket carries it in a format, without the message around it.
 func element(f Format, m *feed.Message, id string) (head, rest []byte) {
-	d := documentOf(f)
-	body := messageBody(m.Frame(int(f), encoders[f]))
-	if id == "" {
-		return nil, body
+	e := m.Frame(int(f), id, encode)
+	if e.Head != nil {
+		return messageBody(e.Head), e.Rest
 	}
-	return d.appendHead(nil, id), body[d.headBytes(m.ID()):]
+	return nil, messageBody(e.Rest)
 }
 
 // appendFrame writes what follows the cursor of a frame.

@@ -19,31 +19,42 @@ const (
 // maxControl is the greatest payload of a WebSocket control frame.
 const maxControl = 125
 
-// encoders make the encodings that a message keeps. Only those are here that are asked for
-// by their format.
-var encoders = [formats]func(*feed.Message) []byte{
-	SSE:                  encodeSSE,
-	SSEFrame:             func(m *feed.Message) []byte { return encodeSSEDocument(SSEFrame, m, asDocument) },
-	SSECloudEvents:       func(m *feed.Message) []byte { return encodeSSEDocument(SSECloudEvents, m, asDocument) },
-	WebSocket:            func(m *feed.Message) []byte { return encodeWebSocket(&frames, m) },
-	WebSocketCloudEvents: func(m *feed.Message) []byte { return encodeWebSocket(&cloudEvents, m) },
-}
-
-func webSocketEvent(f Format, m *feed.Message, id string) (head, rest []byte) {
-	d := documentOf(f)
-	full := m.Frame(int(f), encoders[f])
-	if id == "" {
-		return nil, full
+// encode spells a message in a format that has an encoding of its own, for who holds an id
+// after it, "" for the message's own.
+func encode(m *feed.Message, format int, id string) feed.Encoding {
+	switch f := Format(format); f {
+	case WebSocketPayload:
+		return feed.Encoding{Rest: encodeWebSocketPayload(m)}
+	case PollPayload:
+		return feed.Encoding{Rest: encodePayload(m)}
+	case WebSocket, WebSocketCloudEvents:
+		return webSocketEvent(f, m, id)
+	default:
+		return sseEvent(f, m, id)
 	}
-	rest = messageBody(full)[d.headBytes(m.ID()):]
-	own := d.headBytes(id)
-	head = appendMessageHeader(make([]byte, 0, 10+own), opText, own+len(rest))
-	return d.appendHead(head, id), rest
 }
 
-func encodeWebSocket(d *document, m *feed.Message) []byte {
-	body := d.appendHead(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers())+len(m.Data)*4/3), m.ID())
-	return Text(d.tail(body, m))
+func webSocketEvent(f Format, m *feed.Message, id string) feed.Encoding {
+	d := documentOf(f)
+	if alone(m, id) {
+		return feed.Encoding{Rest: encodeWebSocket(d, m, idOr(m, id))}
+	}
+	rest := messageBody(m.Frame(int(f), "", encode).Rest)[d.headBytes(m.ID()):]
+	own := d.headBytes(id)
+	head := appendMessageHeader(make([]byte, 0, 10+own), opText, own+len(rest))
+	return feed.Encoding{Head: d.appendHead(head, id), Rest: rest}
+}
+
+// maxHeader is the greatest header of a message of a server.
+const maxHeader = 10
+
+func encodeWebSocket(d *document, m *feed.Message, id string) []byte {
+	dst := make([]byte, maxHeader, maxHeader+160+len(id)+len(m.ID())+2*len(m.Headers())+len(m.Data)*4/3)
+	dst = d.tail(d.appendHead(dst, id), m)
+	n := len(dst) - maxHeader
+	var header [maxHeader]byte
+	h := appendMessageHeader(header[:0], opText, n)
+	return dst[maxHeader-copy(dst[maxHeader-len(h):], h):] // right before the body
 }
 
 func encodeWebSocketPayload(m *feed.Message) []byte {
@@ -51,13 +62,13 @@ func encodeWebSocketPayload(m *feed.Message) []byte {
 	if !utf8.Valid(m.Data) {
 		op = opBinary
 	}
-	dst := appendMessageHeader(make([]byte, 0, 10+len(m.Data)), op, len(m.Data))
+	dst := appendMessageHeader(make([]byte, 0, maxHeader+len(m.Data)), op, len(m.Data))
 	return append(dst, m.Data...)
 }
 
 // Text spells a text message of a server.
 func Text(body []byte) []byte {
-	dst := appendMessageHeader(make([]byte, 0, 10+len(body)), opText, len(body))
+	dst := appendMessageHeader(make([]byte, 0, maxHeader+len(body)), opText, len(body))
 	return append(dst, body...)
 }
 

@@ -9,35 +9,37 @@ import (
 	"weft/jetstream/feed"
 )
 
-// A cached frame begins with a byte that is not sent: it says what stands between the id
-// of the block and what is shared.
+// The kinds of a block: what stands between its id and what does not depend on that.
 const (
 	asText     = 't' // nothing: the payload follows
 	asTyped    = 'e' // the type, and a frame that holds the id again
 	asDocument = 'd' // a document that holds the id again
 )
 
-func sseEvent(f Format, m *feed.Message, id string) (head, rest []byte) {
-	full := m.Frame(int(f), encoders[f])
-	if id == "" {
-		return nil, full[1:]
+func sseEvent(f Format, m *feed.Message, id string) feed.Encoding {
+	if alone(m, id) {
+		id = idOr(m, id)
+		switch {
+		case f != SSE:
+			return encodeSSEDocument(f, m, id, asDocument)
+		case !utf8.Valid(m.Data) || bytes.IndexByte(m.Data, '\r') >= 0:
+			return encodeSSEDocument(f, m, id, asTyped)
+		}
+		return encodeSSEText(m, id)
 	}
+	plain := m.Frame(int(f), "", encode)
 	room := len("id: \n") + max(len(id), len(m.ID()))
-	if full[0] != asText {
+	if plain.Kind != asText {
 		room = 2*room + 32
 	}
 	dst := make([]byte, 0, room)
-	own := len(appendSSEHead(dst, f, m, m.ID(), full[0])) // what the shared bytes begin with
-	return appendSSEHead(dst, f, m, id, full[0]), full[1+own:]
+	own := len(appendSSEHead(dst, f, m, m.ID(), plain.Kind)) // what the shared bytes begin with
+	return feed.Encoding{Head: appendSSEHead(dst, f, m, id, plain.Kind), Rest: plain.Rest[own:]}
 }
 
-func encodeSSE(m *feed.Message) []byte {
-	if !utf8.Valid(m.Data) || bytes.IndexByte(m.Data, '\r') >= 0 {
-		return encodeSSEDocument(SSE, m, asTyped)
-	}
-	dst := make([]byte, 0, 64+len(m.ID())+len(m.Type)+len(m.Data)+8*bytes.Count(m.Data, []byte("\n")))
-	dst = append(dst, asText)
-	dst = appendSSEHead(dst, SSE, m, m.ID(), asText)
+func encodeSSEText(m *feed.Message, id string) feed.Encoding {
+	dst := make([]byte, 0, 64+len(id)+len(m.Type)+len(m.Data)+8*bytes.Count(m.Data, []byte("\n")))
+	dst = appendSSEHead(dst, SSE, m, id, asText)
 	if typ := eventType(m); typ != "" {
 		dst = appendField(dst, "event: ", typ)
 	}
@@ -49,14 +51,14 @@ func encodeSSE(m *feed.Message) []byte {
 		dst = append(dst, line...)
 		dst = append(dst, '\n')
 	}
-	return append(dst, '\n')
+	return feed.Encoding{Rest: append(dst, '\n'), Kind: asText}
 }
 
-func encodeSSEDocument(f Format, m *feed.Message, as byte) []byte {
-	dst := append(make([]byte, 0, 160+2*len(m.ID())+2*len(m.Headers())+len(m.Data)*4/3), as)
-	dst = appendSSEHead(dst, f, m, m.ID(), as)
+func encodeSSEDocument(f Format, m *feed.Message, id string, as byte) feed.Encoding {
+	dst := make([]byte, 0, 160+2*len(id)+len(m.ID())+2*len(m.Headers())+len(m.Data)*4/3)
+	dst = appendSSEHead(dst, f, m, id, as)
 	dst = documentOf(f).tail(dst, m)
-	return append(dst, '\n', '\n')
+	return feed.Encoding{Rest: append(dst, '\n', '\n'), Kind: as}
 }
 
 // appendSSEHead writes what depends on the id. The type is in the head of a

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/jetstream/event"
 	"weft/jetstream/feed"
 )
 
@@ -97,8 +99,11 @@ func FuzzEveryFormatCarriesThePayload(f *testing.F) {
 				return
 			}
 		}
-		m := &feed.Message{Subject: "user.ann", Type: typ, Data: payload, Seq: 7}
-		for _, own := range []string{"", id} {
+		for i, own := range []string{"", id, "", id, sharedID} {
+			m := &feed.Message{Subject: "user.ann", Type: typ, Data: payload, Seq: 7}
+			if i > 1 { // what many get is put together in another way
+				share(m)
+			}
 			want := own
 			if own == "" {
 				want = m.ID()
@@ -134,17 +139,82 @@ func FuzzEveryFormatCarriesThePayload(f *testing.F) {
 	})
 }
 
+// sharedID is the id that many hold after a message that is shared.
+var sharedID = share(&feed.Message{Seq: 7})
+
+// share makes a message one that goes to several connections.
+func share(m *feed.Message) (id string) {
+	m.GoesTo(2)
+	return m.Cursor(event.StreamID{}, 3, []event.Position{{Subject: event.HashSubject("user.ann"), Seq: 7}})
+}
+
+var all = []Format{SSE, SSEFrame, SSECloudEvents, WebSocket, WebSocketPayload, WebSocketCloudEvents, Poll, PollPayload, PollCloudEvents}
+
 func TestTheSharedPartIsEncodedOnce(t *testing.T) {
-	m := &feed.Message{Subject: "user.ann", Data: []byte(`{"n":1}`), Seq: 7}
-	for _, f := range []Format{SSE, SSEFrame, SSECloudEvents, WebSocket, WebSocketPayload, WebSocketCloudEvents, Poll, PollPayload, PollCloudEvents} {
-		_, first := f.Event(m, "")
-		_, second := f.Event(m, "")
-		_, other := f.Event(m, "composite")
-		if &first[0] != &second[0] || &first[len(first)-1] != &other[len(other)-1] {
-			t.Errorf("format %d: the bytes are not shared", f)
+	for _, data := range []string{`{"n":1}`, "with\rCR", strings.Repeat("large", 1000)} {
+		m := &feed.Message{Subject: "user.ann", Data: []byte(data), Seq: 7}
+		share(m)
+		for _, f := range all {
+			_, first := f.Event(m, "")
+			_, second := f.Event(m, "")
+			_, other := f.Event(m, "composite")
+			if &first[0] != &second[0] || &first[len(first)-1] != &other[len(other)-1] {
+				t.Errorf("format %d: the bytes are not shared", f)
+			}
 		}
 	}
 }
+
+func TestWhoStandsAtTheSamePlaceIsSentTheSameBytes(t *testing.T) {
+	for _, data := range []string{`{"n":1}`, "with\rCR", strings.Repeat("large", 1000)} {
+		m := &feed.Message{Subject: "user.ann", Data: []byte(data), Seq: 7}
+		share(m)
+		for _, f := range all {
+			head, rest := f.Event(m, sharedID)
+			again, second := f.Event(m, sharedID)
+			_, plain := f.Event(m, "")
+			if &rest[0] != &second[0] || len(head) > 0 && &head[0] != &again[0] {
+				t.Errorf("format %d: the bytes are not shared", f)
+			}
+			if large := len(data) > 1<<10; large != (&rest[len(rest)-1] == &plain[len(plain)-1]) && f != WebSocketPayload && f != PollPayload {
+				t.Errorf("format %d: of %d bytes what does not depend on the id is there once: %v", f, len(data), !large)
+			}
+		}
+	}
+}
+
+func TestAnIDThatNobodySharesIsNotKept(t *testing.T) {
+	m := &feed.Message{Subject: "user.ann", Data: []byte(`{"n":1}`), Seq: 7}
+	m.GoesTo(2)
+	for i := range 100 {
+		id := m.Cursor(event.StreamID{}, uint64(i), []event.Position{{Subject: event.HashSubject("user.ann"), Seq: 200}})
+		first, _ := SSE.Event(m, id)
+		second, rest := SSE.Event(m, id)
+		if kept := len(first) == 0; kept != (i < 4) || !strings.HasPrefix(string(second)+string(rest), "id: "+id+"\n") {
+			t.Errorf("of the id of place %d it is kept: %v", i, kept)
+		}
+	}
+}
+
+func TestWhatGoesToOneConnectionIsSpeltForItAlone(t *testing.T) {
+	one := &feed.Message{Subject: "user.ann", Type: "order.paid", Data: []byte(`{"n":1}`), Seq: 7}
+	many := &feed.Message{Subject: "user.ann", Type: "order.paid", Data: []byte(`{"n":1}`), Seq: 7}
+	one.GoesTo(1)
+	many.GoesTo(2)
+	for _, f := range all {
+		for _, id := range []string{"", "composite"} {
+			head, rest := f.Event(one, id)
+			if len(head) > 0 || string(rest) != string(both(f.Event(many, id))) {
+				t.Errorf("format %d, id %q: %q, then %q", f, id, head, rest)
+			}
+			if _, again := f.Event(one, id); &again[0] == &rest[0] {
+				t.Errorf("format %d, id %q: it is kept for nobody", f, id)
+			}
+		}
+	}
+}
+
+func both(head, rest []byte) []byte { return slices.Concat(head, rest) }
 
 func TestMessageHeadersOfEveryLength(t *testing.T) {
 	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20} {

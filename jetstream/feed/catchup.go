@@ -22,6 +22,7 @@ type catchUp struct{ f *feed }
 // run reads what is missing after the cursor and makes the feed live again.
 // When it is gone for good, everybody is told.
 func (c catchUp) run(ctx context.Context) {
+	defer c.f.hub.catchingUp.Add(-1)
 	for c.verify(ctx) && c.readOn(ctx) {
 		if c.f.settle() {
 			return

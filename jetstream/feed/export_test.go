@@ -40,6 +40,9 @@ func (h *Hub) Connections(of string) int {
 	return len(f.subs)
 }
 
+// Stands is the cursor of a connection that is being handed something, made anew.
+func (r *Reader) Stands() string { return r.cursorLocked() }
+
 // Reached is the position of the consumer of a wildcard.
 func (h *Hub) Reached(pattern string) uint64 { return h.feedOf(pattern).reached.Load() }
 

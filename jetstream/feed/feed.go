@@ -98,9 +98,14 @@ const (
 )
 
 // changeLocked is the one place where the state changes. A feed that begins to catch up
-// gets its worker.
+// gets its worker, and is counted before anybody can see that it does.
 func (f *feed) changeLocked(to feedState) {
-	if before := feedState(f.state.Swap(uint32(to))); to == feedCatchingUp && before != to {
+	begins := to == feedCatchingUp && feedState(f.state.Load()) != to
+	if begins {
+		f.hub.catchingUp.Add(1)
+	}
+	f.state.Store(uint32(to))
+	if begins {
 		f.work(catchUp{f}.run)
 	}
 }
@@ -244,7 +249,7 @@ func (f *feed) handLocked(m *Message) {
 	if len(f.subs) > 0 {
 		f.hub.metrics.delivered(m)
 	}
-	m.fanOut.Store(int32(len(f.subs)))
+	m.GoesTo(len(f.subs))
 	for _, s := range f.subs {
 		s.take(m)
 	}

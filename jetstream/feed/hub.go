@@ -49,6 +49,7 @@ type Hub struct {
 	state       query[store.State]
 	barrier     query[uint64]
 	watermarkID atomic.Pointer[watermarkID]
+	catchingUp  atomic.Int64 // feeds that have a worker: while there are none, all are live that have been
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

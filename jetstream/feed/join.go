@@ -320,6 +320,7 @@ func (r *Reader) enterLocked(j *join) {
 	}
 	r.low = low
 	r.subs = append(r.subs, j.subs...)
+	r.steady, r.sole = false, nil
 }
 
 var (

@@ -9,8 +9,15 @@ import (
 	"weft/jetstream/event"
 )
 
-// Formats is how many wire formats a Message can remember.
-const Formats = 8
+const (
+	// maxStandings bounds the places where connections stand after a message that it
+	// remembers. Nearly all stand at the same one: they have what is up to the low
+	// watermark, and this.
+	maxStandings = 4
+	// maxJoined is up to what size, in bytes, a frame that many share is kept in one piece,
+	// for each of the places where they stand. Of a larger one they share the greater part.
+	maxJoined = 1 << 10
+)
 
 // A Message is one stored event on its way to connections. It is shared by all
 // connections of the node and must not be changed.
@@ -29,7 +36,8 @@ type Message struct {
 	stamp    uint32 // see event.Stored.Stamp
 	headers  uint32 // how many bytes of them lie behind the payload in its memory
 	id       atomic.Pointer[string]
-	frames   [Formats]atomic.Pointer[[]byte]
+	cursors  atomic.Pointer[standing]
+	frames   atomic.Pointer[frame]
 }
 
 // messageOf makes a message of a copy, whose subject is known.
@@ -93,15 +101,86 @@ func (m *Message) ID() string {
 // it is history. It may be called concurrently.
 func (m *Message) FanOut() int { return int(m.fanOut.Load()) }
 
-// Frame returns the encoding of m in one of Formats wire formats. encode is
-// called the first time only (or, in a race, by each of the first callers); the
-// result is shared, so it must not depend on the connection. It may be called
-// concurrently.
-func (m *Message) Frame(format int, encode func(*Message) []byte) []byte {
-	if b := m.frames[format].Load(); b != nil {
-		return *b
+// GoesTo says to how many connections of this node the event goes at once. What it is
+// encoded as is kept for them from two on.
+func (m *Message) GoesTo(n int) { m.fanOut.Store(int32(n)) }
+
+// A standing is where connections stand after a message.
+type standing struct {
+	stream event.StreamID
+	floor  uint64
+	above  []event.Position // in the order of the subscriptions
+	id     string
+	next   *standing
+}
+
+// Cursor returns the id of clients that have all up to floor, and of some subjects, which are
+// above and may be sorted, more. It is made once for all who stand at the same place after
+// m, and a few such places are remembered. It may be called concurrently.
+func (m *Message) Cursor(stream event.StreamID, floor uint64, above []event.Position) string {
+	first, known := m.cursors.Load(), 0
+	for p := first; p != nil; p = p.next {
+		if p.floor == floor && p.stream == stream && slices.Equal(p.above, above) {
+			return p.id
+		}
+		known++
 	}
-	b := encode(m)
-	m.frames[format].Store(&b)
-	return b
+	if known == maxStandings {
+		return event.CursorText(stream, floor, above)
+	}
+	p := &standing{stream: stream, floor: floor, above: slices.Clone(above), next: first}
+	p.id = event.CursorText(stream, floor, above)
+	m.cursors.CompareAndSwap(first, p) // who is late in a race has an id of its own
+	return p.id
+}
+
+// remembers reports whether others may ask for the same id.
+func (m *Message) remembers(id string) bool {
+	for p := m.cursors.Load(); p != nil; p = p.next {
+		if p.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// An Encoding is a message in a wire format: Head, which may be nil, and Rest follow each
+// other. It is shared and must not be changed.
+type Encoding struct {
+	Head, Rest []byte
+	Kind       byte // what its encoder wants to know of it later
+}
+
+// A frame is an encoding that is kept.
+type frame struct {
+	Encoding
+	format int
+	id     string
+	next   *frame
+}
+
+// Frame returns the encoding of m in a wire format for clients that hold id after it, which
+// is "" for m.ID(). What goes to several connections that hold the same id is encoded once
+// (or, in a race, by each of the first callers), so that it must not depend on the
+// connection. There is no bound but the number of formats times that of the ids which Cursor
+// remembers. It may be called concurrently.
+func (m *Message) Frame(format int, id string, encode func(m *Message, format int, id string) Encoding) Encoding {
+	first := m.frames.Load()
+	for f := first; f != nil; f = f.next {
+		if f.format == format && f.id == id {
+			return f.Encoding
+		}
+	}
+	e := encode(m, format, id)
+	if m.FanOut() < 2 || id != "" && !m.remembers(id) {
+		return e
+	}
+	if e.Head != nil && len(e.Head)+len(e.Rest) <= maxJoined {
+		e.Head, e.Rest = nil, slices.Concat(e.Head, e.Rest)
+	}
+	for f := (&frame{e, format, id, nil}); ; {
+		if f.next = m.frames.Load(); m.frames.CompareAndSwap(f.next, f) {
+			return e
+		}
+	}
 }

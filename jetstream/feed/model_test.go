@@ -28,7 +28,8 @@ type viewer struct {
 	world  *world
 
 	mu     sync.Mutex
-	strict bool // false where the stream is made anew: it is only promised that what comes later comes
+	reader *feed.Reader // nil until it is known
+	strict bool         // false where the stream is made anew: it is only promised that what comes later comes
 	id     string
 	last   map[string]int // the newest number seen; 0: any up to first may come
 	first  map[string]int
@@ -79,6 +80,10 @@ func (v *viewer) Event(m *feed.Message, id string) {
 	defer v.mu.Unlock()
 	if v.id = id; id == "" {
 		v.id = m.ID()
+	} else if v.reader != nil {
+		if stands := v.reader.Stands(); id != stands && len(v.wrong) < 5 {
+			v.wrong = append(v.wrong, fmt.Sprintf("%s %s has the id %s, want %s", m.Subject, m.Data, id, stands))
+		}
 	}
 	n, err := strconv.Atoi(string(m.Data))
 	last, known := v.last[m.Subject]
@@ -209,7 +214,7 @@ func (m *model) view(ctx context.Context, v *viewer) {
 	}
 	for first := true; ; first = false {
 		v.mu.Lock()
-		start.LastID = v.id // which wins
+		start.LastID, v.reader = v.id, nil // the id wins
 		if first {
 			for _, s := range subjects {
 				v.last[s], v.first[s] = 0, 1<<30
@@ -224,6 +229,9 @@ func (m *model) view(ctx context.Context, v *viewer) {
 			m.t.Error(err)
 			return
 		}
+		v.mu.Lock()
+		v.reader = r
+		v.mu.Unlock()
 		if first && start.Since.IsZero() { // what is published from now on comes, with what was just before, perhaps
 			m.expect(v, subjects, m.snapshot())
 		}

@@ -76,16 +76,18 @@ type Receiver interface {
 // concurrently.
 type Reader struct {
 	hub      *Hub
-	rcv      Receiver
 	lifetime lifetime
 
 	joins sync.Mutex // one Subscribe or Unsubscribe at a time
 
+	rcv    Receiver // this and what follows is what an event needs
 	mu     sync.Mutex
 	subs   []*subscription
 	low    uint64 // all up to here was handed over, on every subject
 	closed bool
+	steady bool           // all subs are exact and live: only their feeds may be behind
 	stream event.StreamID // which low and the positions are of
+	sole   *subscription  // no other one is beyond low; nil: not known
 }
 
 // Follow attaches a connection to subjects, which the caller has checked. What cannot be
@@ -246,6 +248,9 @@ func (r *Reader) emitLocked(s *subscription, m *Message) {
 		return
 	}
 	s.pos = m.Seq
+	if r.sole != s {
+		r.sole = nil
+	}
 	if m.dropped || s.feed.wild && (m.Seq <= s.brought[m.Subject] || r.otherLocked(s, m.Subject)) {
 		return
 	}
@@ -256,7 +261,7 @@ func (r *Reader) emitLocked(s *subscription, m *Message) {
 		return
 	}
 	r.advanceLocked()
-	r.rcv.Event(m, r.cursorLocked())
+	r.rcv.Event(m, r.cursorAfterLocked(s, m))
 }
 
 // otherLocked reports whether a subject that a wildcard matched is brought by
@@ -280,14 +285,21 @@ func (r *Reader) otherLocked(s *subscription, subject string) bool {
 // handed to this connection. It reports whether it was allowed to.
 func (r *Reader) advanceLocked() bool {
 	low := r.hub.lowWatermark()
+	if r.steady && r.hub.catchingUp.Load() == 0 {
+		r.low = max(r.low, low)
+		return true
+	}
+	exact := true
 	for _, s := range r.subs {
 		if !s.settledLocked() {
 			return false
 		}
 		if s.feed.wild {
+			exact = false
 			low = min(low, s.feed.reached.Load())
 		}
 	}
+	r.steady = exact
 	r.low = max(r.low, low)
 	return true
 }
@@ -296,7 +308,7 @@ func (r *Reader) advanceLocked() bool {
 // before may stand in a cursor of the new one, though all but one subscription have yet to
 // be told.
 func (r *Reader) startOverLocked() {
-	r.low = 0
+	r.low, r.sole = 0, nil
 	if current := r.hub.streamID(); r.stream != current {
 		r.stream = current
 		for _, s := range r.subs {
@@ -311,13 +323,37 @@ func (r *Reader) cursorLocked() string {
 		return event.CursorText(r.stream, max(r.low, r.subs[0].pos), nil)
 	}
 	var few [8]event.Position
-	above := few[:0]
-	for _, s := range r.subs {
-		if s.pos > r.low {
+	return event.CursorText(r.stream, r.low, appendBeyond(few[:0], r.subs, r.low))
+}
+
+// appendBeyond appends the positions of subscriptions of one reader that are beyond low.
+func appendBeyond(above []event.Position, subs []*subscription, low uint64) []event.Position {
+	for _, s := range subs {
+		if s.pos > low {
 			above = append(above, event.Position{Subject: s.feed.hash, Seq: s.pos})
 		}
 	}
-	return event.CursorText(r.stream, r.low, above)
+	return above
+}
+
+// cursorAfterLocked is the cursor after a message of a subscription, which others share who
+// stand at the same place. Nearly always it is the only subject that has brought something
+// since the low watermark: then there is no need to look at the others, of which each
+// connection has its own.
+func (r *Reader) cursorAfterLocked(s *subscription, m *Message) string {
+	if m.FanOut() < 2 {
+		return r.cursorLocked()
+	}
+	if r.sole == s && s.pos > r.low {
+		own := [1]event.Position{{Subject: s.feed.hash, Seq: s.pos}}
+		return m.Cursor(r.stream, r.low, own[:])
+	}
+	var few [8]event.Position
+	above := appendBeyond(few[:0], r.subs, r.low)
+	if len(above) == 1 && s.pos > r.low {
+		r.sole = s
+	}
+	return m.Cursor(r.stream, r.low, above)
 }
 
 // resetLocked tells the connection that history of subscriptions is gone.
@@ -327,5 +363,6 @@ func (r *Reader) resetLocked(subs []*subscription, reason string) {
 		reset.Subjects = append(reset.Subjects, s.feed.subject)
 	}
 	r.hub.metrics.resets.Inc()
+	r.sole = nil // their positions have changed
 	r.rcv.Reset(reset, r.cursorLocked())
 }
