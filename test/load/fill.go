@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +25,16 @@ const (
 	maxRested = 300 << 20
 )
 
+// How long it may take that all is stored, one try to learn it, and the pause between two.
+const (
+	settleLimit = 5 * time.Minute
+	settleTry   = 20 * time.Second
+	settlePause = time.Second
+)
+
+// maxPublishers bounds from how many connections at once events come.
+const maxPublishers = 1000
+
 // A fill is events that come as fast as a node takes them, for many users of whom nobody
 // is there, without acknowledgements.
 type fill struct {
@@ -30,6 +44,7 @@ type fill struct {
 	size   int // of a payload, bytes
 	rest   time.Duration
 	rounds int
+	from   int           // publishers, each with a connection of its own
 	every  time.Duration // how often memory is printed; 0: never
 	out    io.Writer
 }
@@ -40,11 +55,12 @@ type filled struct {
 	perEvent     float64 // µs of processor time
 	peak, rested int64   // resident bytes: the most, and at the end of the rest
 	resting      time.Duration
+	lost         int64 // of those that nobody promised to store
 }
 
 func (f filled) String() string {
-	return fmt.Sprintf("%.1f s, %.1f µs of processor time an event, resident %d MiB at the peak, %d MiB after the rest, which cost %v",
-		f.took.Seconds(), f.perEvent, f.peak>>20, f.rested>>20, f.resting)
+	return fmt.Sprintf("%.1f s, %.1f µs of processor time an event, resident %d MiB at the peak, %d MiB after the rest, which cost %v; %d lost",
+		f.took.Seconds(), f.perEvent, f.peak>>20, f.rested>>20, f.resting, f.lost)
 }
 
 func fillCommand(ctx context.Context, args []string) error {
@@ -58,6 +74,7 @@ func fillCommand(ctx context.Context, args []string) error {
 	flags.Func("set", "a configuration `key=value` of all of them; may be repeated", set.set)
 	flags.IntVar(&f.events, "events", 2_000_000, "`number` of events")
 	flags.IntVar(&f.users, "users", 100_000, "`number` of users that they are for, in turn")
+	flags.IntVar(&f.from, "publishers", 1, "`number` of publishers that they come from at once")
 	flags.IntVar(&f.size, "size", 128, "payload in `bytes`")
 	flags.DurationVar(&f.rest, "rest", time.Minute, "how long a node rests before its memory is read")
 	flags.DurationVar(&f.every, "every", 0, "print the resident memory so often")
@@ -65,8 +82,8 @@ func fillCommand(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if f.events < 1 || f.users < 1 || f.size < 1 || f.rounds < 1 || f.rest < 0 {
-		return fmt.Errorf("-events, -users, -size and -rounds are at least 1")
+	if f.events < 1 || f.users < 1 || f.size < 1 || f.rounds < 1 || f.from < 1 || f.from > maxPublishers || f.rest < 0 {
+		return fmt.Errorf("-events, -users, -size, -rounds and -publishers are at least 1, -publishers at most %d", maxPublishers)
 	}
 	if len(f.weft) == 0 {
 		f.weft = []program{{binary: "bin/weft"}}
@@ -123,36 +140,17 @@ func (f *fill) once(ctx context.Context, p program) (filled, error) {
 		return filled{}, err
 	}
 	defer s.end()
-	to, err := openPublisher(s.publish + "/user.{user}")
-	if err != nil {
-		return filled{}, err
-	}
-	defer to.close()
 	if f.every > 0 {
 		watching, stop := context.WithCancel(ctx)
 		defer stop()
 		go f.watch(watching, s)
-	}
-	payload := make([]byte, f.size)
-	for i := range payload {
-		payload[i] = 'a' + byte(i%26)
 	}
 	before, err := meter.CPU(s.pids...)
 	if err != nil {
 		return filled{}, err
 	}
 	began := time.Now()
-	for i := range f.events {
-		if err := to.publish(ctx, uint32(i%f.users), payload); err != nil {
-			return filled{}, fmt.Errorf("publish: %w", err)
-		}
-	}
-	// An acknowledgement of the last one says that all are stored.
-	last, ok := to.(*natsPublisher)
-	if !ok {
-		return filled{}, fmt.Errorf("%T does not wait", to)
-	}
-	if err := last.settle(ctx); err != nil {
+	if err := f.publish(ctx, s.publish+"/user.{user}"); err != nil {
 		return filled{}, err
 	}
 	one := filled{took: time.Since(began)}
@@ -174,11 +172,39 @@ func (f *fill) once(ctx context.Context, p program) (filled, error) {
 	if one.rested, one.peak, err = meter.Resident(s.pids[0]); err != nil {
 		return filled{}, err
 	}
-	stored, err := meter.Gauge(ctx, s.metrics, "weft_jetstream_stream_messages")
-	if err == nil && stored < float64(f.events) {
-		err = fmt.Errorf("%.0f of %d events are stored", stored, f.events)
-	}
+	stored, err := meter.Gauge(ctx, s.metrics, "weft_jetstream_stream_messages") // ticks included
+	one.lost = max(0, int64(f.events)-int64(stored))
 	return one, err
+}
+
+// publish sends all events and returns when the node has stored what has come of them.
+func (f *fill) publish(ctx context.Context, to string) error {
+	payload := bytes.Repeat([]byte("a payload of letters and blanks "), f.size/32+1)[:f.size]
+	var next atomic.Int64
+	one := func() error {
+		p, err := openPublisher(to)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		for i := next.Add(1) - 1; i < int64(f.events); i = next.Add(1) - 1 {
+			if err := p.publish(ctx, uint32(i%int64(f.users)), payload); err != nil {
+				return fmt.Errorf("publish: %w", err)
+			}
+		}
+		waiting, ok := p.(*natsPublisher)
+		if !ok {
+			return fmt.Errorf("%T does not wait", p)
+		}
+		return waiting.settle(ctx)
+	}
+	var all sync.WaitGroup
+	failed := make([]error, f.from)
+	for i := range failed {
+		all.Go(func() { failed[i] = one() })
+	}
+	all.Wait()
+	return errors.Join(failed...)
 }
 
 // watch prints what is resident now and then.
@@ -197,16 +223,26 @@ func (f *fill) watch(ctx context.Context, s *server) {
 	}
 }
 
-// settle waits until all that was published is stored: the node answers in order.
+// settle waits until all that was published is stored: the node answers in order. It asks
+// again, since what it asks may get lost like what it asks about.
 func (p *natsPublisher) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
-	answer, err := p.conn.RequestMsgWithContext(ctx, &nats.Msg{Subject: "topic.load.last", Data: []byte("last")})
-	if err != nil {
-		return fmt.Errorf("wait for the last event: %w", err)
+	for {
+		try, cancel := context.WithTimeout(ctx, settleTry)
+		answer, err := p.conn.RequestMsgWithContext(try, &nats.Msg{Subject: "topic.load.last", Data: []byte("last")})
+		cancel()
+		switch {
+		case err == nil && answer.Header.Get("Status") == "":
+			return nil
+		case err == nil:
+			return fmt.Errorf("wait for the last event: %s", answer.Header.Get("Description"))
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrNoResponders):
+			return fmt.Errorf("wait for the last event: %w", err)
+		}
+		select {
+		case <-time.After(settlePause):
+		case <-ctx.Done():
+		}
 	}
-	if answer.Header.Get("Status") != "" {
-		return fmt.Errorf("wait for the last event: %s", answer.Header.Get("Description"))
-	}
-	return nil
 }

@@ -1,8 +1,9 @@
 // Package heaptrim paces the garbage collector of the whole process by what happens to
-// connections, since Go knows only how much is allocated.
+// connections and how much there is to do, since Go knows only how much is allocated.
 //
-// It promises that what storms of connections leave behind goes back to the system, and
-// costs little processor time while there is work to do. It changes nothing of what a
+// It promises that what storms of connections, and floods of events, leave behind goes back
+// to the system, and costs little processor time while there is work to do; and that a heap
+// that has grown large is collected earlier than Go would. It changes nothing of what a
 // node does: without it memory is given back later, or never.
 package heaptrim
 
@@ -24,6 +25,15 @@ const (
 	// quietBytes is how much a node allocates from one look to the next at most
 	// when it has little to do.
 	quietBytes = 4 << 20
+	// A node was busy that has allocated busyBytes, and busyTimes what is in use, since all
+	// was tidied up.
+	busyBytes = 64 << 20
+	busyTimes = 2
+	// thorough is how many collections it takes until nothing is left of what a node
+	// does not use: buffers that are kept for the next one go with the second after the
+	// last use (sync.Pool), and those that are put back when their user is collected
+	// with the third.
+	thorough = 3
 	// Garbage may be the tidyPart of the memory in use of such a node, and the largePart
 	// of what is beyond largeHeap: to find it takes longer there, and more connections
 	// share it.
@@ -72,7 +82,16 @@ func readHeap() heap {
 // much garbage as memory in use.
 func (h heap) untidy(before heap) bool {
 	tolerable := h.live/tidyPart + (max(h.live, largeHeap)-largeHeap)/largePart
-	return h.allocated-before.allocated < quietBytes && h.objects > h.live+tolerable
+	return h.quiet(before) && h.objects > h.live+tolerable
+}
+
+// quiet reports whether there is little to do.
+func (h heap) quiet(before heap) bool { return h.allocated-before.allocated < quietBytes }
+
+// busy reports whether there was so much to do since all was tidied up that much is kept
+// for more of it.
+func (h heap) busy(tidied heap) bool {
+	return h.allocated-tidied.allocated >= max(busyBytes, busyTimes*h.live)
 }
 
 // A Trimmer collects garbage when it pays. Its zero value is ready for use.
@@ -86,20 +105,35 @@ type Trimmer struct {
 func (t *Trimmer) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	defer startPacer().stop()
 	before := readHeap()
+	tidied := before
 	for s := (storm{}); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 			now := readHeap()
-			if s.over(t.moved.Load()) || now.untidy(before) {
+			switch over := s.over(t.moved.Load()); {
+			case now.quiet(before) && now.busy(tidied):
+				tidyUp()
+				now = readHeap()
+				tidied = now
+			case over, now.untidy(before):
 				debug.FreeOSMemory()
 				now = readHeap()
 			}
 			before = now
 		}
 	}
+}
+
+// tidyUp collects all that is not in use.
+func tidyUp() {
+	for range thorough - 1 {
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
 }
 
 // Moved is told of each connection that has come, and of each that has gone. It may be

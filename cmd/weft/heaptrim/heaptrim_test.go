@@ -2,6 +2,7 @@ package heaptrim
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -42,6 +43,36 @@ func TestANodeWithLittleToDoIsTidy(t *testing.T) {
 	}
 	if h := readHeap(); h.allocated == 0 || h.objects == 0 || h.live == 0 && h.allocated > 64*mib {
 		t.Errorf("the runtime tells of no memory: %+v", h)
+	}
+}
+
+func TestANodeWasBusyThatAllocatedMuchOfWhatItUses(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		what string
+		now  heap
+		busy bool
+	}{
+		{"little", heap{allocated: 1060 * mib, live: 20 * mib}, false},
+		{"much", heap{allocated: 1064 * mib, live: 20 * mib}, true},
+		{"much, but little of what is in use", heap{allocated: 1300 * mib, live: 200 * mib}, false},
+		{"much of what is in use", heap{allocated: 1400 * mib, live: 200 * mib}, true},
+	} {
+		if busy := c.now.busy(heap{allocated: 1000 * mib}); busy != c.busy {
+			t.Errorf("%s: busy %v", c.what, busy)
+		}
+	}
+}
+
+func TestWhatIsKeptForMoreWorkIsGivenBackWhenThereIsNone(t *testing.T) {
+	pool := sync.Pool{New: func() any { return new([64 << 20]byte) }}
+	pool.Put(pool.Get())
+	var user struct{ _ *int }
+	runtime.AddCleanup(&user, func(b *[64 << 20]byte) { pool.Put(b) }, new([64 << 20]byte))
+	before := readHeap().objects
+	tidyUp()
+	if after := readHeap().objects; before < 128<<20 || after > before-127<<20 {
+		t.Errorf("%d MiB are left of %d", after>>20, before>>20)
 	}
 }
 
