@@ -1,18 +1,17 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 )
 
 const (
@@ -76,8 +75,7 @@ const (
 type Pipeline struct {
 	to     *Publisher
 	cfg    PipelineConfig
-	prefix string
-	sub    *nats.Subscription
+	caller *natsconn.Caller
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // what keeps it going has ended
@@ -86,7 +84,10 @@ type Pipeline struct {
 	mu       sync.Mutex
 	state    state
 	broke    chan struct{} // gets a token when it flows no more
-	changed  chan struct{} // closed and replaced when slots get free
+	changed  chan struct{} // closed and replaced when slots get free and somebody waits
+	waited   bool          // somebody does
+	place    []byte        // what was sent last: as
+	header   []byte        // and with which headers
 	ring     []pipeSlot
 	oldest   uint64    // number of the oldest unsettled slot
 	next     uint64    // number of the next slot
@@ -98,7 +99,8 @@ type Pipeline struct {
 // pipeSlot is one entry of the ring: an event, or only a mark.
 type pipeSlot struct {
 	event   event.Event
-	msg     *nats.Msg // nil: settled
+	open    bool   // the event is not settled
+	secret  string // of the event's id
 	mark    int64
 	floor   uint64     // the event can be stored beyond this sequence only
 	began   time.Time  // when the event was put
@@ -110,16 +112,16 @@ func (p *Publisher) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
 	if cfg.Window <= 0 {
 		cfg.Window = DefaultWindow
 	}
-	pipe := &Pipeline{to: p, cfg: cfg, prefix: p.params.Client.Conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
+	pipe := &Pipeline{to: p, cfg: cfg, ring: make([]pipeSlot, cfg.Window),
 		changed: make(chan struct{}), broke: make(chan struct{}, 1), done: make(chan struct{}),
 		trust: min(duplicateWindow, p.params.Limits.MaxAge) / 2}
 	pipe.ctx, pipe.cancel = context.WithCancel(context.Background())
-	sub, err := p.params.Client.Conn.Subscribe(pipe.prefix+">", pipe.answer)
+	caller, err := p.line.Open(pipe.answer, pipe.lost)
 	if err != nil {
 		pipe.cancel()
 		return nil, fmt.Errorf("open pipeline: %w", err)
 	}
-	pipe.sub = sub
+	pipe.caller = caller
 	go pipe.run()
 	return pipe, nil
 }
@@ -132,7 +134,7 @@ func (p *Pipeline) Put(ctx context.Context, e event.Event, mark int64) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	return p.enter(ctx, pipeSlot{event: e, msg: p.to.message(&e), mark: mark, began: time.Now()})
+	return p.enter(ctx, pipeSlot{event: e, open: true, secret: p.to.stream.idSecret(), mark: mark, began: time.Now()})
 }
 
 // Mark enters a record that makes no event, at its place in the order.
@@ -159,13 +161,13 @@ func (p *Pipeline) enter(ctx context.Context, s pipeSlot) error {
 	p.ring[n%uint64(len(p.ring))] = s
 	p.next++
 	switch {
-	case s.msg == nil:
+	case !s.open:
 		p.settleLocked()
 	case p.state != flowing: // it will be sent in its turn
 	case p.to.params.DiskFull():
 		p.breakLocked()
 	default:
-		p.sendLocked(n, &s)
+		_ = p.sendLocked(n, &s) // it is broken then
 	}
 	return nil
 }
@@ -176,6 +178,7 @@ func (p *Pipeline) waitLocked(ctx context.Context) error {
 		return ErrAbandoned
 	}
 	changed := p.changed
+	p.waited = true
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	select {
@@ -200,12 +203,14 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 	return nil
 }
 
-func (p *Pipeline) sendLocked(n uint64, s *pipeSlot) {
-	m := *s.msg
-	m.Reply = p.prefix + strconv.FormatUint(p.sending, 36) + "." + strconv.FormatUint(n, 36)
-	if err := p.to.params.Client.Conn.PublishMsg(&m); err != nil {
+func (p *Pipeline) sendLocked(n uint64, s *pipeSlot) error {
+	p.place = strconv.AppendUint(append(strconv.AppendUint(p.place[:0], p.sending, 36), '.'), n, 36)
+	p.header = s.event.AppendHeader(p.header[:0], s.secret)
+	err := p.caller.Publish(s.event.Subject, p.place, p.header, s.event.Data)
+	if err != nil {
 		p.breakLocked()
 	}
+	return err
 }
 
 // breakLocked ends the flow. Answers of before are ignored from now on.
@@ -223,14 +228,14 @@ func (p *Pipeline) breakLocked() {
 }
 
 // answer receives the stream's answers, one at a time.
-func (p *Pipeline) answer(m *nats.Msg) {
-	sending, slot, _ := strings.Cut(m.Subject[len(p.prefix):], ".")
-	e, err1 := strconv.ParseUint(sending, 36, 64)
-	n, err2 := strconv.ParseUint(slot, 36, 64)
-	if err1 != nil || err2 != nil {
+func (p *Pipeline) answer(place []byte, m *natsconn.Msg) {
+	sending, slot, _ := bytes.Cut(place, []byte{'.'})
+	e, ok1 := natsconn.ParseNumber(sending)
+	n, ok2 := natsconn.ParseNumber(slot)
+	if !ok1 || !ok2 {
 		return
 	}
-	ack, err := api.AckOf(m)
+	ack, err := api.ParseAnswer(m.Data)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reached.Seq = max(p.reached.Seq, ack.Seq)
@@ -245,7 +250,7 @@ func (p *Pipeline) answer(m *nats.Msg) {
 		}
 		return
 	}
-	if s.msg == nil {
+	if !s.open {
 		return
 	}
 	if err != nil && !errors.Is(err, api.ErrRefused) {
@@ -261,7 +266,7 @@ func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
 	} else if p.cfg.Refused != nil {
 		p.cfg.Refused(s.event, s.mark, err)
 	}
-	s.msg, s.event = nil, event.Event{}
+	s.open, s.event = false, event.Event{}
 	p.settleLocked()
 }
 
@@ -270,7 +275,7 @@ func (p *Pipeline) settleLocked() {
 	mark, behind, moved := int64(-1), p.oldest, false
 	for p.oldest != p.next {
 		s := &p.ring[p.oldest%uint64(len(p.ring))]
-		if s.msg != nil {
+		if s.open {
 			break
 		}
 		p.oldest++
@@ -286,8 +291,27 @@ func (p *Pipeline) settleLocked() {
 	if mark >= 0 && p.cfg.Stored != nil && p.ctx.Err() == nil {
 		p.cfg.Stored(mark, p.placeLocked(behind))
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
+	if p.waited {
+		p.waited = false
+		close(p.changed)
+		p.changed = make(chan struct{})
+	}
+}
+
+// lost is told that answers may have been lost.
+func (p *Pipeline) lost() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.oldest == p.next {
+		return
+	}
+	p.breakLocked()
+	if s := &p.ring[p.oldest%uint64(len(p.ring))]; s.answers != nil {
+		select {
+		case s.answers <- api.ErrUnavailable:
+		default:
+		}
+	}
 }
 
 // Abandon makes the pipeline send nothing more: its partition belongs to
@@ -298,8 +322,6 @@ func (p *Pipeline) Abandon() { p.cancel() }
 func (p *Pipeline) Close() error {
 	p.cancel()
 	<-p.done
-	if err := p.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-		return fmt.Errorf("close pipeline: %w", err)
-	}
+	p.caller.Close()
 	return nil
 }

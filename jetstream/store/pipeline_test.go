@@ -247,9 +247,7 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 	c.Stored = func(mark int64, at Place) {
 		if told(mark, at); mark == 0 { // what follows cannot be sent, until somebody can connect again
 			n.srv.away.Store(true)
-			if err := n.client.Conn.ForceReconnect(); err != nil {
-				t.Error(err)
-			}
+			n.srv.cut()
 		}
 	}
 	p := openPipeline(t, n, c)

@@ -10,6 +10,7 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 )
 
 // A Publisher stores events. Its methods may be called concurrently.
@@ -17,6 +18,7 @@ type Publisher struct {
 	stream  *Stream
 	params  *Params
 	metrics *metrics
+	line    *natsconn.Line // of pipelines
 	hasID   func(ctx context.Context, subject string, id event.MsgID) (bool, error)
 }
 

@@ -122,8 +122,8 @@ func (p *Pipeline) resume(r *repair) (epoch context.Context) {
 	p.state = flowing
 	p.progress = time.Now()
 	for n := p.oldest; n != p.next && p.state == flowing; n++ {
-		if s := &p.ring[n%uint64(len(p.ring))]; s.msg != nil {
-			p.sendLocked(n, s)
+		if s := &p.ring[n%uint64(len(p.ring))]; s.open {
+			_ = p.sendLocked(n, s) // it is broken again then
 		}
 	}
 	return epoch
@@ -145,7 +145,7 @@ func (p *Pipeline) settleStored() error {
 	for n := from; n < until; n++ {
 		p.mu.Lock()
 		s := &p.ring[n%uint64(len(p.ring))]
-		pending, subject, id := n >= p.oldest && s.msg != nil, s.event.Subject, s.event.ID
+		pending, subject, id := n >= p.oldest && s.open, s.event.Subject, s.event.ID
 		p.mu.Unlock()
 		if !pending || id.IsZero() {
 			continue
@@ -155,7 +155,7 @@ func (p *Pipeline) settleStored() error {
 			return err
 		}
 		p.mu.Lock()
-		if known && n >= p.oldest && s.msg != nil { // no answer came meanwhile
+		if known && n >= p.oldest && s.open { // no answer came meanwhile
 			p.settleSlotLocked(s, nil)
 		}
 		p.mu.Unlock()
@@ -180,7 +180,11 @@ func (p *Pipeline) storeOldest() error {
 	s.answers = answers
 	epoch := p.to.stream.leader.Epoch()
 	p.sending++
-	p.sendLocked(p.oldest, s)
+	if err := p.sendLocked(p.oldest, s); err != nil {
+		s.answers = nil
+		p.mu.Unlock()
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+	}
 	p.mu.Unlock()
 
 	timer := time.NewTimer(stallAfter)
