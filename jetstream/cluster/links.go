@@ -36,6 +36,7 @@ type Links struct {
 	known    int           // members of the cluster, this one included
 	linked   int           // of these: those there is a link to, this one included
 	since    time.Time     // since when there are links to a majority; zero: there are none
+	first    time.Time     // the same as the servers know it, at the first look
 	settle   time.Duration // how long these must have lasted before the node is ready
 	cut      time.Time     // since when there are not; zero: there are
 	current  bool          // the local replicas have caught up since the start
@@ -60,6 +61,9 @@ func (l *Links) saw(peers []string, known int, log *slog.Logger) (majority bool)
 	switch {
 	case majority && l.since.IsZero():
 		l.since, l.cut = now, time.Time{}
+		if !l.first.IsZero() {
+			l.since, l.first = l.first, time.Time{}
+		}
 		log.Info("linked to a majority of the nodes", "linked", l.linked, "known", known)
 	case !majority && l.cut.IsZero():
 		l.unsettle(now)
@@ -69,6 +73,16 @@ func (l *Links) saw(peers []string, known int, log *slog.Logger) (majority bool)
 		log.Warn("cut off from the majority of the nodes", "linked", l.linked, "known", known)
 	}
 	return majority
+}
+
+// wereLinked takes in since when there have been links to a majority before the first look;
+// zero when there are none.
+func (l *Links) wereLinked(since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !since.IsZero() && time.Since(since) > 0 {
+		l.first = since
+	}
 }
 
 // unsettle sets how long the next links must last, when those there were are gone. A

@@ -43,6 +43,10 @@ func (c *Cluster) watchLinks(ctx context.Context) {
 
 func (c *Cluster) lookAround(ctx context.Context) {
 	srv := c.p.Server
+	if c.links.LinkedFor() == 0 && !c.links.CutOff() {
+		// The first look, for which the node has opened its store: links are older.
+		c.links.wereLinked(server.LinkedSince(srv, srv.Members(c.p.Cluster.Size)/2))
+	}
 	if !c.links.saw(srv.Peers(), srv.Members(c.p.Cluster.Size), c.p.Log) {
 		return
 	}

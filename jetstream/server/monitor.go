@@ -2,9 +2,11 @@ package server
 
 import (
 	"crypto/sha256"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 )
@@ -155,4 +157,20 @@ func (s *Server) Peers() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// LinkedSince is since when there have been links to so many other nodes; the zero time
+// when there are not.
+func LinkedSince(s *Server, nodes int) time.Time {
+	made := map[string]time.Time{}
+	for _, r := range routesOf(s.running()) {
+		if t, ok := made[r.RemoteName]; !ok || r.Start.After(t) {
+			made[r.RemoteName] = r.Start
+		}
+	}
+	times := slices.SortedFunc(maps.Values(made), time.Time.Compare)
+	if nodes < 1 || nodes > len(times) {
+		return time.Time{}
+	}
+	return times[nodes-1]
 }

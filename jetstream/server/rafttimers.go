@@ -30,6 +30,8 @@ var (
 	lostQuorumInterval time.Duration
 	//go:linkname lostQuorumCheck github.com/nats-io/nats-server/v2/server.lostQuorumCheck
 	lostQuorumCheck time.Duration
+	//go:linkname streamCatchupStartInterval github.com/nats-io/nats-server/v2/server.streamCatchupStartInterval
+	streamCatchupStartInterval time.Duration
 )
 
 // raftTimers are those of a process. Nodes that share a cluster should agree on them.
@@ -38,10 +40,14 @@ type raftTimers struct {
 	heartbeat                time.Duration // between words of the leader
 	lostQuorum               time.Duration // without a follower until a leader gives up
 	checkQuorum              time.Duration // between two looks whether that is so
+	// startCatchup is how long a copy of a stream waits for the first message that it lacks
+	// until it asks again. A leader that has just been elected does not hear the first
+	// request, and the node is not ready meanwhile.
+	startCatchup time.Duration
 }
 
 var fastTimers = raftTimers{minElection: time.Second, maxElection: 2 * time.Second, heartbeat: 250 * time.Millisecond,
-	lostQuorum: 1500 * time.Millisecond, checkQuorum: 250 * time.Millisecond}
+	lostQuorum: 1500 * time.Millisecond, checkQuorum: 250 * time.Millisecond, startCatchup: time.Second}
 
 var raftTimersSet sync.Mutex
 
@@ -57,8 +63,9 @@ func setRaftTimers(f Failover) {
 	}
 	minElectionTimeout, maxElectionTimeout, hbInterval = fastTimers.minElection, fastTimers.maxElection, fastTimers.heartbeat
 	lostQuorumInterval, lostQuorumCheck = fastTimers.lostQuorum, fastTimers.checkQuorum
+	streamCatchupStartInterval = fastTimers.startCatchup
 }
 
 func raftTimersNow() raftTimers {
-	return raftTimers{minElectionTimeout, maxElectionTimeout, hbInterval, lostQuorumInterval, lostQuorumCheck}
+	return raftTimers{minElectionTimeout, maxElectionTimeout, hbInterval, lostQuorumInterval, lostQuorumCheck, streamCatchupStartInterval}
 }

@@ -8,6 +8,7 @@ func TestTheTimersOfRaftAreTaken(t *testing.T) {
 	t.Cleanup(func() {
 		minElectionTimeout, maxElectionTimeout, hbInterval = before.minElection, before.maxElection, before.heartbeat
 		lostQuorumInterval, lostQuorumCheck = before.lostQuorum, before.checkQuorum
+		streamCatchupStartInterval = before.startCatchup
 	})
 	setRaftTimers(FailoverDefault)
 	if now := raftTimersNow(); now != before {
