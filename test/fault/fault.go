@@ -54,9 +54,8 @@ type Fault struct {
 // atLength says that the faults are done for as long as asked, not only briefly.
 func atLength() bool { return os.Getenv("WEFT_FAULT") != "" }
 
-// faults are all faults, in the order in which a plain test does them: a leader that
-// was cut off, or stood still, may take minutes until its copy follows again, so what
-// can leave one behind comes late.
+// faults are all faults, in the order in which a plain test does them: what can
+// leave a copy behind comes late.
 func faults() []Fault {
 	oneWay := cut(stage.Out)
 	oneWay.Long = true

@@ -66,10 +66,9 @@ func (c *Cluster) leader(ctx context.Context) (int, error) {
 	}
 }
 
-// copiesLimit bounds how long a copy may take to follow again. That of a leader that was
-// cut off goes back one entry at a time, about one per second, unless the new leader
-// makes a snapshot meanwhile (nats-server, compactInterval in jetstream_cluster.go).
-const copiesLimit = 4 * time.Minute
+// copiesLimit bounds how long a copy may take to follow again, also that of a leader that
+// was cut off: half of it, on a machine that does nothing else.
+const copiesLimit = time.Minute
 
 // awaitCopies waits until every group has a leader and all of its copies follow: then
 // any node may be lost.
