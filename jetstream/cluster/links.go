@@ -41,6 +41,7 @@ type Links struct {
 	cut      time.Time     // since when there are not; zero: there are
 	current  bool          // the local replicas have caught up since the start
 	stale    string        // what has not
+	ran      bool          // they were current since the server was started last
 	ill      time.Time     // since when they are not current any more; zero: they are
 	entered  bool          // the cluster counts the node; asked again after a cut
 }
@@ -128,9 +129,10 @@ func (l *Links) enter() {
 	l.entered = true
 }
 
-// checked takes in whether the replicas are current now, and why not. It reports
+// checked takes in whether the replicas are current now, and why not; ended says that the
+// store has ended, or its disk was full, and it does not mend itself. It reports
 // whether the store is well: they are, and have been before.
-func (l *Links) checked(err error, log *slog.Logger) (well bool) {
+func (l *Links) checked(err error, ended bool, log *slog.Logger) (well bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -138,12 +140,18 @@ func (l *Links) checked(err error, log *slog.Logger) (well bool) {
 		l.ill = time.Time{}
 		return true
 	case err == nil:
-		l.current = true
+		l.current, l.ran, l.ill = true, true, time.Time{}
 		log.Info("the local replicas are current")
-	case !l.current:
-		l.stale = err.Error()
-	case l.ill.IsZero():
-		l.ill = time.Now()
+	default:
+		if !l.current {
+			l.stale = err.Error()
+		}
+		switch {
+		case !l.current && !(l.ran && ended): // they catch up
+			l.ill = time.Time{}
+		case l.ill.IsZero():
+			l.ill = time.Now()
+		}
 	}
 	return false
 }
@@ -235,7 +243,7 @@ func (l *Links) diverged() {
 func (l *Links) Restarting() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.current, l.ill, l.stale = false, time.Time{}, "the embedded server is being restarted"
+	l.current, l.ran, l.ill, l.stale = false, false, time.Time{}, "the embedded server is being restarted"
 }
 
 // ready is nil when the node is linked to a majority and its replicas are

@@ -42,9 +42,9 @@ func TestLinksKnowSinceWhenThereIsAMajority(t *testing.T) {
 		time.Sleep(settled)
 		want("settled", "still a member")
 		l.enter()
-		l.checked(errors.New("behind"), log)
+		l.checked(errors.New("behind"), false, log)
 		want("entered", "behind")
-		if l.checked(nil, log) {
+		if l.checked(nil, false, log) {
 			t.Error("the store is well before it was ever current")
 		}
 		want("current", "")
@@ -53,19 +53,19 @@ func TestLinksKnowSinceWhenThereIsAMajority(t *testing.T) {
 		}
 
 		// A store that ends is known by how long it is not current.
-		l.checked(errors.New("stopped"), log)
+		l.checked(errors.New("stopped"), true, log)
 		time.Sleep(9 * time.Second)
-		l.checked(errors.New("stopped"), log)
+		l.checked(errors.New("stopped"), true, log)
 		if d := l.StaleFor(); d != 9*time.Second {
 			t.Errorf("stale for %v", d)
 		}
 		want("stale", "")
-		if !l.checked(nil, log) || l.StaleFor() != 0 {
+		if !l.checked(nil, false, log) || l.StaleFor() != 0 {
 			t.Errorf("mended, and stale for %v", l.StaleFor())
 		}
 		l.Restarting()
 		want("restarting", "being restarted")
-		l.checked(nil, log)
+		l.checked(nil, false, log)
 
 		l.saw([]string{"n2"}, 5, log)
 		time.Sleep(31 * time.Second)
@@ -81,7 +81,17 @@ func TestLinksKnowSinceWhenThereIsAMajority(t *testing.T) {
 		}
 		l.enter()
 		want("not compared since", "compared")
-		l.checked(nil, log)
+		l.checked(errors.New("behind"), false, log)
+		time.Sleep(time.Second)
+		if l.checked(errors.New("behind"), false, log) || l.StaleFor() != 0 {
+			t.Error("copies that catch up after a cut are taken for a store that has ended")
+		}
+		l.checked(errors.New("stopped"), true, log)
+		time.Sleep(9 * time.Second)
+		if l.checked(errors.New("stopped"), true, log) || l.StaleFor() != 9*time.Second {
+			t.Errorf("a store that ended during a cut is stale for %v", l.StaleFor())
+		}
+		l.checked(nil, false, log)
 		want("compared", "")
 	})
 }
@@ -97,7 +107,7 @@ func TestANodeWhoseLinksFlutterWaitsLongerEachTime(t *testing.T) {
 		linked := func(lasts time.Duration) (ready time.Duration) {
 			l.saw([]string{"n2"}, 3, log)
 			l.enter()
-			l.checked(nil, log)
+			l.checked(nil, false, log)
 			begun := time.Now()
 			for l.ready("") != nil {
 				time.Sleep(time.Millisecond)

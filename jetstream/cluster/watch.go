@@ -57,7 +57,7 @@ func (c *Cluster) lookAround(ctx context.Context) {
 	if current && srv.HasStore() && !c.p.Disk.WasFull() {
 		return
 	}
-	if c.links.checked(c.Current(ctx), c.p.Log) {
+	if c.links.checked(c.Current(ctx), !srv.HasStore() || c.p.Disk.WasFull(), c.p.Log) {
 		c.p.Disk.Mended()
 	}
 }
