@@ -3,6 +3,7 @@
 //	load bench   runs Weft and two plain servers and prints what each costs
 //	load routes  runs requests through Weft's routes and a plain reverse proxy
 //	load fill    fills nodes with events and prints what memory they keep
+//	load soak    lets visitors come and go for an hour, and prints what grows
 //	load drive   drives any server of Server-Sent Events or WebSocket
 //
 // README.md beside it tells how to read what it prints. It needs Linux: it reads
@@ -23,8 +24,9 @@ import (
 const usage = `usage: load bench [flags]
        load routes [flags]
        load fill [flags]
+       load soak [flags]
        load drive [flags]
-       load bench -h, load routes -h, load fill -h, load drive -h   list the flags
+       load bench -h, load fill -h, …   list the flags
 `
 
 // errInvalid is the error of a run whose figures say nothing.
@@ -52,6 +54,8 @@ func run(ctx context.Context, args []string) error {
 			return routesCommand(ctx, args[1:])
 		case "fill":
 			return fillCommand(ctx, args[1:])
+		case "soak":
+			return soakCommand(ctx, args[1:])
 		case "drive":
 			return driveCommand(ctx, args[1:])
 		}
