@@ -140,7 +140,10 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 	}
 	r.hub.metrics.replays.Inc()
 	target := s.target
-	if !local {
+	if local && past.pending == 0 {
+		// It may be read once more, from a replica that has not come so far.
+		target = max(target, past.messages[len(past.messages)-1].Seq)
+	} else {
 		var err error
 		if target, err = s.aim(ctx); err != nil {
 			return err
