@@ -5,7 +5,10 @@
 // as what cannot be placed), that the events of a partition are stored in the
 // order of their records, and that each is stored once: message ids catch what
 // is read twice within the stream's duplicate window, and after a partition is
-// claimed each record is looked up in its subjects until 1,024 in a row were new.
+// claimed the store is asked which records the last owner has stored without
+// committing, until 1,024 in a row were new. A commit's metadata says behind which
+// sequence of the stream these are, so that one read tells it for all partitions
+// that are claimed together; without it each record is looked up in its subjects.
 //
 // Kafka may be absent at any time. The consumer keeps trying, says once what is
 // wrong, and once that it is over. Nothing that a topic holds stops its
