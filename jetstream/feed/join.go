@@ -323,7 +323,7 @@ func (r *Reader) enterLocked(j *join) {
 	}
 	r.low = low
 	r.subs = append(r.subs, j.subs...)
-	r.steady, r.sole = false, nil
+	r.steady, r.at = false, 0
 }
 
 var (

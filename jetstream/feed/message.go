@@ -36,8 +36,9 @@ type Message struct {
 	stamp    uint32 // see event.Stored.Stamp
 	headers  uint32 // how many bytes of them lie behind the payload in its memory
 	id       atomic.Pointer[string]
-	cursors  atomic.Pointer[standing]
-	frames   atomic.Pointer[frame]
+
+	standings atomic.Pointer[standing]
+	frames    atomic.Pointer[frame]
 }
 
 // messageOf makes a message of a copy, whose subject is known.
@@ -105,8 +106,10 @@ func (m *Message) FanOut() int { return int(m.fanOut.Load()) }
 // encoded as is kept for them from two on.
 func (m *Message) GoesTo(n int) { m.fanOut.Store(int32(n)) }
 
-// A standing is where connections stand after a message.
+// A standing is a place where connections stand after a message.
 type standing struct {
+	number uint64 // no other one has it; 0 when the message does not remember it
+	from   uint64 // the one where who came here first stood before; 0: not known
 	stream event.StreamID
 	floor  uint64
 	above  []event.Position // in the order of the subscriptions
@@ -114,29 +117,56 @@ type standing struct {
 	next   *standing
 }
 
+// standings counts all of them.
+var standings atomic.Uint64
+
 // Cursor returns the id of clients that have all up to floor, and of some subjects, which are
 // above and may be sorted, more. It is made once for all who stand at the same place after
 // m, and a few such places are remembered. It may be called concurrently.
 func (m *Message) Cursor(stream event.StreamID, floor uint64, above []event.Position) string {
-	first, known := m.cursors.Load(), 0
-	for p := first; p != nil; p = p.next {
+	for p := m.standings.Load(); p != nil; p = p.next {
 		if p.floor == floor && p.stream == stream && slices.Equal(p.above, above) {
 			return p.id
 		}
+	}
+	return m.stand(stream, floor, above, 0).id
+}
+
+// stand makes a standing, and remembers it if there is room.
+func (m *Message) stand(stream event.StreamID, floor uint64, above []event.Position, from uint64) standing {
+	first, known := m.standings.Load(), 0
+	for p := first; p != nil; p = p.next {
 		known++
 	}
 	if known == maxStandings {
-		return event.CursorText(stream, floor, above)
+		return standing{id: event.CursorText(stream, floor, above)}
 	}
-	p := &standing{stream: stream, floor: floor, above: slices.Clone(above), next: first}
+	p := &standing{number: standings.Add(1), from: from, stream: stream, floor: floor, above: slices.Clone(above), next: first}
 	p.id = event.CursorText(stream, floor, above)
-	m.cursors.CompareAndSwap(first, p) // who is late in a race has an id of its own
-	return p.id
+	if !m.standings.CompareAndSwap(first, p) { // in a race: one is enough
+		p.number = 0
+	}
+	return *p
+}
+
+// isOf reports whether it is where subscriptions of the same low watermark stand.
+func (p *standing) isOf(subs []*subscription) bool {
+	above := p.above
+	for _, s := range subs {
+		if s.pos <= p.floor {
+			continue
+		}
+		if len(above) == 0 || above[0] != (event.Position{Subject: s.feed.hash, Seq: s.pos}) {
+			return false
+		}
+		above = above[1:]
+	}
+	return len(above) == 0
 }
 
 // remembers reports whether others may ask for the same id.
 func (m *Message) remembers(id string) bool {
-	for p := m.cursors.Load(); p != nil; p = p.next {
+	for p := m.standings.Load(); p != nil; p = p.next {
 		if p.id == id {
 			return true
 		}

@@ -87,7 +87,7 @@ type Reader struct {
 	closed bool
 	steady bool           // all subs are exact and live: only their feeds may be behind
 	stream event.StreamID // which low and the positions are of
-	sole   *subscription  // no other one is beyond low; nil: not known
+	at     uint64         // the standing after the newest event, 0 when others do not share it
 }
 
 // Follow attaches a connection to subjects, which the caller has checked. What cannot be
@@ -171,6 +171,7 @@ func (r *Reader) Unsubscribe(subjects []string) {
 			// What was handed over of it is not needed for the cursor any more.
 			s.changeLocked(isLetGo)
 			r.subs = slices.DeleteFunc(r.subs, func(o *subscription) bool { return o == s })
+			r.at = 0
 			for _, o := range r.subs {
 				o.handBackLocked(s)
 			}
@@ -248,9 +249,8 @@ func (r *Reader) emitLocked(s *subscription, m *Message) {
 		return
 	}
 	s.pos = m.Seq
-	if r.sole != s {
-		r.sole = nil
-	}
+	from := r.at
+	r.at = 0
 	if m.dropped || s.feed.wild && (m.Seq <= s.brought[m.Subject] || r.otherLocked(s, m.Subject)) {
 		return
 	}
@@ -261,7 +261,7 @@ func (r *Reader) emitLocked(s *subscription, m *Message) {
 		return
 	}
 	r.advanceLocked()
-	r.rcv.Event(m, r.cursorAfterLocked(s, m))
+	r.rcv.Event(m, r.cursorAfterLocked(m, from))
 }
 
 // otherLocked reports whether a subject that a wildcard matched is brought by
@@ -308,7 +308,7 @@ func (r *Reader) advanceLocked() bool {
 // before may stand in a cursor of the new one, though all but one subscription have yet to
 // be told.
 func (r *Reader) startOverLocked() {
-	r.low, r.sole = 0, nil
+	r.low, r.at = 0, 0
 	if current := r.hub.streamID(); r.stream != current {
 		r.stream = current
 		for _, s := range r.subs {
@@ -336,24 +336,33 @@ func appendBeyond(above []event.Position, subs []*subscription, low uint64) []ev
 	return above
 }
 
-// cursorAfterLocked is the cursor after a message of a subscription, which others share who
-// stand at the same place. Nearly always it is the only subject that has brought something
-// since the low watermark: then there is no need to look at the others, of which each
-// connection has its own.
-func (r *Reader) cursorAfterLocked(s *subscription, m *Message) string {
+// cursorAfterLocked is the cursor after a message, which others share who stand at the same
+// place. from is where the connection stood before. Who stood there, too, and has the same
+// low watermark, stands at the same place again: then there is no need to look at the
+// subscriptions, of which each connection has its own.
+func (r *Reader) cursorAfterLocked(m *Message, from uint64) string {
 	if m.FanOut() < 2 {
 		return r.cursorLocked()
 	}
-	if r.sole == s && s.pos > r.low {
-		own := [1]event.Position{{Subject: s.feed.hash, Seq: s.pos}}
-		return m.Cursor(r.stream, r.low, own[:])
+	first := m.standings.Load()
+	if from != 0 {
+		for p := first; p != nil; p = p.next {
+			if p.from == from && p.floor == r.low {
+				r.at = p.number
+				return p.id
+			}
+		}
+	}
+	for p := first; p != nil; p = p.next {
+		if p.floor == r.low && p.stream == r.stream && p.isOf(r.subs) {
+			r.at = p.number
+			return p.id
+		}
 	}
 	var few [8]event.Position
-	above := appendBeyond(few[:0], r.subs, r.low)
-	if len(above) == 1 && s.pos > r.low {
-		r.sole = s
-	}
-	return m.Cursor(r.stream, r.low, above)
+	p := m.stand(r.stream, r.low, appendBeyond(few[:0], r.subs, r.low), from)
+	r.at = p.number
+	return p.id
 }
 
 // resetLocked tells the connection that history of subscriptions is gone.
@@ -363,6 +372,6 @@ func (r *Reader) resetLocked(subs []*subscription, reason string) {
 		reset.Subjects = append(reset.Subjects, s.feed.subject)
 	}
 	r.hub.metrics.resets.Inc()
-	r.sole = nil // their positions have changed
+	r.at = 0 // their positions have changed
 	r.rcv.Reset(reset, r.cursorLocked())
 }

@@ -107,7 +107,6 @@ func (s *subscription) changeLocked(e subEvent) {
 		return
 	}
 	s.state = next
-	s.reader.steady, s.reader.sole = false, nil
 }
 
 // joinedLocked reports whether it is part of the reader.
