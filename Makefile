@@ -105,10 +105,10 @@ bench: build ## benchmarks, those of the whole road of an event included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...
 
 # The load command runs two plain servers in turn with Weft and prints ratios.
-# QUICK=1: two minutes instead of 70; ONLY=regexp: some scenarios; SETTLE=135s:
+# QUICK=1: three minutes instead of 75; ONLY=regexp: some scenarios; SETTLE=135s:
 # the quick form waits as long as the full one before it reads memory;
 # SET=tuning.raw_calls=false: with a configuration key.
-bench-edge: build ## what connections and deliveries cost, beside plain servers (QUICK=1: two minutes)
+bench-edge: build ## what connections and deliveries cost, beside plain servers (QUICK=1: three minutes)
 	@go build -o bin/load ./test/load
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load bench -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick,-plots test/load/plots) $(if $(ONLY),-only '$(ONLY)') $(if $(SETTLE),-settle $(SETTLE)) $(if $(SET),-set '$(SET)')

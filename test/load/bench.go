@@ -70,7 +70,7 @@ type bench struct {
 func benchCommand(ctx context.Context, args []string) error {
 	b := &bench{scale: full, out: os.Stdout}
 	flags := flag.NewFlagSet("load bench", flag.ContinueOnError)
-	isQuick := flags.Bool("quick", false, "a run of about two minutes with fewer connections, once, that settles for 20s; for development")
+	isQuick := flags.Bool("quick", false, "a run of about three minutes with fewer connections, once, that settles for 20s; for development")
 	only := flags.String("only", "", "run only scenarios whose `name` matches this regular expression; -list shows the names")
 	list := flags.Bool("list", false, "list the scenarios")
 	flags.StringVar(&b.weft.binary, "weft", "bin/weft", "the weft `binary`")

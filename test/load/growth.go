@@ -39,23 +39,25 @@ func write(c plot.Chart, file string) error {
 
 // growSubscribers is the cost of a delivery by the number of followers of a topic.
 func (b *bench) growSubscribers(ctx context.Context) (plot.Chart, error) {
-	weft, plain := plot.Line{Name: "Weft"}, plot.Line{Name: "plain net/http"}
+	weft, alone, plain := plot.Line{Name: "Weft"}, plot.Line{Name: "the topic alone"}, plot.Line{Name: "plain net/http"}
 	for n := 10; n <= b.large; n *= 10 {
 		base, err := b.baselineFanOut(ctx, crowd.SSE, n, 8)
 		if err != nil {
 			return plot.Chart{}, err
 		}
 		b.point(&plain, n, base.PerDelivery(), "subscribers", base)
-		c, err := b.weftFanOut(ctx, weftOptions{subscribe: topic}, crowd.SSE, n, 8)
-		if err != nil {
-			return plot.Chart{}, err
+		for line, o := range map[*plot.Line]weftOptions{&weft: besideInbox, &alone: topicAlone} {
+			c, err := b.weftFanOut(ctx, o, crowd.SSE, n, 8)
+			if err != nil {
+				return plot.Chart{}, err
+			}
+			b.point(line, n, c.PerDelivery(), "subscribers", c)
+			b.count(c.Report)
 		}
-		b.point(&weft, n, c.PerDelivery(), "subscribers", c)
-		b.count(c.Report)
 	}
 	return plot.Chart{
 		Title: "Processor time of a delivery, one topic, eight in flight", Y: "microseconds",
-		X: "subscribers of the topic", Lines: []plot.Line{weft, plain},
+		X: "subscribers of the topic", Lines: []plot.Line{weft, alone, plain},
 	}, nil
 }
 

@@ -25,11 +25,11 @@ func TestTheTableJudgesByValueOrByRatio(t *testing.T) {
 		lines[strings.TrimSpace(cells[0])] = strings.Join(strings.Fields(strings.Join(cells[1:], " ")), " ")
 	}
 	for name, want := range map[string]string{
-		"SSE, idle, private memory per connection":              "5,000 B ≤ 6,000 B ≤ 3,000 B met",
-		"fan-out SSE, M=1,000, one in flight, CPU per delivery": "6.00 µs 10.00 µs 0.60× ≤ 0.75× ≤ 0.65× goal met",
-		"– M=1,000, eight in flight":                            "4.00 µs 10.00 µs 0.40× ≤ 0.30× ≤ 0.20× NOT MET",
-		"– M=2,000, eight in flight":                            "1.00 µs ≤ 0.25× ≤ 0.15× no baseline",
-		"NATS → stored → SSE, saturated, CPU per event":         "40.0 µs ≤ 40 µs ≤ 30 µs met",
+		"SSE, idle, private memory per connection":                                           "5,000 B ≤ 6,000 B ≤ 3,000 B met",
+		"fan-out SSE to an inbox and a topic each, M=1,000, one in flight, CPU per delivery": "6.00 µs 10.00 µs 0.60× ≤ 0.75× ≤ 0.65× goal met",
+		"– M=1,000, eight in flight":                                                         "4.00 µs 10.00 µs 0.40× ≤ 0.30× ≤ 0.20× NOT MET",
+		"– M=2,000, eight in flight":                                                         "1.00 µs ≤ 0.25× ≤ 0.15× no baseline",
+		"NATS → stored → SSE, saturated, CPU per event":                                      "40.0 µs ≤ 40 µs ≤ 30 µs met",
 	} {
 		if lines[name] != want {
 			t.Errorf("%s: %q, want %q", name, lines[name], want)

@@ -20,7 +20,6 @@ type scenario struct {
 var scenarios = []scenario{
 	{name: "fan-out sse", run: func(b *bench, ctx context.Context) error { return b.fanOuts(ctx, crowd.SSE) }},
 	{name: "fan-out websocket", run: func(b *bench, ctx context.Context) error { return b.fanOuts(ctx, crowd.WebSocket) }},
-	{name: "fan-out inbox", run: (*bench).fanOutBesideInbox},
 	{name: "unicast", run: (*bench).unicast},
 	{name: "idle sse", run: func(b *bench, ctx context.Context) error { return b.idleWeft(ctx, crowd.SSE) }},
 	{name: "idle websocket", run: func(b *bench, ctx context.Context) error { return b.idleWeft(ctx, crowd.WebSocket) }},
@@ -42,49 +41,48 @@ const topic = "topic.load"
 // which the server pays for over loopback.
 const workers = 1
 
-// fanOuts measures one topic with many followers, at Weft and at the baseline.
+// Followers of a topic: with the inbox that a token brings, which is the default, and without.
+var (
+	besideInbox = weftOptions{query: "?subject=" + topic}
+	topicAlone  = weftOptions{subscribe: topic}
+)
+
+// fanOuts measures one topic with many followers, at the baseline and at Weft: followers that
+// have their user's inbox, too, and right after that others that have the topic alone.
 func (b *bench) fanOuts(ctx context.Context, t crowd.Transport) error {
 	for _, size := range []struct {
-		name     string
-		n        int
-		inFlight []int
-	}{
-		{"small", b.small, []int{1, 8}},
-		{"large", b.large, []int{8}},
-	} {
-		for _, inFlight := range size.inFlight {
-			key := fmt.Sprintf("fan-out %s %s %d", t, size.name, inFlight)
-			base, err := b.baselineFanOut(ctx, t, size.n, inFlight)
-			if err != nil {
+		name string
+		n    int
+	}{{"small", b.small}, {"large", b.large}} {
+		for _, inFlight := range []int{1, 8} {
+			if err := b.fanOutsOf(ctx, t, size.n, inFlight, fmt.Sprintf("%s %s %d", t, size.name, inFlight)); err != nil {
 				return err
 			}
-			b.keep(b.results.baseline, key, base.PerDelivery(), "baseline", base)
-			c, err := b.weftFanOut(ctx, weftOptions{subscribe: topic}, t, size.n, inFlight)
-			if err != nil {
-				return err
-			}
-			b.keep(b.results.weft, key, c.PerDelivery(), "weft", c)
-			b.count(c.Report)
 		}
 	}
 	return nil
 }
 
-// fanOutBesideInbox is the same with followers that also have their user's inbox,
-// so that each has a cursor of its own.
-func (b *bench) fanOutBesideInbox(ctx context.Context) error {
-	for _, inFlight := range []int{1, 8} {
-		key := fmt.Sprintf("fan-out inbox small %d", inFlight)
-		c, err := b.weftFanOut(ctx, weftOptions{query: "?subject=" + topic}, crowd.SSE, b.small, inFlight)
-		if err != nil {
-			return err
-		}
-		b.keep(b.results.weft, key, c.PerDelivery(), "weft", c)
-		b.count(c.Report)
-		if base, ok := median(b.results.baseline[fmt.Sprintf("fan-out sse small %d", inFlight)]); ok {
-			b.results.baseline[key] = []float64{base}
-		}
+func (b *bench) fanOutsOf(ctx context.Context, t crowd.Transport, n, inFlight int, of string) error {
+	base, err := b.baselineFanOut(ctx, t, n, inFlight)
+	if err != nil {
+		return err
 	}
+	beside, err := b.weftFanOut(ctx, besideInbox, t, n, inFlight)
+	if err != nil {
+		return err
+	}
+	alone, err := b.weftFanOut(ctx, topicAlone, t, n, inFlight)
+	if err != nil {
+		return err
+	}
+	b.keep(b.results.baseline, "fan-out "+of, base.PerDelivery(), "baseline", base)
+	b.keep(b.results.weft, "fan-out "+of, beside.PerDelivery(), "weft", beside)
+	b.keep(b.results.weft, "topic alone "+of, alone.PerDelivery(), "weft", alone)
+	b.count(beside.Report)
+	b.count(alone.Report)
+	b.results.baseline["topic alone "+of] = b.results.baseline["fan-out "+of]
+	b.results.weft["shape "+of], b.results.baseline["shape "+of] = b.results.weft["fan-out "+of], b.results.weft["topic alone "+of]
 	return nil
 }
 

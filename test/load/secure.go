@@ -22,7 +22,7 @@ func protected(s *server) map[string]crowd.Target {
 func (b *bench) secureFanOuts(ctx context.Context) error {
 	for _, name := range []string{"sse", "h2"} {
 		for _, inFlight := range []int{1, 8} {
-			s, err := startWeft(ctx, b.weft, weftOptions{subscribe: topic, tls: b.cert})
+			s, err := startWeft(ctx, b.weft, weftOptions{query: besideInbox.query, tls: b.cert})
 			if err != nil {
 				return err
 			}
