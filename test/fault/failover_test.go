@@ -18,22 +18,24 @@ import (
 // A loss is a way in which the cluster loses the node that leads the stream.
 type loss struct {
 	name    string
-	network bool
+	network bool          // it takes nodes in networks of their own
+	disk    bool          // it takes disks that can hang
 	within  time.Duration // of it events pass from each other node to each other node
-	lose    func(*stage.Node) error
-	restore func(*stage.Node)
+	lose    func(c *Cluster, i int) error
+	restore func(c *Cluster, i int)
 }
 
 var losses = []loss{
 	// Raft as nats-server ships it takes four seconds at the least.
-	{"kill -9", false, 3 * time.Second, func(n *stage.Node) error { n.Kill(); return nil }, (*stage.Node).Launch},
-	{"pause", false, 4 * time.Second, func(n *stage.Node) error { return n.Process().Pause() }, func(n *stage.Node) { _ = n.Process().Resume() }},
+	{"kill -9", false, false, 3 * time.Second, func(c *Cluster, i int) error { c.Nodes[i].Kill(); return nil }, func(c *Cluster, i int) { c.Nodes[i].Launch() }},
+	{"pause", false, false, 4 * time.Second, func(c *Cluster, i int) error { return c.Nodes[i].Process().Pause() }, func(c *Cluster, i int) { _ = c.Nodes[i].Process().Resume() }},
 	cutOff(stage.Both), cutOff(stage.In), cutOff(stage.Out),
+	{"a disk that hangs", false, true, 4 * time.Second, func(c *Cluster, i int) error { return c.hanging[i].Hang() }, func(c *Cluster, i int) { c.hanging[i].GoOn() }},
 }
 
 func cutOff(d stage.Direction) loss {
-	return loss{"cut " + d.String(), true, 4 * time.Second,
-		func(n *stage.Node) error { return n.Place.Cut(d, stage.Peers) }, func(n *stage.Node) { n.Place.Heal() }}
+	return loss{"cut " + d.String(), true, false, 4 * time.Second,
+		func(c *Cluster, i int) error { return c.Nodes[i].Place.Cut(d, stage.Peers) }, func(c *Cluster, i int) { c.Nodes[i].Place.Heal() }}
 }
 
 // lossTries is how often a loss is tried: two nodes may stand for election at once, and on
@@ -45,16 +47,20 @@ const lossTries = 4
 func TestALeaderThatIsLostIsReplacedInSeconds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
-	settings := stage.Config{"cluster.isolated_for": isolatedFor.String(), "auth.publish": []any{"user.*"}}
+	settings := stage.Config{"node.min_free": floorBytes, "cluster.isolated_for": isolatedFor.String(), "auth.publish": []any{"user.*"}}
 	start := stage.StartCluster
 	if stage.HasNetwork() {
 		start = stage.NewNetwork(t, stage.ClusterSize).StartCluster
 	}
-	c := &Cluster{Log: logger(t), Token: func(user string) string { return stage.Token(t, user, nil) }, Nodes: start(t, ctx, settings)}
+	c := &Cluster{Log: logger(t), Token: func(user string) string { return stage.Token(t, user, nil) }}
+	if folders := c.mountHanging(t); folders != nil {
+		settings["node.data_dir"] = folders
+	}
+	c.Nodes = start(t, ctx, settings)
 	for _, l := range losses {
 		t.Run(l.name, func(t *testing.T) {
-			if l.network && !stage.HasNetwork() {
-				t.Logf("WARNING: not run: no private network")
+			if l.network && !stage.HasNetwork() || l.disk && c.hanging == nil {
+				t.Logf("WARNING: not run: there is no private network, or mounting is not permitted")
 				return
 			}
 			var took []time.Duration
@@ -74,8 +80,25 @@ func TestALeaderThatIsLostIsReplacedInSeconds(t *testing.T) {
 	}
 }
 
-// upgrading are the nodes of a cluster of which one is of before.
-var upgrading = stage.PerNode{nil, nil, "default"}
+// mountHanging gives each node a disk that can hang, and returns where on it its data
+// folder is.
+func (c *Cluster) mountHanging(t *testing.T) (folders stage.PerNode) {
+	t.Helper()
+	for range stage.ClusterSize {
+		disk, err := stage.NewHangingDisk(t, 256<<20)
+		if errors.Is(err, stage.ErrNoMount) {
+			t.Logf("WARNING: no disk hangs: %v", err)
+			c.hanging = nil
+			return nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.hanging = append(c.hanging, disk)
+		folders = append(folders, disk.Path+"/data")
+	}
+	return folders
+}
 
 // silenceAfter loses the leader and returns the longest silence between the other nodes
 // until events pass in all directions again.
@@ -132,10 +155,10 @@ func (c *Cluster) silenceAfter(ctx context.Context, l loss) (time.Duration, erro
 	}
 	c.Log("%s: n%d", l.name, led+1)
 	lost := time.Now()
-	if err := l.lose(c.Nodes[led]); err != nil {
+	if err := l.lose(c, led); err != nil {
 		return 0, err
 	}
-	defer func() { l.restore(c.Nodes[led]); c.Log("  restored") }()
+	defer func() { l.restore(c, led); c.Log("  restored") }()
 	if err := Pause(ctx, longestElection); err != nil {
 		return 0, err
 	}
