@@ -65,6 +65,7 @@ type Node struct {
 	waiting   atomic.Pointer[string] // what Open waits for; nil once it is done
 	cluster   *cluster.Cluster
 	restarts  prometheus.Counter
+	yielded   prometheus.Counter
 	made      time.Time
 	blacklist *blacklist.Blacklist
 	routes    *routes.Routes
@@ -98,7 +99,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 	n.ingress = ingress.New(ingress.Params{Dial: n.srv.Dial, Closed: n.store.TakesEvents, MessageID: n.store.MessageID, EventID: n.store.CursorAt, Rules: cfg.Rules, Log: log}, reg)
 	n.restarts = prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_server_restarts_total",
 		Help: "Restarts of the embedded server because its store was stuck, or held what the other nodes did not agree to."})
-	reg.MustRegister(n.restarts)
+	n.yielded = prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_leads_yielded_total",
+		Help: "Times that this node let another one lead the stream, because it acknowledged nothing."})
+	reg.MustRegister(n.restarts, n.yielded)
 	n.waitFor("the store is being opened")
 	return n
 }
@@ -203,6 +206,10 @@ func (n *Node) startTasks(ctx context.Context) error {
 	n.tasks.Go(func() { n.disk.Run(run) })
 	n.tasks.Go(func() { n.cluster.Run(run) })
 	n.tasks.Go(func() { watchdogOf(n).run(run) })
+	if n.cfg.Cluster != nil {
+		w := &leadWatch{log: n.log, yielded: n.yielded, silence: n.store.Silence, linkedFor: n.cluster.Links().LinkedFor, lead: n.srv.LeadOf(event.StreamName)}
+		n.tasks.Go(func() { w.run(run) })
+	}
 	publishers := n.srv.Publishers()
 	heard := make(chan struct{}, len(publishers))
 	for _, p := range publishers {

@@ -34,8 +34,9 @@ type Cluster struct {
 	// Disks are the small ones that hold the nodes' data folders; none where mounting
 	// is not permitted.
 	Disks []*stage.Disk
-	// hanging are disks in their place that can hang.
-	hanging []*stage.HangingDisk
+	// events and logs are disks in their place that can hang, with what the nodes'
+	// streams keep, and with the rest.
+	events, logs []*stage.HangingDisk
 	// Token mints a token for a user.
 	Token func(user string) string
 	// Load runs all the while.

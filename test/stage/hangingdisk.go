@@ -20,13 +20,12 @@ type HangingDisk struct {
 	input  io.Closer
 }
 
-// NewHangingDisk mounts an ext4 of the size in bytes, by a loop device, until the test
-// ends. It fails with ErrNoMount where that is not permitted, or the tools are missing.
-func NewHangingDisk(t testing.TB, size int64) (*HangingDisk, error) {
+// NewHangingDisk mounts an ext4 of the size in bytes at a path, by a loop device, until the
+// test ends. It fails with ErrNoMount where that is not permitted, or the tools are missing.
+func NewHangingDisk(t testing.TB, path string, size int64) (*HangingDisk, error) {
 	t.Helper()
-	folder := t.TempDir()
-	image, path := filepath.Join(folder, "image"), filepath.Join(folder, "disk")
-	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, size), os.Mkdir(path, 0o700)); err != nil {
+	image := filepath.Join(t.TempDir(), "image")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, size), os.MkdirAll(path, 0o700)); err != nil {
 		return nil, err
 	}
 	for _, command := range [][]string{{"mkfs.ext4", "-q", "-F", "-m", "0", image}, {"mount", "-o", "loop", image, path}} {
