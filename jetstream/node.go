@@ -207,7 +207,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	n.tasks.Go(func() { n.cluster.Run(run) })
 	n.tasks.Go(func() { watchdogOf(n).run(run) })
 	if n.cfg.Cluster != nil {
-		w := &leadWatch{log: n.log, yielded: n.yielded, silence: n.store.Silence, linkedFor: n.cluster.Links().LinkedFor, lead: n.srv.LeadOf(event.StreamName)}
+		w := &leadWatch{log: n.log, yielded: n.yielded, silence: n.store.Silence, linkedFor: n.cluster.Links().LinkedFor, lead: server.LeadOf(n.srv, event.StreamName)}
 		n.tasks.Go(func() { w.run(run) })
 	}
 	publishers := n.srv.Publishers()

@@ -26,7 +26,7 @@ type Lead struct {
 }
 
 // LeadOf is about a stream of the nodes' account.
-func (s *Server) LeadOf(stream string) *Lead { return &Lead{server: s, stream: stream} }
+func LeadOf(s *Server, stream string) *Lead { return &Lead{server: s, stream: stream} }
 
 // node is the stream's Raft group here; nil while there is none, or its name is not known.
 func (l *Lead) node() natsserver.RaftNode {

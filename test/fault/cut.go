@@ -24,7 +24,7 @@ func cut(d stage.Direction) Fault {
 	var found []error
 	return Fault{
 		Name:    "cut " + d.String(),
-		Network: true,
+		Network: true, MaxSilence: linkSilence,
 		Apply: func(ctx context.Context, c *Cluster) error {
 			found = nil
 			i := c.victim(ctx, d == stage.Both)

@@ -9,9 +9,17 @@ import (
 // downFor is how long a node stays away after a kill.
 const downFor = 2 * time.Second
 
+// electionSilence bounds the silence when a process has ended: an election takes up to two
+// seconds. linkSilence is that of a node which is gone and does not say so: a publisher
+// waits as long for an answer of it, and so do the nodes until its links are lost.
+const (
+	electionSilence = 2500 * time.Millisecond
+	linkSilence     = 5 * time.Second
+)
+
 // killLeader ends the node that leads the stream with SIGKILL: the others must agree
 // on a new one.
-var killLeader = Fault{Name: "kill -9 of the leader", Apply: func(ctx context.Context, c *Cluster) error {
+var killLeader = Fault{Name: "kill -9 of the leader", MaxSilence: electionSilence, Apply: func(ctx context.Context, c *Cluster) error {
 	i, err := c.leader(ctx)
 	if err != nil {
 		return err
@@ -20,7 +28,7 @@ var killLeader = Fault{Name: "kill -9 of the leader", Apply: func(ctx context.Co
 }}
 
 // killOther ends one that does not lead.
-var killOther = Fault{Name: "kill -9 of another", Apply: func(ctx context.Context, c *Cluster) error {
+var killOther = Fault{Name: "kill -9 of another", MaxSilence: electionSilence, Apply: func(ctx context.Context, c *Cluster) error {
 	i, err := c.leader(ctx)
 	if err != nil {
 		return err

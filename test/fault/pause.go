@@ -17,7 +17,7 @@ const pausedFor = 20 * time.Second
 
 // paused stops a node's process for a while. When it goes on it knows nothing of what
 // it missed, and must not answer as if that were all.
-var paused = Fault{Name: "paused node", Apply: func(ctx context.Context, c *Cluster) error {
+var paused = Fault{Name: "paused node", MaxSilence: linkSilence, Apply: func(ctx context.Context, c *Cluster) error {
 	i := rand.IntN(len(c.Nodes))
 	late, err := c.Load.latecomer(ctx, c.Nodes[i].URL(), c.Nodes[(i+1)%len(c.Nodes)].URL())
 	if err != nil {
