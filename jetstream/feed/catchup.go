@@ -37,9 +37,9 @@ func (c catchUp) readOn(ctx context.Context) bool {
 	f := c.f
 	var t counts
 	for {
-		from := f.position()
-		var past history
-		if f.hub.retry(ctx, func() (err error) {
+		from, until := c.missing()
+		past, own := ownHistory(ctx, f, from, until)
+		if !own && f.hub.retry(ctx, func() (err error) {
 			past, err = f.hub.history(ctx, f.subject, from, &t)
 			return err
 		}) != nil {
@@ -63,6 +63,13 @@ func (c catchUp) readOn(ctx context.Context) bool {
 			return true
 		}
 	}
+}
+
+// missing is after which sequence the feed has to read, and up to which it must.
+func (c catchUp) missing() (after, until uint64) {
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	return c.f.cursor, c.f.target
 }
 
 // closeGap deals with a gap that a read did not fill: either the replica that was

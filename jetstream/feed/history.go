@@ -77,6 +77,21 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 	return past, err
 }
 
+// ownHistory reads what follows after a sequence from the node's own copy of the stream, which
+// has come to the sequence until. It is not ok when that does not know, or something may be
+// gone, and never of a wildcard.
+func ownHistory(ctx context.Context, f *feed, seq, until uint64) (history, bool) {
+	if f.wild {
+		return history{}, false
+	}
+	b, ok := f.hub.store.After(ctx, f.subject, seq, until, store.MaxBatch, readBytes)
+	if !ok {
+		return history{}, false
+	}
+	f.hub.metrics.local.Inc()
+	return f.hub.part(b), true
+}
+
 // part makes messages of what was read.
 func (h *Hub) part(b store.Batch) history {
 	past := history{pending: b.Pending}

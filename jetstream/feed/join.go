@@ -133,7 +133,7 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 	if !r.position(j, s) {
 		return nil
 	}
-	past, local := s.own(j)
+	past, local := s.own(ctx, j)
 	if local && len(past.messages) == 0 {
 		r.hub.metrics.exact.Inc()
 		return nil
@@ -189,8 +189,8 @@ func (r *Reader) place(ctx context.Context, j *join, s *subscription) error {
 // own reads a first part of the history of an exact subject from the node's own copy of the
 // stream, if that has come to where the feed was when the subscription was attached: so the
 // leader need not be asked up to where that is. What comes later, comes as delivery copies.
-func (s *subscription) own(j *join) (history, bool) {
-	if s.feed.wild || j.since {
+func (s *subscription) own(ctx context.Context, j *join) (history, bool) {
+	if j.since {
 		return history{}, false
 	}
 	s.reader.mu.Lock()
@@ -199,20 +199,7 @@ func (s *subscription) own(j *join) (history, bool) {
 	if !fresh { // its position counts no more
 		return history{}, false
 	}
-	return s.after(pos, start)
-}
-
-// after reads what follows after a sequence from the node's own copy of the stream, which
-// has come to the sequence until. It is not ok when that does not know, or knows that
-// something is gone.
-func (s *subscription) after(pos, until uint64) (history, bool) {
-	h := s.reader.hub
-	b, ok := h.store.After(s.feed.subject, pos, until, store.MaxBatch, readBytes)
-	if !ok {
-		return history{}, false
-	}
-	h.metrics.local.Inc()
-	return h.part(b), true
+	return ownHistory(ctx, s.feed, pos, start)
 }
 
 // beginLocked puts a subscription that begins at a time right before the first message that

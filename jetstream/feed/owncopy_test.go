@@ -34,7 +34,7 @@ func TestTheOwnCopySaysWhatARequestDoes(t *testing.T) {
 	if err != nil || len(asked.Messages) != 11 {
 		t.Fatalf("%d messages, %v; want 11", len(asked.Messages), err)
 	}
-	own, ok := h.node.Store().After("user.ann", 0, asked.Messages[10].Seq, store.MaxBatch, 1<<20)
+	own, ok := h.node.Store().After(t.Context(), "user.ann", 0, asked.Messages[10].Seq, store.MaxBatch, 1<<20)
 	if !ok {
 		t.Fatal("the copy of a standalone node does not know its own stream")
 	}
@@ -88,15 +88,15 @@ func TestTheOwnCopyDoesNotSpeakOfWhatMayBeGone(t *testing.T) {
 		{"fewer follow than the limit", after[1] - 1, true, 4},
 		{"nothing follows", after[4], true, 0},
 	} {
-		b, ok := h.node.Store().After("user.ann", c.after, after[4], store.MaxBatch, 1<<20)
+		b, ok := h.node.Store().After(t.Context(), "user.ann", c.after, after[4], store.MaxBatch, 1<<20)
 		if ok != c.ok || len(b.Messages) != c.n {
 			t.Errorf("%s: %d messages, ok %v; want %d, %v", c.name, len(b.Messages), ok, c.n, c.ok)
 		}
 	}
-	if _, ok := h.node.Store().After("user.ann", after[4], after[4]+1000, 1, 1); ok {
+	if _, ok := h.node.Store().After(t.Context(), "user.ann", after[4], after[4]+1000, 1, 1); ok {
 		t.Error("it speaks of what it has not come to")
 	}
-	if b, ok := h.node.Store().After("user.ann", 1<<40, 0, 1, 1); ok && len(b.Messages) > 0 {
+	if b, ok := h.node.Store().After(t.Context(), "user.ann", 1<<40, 0, 1, 1); ok && len(b.Messages) > 0 {
 		t.Error("it has messages from the future")
 	}
 }

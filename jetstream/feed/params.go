@@ -38,7 +38,7 @@ type Store interface {
 	// After returns what is stored of an exact subject after a sequence from this node's
 	// own copy of the stream, which has come to the sequence until. It is ok only when
 	// nothing that came after is missing; else Read must be asked.
-	After(subject string, after, until uint64, limit, maxBytes int) (b store.Batch, ok bool)
+	After(ctx context.Context, subject string, after, until uint64, limit, maxBytes int) (b store.Batch, ok bool)
 	// Next returns the sequence of a subject's first message from a sequence on, as the
 	// leader sees it; 0: there is none.
 	Next(ctx context.Context, subject string, from uint64) (uint64, error)

@@ -89,8 +89,8 @@ func (s *subscription) nextPart(ctx context.Context) (past history, _ error) {
 	s.changeLocked(reads)
 	pos, since, start := s.pos, s.since, s.start
 	r.mu.Unlock()
-	if !s.feed.wild && !since {
-		if past, ok := s.after(pos, start); ok {
+	if !since {
+		if past, ok := ownHistory(ctx, s.feed, pos, start); ok {
 			return past, nil
 		}
 	}

@@ -133,7 +133,7 @@ func (w *world) Read(_ context.Context, subject string, from uint64, limit, _ in
 }
 
 // After is answered by a node's own copy, which may lag, or not be there.
-func (w *world) After(subject string, after, until uint64, limit, _ int) (b store.Batch, ok bool) {
+func (w *world) After(_ context.Context, subject string, after, until uint64, limit, _ int) (b store.Batch, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	end := len(w.log)

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type Index struct {
 	hash  func(subject string) uint32
 	made  time.Time
 	worth time.Duration
+	guard guard
 
 	mu       sync.Mutex
 	copy     Copy // that the segments are of
@@ -50,21 +52,36 @@ func New(open func() (Copy, bool)) *Index {
 		made: time.Now(), worth: worth, segments: make(map[uint64]*segment)}
 }
 
-// Last is how far this node's copy has come; it is not ok when there is none.
-func (x *Index) Last() (last uint64, ok bool) {
-	c, ok := x.open()
-	if ok {
-		_, last = c.Bounds()
-	}
-	return last, ok
+// Last is how far this node's copy has come; it is not ok when there is none, or when it
+// does not say so before ctx ends, or within two seconds.
+func (x *Index) Last(ctx context.Context) (last uint64, ok bool) {
+	return ask(ctx, &x.guard, func() (last uint64, ok bool) {
+		c, ok := x.open()
+		if ok {
+			_, last = c.Bounds()
+		}
+		return last, ok
+	})
 }
 
 // After returns what is stored of an exact subject after a sequence, in order: at most limit
 // messages and not many more bytes than maxBytes, at least one if there is one, and whether
 // there are more. It is ok only when the copy has come to the sequence until, and when
 // nothing is missing: neither age nor the limit of the stream by bytes has removed anything
-// that came after, nor its limit perSubject.
-func (x *Index) After(subject string, after, until uint64, limit, maxBytes int, perSubject uint64) (found []event.Stored, more, ok bool) {
+// that came after, nor its limit perSubject. It waits as Last does.
+func (x *Index) After(ctx context.Context, subject string, after, until uint64, limit, maxBytes int, perSubject uint64) (found []event.Stored, more, ok bool) {
+	type part struct {
+		found []event.Stored
+		more  bool
+	}
+	p, ok := ask(ctx, &x.guard, func() (p part, ok bool) {
+		p.found, p.more, ok = x.after(subject, after, until, limit, maxBytes, perSubject)
+		return p, ok
+	})
+	return p.found, p.more, ok
+}
+
+func (x *Index) after(subject string, after, until uint64, limit, maxBytes int, perSubject uint64) (found []event.Stored, more, ok bool) {
 	c, ok := x.open()
 	if !ok {
 		return nil, false, false

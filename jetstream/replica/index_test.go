@@ -116,7 +116,7 @@ func TestAnIndexSaysWhatIsStoredOrNothing(t *testing.T) {
 				if list := all[u]; rnd.IntN(2) == 0 && len(list) > 0 { // near the end, as most are
 					after = list[max(0, len(list)-1-rnd.IntN(30))] - rnd.Uint64N(2)
 				}
-				found, more, ok := x.After(u, after, uint64(len(s.log)), 25, 1<<20, limit)
+				found, more, ok := x.After(t.Context(), u, after, uint64(len(s.log)), 25, 1<<20, limit)
 				if !ok {
 					continue
 				}
@@ -145,10 +145,10 @@ func TestACopyThatLagsSaysNothing(t *testing.T) {
 	s.add(user(1), user(2))
 	x := indexOf(s)
 	defer x.Close()
-	if _, _, ok := x.After(user(1), 0, 3, 10, 100, 100); ok {
+	if _, _, ok := x.After(t.Context(), user(1), 0, 3, 10, 100, 100); ok {
 		t.Error("it speaks of what it has not come to")
 	}
-	if found, _, ok := x.After(user(1), 0, 2, 10, 100, 100); !ok || len(found) != 1 {
+	if found, _, ok := x.After(t.Context(), user(1), 0, 2, 10, 100, 100); !ok || len(found) != 1 {
 		t.Errorf("%v, %v", found, ok)
 	}
 }
@@ -162,12 +162,12 @@ func TestACopyThatCannotBeReadSaysNothing(t *testing.T) {
 		x.worth = worth
 		s.broken.Store(true)
 		for _, u := range []string{user(1), user(3)} {
-			if _, _, ok := x.After(u, 0, 2, 10, 100, 100); ok {
+			if _, _, ok := x.After(t.Context(), u, 0, 2, 10, 100, 100); ok {
 				t.Error("it has an answer")
 			}
 		}
 		s.broken.Store(false)
-		if found, _, ok := x.After(user(1), 0, 2, 10, 100, 100); !ok || len(found) != 1 {
+		if found, _, ok := x.After(t.Context(), user(1), 0, 2, 10, 100, 100); !ok || len(found) != 1 {
 			t.Errorf("%v, %v", found, ok)
 		}
 		x.Close()
@@ -188,15 +188,43 @@ func TestNothingIsKeptOfACopyThatWasReplaced(t *testing.T) {
 		n int
 	}{{old, 2}, {anew, 1}} {
 		now = c.s
-		if found, _, ok := x.After(user(1), 0, 3, 10, 100, 100); !ok || len(found) != c.n {
+		if found, _, ok := x.After(t.Context(), user(1), 0, 3, 10, 100, 100); !ok || len(found) != c.n {
 			t.Errorf("%d, %v; want %d", len(found), ok, c.n)
 		}
 	}
 	if now = nil; true {
-		if _, _, ok := x.After(user(1), 0, 0, 10, 100, 100); ok {
+		if _, _, ok := x.After(t.Context(), user(1), 0, 0, 10, 100, 100); ok {
 			t.Error("there is no copy")
 		}
 	}
+}
+
+// A disk that hangs does not hold up who comes back, nor those who come after them.
+func TestACopyThatStandsStillIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stream{first: 1}
+		s.add(user(1))
+		x := indexOf(s)
+		defer x.Close()
+		hangs, began := make(chan struct{}), time.Now()
+		x.open = func() (Copy, bool) { <-hangs; return s, true }
+		asked := func(took time.Duration) {
+			t.Helper()
+			if _, _, ok := x.After(t.Context(), user(1), 0, 1, 10, 100, 100); ok || time.Since(began) != took {
+				t.Errorf("ok: %v, after %v", ok, time.Since(began))
+			}
+		}
+		asked(patience)
+		asked(patience) // at once
+		if _, ok := x.Last(t.Context()); ok {
+			t.Error("it says how far it is")
+		}
+		close(hangs)
+		synctest.Wait()
+		if found, _, ok := x.After(t.Context(), user(1), 0, 1, 10, 100, 100); !ok || len(found) != 1 {
+			t.Errorf("%d, %v when it goes on", len(found), ok)
+		}
+	})
 }
 
 // All who come back to the same part of the stream have it read once.
@@ -215,7 +243,7 @@ func TestAPartOfTheStreamIsReadOnceForAll(t *testing.T) {
 	for w := range 8 {
 		all.Go(func() {
 			for u := w; u < users; u += 8 {
-				if found, _, ok := x.After(user(u), uint64(users*10), users*each, 100, 1<<20, 1000); !ok || len(found) != 10 {
+				if found, _, ok := x.After(t.Context(), user(u), uint64(users*10), users*each, 100, 1<<20, 1000); !ok || len(found) != 10 {
 					t.Errorf("%s: %d, %v", user(u), len(found), ok)
 				}
 			}

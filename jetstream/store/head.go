@@ -17,7 +17,7 @@ import (
 func (r *Reader) Head(ctx context.Context, subject string) (uint64, error) {
 	if !r.params.clustered() {
 		if subject == ">" && r.params.Replica != nil {
-			if last, ok := r.params.Replica.Last(); ok {
+			if last, ok := r.params.Replica.Last(ctx); ok {
 				return last, nil
 			}
 		}
