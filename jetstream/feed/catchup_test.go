@@ -14,6 +14,11 @@ import (
 // silentStore does not answer a read, and must be asked nothing else.
 type silentStore struct{ Store }
 
+// After knows nothing: there is no copy of its own.
+func (silentStore) After(context.Context, string, uint64, uint64, int, int) (store.Batch, bool) {
+	return store.Batch{}, false
+}
+
 func (silentStore) Read(ctx context.Context, _ string, _ uint64, _, _ int) (store.Batch, error) {
 	<-ctx.Done()
 	return store.Batch{}, ctx.Err()

@@ -125,6 +125,17 @@ type slowStore struct {
 	held map[string]*held
 }
 
+// After leaves what is held up to Read.
+func (s *slowStore) After(ctx context.Context, subject string, after, until uint64, limit, maxBytes int) (store.Batch, bool) {
+	s.mu.Lock()
+	held := s.held[subject] != nil
+	s.mu.Unlock()
+	if held {
+		return store.Batch{}, false
+	}
+	return s.Store.After(ctx, subject, after, until, limit, maxBytes)
+}
+
 // held is a read that has its answer, but does not return yet.
 type held struct {
 	store     *slowStore
