@@ -34,9 +34,6 @@ var losses = []loss{
 	cutOff(stage.Both), cutOff(stage.In), cutOff(stage.Out),
 	{"a disk that hangs", false, true, 2, 4 * time.Second, func(c *Cluster, i int) error { return errors.Join(c.logs[i].Hang(), c.events[i].Hang()) },
 		func(c *Cluster, i int) { c.logs[i].GoOn(); c.events[i].GoOn() }},
-	// Its log goes on, by which the others hear of it. A block of the store that is full has
-	// to be on disk before the next one begins.
-	{"a disk that hangs for events", false, true, 100_000, 4 * time.Second, func(c *Cluster, i int) error { return c.events[i].Hang() }, func(c *Cluster, i int) { c.events[i].GoOn() }},
 }
 
 func cutOff(d stage.Direction) loss {
