@@ -17,8 +17,12 @@ import (
 const (
 	// DefaultWindow is how many events a Pipeline has in flight.
 	DefaultWindow = 1024
-	// stallAfter is the silence after which a pipeline begins to repair.
+	// stallAfter is the silence of the store after which a pipeline begins to repair.
 	stallAfter = time.Second
+	// stuckAfter is how long its oldest event goes without an answer while the store
+	// answers others. What all pipelines have in flight may be more than a busy store
+	// takes in a second; to send that again would make it busier.
+	stuckAfter = 5 * time.Second
 	// repairPause is the first pause between two tries to store the oldest event,
 	// each later one is longer by as much. A new leader takes events a moment
 	// after it has said that it leads.
@@ -235,6 +239,7 @@ func (p *Pipeline) answer(place []byte, m *natsconn.Msg) {
 	if !ok1 || !ok2 {
 		return
 	}
+	p.to.answered.Store(time.Now().UnixNano())
 	ack, err := api.ParseAnswer(m.Data)
 	p.mu.Lock()
 	defer p.mu.Unlock()

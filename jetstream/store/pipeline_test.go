@@ -280,6 +280,36 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 	checkNumbers(t, stored(t, n, "user.ann"), 10)
 }
 
+// A window that waits behind those of other pipelines is not lost.
+func TestAPipelineWaitsWhileTheStoreAnswersOthers(t *testing.T) {
+	slow.Test(t, "three seconds of a busy store")
+	n := open(t, newConfig(t))
+	waiting, other := openPipeline(t, n, PipelineConfig{}), openPipeline(t, n, PipelineConfig{})
+	waiting.mu.Lock() // an event that is not answered
+	waiting.ring[0] = pipeSlot{event: numberedEvent("user.ann", 0), open: true}
+	waiting.next, waiting.progress = 1, time.Now()
+	waiting.mu.Unlock()
+	flows := func() bool {
+		waiting.mu.Lock()
+		defer waiting.mu.Unlock()
+		return waiting.state == flowing && waiting.oldest == 0
+	}
+	began := time.Now()
+	for i := 0; time.Since(began) < 3*stallAfter; i++ {
+		if err := errors.Join(other.Put(t.Context(), numberedEvent("user.bob", i), -1), other.Flush(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if !flows() {
+			t.Fatalf("it gives up after %v, while the store answers", time.Since(began))
+		}
+	}
+	// Now nobody is answered.
+	if err := waiting.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkNumbers(t, stored(t, n, "user.ann"), 1)
+}
+
 func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {
 	n := open(t, newConfig(t))
 	cfg := n.config(n.StreamID(), *n.secret.Load())

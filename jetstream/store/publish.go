@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,7 +20,9 @@ type Publisher struct {
 	params  *Params
 	metrics *metrics
 	line    *natsconn.Line // of pipelines
-	hasID   func(ctx context.Context, subject string, id event.MsgID) (bool, error)
+	// answered is when the store last answered any of them, in Unix nanoseconds.
+	answered atomic.Int64
+	hasID    func(ctx context.Context, subject string, id event.MsgID) (bool, error)
 }
 
 // An Ack says where an event was stored.

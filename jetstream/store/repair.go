@@ -89,12 +89,18 @@ func (p *Pipeline) watch(epoch context.Context) context.Context {
 			p.mu.Unlock()
 		case now := <-tick.C:
 			p.mu.Lock()
-			if p.oldest != p.next && now.Sub(p.progress) > stallAfter {
+			if p.oldest != p.next && p.stalled(now, p.progress) {
 				p.breakLocked()
 			}
 			p.mu.Unlock()
 		}
 	}
+}
+
+// stalled reports whether an event that waits since then is to be given up.
+func (p *Pipeline) stalled(now, since time.Time) bool {
+	waited := now.Sub(since)
+	return waited > stuckAfter || waited > stallAfter && now.Sub(time.Unix(0, p.to.answered.Load())) > stallAfter
 }
 
 // pause waits, longer for each try: a new leader takes events a moment after it has
@@ -187,18 +193,7 @@ func (p *Pipeline) storeOldest() error {
 	}
 	p.mu.Unlock()
 
-	timer := time.NewTimer(stallAfter)
-	defer timer.Stop()
-	var err error
-	select {
-	case err = <-answers:
-	case <-timer.C:
-		err = api.ErrUnavailable
-	case <-epoch.Done():
-		err = fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrLedByAnother)
-	case <-p.ctx.Done():
-		err = ErrAbandoned
-	}
+	err := p.awaitAnswer(answers, epoch)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.answers = nil
@@ -210,4 +205,25 @@ func (p *Pipeline) storeOldest() error {
 		return nil
 	}
 	return err
+}
+
+// awaitAnswer waits for the answer to what was just sent alone.
+func (p *Pipeline) awaitAnswer(answers <-chan error, epoch context.Context) error {
+	sent := time.Now()
+	tick := time.NewTicker(stallAfter / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-answers:
+			return err
+		case now := <-tick.C:
+			if p.stalled(now, sent) {
+				return fmt.Errorf("%w: no answer", api.ErrUnavailable)
+			}
+		case <-epoch.Done():
+			return fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrLedByAnother)
+		case <-p.ctx.Done():
+			return ErrAbandoned
+		}
+	}
 }
