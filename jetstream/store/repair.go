@@ -89,7 +89,7 @@ func (p *Pipeline) watch(epoch context.Context) context.Context {
 			p.mu.Unlock()
 		case now := <-tick.C:
 			p.mu.Lock()
-			if p.oldest != p.next && p.stalled(now, p.progress) {
+			if p.oldest != p.next && p.to.stalled(now, p.progress) {
 				p.breakLocked()
 			}
 			p.mu.Unlock()
@@ -98,9 +98,9 @@ func (p *Pipeline) watch(epoch context.Context) context.Context {
 }
 
 // stalled reports whether an event that waits since then is to be given up.
-func (p *Pipeline) stalled(now, since time.Time) bool {
+func (p *Publisher) stalled(now, since time.Time) bool {
 	waited := now.Sub(since)
-	return waited > stuckAfter || waited > stallAfter && now.Sub(time.Unix(0, p.to.answered.Load())) > stallAfter
+	return waited > stuckAfter || waited > stallAfter && now.Sub(time.Unix(0, p.answered.Load())) > stallAfter
 }
 
 // pause waits, longer for each try: a new leader takes events a moment after it has
@@ -217,7 +217,7 @@ func (p *Pipeline) awaitAnswer(answers <-chan error, epoch context.Context) erro
 		case err := <-answers:
 			return err
 		case now := <-tick.C:
-			if p.stalled(now, sent) {
+			if p.to.stalled(now, sent) {
 				return fmt.Errorf("%w: no answer", api.ErrUnavailable)
 			}
 		case <-epoch.Done():
