@@ -69,17 +69,27 @@ func AskLeader(ctx context.Context, conn *nats.Conn, stream string, q Query) (*F
 // Message decodes what was found. Headers that cannot be read count as none.
 func (f *Found) Message() (*Message, error) {
 	m := &Message{Subject: f.Subject, Seq: f.Seq, Time: f.Time}
-	header, err := base64Of(f.Header)
-	if err == nil {
-		m.Data, err = base64Of(f.Data)
-	}
+	header, data, err := f.Content()
 	if err != nil {
-		return nil, fmt.Errorf("%w: read a message: %w", ErrUnavailable, err)
+		return nil, err
 	}
+	m.Data = data
 	if len(header) > 0 {
 		m.Header, _ = nats.DecodeHeadersMsg(header)
 	}
 	return m, nil
+}
+
+// Content is what was stored: the header with its first and its empty line, if there is one,
+// and the data. It fails with ErrUnavailable.
+func (f *Found) Content() (header, data []byte, err error) {
+	if header, err = base64Of(f.Header); err == nil {
+		data, err = base64Of(f.Data)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: read a message: %w", ErrUnavailable, err)
+	}
+	return header, data, nil
 }
 
 func base64Of(text json.RawMessage) (data []byte, err error) {

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"math"
 
 	"weft/jetstream/store"
 	"weft/jetstream/subject"
@@ -48,6 +49,9 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 			if b, err = h.store.Read(ctx, s, after+1, store.MaxBatch, readBytes); err != nil {
 				return history{}, err
 			}
+			if b, err = fill(ctx, h, s, after, b); err != nil { // another copy may have answered
+				return history{}, err
+			}
 		}
 		return h.part(b), nil
 	}
@@ -67,6 +71,10 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 		return history{}, err
 	}
 	if below && st.First <= after+1 {
+		if b, err = fill(ctx, h, s, after, b); err != nil {
+			return history{}, err
+		}
+		past = h.part(b)
 		c.pass(past.messages)
 		return past, nil
 	}
@@ -90,6 +98,38 @@ func ownHistory(ctx context.Context, f *feed, seq, until uint64) (history, bool)
 	}
 	f.hub.metrics.local.Inc()
 	return f.hub.part(b), true
+}
+
+// fill adds to what was read of a subject after a sequence what the copy that answered does
+// not have, though the leader does: each copy lets messages go by the age that its own node's
+// clock gives them, the oldest ones first. So when it has the first one that the leader has,
+// it has all. A copy that has none may as well lag.
+func fill(ctx context.Context, h *Hub, s string, after uint64, b store.Batch) (store.Batch, error) {
+	if !h.p.Clustered {
+		return b, nil
+	}
+	until := uint64(math.MaxUint64)
+	if len(b.Messages) > 0 {
+		until = b.Messages[0].Seq
+	}
+	var missing store.Batch
+	for size := 0; ; {
+		m, ok, err := h.store.First(ctx, s, after+1)
+		if err != nil {
+			return b, err
+		}
+		if !ok || m.Seq >= until {
+			break
+		}
+		if len(missing.Messages) == store.MaxBatch || size >= readBytes {
+			missing.Pending = 1 + uint64(len(b.Messages)) + b.Pending
+			return missing, nil
+		}
+		missing.Messages, size, after = append(missing.Messages, m), size+len(m.Data), m.Seq
+	}
+	h.metrics.filled.Add(float64(len(missing.Messages)))
+	b.Messages = append(missing.Messages, b.Messages...)
+	return b, nil
 }
 
 // part makes messages of what was read.

@@ -13,7 +13,7 @@ type metrics struct {
 	feeds, watermark                          prometheus.Gauge
 	gaps, recovered, resyncs, retries, breaks prometheus.Counter
 	dropped, replays, exact, resets, forged   prometheus.Counter
-	local                                     prometheus.Counter
+	local, filled                             prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -44,6 +44,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		dropped:   counter("dropped_total", "Messages not shown because their type is forbidden."),
 		replays:   counter("replays_total", "Subjects of returning clients that history was read for."),
 		local:     counter("local_reads_total", "Reads of a subject's history that the node's own copy of the stream has answered."),
+		filled:    counter("filled_total", "Messages of history that the leader was asked for because the copy that was read did not have them: it lagged, or its node's clock is ahead."),
 		exact:     counter("current_total", "Subjects of returning clients that had missed nothing."),
 		resets:    counter("resets_total", "Resets told to clients."),
 	}

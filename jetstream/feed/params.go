@@ -42,6 +42,8 @@ type Store interface {
 	// Next returns the sequence of a subject's first message from a sequence on, as the
 	// leader sees it; 0: there is none.
 	Next(ctx context.Context, subject string, from uint64) (uint64, error)
+	// First returns that message itself; it is not ok when there is none.
+	First(ctx context.Context, subject string, from uint64) (m event.Stored, ok bool, err error)
 	// Head returns the sequence of a subject's newest message, as the leader sees it; 0:
 	// there is none.
 	Head(ctx context.Context, subject string) (uint64, error)

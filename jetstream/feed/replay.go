@@ -112,8 +112,12 @@ func (s *subscription) nextPart(ctx context.Context) (past history, _ error) {
 // retention has removed.
 func (s *subscription) past(ctx context.Context, pos uint64, since bool) (history, error) {
 	if since {
-		b, err := s.reader.hub.store.Read(ctx, s.feed.subject, pos+1, store.MaxBatch, readBytes)
-		return s.reader.hub.part(b), err
+		h := s.reader.hub
+		b, err := h.store.Read(ctx, s.feed.subject, pos+1, store.MaxBatch, readBytes)
+		if err == nil {
+			b, err = fill(ctx, h, s.feed.subject, pos, b)
+		}
+		return h.part(b), err
 	}
 	if s.counts == nil {
 		s.counts = new(counts)

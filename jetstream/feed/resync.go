@@ -49,7 +49,10 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 	for from <= to && h.ctx.Err() == nil {
 		var b store.Batch
 		if h.retry(h.ctx, func() (err error) {
-			b, err = h.store.Read(h.ctx, ">", from, store.MaxBatch, readBytes)
+			if b, err = h.store.Read(h.ctx, ">", from, store.MaxBatch, readBytes); err != nil || len(b.Messages) > 0 && b.Messages[0].Seq == from {
+				return err
+			}
+			b, err = fill(h.ctx, h, ">", from-1, b)
 			return err
 		}) != nil {
 			return n, true

@@ -112,7 +112,7 @@ func (w *world) unansweredLocked() error {
 
 func matches(pattern, subject string) bool { return pattern == ">" || pattern == subject }
 
-// Read may be answered by a replica that lags.
+// Read may be answered by a replica that lags, or has let more go than others.
 func (w *world) Read(_ context.Context, subject string, from uint64, limit, _ int) (b store.Batch, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -120,7 +120,7 @@ func (w *world) Read(_ context.Context, subject string, from uint64, limit, _ in
 	if w.rnd.IntN(3) == 0 {
 		end = max(0, end-w.rnd.IntN(6))
 	}
-	for i := max(int(from), 1) - 1; i < end; i++ {
+	for i := max(int(from)-1, w.shortLocked(end)); i < end; i++ {
 		if s := w.log[i]; matches(subject, s.Subject) && !w.goneLocked(i, end) {
 			if len(b.Messages) == min(limit, 7) {
 				b.Pending++

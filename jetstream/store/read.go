@@ -156,6 +156,28 @@ func (r *Reader) Next(ctx context.Context, subject string, from uint64) (uint64,
 	return seq, err
 }
 
+// First asks the leader for the first message from a sequence on that is stored under
+// subject, which may have wildcards; it is not ok when there is none, of which a leader that
+// was cut off and has not noticed may not know. It fails with ErrUnavailable: try again.
+func (r *Reader) First(ctx context.Context, subject string, from uint64) (m event.Stored, ok bool, err error) {
+	release, err := r.reads.Acquire(ctx)
+	if err != nil {
+		return m, false, err
+	}
+	defer release()
+	found, err := api.WhileLed(ctx, r.stream.leader, func(ctx context.Context) (*api.Found, error) {
+		return r.foundByLeader(ctx, api.Query{NextFor: subject, Seq: max(from, 1)})
+	})
+	if err != nil || found == nil {
+		return m, false, err
+	}
+	header, data, err := found.Content()
+	if err != nil {
+		return m, false, err
+	}
+	return event.Recorded(found.Subject, found.Seq, header, data, found.Time), true, nil
+}
+
 func (r *Reader) askLeader(ctx context.Context, q api.Query) (uint64, error) {
 	release, err := r.reads.Acquire(ctx)
 	if err != nil {
@@ -184,16 +206,23 @@ func (r *Reader) requestMessage(ctx context.Context, q api.Query) (*nats.Msg, er
 }
 
 func (r *Reader) askLeaderOnce(ctx context.Context, q api.Query) (uint64, error) {
+	m, err := r.foundByLeader(ctx, q)
+	if err != nil || m == nil {
+		return 0, err
+	}
+	return m.Seq, nil
+}
+
+// foundByLeader is nil when there is no such message.
+func (r *Reader) foundByLeader(ctx context.Context, q api.Query) (*api.Found, error) {
 	try, cancel := context.WithTimeout(ctx, readTry)
 	defer cancel()
 	m, err := api.AskLeader(try, r.params.Client.Conn, event.StreamName, q)
 	switch {
-	case err == nil && m == nil:
-		return 0, nil
 	case err == nil:
-		return m.Seq, nil
+		return m, nil
 	case ctx.Err() != nil:
-		return 0, ctx.Err()
+		return nil, ctx.Err()
 	}
-	return 0, fmt.Errorf("%w: head of %s: %w", api.ErrUnavailable, q.Subject(), err)
+	return nil, fmt.Errorf("%w: head of %s: %w", api.ErrUnavailable, q.Subject(), err)
 }
