@@ -25,7 +25,8 @@ const (
 	maxVisitors = 20_000
 	// leaveLimit is how long a node has to be as it was when all have gone: feeds, presence
 	// and connections linger for seconds.
-	leaveLimit = 2 * time.Minute
+	leaveLimit  = 2 * time.Minute
+	missedLooks = 5
 )
 
 // A soak is visitors that come and go over all transports while events flow, for so long
@@ -204,11 +205,12 @@ func (s *soak) look(ctx context.Context, weft *server, at time.Duration) (one sa
 	return one, nil
 }
 
-// watch looks now and then until ctx ends.
+// watch looks now and then until ctx ends. A node that does not answer in time is looked at
+// the next time, missedLooks times in a row.
 func (s *soak) watch(ctx context.Context, weft *server) (samples []sample, err error) {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
-	began := time.Now()
+	began, missed := time.Now(), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -220,8 +222,13 @@ func (s *soak) watch(ctx context.Context, weft *server) (samples []sample, err e
 		}
 		one, err := s.look(context.WithoutCancel(ctx), weft, time.Since(began))
 		if err != nil {
-			return samples, err
+			fmt.Fprintln(s.out, err)
+			if missed++; missed > missedLooks {
+				return samples, err
+			}
+			continue
 		}
+		missed = 0
 		samples = append(samples, one)
 		fmt.Fprintf(s.out, "%v\n", one)
 	}
