@@ -119,23 +119,26 @@ func (x *Index) after(subject string, after, until uint64, limit, maxBytes int, 
 		m.Previous, before = before, seq
 		found = append(found, m)
 	}
-	return found, more, whole(c, subject, after, found, more, perSubject)
+	return found, more, whole(c, subject, after, last, found, more, perSubject)
 }
 
-// whole reports whether nothing that came on a subject after a sequence has been removed.
-// It is asked after the rest was loaded.
-func whole(c Copy, subject string, after uint64, found []event.Stored, more bool, perSubject uint64) bool {
-	if len(found) > 0 && found[0].Seq == after+1 {
-		return true
-	}
-	first, _ := c.Bounds()
+// whole reports whether nothing that came on a subject after a sequence had been removed before
+// it was looked for. It is asked after the rest was loaded, which had begun when the copy had
+// come to the sequence last: all that came meanwhile may be of this subject.
+func whole(c Copy, subject string, after, last uint64, found []event.Stored, more bool, perSubject uint64) bool {
+	first, now := c.Bounds()
 	if first > after+1 {
 		return false
 	}
-	if !more && uint64(len(found)) < perSubject {
+	if !more && uint64(len(found))+now-min(now, last) < perSubject {
 		return true // that limit has removed none
 	}
-	// The oldest of a subject always goes first.
+	// The oldest of a subject always goes first: one that is stored has all that follow it.
+	if len(found) > 0 && found[0].Seq == after+1 {
+		if _, ok := c.Load(after + 1); ok {
+			return true
+		}
+	}
 	m, ok := c.Load(after)
 	return after > 0 && ok && m.Subject == subject
 }

@@ -280,3 +280,84 @@ func TestAnIndexIsLetGo(t *testing.T) {
 		}
 	})
 }
+
+// A busyStream is added to between any two questions.
+type busyStream struct {
+	stream
+	meanwhile func()
+}
+
+func (s *busyStream) Bounds() (first, last uint64) {
+	defer s.meanwhile()
+	return s.stream.Bounds()
+}
+
+func (s *busyStream) Next(subject string, from uint64) (uint64, string, bool) {
+	defer s.meanwhile()
+	return s.stream.Next(subject, from)
+}
+
+func (s *busyStream) Load(seq uint64) (event.Stored, bool) {
+	defer s.meanwhile()
+	return s.stream.Load(seq)
+}
+
+// Publishers may be quicker than who reads: what the limits remove meanwhile is not passed over
+// in silence.
+func TestWhatIsRemovedMeanwhileIsNotPassedOver(t *testing.T) {
+	for name, worth := range map[string]time.Duration{"by an index": 0, "by the copy itself": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const limit = 4
+			said := 0
+			for seed := range uint64(20000) {
+				rnd := rand.New(rand.NewPCG(seed, 0))
+				s := &busyStream{stream: stream{first: 1}, meanwhile: func() {}}
+				var all []uint64
+				stored := 0
+				publish := func(n int) {
+					for range n {
+						s.add(user(rnd.IntN(2)))
+						if s.log[len(s.log)-1] == user(1) {
+							all = append(all, uint64(len(s.log)))
+							if stored++; stored > limit {
+								s.remove(1, user(1))
+								stored--
+							}
+						}
+					}
+				}
+				s.add(user(0)) // by which it is seen that neither age nor bytes have removed anything
+				publish(rnd.IntN(12))
+				after := rnd.Uint64N(uint64(len(s.log) + 1))
+				until := uint64(len(s.log))
+				s.meanwhile = func() {
+					if rnd.IntN(3) == 0 {
+						publish(rnd.IntN(8))
+					}
+				}
+				x := New(func() (Copy, bool) { return s, true })
+				x.worth = worth
+				found, more, ok := x.After(t.Context(), user(1), after, until, 1+rnd.IntN(6), 1<<20, limit)
+				x.Close()
+				if !ok {
+					continue
+				}
+				said++
+				i, _ := slices.BinarySearch(all, after+1)
+				want := all[i:]
+				if len(found) > len(want) || !more && len(found) < len(want) && want[len(found)] <= until {
+					t.Fatalf("seed %d: %d after %d and up to %d, of %v", seed, len(found), after, until, want)
+				}
+				for i, m := range found {
+					if m.Seq != want[i] {
+						t.Fatalf("seed %d: %d after %d comes as number %d, of %v", seed, m.Seq, after, i, want)
+					}
+				}
+			}
+			if said < 5000 {
+				t.Errorf("it knew only %d times", said)
+			}
+		})
+	}
+}
