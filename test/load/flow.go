@@ -17,7 +17,8 @@ const stallLimit = 10 * time.Second
 const warmUp = time.Second
 
 // A flow is numbered events from a publisher to a crowd, as many in flight as it
-// was told: the next is published as soon as one has reached everybody.
+// was told: the next is published as soon as one has reached everybody, and not before it is
+// its turn, when there is a pace.
 type flow struct {
 	crowd    *crowd.Crowd
 	to       publisher
@@ -25,7 +26,8 @@ type flow struct {
 	subjects int   // taken in turn
 	topics   int   // above 0: what is of the only subject goes to so many topics in turn
 	inFlight int
-	size     int // of a payload, bytes
+	size     int           // of a payload, bytes
+	every    time.Duration // above 0: the pace at which events are published
 
 	sent      []uint32 // per subject
 	published int64
@@ -74,7 +76,9 @@ func (f *flow) measure(ctx context.Context, d time.Duration) (cost, error) {
 	if f.inFlight < 1 || f.subjects == 1 && f.inFlight > crowd.MaxInFlight {
 		return cost{}, fmt.Errorf("%d events in flight are not between 1 and %d", f.inFlight, crowd.MaxInFlight)
 	}
-	f.sent = make([]uint32, f.subjects)
+	if f.sent == nil {
+		f.sent = make([]uint32, f.subjects)
+	}
 	if err := f.run(ctx, warmUp); err != nil {
 		return cost{}, err
 	}
@@ -102,8 +106,13 @@ func (f *flow) measure(ctx context.Context, d time.Duration) (cost, error) {
 
 // run publishes for d and waits until all has arrived, or no more comes.
 func (f *flow) run(ctx context.Context, d time.Duration) error {
-	end := time.Now().Add(d)
-	for time.Now().Before(end) {
+	began := time.Now()
+	due := time.Duration(0)
+	for time.Since(began) < d {
+		if f.every > 0 {
+			time.Sleep(due - time.Since(began))
+			due += f.every
+		}
 		subject := uint32(f.published % int64(f.subjects))
 		f.sent[subject]++
 		m := crowd.Mark{Subject: subject, Number: f.sent[subject], Sent: crowd.Now()}

@@ -115,3 +115,17 @@ func TestAKeyOfWeftIsSetByItsVariable(t *testing.T) {
 		t.Error("a key without a value is set")
 	}
 }
+
+func TestATailSaysWhatItDoesNotMeasure(t *testing.T) {
+	for _, args := range []string{"-pace 0", "-pace 1000000", "-users 1", "-size 0", "-rounds 0", "-for 1ms", "-for 2h"} {
+		if err := tailCommand(t.Context(), strings.Fields(args)); err == nil || !strings.Contains(err.Error(), "-pace is between") {
+			t.Errorf("%s: error %v, want one that tells the bounds", args, err)
+		}
+	}
+}
+
+func TestTheRatioOfTwoServersIsThatOfTheirRounds(t *testing.T) {
+	if got := ratio([]float64{10, 300, 1}, []float64{20, 100, 1}); got != 1 {
+		t.Errorf("got %v, want 1", got)
+	}
+}

@@ -3,6 +3,7 @@
 //	load bench   runs Weft and two plain servers and prints what each costs
 //	load routes  runs requests through Weft's routes and a plain reverse proxy
 //	load fill    fills nodes with events and prints what memory they keep
+//	load tail    shows how late the slowest events are, beside Centrifugo
 //	load soak    lets visitors come and go for an hour, and prints what grows
 //	load drive   drives any server of Server-Sent Events or WebSocket
 //
@@ -24,6 +25,7 @@ import (
 const usage = `usage: load bench [flags]
        load routes [flags]
        load fill [flags]
+       load tail [flags]
        load soak [flags]
        load drive [flags]
        load bench -h, load fill -h, …   list the flags
@@ -54,6 +56,8 @@ func run(ctx context.Context, args []string) error {
 			return routesCommand(ctx, args[1:])
 		case "fill":
 			return fillCommand(ctx, args[1:])
+		case "tail":
+			return tailCommand(ctx, args[1:])
 		case "soak":
 			return soakCommand(ctx, args[1:])
 		case "drive":

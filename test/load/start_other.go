@@ -11,4 +11,6 @@ var errNeedsLinux = errors.New("servers are started and measured on Linux only")
 
 func startWeft(context.Context, program, weftOptions) (*server, error) { return nil, errNeedsLinux }
 
+func startCentrifugo(context.Context, string, string) (*server, error) { return nil, errNeedsLinux }
+
 func startBaseline(context.Context, string, ...string) (*server, error) { return nil, errNeedsLinux }
