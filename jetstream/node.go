@@ -248,7 +248,7 @@ func watchdogOf(n *Node) *watchdog {
 	return &watchdog{log: n.log, restarts: n.restarts, stop: n.srv.Stop, start: n.srv.Start, diskFull: n.disk.Full,
 		silence: n.store.Silence, illFor: links.StaleFor, linkedFor: links.LinkedFor,
 		renew:     func(ctx context.Context) { n.presence.Unlink(ctx); links.Restarting() },
-		clustered: n.cfg.Cluster != nil, diverged: n.cluster.Diverged(), drop: func(groups []string) error { return server.DropLogs(n.srv, groups) }}
+		clustered: n.cfg.Cluster != nil, diverged: n.cluster.Diverged(), drop: func(copies []server.Copy) error { return server.DropLogs(n.srv, copies) }}
 }
 
 // linksOf are a server's links to other nodes, for presence.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/api"
+	"weft/jetstream/server"
 )
 
 const (
@@ -39,10 +40,10 @@ type watchdog struct {
 	// copies count as not current until they have caught up. It takes a moment.
 	renew     func(ctx context.Context)
 	clustered bool
-	// diverged gets the Raft groups whose copies here hold what the others did not agree
-	// to; drop makes a server that is stopped forget that.
-	diverged <-chan []string
-	drop     func(groups []string) error
+	// diverged gets the copies here that hold what the others did not agree to; drop makes a
+	// server that is stopped forget that.
+	diverged <-chan []server.Copy
+	drop     func(copies []server.Copy) error
 }
 
 // run watches until ctx ends.
@@ -52,7 +53,7 @@ func (w *watchdog) run(ctx context.Context) {
 	var restarted time.Time
 	for {
 		var why string
-		var diverged []string
+		var diverged []server.Copy
 		select {
 		case <-ctx.Done():
 			return
@@ -72,7 +73,7 @@ func (w *watchdog) run(ctx context.Context) {
 
 // restart tries until the server runs, or ctx ends. Copies that have diverged begin at
 // what they had applied.
-func (w *watchdog) restart(ctx context.Context, diverged []string) {
+func (w *watchdog) restart(ctx context.Context, diverged []server.Copy) {
 	w.restarts.Inc()
 	w.renew(ctx)
 	w.stop()

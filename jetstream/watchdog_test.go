@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/config/testkit/testlog"
+	"weft/jetstream/server"
 )
 
 func TestAServerIsRestartedWhenItsStoreIsStuck(t *testing.T) {
@@ -77,16 +78,16 @@ func TestAServerForgetsWhatTheOthersDidNotAgreeTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var did []string
 		say := func(what string) { did = append(did, what) }
-		diverged := make(chan []string)
+		diverged := make(chan []server.Copy)
 		none := func() time.Duration { return 0 }
 		w := watchdog{log: testlog.To(t), restarts: prometheus.NewCounter(prometheus.CounterOpts{}), stop: func() { say("stop") }, renew: func(context.Context) {},
 			silence: none, illFor: none, linkedFor: none, diskFull: func() bool { return false }, diverged: diverged,
-			drop:  func(groups []string) error { say("drop " + groups[0]); return errors.New("no snapshot") },
+			drop:  func(copies []server.Copy) error { say("drop " + copies[0].Group); return errors.New("no snapshot") },
 			start: func(context.Context) error { say("start"); return nil }}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); w.run(ctx) }()
-		diverged <- []string{"g"}
+		diverged <- []server.Copy{{Group: "g"}}
 		time.Sleep(restartPause)
 		cancel()
 		<-done

@@ -55,13 +55,13 @@ type Cluster struct {
 	roster  *roster
 	// expelled gets an error once, when the node was removed.
 	expelled chan error
-	diverged chan []string
+	diverged chan []server.Copy
 }
 
 // New makes a Cluster, and answers other nodes that ask for the time.
 func New(p Params, reg prometheus.Registerer) *Cluster {
 	c := &Cluster{p: p, links: newLinks(p.Cluster), clocks: newClocks(p.Name, p.RPC, p.Log, reg),
-		records: &records{client: p.Client, replicas: p.Replicas}, roster: &roster{names: map[string]string{}}, expelled: make(chan error, 1), diverged: make(chan []string)}
+		records: &records{client: p.Client, replicas: p.Replicas}, roster: &roster{names: map[string]string{}}, expelled: make(chan error, 1), diverged: make(chan []server.Copy)}
 	c.groups = &groups{client: p.Client, operators: p.Operators, records: c.records, roster: c.roster}
 	c.clocks.answer()
 	c.metrics = newMetrics(reg, c.links.Count)

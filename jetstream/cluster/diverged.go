@@ -34,7 +34,7 @@ type divergences map[string]divergence
 
 // see takes in what the copies are like now and returns those that have diverged: their
 // logs have become shorter, which no log does that only lacks something.
-func (d divergences) see(copies []server.Copy, now time.Time) (diverged []string) {
+func (d divergences) see(copies []server.Copy, now time.Time) (diverged []server.Copy) {
 	for _, g := range copies {
 		v, known := d[g.Group]
 		switch {
@@ -43,7 +43,7 @@ func (d divergences) see(copies []server.Copy, now time.Time) (diverged []string
 		case !known || g.Last > v.longest:
 			d[g.Group] = divergence{g.Last, now}
 		case g.Last < v.longest && now.Sub(v.since) >= divergedAfter:
-			diverged = append(diverged, g.Group)
+			diverged = append(diverged, g)
 		}
 	}
 	return diverged
@@ -74,30 +74,41 @@ func (c *Cluster) watchDiverged(ctx context.Context) {
 	}
 }
 
-// Diverged gets the Raft groups whose copies on this node hold what the others did not
-// agree to, when the others can do without these copies' logs: see server.DropLogs.
-func (c *Cluster) Diverged() <-chan []string { return c.diverged }
+// Diverged gets the copies of this node that hold what the others did not agree to, when the others can do without these copies' logs: see server.DropLogs.
+func (c *Cluster) Diverged() <-chan []server.Copy { return c.diverged }
 
 // errNoGroup means that a Raft group is none of a stream's, but that of the members.
 var errNoGroup = errors.New("the group is no stream's")
 
-// dispensable is nil when each of the Raft groups is led by another node, and a majority
-// has all there is without this node. A leader answers after a majority has its first
-// entry, which was without a copy that has diverged: so nothing that was ever agreed on
-// is in that copy alone.
-func (c *Cluster) dispensable(ctx context.Context, raftGroups []string) error {
+// dispensable is nil when each of the copies follows another node, and a majority has all
+// there is without this one. A leader answers after a majority has its first entry, which
+// was without a copy that has diverged: so nothing that was ever agreed on is in that copy
+// alone. It is so as long as the copy does not follow; DropLogs sees to that.
+func (c *Cluster) dispensable(ctx context.Context, copies []server.Copy) error {
 	ctx, cancel := context.WithTimeout(ctx, divergedTry)
 	defer cancel()
-	for _, raft := range raftGroups {
-		g, err := c.groups.ofRaft(ctx, raft)
+	for _, v := range copies {
+		g, err := c.groups.ofRaft(ctx, v.Group)
 		if err != nil {
 			return err
 		}
-		if g.Leader == c.p.Name || needed([]Group{*g}, c.p.Name) != "" {
+		if g.Leader == c.p.Name || !g.whole(c.p.Name) {
 			return fmt.Errorf("%s: %w", g.Name, errNobodyElse)
 		}
 	}
 	return nil
+}
+
+// whole reports whether a majority has all that was agreed on, without one node. One that
+// lacks a little, which is all there is of a small group, has not.
+func (g *Group) whole(without string) bool {
+	have := 0
+	for _, r := range g.Replicas {
+		if r.Node != without && r.Current && !r.Offline {
+			have++
+		}
+	}
+	return have > len(g.Replicas)/2
 }
 
 // ofRaft is the group of a stream or bucket that a Raft group keeps.

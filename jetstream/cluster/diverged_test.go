@@ -26,10 +26,35 @@ func TestACopyHasDivergedWhenItsLogBecomesShorter(t *testing.T) {
 	} {
 		seen, now := divergences{}, time.Now()
 		for i, l := range looks {
-			if got := fmt.Sprint(seen.see([]server.Copy{l.copy}, now)); got != l.want {
+			groups := []string{}
+			for _, v := range seen.see([]server.Copy{l.copy}, now) {
+				groups = append(groups, v.Group)
+			}
+			if got := fmt.Sprint(groups); got != l.want {
 				t.Errorf("%s: after %d looks %s, want %s", name, i+1, got, l.want)
 			}
 			now = now.Add(divergedAfter * 2 / 3)
+		}
+	}
+}
+
+// A copy is only done without when the others have everything: in a small group one that
+// lacks all of it lacks little.
+func TestACopyIsOnlyDoneWithoutWhenAMajorityHasEverything(t *testing.T) {
+	for name, c := range map[string]struct {
+		others []Replica
+		want   bool
+	}{
+		"both others have all":        {[]Replica{{Node: "n2", Current: true}, {Node: "n3", Current: true}}, true},
+		"one lacks an entry":          {[]Replica{{Node: "n2", Current: true}, {Node: "n3", Lag: 1}}, false},
+		"one is away":                 {[]Replica{{Node: "n2", Current: true}, {Node: "n3", Current: true, Offline: true}}, false},
+		"one was removed":             {[]Replica{{Node: "n2", Current: true}}, false},
+		"one was replaced, half":      {[]Replica{{Node: "n2", Current: true}, {Node: "n4"}}, false},
+		"nobody leads, none is known": {nil, false},
+	} {
+		g := &Group{Replicas: append([]Replica{{Node: "n1", Current: true}}, c.others...)}
+		if got := g.whole("n1"); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
