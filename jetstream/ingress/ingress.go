@@ -52,6 +52,7 @@ type Ingress struct {
 	limited *ratelog.Log
 	refused *prometheus.CounterVec // by cause
 	misses  prometheus.Counter
+	cutOff  prometheus.Counter
 }
 
 // New makes an ingress, which does nothing until Run.
@@ -60,8 +61,10 @@ func New(p Params, reg prometheus.Registerer) *Ingress {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "weft_jetstream_publishes_refused_total",
 			Help: "Messages of NATS publishers that were not stored, by cause."}, []string{"cause"}),
 		misses: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_misaddressed_total",
-			Help: "Messages of NATS publishers whose subject cannot be stored."})}
-	reg.MustRegister(in.refused, in.misses)
+			Help: "Messages of NATS publishers whose subject cannot be stored."}),
+		cutOff: prometheus.NewCounter(prometheus.CounterOpts{Name: "weft_jetstream_publishers_cut_off_total",
+			Help: "How often what waited of NATS publishers was dropped, because they send faster than the node stores, or because the NATS server was restarted. Who waited for an acknowledgement gets none."})}
+	reg.MustRegister(in.refused, in.misses, in.cutOff)
 	for _, cause := range refusedCauses {
 		in.refused.WithLabelValues(cause)
 	}
@@ -73,8 +76,9 @@ func New(p Params, reg prometheus.Registerer) *Ingress {
 func (in *Ingress) Run(ctx context.Context, from server.Publisher, listening func()) {
 	r := &reader{Ingress: in, from: from, listening: listening}
 	for ctx.Err() == nil {
+		r.heard = false
 		if err := r.serve(ctx); err != nil && ctx.Err() == nil {
-			in.p.Log.Debug("read what a publisher sends", "publisher", from.Name, "err", err)
+			r.interrupted(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -88,6 +92,19 @@ type reader struct {
 	*Ingress
 	from      server.Publisher
 	listening func()
+	heard     bool // since the last connection
+}
+
+// interrupted counts and tells that the server dropped what it held for this reader, which is
+// told nothing else: it only sees its connection end.
+func (r *reader) interrupted(err error) {
+	if !r.heard {
+		r.p.Log.Debug("read what a publisher sends", "publisher", r.from.Name, "err", err)
+		return
+	}
+	r.cutOff.Inc()
+	r.limited.Warn("publisher cut off", "what waited of a publisher is dropped: it sends faster than events are stored, or the NATS server was restarted; who waits for acknowledgements, with a few hundred events on their way, loses nothing",
+		"publisher", r.from.Name, "err", err)
 }
 
 // serve passes messages on until a connection fails, because the server has been
@@ -105,7 +122,7 @@ func (r *reader) serve(ctx context.Context) error {
 	defer store.Close()
 	replies := nats.NewInbox()
 	f := newForwarding(client, store, server.NodeInbox+strings.TrimPrefix(replies, "_INBOX")+".", r.p.EventID)
-	client.Pong = r.listening
+	client.Pong = func() { r.heard = true; r.listening() }
 	if err := f.open(r.from.Prefix); err != nil {
 		return err
 	}

@@ -2,19 +2,25 @@ package ingress_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/config/testkit/slow"
+	"weft/config/testkit/testlog"
 	"weft/config/testkit/waitfor"
 	"weft/jetstream/event"
+	"weft/jetstream/ingress"
+	"weft/jetstream/natsconn"
 	"weft/jetstream/server"
 )
 
@@ -165,6 +171,53 @@ func TestAPublisherIsServedAgainAfterARestartOfTheServer(t *testing.T) {
 			return err == nil
 		})
 	}
+}
+
+// The server ends a reader that does not keep up, and drops what waits for it.
+func TestAReaderThatIsCutOffIsCounted(t *testing.T) {
+	n := open(t)
+	readers := make(chan *natsconn.Conn, 10)
+	reg := prometheus.NewRegistry()
+	in := ingress.New(ingress.Params{Log: testlog.To(t), Closed: n.store.TakesEvents, MessageID: n.store.MessageID, EventID: n.store.CursorAt,
+		Dial: func(user, name string) (*natsconn.Conn, error) {
+			conn, err := n.srv.Dial(user, name)
+			if err == nil && user != server.NodeUser {
+				readers <- conn
+			}
+			return conn, err
+		}}, reg)
+	heard := make(chan struct{}, 10)
+	run, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { in.Run(run, n.srv.Publishers()[0], func() { heard <- struct{}{} }) })
+	<-heard
+	if got := cutOff(t, reg); got != 0 {
+		t.Errorf("counted %v before", got)
+	}
+	(<-readers).Close()
+	<-heard
+	if got := cutOff(t, reg); got != 1 {
+		t.Errorf("counted %v", got)
+	}
+	cancel()
+	running.Wait()
+	if got := cutOff(t, reg); got != 1 {
+		t.Errorf("counted %v after an end in good order", got)
+	}
+}
+
+func cutOff(t *testing.T, reg *prometheus.Registry) (sum float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "weft_jetstream_publishers_cut_off_total" {
+			sum += f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return sum
 }
 
 // An acknowledgement goes to an inbox. What a publisher may not publish, or what would
