@@ -27,6 +27,9 @@ const (
 	// and connections linger for seconds.
 	leaveLimit  = 2 * time.Minute
 	missedLooks = 5
+	// soakIn is how long a node needs until it keeps what it will keep: it remembers the ids of
+	// events for two minutes, and buffers and caches grow with the first visits.
+	soakIn = 3 * time.Minute
 )
 
 // A soak is visitors that come and go over all transports while events flow, for so long
@@ -240,23 +243,35 @@ func (one sample) String() string {
 		one.events, one.lost, one.doubled, one.resets, one.failed, one.cpu)
 }
 
-// judge compares the last quarter with the second one, in which everything has settled,
-// and what is left when all have gone with what was there before.
+// soaked are the samples of a run in which nothing need grow any more: those of its last three
+// quarters, without a warm-up of at most half the run.
+func soaked(samples []sample, length time.Duration) []sample {
+	from := max(length/4, min(soakIn, length/2))
+	for len(samples) > 0 && samples[0].at <= from {
+		samples = samples[1:]
+	}
+	return samples
+}
+
+// judge compares the last third with the first one of what has settled, and what is left when
+// all have gone with what was there before.
 func (s *soak) judge(ctx context.Context, weft *server, before sample, samples []sample) error {
-	quarter := len(samples) / 4
-	if quarter < 1 {
-		return fmt.Errorf("%w: looked %d times only", errInvalid, len(samples))
+	looked := len(samples)
+	samples = soaked(samples, s.length)
+	third := len(samples) / 3
+	if third < 1 {
+		return fmt.Errorf("%w: looked %d times only", errInvalid, looked)
 	}
 	of := func(from int, value func(sample) float64) float64 {
 		var values []float64
-		for _, one := range samples[from : from+quarter] {
+		for _, one := range samples[from : from+third] {
 			values = append(values, value(one))
 		}
 		m, _ := median(values)
 		return m
 	}
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\nmedian of\tbefore\tsecond quarter\tlast quarter\tgrowth\tmay be\t")
+	fmt.Fprintln(table, "\nmedian of\tbefore\tfirst third\tlast third\tgrowth\tmay be\t")
 	grown := 0
 	for _, row := range []struct {
 		name  string
@@ -270,14 +285,14 @@ func (s *soak) judge(ctx context.Context, weft *server, before sample, samples [
 		{"stream, messages", 5, 0, func(one sample) float64 { return one.messages }},
 		{"stream, MiB", 5, 0, func(one sample) float64 { return one.bytes / (1 << 20) }},
 	} {
-		second, last := of(quarter, row.value), of(len(samples)-quarter, row.value)
-		growth := (last/second - 1) * 100
+		first, last := of(0, row.value), of(len(samples)-third, row.value)
+		growth := (last/first - 1) * 100
 		mark := ""
-		if growth > row.may && last-second > row.least {
+		if growth > row.may && last-first > row.least {
 			mark = " GROWS"
 			grown++
 		}
-		fmt.Fprintf(table, "%s\t%.0f\t%.1f\t%.1f\t%+.1f %%%s\t%.0f %%\t\n", row.name, row.value(before), second, last, growth, mark, row.may)
+		fmt.Fprintf(table, "%s\t%.0f\t%.1f\t%.1f\t%+.1f %%%s\t%.0f %%\t\n", row.name, row.value(before), first, last, growth, mark, row.may)
 	}
 	if err := table.Flush(); err != nil {
 		return err

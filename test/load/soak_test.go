@@ -53,3 +53,23 @@ func TestANodeIsAsBeforeWhenNoConnectionIsLeft(t *testing.T) {
 		t.Error("what is left is not seen")
 	}
 }
+
+func TestGrowthIsJudgedOfWhatHasSettled(t *testing.T) {
+	for length, first := range map[time.Duration]time.Duration{
+		time.Hour:        16 * time.Minute, // a quarter is longer than a warm-up
+		10 * time.Minute: 3*time.Minute + 10*time.Second,
+		4 * time.Minute:  2*time.Minute + 4*time.Second, // half of a short one
+	} {
+		every := length / 60
+		var samples []sample
+		for at := every; at < length; at += every {
+			samples = append(samples, sample{at: at})
+		}
+		if left := soaked(samples, length); left[0].at != first || left[len(left)-1].at != length-every {
+			t.Errorf("%v: from %v to %v", length, left[0].at, left[len(left)-1].at)
+		}
+	}
+	if left := soaked([]sample{{at: time.Second}}, time.Hour); len(left) > 0 {
+		t.Errorf("of one look: %v", left)
+	}
+}
