@@ -28,7 +28,7 @@ const (
 type leadWatch struct {
 	log     *slog.Logger
 	yielded prometheus.Counter
-	// silence is for how long no tick has been acknowledged, linkedFor for how long there
+	// silence is for how long nothing has been acknowledged, linkedFor for how long there
 	// have been links to a majority; 0: they are, there are none.
 	silence, linkedFor func() time.Duration
 	lead               interface {

@@ -154,7 +154,12 @@ func (n *Node) Open(ctx context.Context) (err error) {
 		return err
 	}
 	n.undo = append(n.undo, func() error { n.replica.Close(); return nil })
-	if err := n.store.Open(); err != nil {
+	ticks, err := n.Connect("ticks")
+	if err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { ticks.Close(); return nil })
+	if err := n.store.Open(ticks); err != nil {
 		return err
 	}
 	if err := n.cluster.Enter(ctx); err != nil {

@@ -216,3 +216,19 @@ func TestALocalClientMayPublishAndRevokeButNotListen(t *testing.T) {
 		t.Error("ann looks online")
 	}
 }
+
+// The server answers a read before it looks at what the same connection sent after it, and a
+// tick that is late makes the node restart its server.
+func TestTicksDoNotWaitForReads(t *testing.T) {
+	n := open(t, testConfig(t))
+	if err := n.Store().Tick("", nil); err != nil {
+		t.Fatal(err)
+	}
+	waitfor.True(t, func() bool { return n.Store().Place().Seq > 0 })
+	before := n.Store().Place().Seq
+	n.client.Conn.Close() // the one of the reads
+	if err := n.Store().Tick("", nil); err != nil {
+		t.Fatal(err)
+	}
+	waitfor.True(t, func() bool { return n.Store().Place().Seq > before })
+}

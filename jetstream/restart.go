@@ -32,7 +32,7 @@ type watchdog struct {
 	stop     func()
 	start    func(ctx context.Context) error
 	diskFull func() bool
-	// silence is for how long the store has acknowledged no tick, illFor for how long
+	// silence is for how long the store has acknowledged nothing, illFor for how long
 	// copies that were current have not been so, linkedFor for how long there have been
 	// links to a majority; 0: it does, they are, there are none.
 	silence, illFor, linkedFor func() time.Duration

@@ -114,7 +114,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		func() error { m.undo = append(m.undo, m.rpc.Close); return nil },
 		connect(server.ControlUser, "control", m.control.Open),
 		func() error { m.undo = append(m.undo, m.Cluster.Close); return m.Cluster.Open() },
-		m.store.Open,
+		func() error { return m.store.Open(m.client.Conn) },
 		func() error { return m.Enter(ctx) },
 		func() error { return m.store.Ensure(ctx) },
 		func() error { return m.ensure(ctx, kv.Blacklist) },

@@ -51,7 +51,7 @@ func openWith(t testing.TB, rules ingress.Rules, users ...server.User) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	for _, step := range []func() error{func() error { return client.Open(conn) }, s.store.Open, func() error { return s.store.Ensure(t.Context()) }} {
+	for _, step := range []func() error{func() error { return client.Open(conn) }, func() error { return s.store.Open(conn) }, func() error { return s.store.Ensure(t.Context()) }} {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}

@@ -118,7 +118,7 @@ func open(t testing.TB, cfg testConfig) *testStore {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range []func() error{func() error { return n.client.Open(conn) }, n.Open, func() error { return n.Ensure(t.Context()) }} {
+	for _, step := range []func() error{func() error { return n.client.Open(conn) }, func() error { return n.Open(conn) }, func() error { return n.Ensure(t.Context()) }} {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}

@@ -241,6 +241,9 @@ func (p *Pipeline) answer(place []byte, m *natsconn.Msg) {
 	}
 	p.to.answered.Store(time.Now().UnixNano())
 	ack, err := api.ParseAnswer(m.Data)
+	if err == nil {
+		p.to.took()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reached.Seq = max(p.reached.Seq, ack.Seq)

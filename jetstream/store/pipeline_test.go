@@ -15,6 +15,7 @@ import (
 	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
+	"weft/jetstream/natsconn"
 )
 
 // marks records what a pipeline told.
@@ -353,5 +354,28 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 	if err := p.Flush(b.Context()); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// A tick waits behind what other connections have sent; meanwhile the store takes that.
+func TestAStoreThatTakesEventsIsNotSilent(t *testing.T) {
+	n := open(t, newConfig(t))
+	n.Ticker.acknowledged.Store(1)
+	n.Ticker.made = time.Now().Add(-time.Hour)
+	if n.Silence() < time.Minute {
+		t.Fatalf("silent for %v", n.Silence())
+	}
+	p := openPipeline(t, n, PipelineConfig{})
+	if err := errors.Join(p.Put(t.Context(), numberedEvent("user.ann", 0), 0), p.Flush(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if n.Silence() > time.Minute {
+		t.Errorf("silent for %v, though an event was stored", n.Silence())
+	}
+	// What is refused says nothing of the disk.
+	n.Ticker.acknowledged.Store(1)
+	p.answer([]byte("0.0"), &natsconn.Msg{Data: []byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"EVENTS","seq":0}`)})
+	if n.Silence() < time.Minute {
+		t.Error("a refusal counts as stored")
 	}
 }

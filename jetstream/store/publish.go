@@ -22,6 +22,7 @@ type Publisher struct {
 	line    *natsconn.Line // of pipelines
 	// answered is when the store last answered any of them, in Unix nanoseconds.
 	answered atomic.Int64
+	took     func() // is told that the store has taken an event of a pipeline
 	hasID    func(ctx context.Context, subject string, id event.MsgID) (bool, error)
 }
 

@@ -18,6 +18,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nats-io/nats.go"
+
 	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/natsconn"
@@ -66,13 +68,16 @@ func New(p Params, reg prometheus.Registerer) *Store {
 	reader := &Reader{stream: s, params: &p, reads: make(api.Semaphore, maxReads), barrier: publisher.Barrier}
 	dedup := newDeduplication(s, reader)
 	publisher.hasID = dedup.HasID
-	return &Store{s, reader, publisher, newTicker(&p, s), dedup}
+	ticker := newTicker(&p, s)
+	publisher.took = ticker.took
+	return &Store{s, reader, publisher, ticker, dedup}
 }
 
 // Open begins to listen for acknowledgements of ticks and for leaders. The client must
-// be open.
-func (s *Store) Open() error {
-	if err := s.Ticker.open(); err != nil {
+// be open. Ticks have a connection on which nothing is read: the server answers a read
+// before it looks at what was sent after it.
+func (s *Store) Open(ticks *nats.Conn) error {
+	if err := s.Ticker.open(ticks); err != nil {
 		return err
 	}
 	if !s.Stream.params.clustered() {

@@ -14,9 +14,10 @@ import (
 type Ticker struct {
 	params       *Params
 	stream       *Stream
+	conn         *nats.Conn
 	reply        string
 	made         time.Time
-	acknowledged atomic.Int64 // the uptime when a tick was last acknowledged; 0: none sent yet
+	acknowledged atomic.Int64 // the uptime when the store last took a message; 0: no tick was sent yet
 }
 
 func newTicker(p *Params, s *Stream) *Ticker { return &Ticker{params: p, stream: s, made: time.Now()} }
@@ -37,18 +38,18 @@ func (t *Ticker) Tick(mark string, payload []byte) error {
 		s += "." + mark
 	}
 	t.acknowledged.CompareAndSwap(0, t.uptime())
-	return t.params.Client.Conn.PublishRequest(s, t.reply, payload)
+	return t.conn.PublishRequest(s, t.reply, payload)
 }
 
 func tickSubject(p *Params) string { return "tick." + p.Token }
 
 // open receives the acknowledgements of ticks.
-func (t *Ticker) open() error {
-	t.reply = t.params.Client.Conn.NewInbox()
-	_, err := t.params.Client.Conn.Subscribe(t.reply, func(m *nats.Msg) {
+func (t *Ticker) open(conn *nats.Conn) error {
+	t.conn, t.reply = conn, conn.NewInbox()
+	_, err := conn.Subscribe(t.reply, func(m *nats.Msg) {
 		if ack, err := api.AckOf(m); err == nil {
 			t.stream.reach(ack.Seq)
-			t.acknowledged.Store(t.uptime())
+			t.took()
 		}
 	})
 	if err != nil {
@@ -57,7 +58,12 @@ func (t *Ticker) open() error {
 	return nil
 }
 
-// Silence is for how long no tick has been acknowledged, 0 while none was sent yet.
+// took is told that the store has taken a message.
+func (t *Ticker) took() { t.acknowledged.Store(t.uptime()) }
+
+// Silence is for how long the store has acknowledged neither a tick nor an event of a
+// pipeline, 0 while no tick was sent yet. A tick may wait behind much on a busy machine;
+// a store that takes what is before it is not stuck.
 func (t *Ticker) Silence() time.Duration {
 	last := t.acknowledged.Load()
 	if last == 0 {
