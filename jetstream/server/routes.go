@@ -23,6 +23,11 @@ const (
 	routePings = 4
 	// routeWrite is how long a link may take not a byte before it is given up.
 	routeWrite = 2 * time.Second
+	// catchUpUnderWay is how many bytes may be on their way at once to nodes that lack them.
+	// Questions and answers of a link wait behind these, so that it would be given up
+	// for want of an answer over a network that takes longer for them than routePings
+	// allow: less than 10 Mbit/s. nats-server has 64 MB.
+	catchUpUnderWay = 2 << 20
 	// routeRetries is how often a node tries to reach one that it only heard
 	// of, a second apart: for as long as it runs.
 	routeRetries = 1 << 30

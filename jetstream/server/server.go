@@ -236,6 +236,6 @@ func options(cfg *Config, port int, store bool) (*natsserver.Options, error) {
 		JetStreamMaxMemory: 16 << 20,
 		JetStreamMaxStore:  maxStore,
 		MaxPayload:         event.MaxPayload, MaxPending: clientPending,
-		WriteDeadline: 10 * time.Second,
+		WriteDeadline: 10 * time.Second, JetStreamMaxCatchup: catchUpUnderWay,
 	}, nil
 }

@@ -124,6 +124,17 @@ func (p *Place) Heal() {
 	}
 }
 
+// Narrow lets the place receive no more than so many bytes a second, until it ends. It fails
+// where there is no tc.
+func (p *Place) Narrow(bytesPerSecond int) error {
+	rate := fmt.Sprintf("%dbit", 8*bytesPerSecond)
+	out, err := exec.Command("tc", "qdisc", "add", "dev", p.link(), "root", "tbf", "rate", rate, "burst", "64kb", "limit", "256kb").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("narrow the link of %s: %w: %s", p.name(), err, out)
+	}
+	return nil
+}
+
 // enter makes a command run in the place, without a process in between.
 func (p *Place) enter(cmd *exec.Cmd) *exec.Cmd {
 	in := exec.Command("nsenter", append([]string{"--net=/run/netns/" + p.name(), "--"}, cmd.Args...)...)
