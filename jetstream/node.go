@@ -90,7 +90,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) *Node {
 		Member: func(name string) bool { return server.IsMember(n.srv, name) }}, reg)
 	n.disk = server.NewDisk(&cfg.Node, log, reg)
 	n.replica = replica.New(func() (replica.Copy, bool) { return server.ReplicaOf(n.srv, event.StreamName) })
-	n.store = store.New(store.Params{Replica: n.replica, Client: n.client, Dial: func(name string) (*natsconn.Conn, error) { return dialNode(n, name) }, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
+	n.store = store.New(store.Params{Replica: n.replica, Client: n.client, Token: n.Token(), Limits: cfg.Events, Replicas: cfg.replicas(), Log: log,
 		Opened: n.opened, DiskFull: n.disk.Full, CutOff: n.cutOff}, reg)
 	n.makeBuckets(reg)
 	n.cluster = cluster.New(cluster.Params{Name: cfg.Node.Name, DataDir: cfg.Node.DataDir, Cluster: cfg.Cluster, Replicas: cfg.replicas(), Log: log,
@@ -359,12 +359,7 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 
 // OpenLive connects to hear delivery copies; see natsconn.OpenLive.
 func (n *Node) OpenLive(deliver func(*event.Copy), interrupted func(why string)) (*natsconn.Live, error) {
-	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return dialNode(n, "live") }, deliver, interrupted)
-}
-
-// dialNode makes a connection for one of the roads of events; see server.Server.Dial.
-func dialNode(n *Node, name string) (*natsconn.Conn, error) {
-	return n.srv.Dial(server.NodeUser, n.Name()+" "+name)
+	return natsconn.OpenLive(func() (*natsconn.Conn, error) { return n.srv.Dial(server.NodeUser, n.Name()+" live") }, deliver, interrupted)
 }
 
 // Run blocks until ctx ends, or fails with server.ErrRemoved.

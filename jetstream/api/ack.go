@@ -69,15 +69,11 @@ func plainAck(data []byte) (ack Ack, ok bool) {
 	return ack, err == nil && seq > 0
 }
 
-// AckOf is ParseAnswer for a message of the client library.
-func AckOf(m *nats.Msg) (Ack, error) { return ParseAnswer(m.Data) }
-
-// ParseAnswer is ParseAck for an answer on a connection, which may also be the server's
-// word that nobody listens, which has no data; that is ErrUnavailable and
-// nats.ErrNoResponders.
-func ParseAnswer(data []byte) (Ack, error) {
-	if len(data) == 0 {
+// AckOf is ParseAck for an answer on a connection, which may also be the server's
+// word that nobody listens; that is ErrUnavailable and nats.ErrNoResponders.
+func AckOf(m *nats.Msg) (Ack, error) {
+	if len(m.Data) == 0 {
 		return Ack{}, fmt.Errorf("%w: %w", ErrUnavailable, nats.ErrNoResponders)
 	}
-	return ParseAck(data)
+	return ParseAck(m.Data)
 }

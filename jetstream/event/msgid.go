@@ -108,19 +108,14 @@ func (id *MsgID) IsZero() bool { return id.scope == noScope }
 // Text is the id under a subject as the stream is given it.
 func (id *MsgID) Text(secret, subject string) string {
 	var buf [256]byte
-	return string(id.AppendText(buf[:0], secret, subject))
-}
-
-// AppendText appends the id's Text.
-func (id *MsgID) AppendText(b []byte, secret, subject string) []byte {
-	b = append(append(b, secret...), '/')
+	b := append(append(buf[:0], secret...), '/')
 	head := len(b)
 	b = id.write(b, subject)
 	if len(b)-head > maxMsgID {
 		sum := sha256.Sum256(b[head:])
 		b = base64.RawURLEncoding.AppendEncode(append(b[:head], '#'), sum[:])
 	}
-	return b
+	return string(b)
 }
 
 // write appends the text without the secret.

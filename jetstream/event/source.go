@@ -54,41 +54,14 @@ func (e *Event) Message(id string) *nats.Msg {
 
 // label writes the header, unless there is nothing to say.
 func (e *Event) label(h nats.Header) {
-	if v := e.appendLabel(nil); len(v) > 0 {
-		h[HeaderSource] = []string{string(v)}
-	}
-}
-
-// appendLabel appends the value of HeaderSource; nothing when there is nothing to say.
-func (e *Event) appendLabel(b []byte) []byte {
 	if e.Source == SourceNATS || e.Source >= Sources {
-		return b
+		return
 	}
-	if b = append(b, e.Source.String()...); !e.Made.IsZero() {
-		b = strconv.AppendInt(append(b, ' '), e.Made.UnixMilli(), 10)
+	v := e.Source.String()
+	if !e.Made.IsZero() {
+		v += " " + strconv.FormatInt(e.Made.UnixMilli(), 10)
 	}
-	return b
-}
-
-// AppendHeader appends the headers of Message in their form on the wire (NATS ADR-4), with
-// the first and the empty line. The text of the id, if there is one, begins with secret.
-func (e *Event) AppendHeader(b []byte, secret string) []byte {
-	b = append(b, "NATS/1.0\r\n"...)
-	typed := e.Type == ""
-	for name, value := range e.Header {
-		b = append(append(append(append(b, name...), ": "...), strings.Trim(value, " \t")...), "\r\n"...)
-		typed = typed || name == HeaderType
-	}
-	if !typed {
-		b = append(append(append(b, HeaderType+": "...), cloudevent.Encoded(e.Type)...), "\r\n"...)
-	}
-	if !e.ID.IsZero() {
-		b = append(e.ID.AppendText(append(b, HeaderMsgID+": "...), secret, e.Subject), "\r\n"...)
-	}
-	if e.Source != SourceNATS && e.Source < Sources {
-		b = append(e.appendLabel(append(b, HeaderSource+": "...)), "\r\n"...)
-	}
-	return append(b, "\r\n"...)
+	h[HeaderSource] = []string{v}
 }
 
 // Origin returns the way in of a stored event and since when its age counts: from

@@ -9,6 +9,5 @@
 // not connect again, and expects nothing of the server: a line, header or message beyond
 // its bounds ends it with an error.
 //
-// A Live is a Conn that reads delivery copies and does connect again. So does a Line, over
-// which several publish that are answered.
+// A Live is a Conn that reads delivery copies and does connect again.
 package natsconn

@@ -17,8 +17,8 @@ const (
 	liveGather = time.Millisecond
 )
 
-// ErrClosed is returned by a Live or a Line that was closed.
-var ErrClosed = errors.New("the connection is closed")
+// ErrClosed is returned by a Live that was closed.
+var ErrClosed = errors.New("the live connection is closed")
 
 // A Live is a connection of a node that brings delivery copies, all of them in the
 // order in which the stream's leader sent them, to one reader. It connects again by

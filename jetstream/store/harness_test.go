@@ -15,7 +15,6 @@ import (
 	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
-	"weft/jetstream/natsconn"
 )
 
 // A testServer is a server that is restarted on the same folder; connections are made
@@ -24,9 +23,8 @@ type testServer struct {
 	folder string
 	away   atomic.Bool // nobody can connect
 
-	mu    sync.Mutex
-	srv   *server.Server
-	lines []net.Conn // of pipelines
+	mu  sync.Mutex
+	srv *server.Server
 }
 
 func (s *testServer) InProcessConn() (net.Conn, error) {
@@ -36,27 +34,6 @@ func (s *testServer) InProcessConn() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	return s.srv.InProcessConn()
-}
-
-func (s *testServer) dial(name string) (*natsconn.Conn, error) {
-	conn, err := s.InProcessConn()
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	s.lines = append(s.lines, conn)
-	s.mu.Unlock()
-	return natsconn.Open(conn, natsconn.Login{Name: name})
-}
-
-// cut ends the connections of pipelines.
-func (s *testServer) cut() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, conn := range s.lines {
-		conn.Close()
-	}
-	s.lines = nil
 }
 
 func (s *testServer) start() error {
@@ -107,7 +84,7 @@ func newConfig(t testing.TB) testConfig {
 func open(t testing.TB, cfg testConfig) *testStore {
 	t.Helper()
 	n := &testStore{srv: &testServer{folder: cfg.folder}, client: new(api.Client), reg: prometheus.NewRegistry()}
-	n.Store = New(Params{Client: n.client, Dial: n.srv.dial, Token: "n1", Limits: cfg.limits, Replicas: 1, Log: cfg.log,
+	n.Store = New(Params{Client: n.client, Token: "n1", Limits: cfg.limits, Replicas: 1, Log: cfg.log,
 		Opened: func() error { return nil }, DiskFull: n.full.Load, CutOff: func() bool { return false }}, n.reg)
 	t.Cleanup(n.close)
 	if err := n.srv.start(); err != nil {

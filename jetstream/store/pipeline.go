@@ -1,28 +1,25 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"weft/jetstream/api"
 	"weft/jetstream/event"
-	"weft/jetstream/natsconn"
 )
 
 const (
 	// DefaultWindow is how many events a Pipeline has in flight.
 	DefaultWindow = 1024
-	// stallAfter is the silence of the store after which a pipeline begins to repair.
+	// stallAfter is the silence after which a pipeline begins to repair.
 	stallAfter = time.Second
-	// stuckAfter is how long its oldest event goes without an answer while the store
-	// answers others. What all pipelines have in flight may be more than a busy store
-	// takes in a second; to send that again would make it busier.
-	stuckAfter = 5 * time.Second
 	// repairPause is the first pause between two tries to store the oldest event,
 	// each later one is longer by as much. A new leader takes events a moment
 	// after it has said that it leads.
@@ -79,7 +76,8 @@ const (
 type Pipeline struct {
 	to     *Publisher
 	cfg    PipelineConfig
-	caller *natsconn.Caller
+	prefix string
+	sub    *nats.Subscription
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // what keeps it going has ended
@@ -88,10 +86,7 @@ type Pipeline struct {
 	mu       sync.Mutex
 	state    state
 	broke    chan struct{} // gets a token when it flows no more
-	changed  chan struct{} // closed and replaced when slots get free and somebody waits
-	waited   bool          // somebody does
-	place    []byte        // what was sent last: as
-	header   []byte        // and with which headers
+	changed  chan struct{} // closed and replaced when slots get free
 	ring     []pipeSlot
 	oldest   uint64    // number of the oldest unsettled slot
 	next     uint64    // number of the next slot
@@ -103,8 +98,7 @@ type Pipeline struct {
 // pipeSlot is one entry of the ring: an event, or only a mark.
 type pipeSlot struct {
 	event   event.Event
-	open    bool   // the event is not settled
-	secret  string // of the event's id
+	msg     *nats.Msg // nil: settled
 	mark    int64
 	floor   uint64     // the event can be stored beyond this sequence only
 	began   time.Time  // when the event was put
@@ -116,16 +110,16 @@ func (p *Publisher) NewPipeline(cfg PipelineConfig) (*Pipeline, error) {
 	if cfg.Window <= 0 {
 		cfg.Window = DefaultWindow
 	}
-	pipe := &Pipeline{to: p, cfg: cfg, ring: make([]pipeSlot, cfg.Window),
+	pipe := &Pipeline{to: p, cfg: cfg, prefix: p.params.Client.Conn.NewInbox() + ".", ring: make([]pipeSlot, cfg.Window),
 		changed: make(chan struct{}), broke: make(chan struct{}, 1), done: make(chan struct{}),
 		trust: min(duplicateWindow, p.params.Limits.MaxAge) / 2}
 	pipe.ctx, pipe.cancel = context.WithCancel(context.Background())
-	caller, err := p.line.Open(pipe.answer, pipe.lost)
+	sub, err := p.params.Client.Conn.Subscribe(pipe.prefix+">", pipe.answer)
 	if err != nil {
 		pipe.cancel()
 		return nil, fmt.Errorf("open pipeline: %w", err)
 	}
-	pipe.caller = caller
+	pipe.sub = sub
 	go pipe.run()
 	return pipe, nil
 }
@@ -138,7 +132,7 @@ func (p *Pipeline) Put(ctx context.Context, e event.Event, mark int64) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	return p.enter(ctx, pipeSlot{event: e, open: true, secret: p.to.stream.idSecret(), mark: mark, began: time.Now()})
+	return p.enter(ctx, pipeSlot{event: e, msg: p.to.message(&e), mark: mark, began: time.Now()})
 }
 
 // Mark enters a record that makes no event, at its place in the order.
@@ -165,13 +159,13 @@ func (p *Pipeline) enter(ctx context.Context, s pipeSlot) error {
 	p.ring[n%uint64(len(p.ring))] = s
 	p.next++
 	switch {
-	case !s.open:
+	case s.msg == nil:
 		p.settleLocked()
 	case p.state != flowing: // it will be sent in its turn
 	case p.to.params.DiskFull():
 		p.breakLocked()
 	default:
-		_ = p.sendLocked(n, &s) // it is broken then
+		p.sendLocked(n, &s)
 	}
 	return nil
 }
@@ -182,7 +176,6 @@ func (p *Pipeline) waitLocked(ctx context.Context) error {
 		return ErrAbandoned
 	}
 	changed := p.changed
-	p.waited = true
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	select {
@@ -207,14 +200,12 @@ func (p *Pipeline) Flush(ctx context.Context) error {
 	return nil
 }
 
-func (p *Pipeline) sendLocked(n uint64, s *pipeSlot) error {
-	p.place = strconv.AppendUint(append(strconv.AppendUint(p.place[:0], p.sending, 36), '.'), n, 36)
-	p.header = s.event.AppendHeader(p.header[:0], s.secret)
-	err := p.caller.Publish(s.event.Subject, p.place, p.header, s.event.Data)
-	if err != nil {
+func (p *Pipeline) sendLocked(n uint64, s *pipeSlot) {
+	m := *s.msg
+	m.Reply = p.prefix + strconv.FormatUint(p.sending, 36) + "." + strconv.FormatUint(n, 36)
+	if err := p.to.params.Client.Conn.PublishMsg(&m); err != nil {
 		p.breakLocked()
 	}
-	return err
 }
 
 // breakLocked ends the flow. Answers of before are ignored from now on.
@@ -232,15 +223,14 @@ func (p *Pipeline) breakLocked() {
 }
 
 // answer receives the stream's answers, one at a time.
-func (p *Pipeline) answer(place []byte, m *natsconn.Msg) {
-	sending, slot, _ := bytes.Cut(place, []byte{'.'})
-	e, ok1 := natsconn.ParseNumber(sending)
-	n, ok2 := natsconn.ParseNumber(slot)
-	if !ok1 || !ok2 {
+func (p *Pipeline) answer(m *nats.Msg) {
+	sending, slot, _ := strings.Cut(m.Subject[len(p.prefix):], ".")
+	e, err1 := strconv.ParseUint(sending, 36, 64)
+	n, err2 := strconv.ParseUint(slot, 36, 64)
+	if err1 != nil || err2 != nil {
 		return
 	}
-	p.to.answered.Store(time.Now().UnixNano())
-	ack, err := api.ParseAnswer(m.Data)
+	ack, err := api.AckOf(m)
 	if err == nil {
 		p.to.took()
 	}
@@ -258,7 +248,7 @@ func (p *Pipeline) answer(place []byte, m *natsconn.Msg) {
 		}
 		return
 	}
-	if !s.open {
+	if s.msg == nil {
 		return
 	}
 	if err != nil && !errors.Is(err, api.ErrRefused) {
@@ -274,7 +264,7 @@ func (p *Pipeline) settleSlotLocked(s *pipeSlot, err error) {
 	} else if p.cfg.Refused != nil {
 		p.cfg.Refused(s.event, s.mark, err)
 	}
-	s.open, s.event = false, event.Event{}
+	s.msg, s.event = nil, event.Event{}
 	p.settleLocked()
 }
 
@@ -283,7 +273,7 @@ func (p *Pipeline) settleLocked() {
 	mark, behind, moved := int64(-1), p.oldest, false
 	for p.oldest != p.next {
 		s := &p.ring[p.oldest%uint64(len(p.ring))]
-		if s.open {
+		if s.msg != nil {
 			break
 		}
 		p.oldest++
@@ -299,27 +289,8 @@ func (p *Pipeline) settleLocked() {
 	if mark >= 0 && p.cfg.Stored != nil && p.ctx.Err() == nil {
 		p.cfg.Stored(mark, p.placeLocked(behind))
 	}
-	if p.waited {
-		p.waited = false
-		close(p.changed)
-		p.changed = make(chan struct{})
-	}
-}
-
-// lost is told that answers may have been lost.
-func (p *Pipeline) lost() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.oldest == p.next {
-		return
-	}
-	p.breakLocked()
-	if s := &p.ring[p.oldest%uint64(len(p.ring))]; s.answers != nil {
-		select {
-		case s.answers <- api.ErrUnavailable:
-		default:
-		}
-	}
+	close(p.changed)
+	p.changed = make(chan struct{})
 }
 
 // Abandon makes the pipeline send nothing more: its partition belongs to
@@ -330,6 +301,8 @@ func (p *Pipeline) Abandon() { p.cancel() }
 func (p *Pipeline) Close() error {
 	p.cancel()
 	<-p.done
-	p.caller.Close()
+	if err := p.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+		return fmt.Errorf("close pipeline: %w", err)
+	}
 	return nil
 }

@@ -11,11 +11,12 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/nats-io/nats.go"
+
 	"weft/config/testkit/slow"
 	"weft/config/testkit/testlog"
 	"weft/jetstream/api"
 	"weft/jetstream/event"
-	"weft/jetstream/natsconn"
 )
 
 // marks records what a pipeline told.
@@ -248,7 +249,9 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 	c.Stored = func(mark int64, at Place) {
 		if told(mark, at); mark == 0 { // what follows cannot be sent, until somebody can connect again
 			n.srv.away.Store(true)
-			n.srv.cut()
+			if err := n.client.Conn.ForceReconnect(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	p := openPipeline(t, n, c)
@@ -279,36 +282,6 @@ func TestAPipelineThatBreaksAgainWhileItGoesOnBeginsANewRepair(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkNumbers(t, stored(t, n, "user.ann"), 10)
-}
-
-// A window that waits behind those of other pipelines is not lost.
-func TestAPipelineWaitsWhileTheStoreAnswersOthers(t *testing.T) {
-	slow.Test(t, "three seconds of a busy store")
-	n := open(t, newConfig(t))
-	waiting, other := openPipeline(t, n, PipelineConfig{}), openPipeline(t, n, PipelineConfig{})
-	waiting.mu.Lock() // an event that is not answered
-	waiting.ring[0] = pipeSlot{event: numberedEvent("user.ann", 0), open: true}
-	waiting.next, waiting.progress = 1, time.Now()
-	waiting.mu.Unlock()
-	flows := func() bool {
-		waiting.mu.Lock()
-		defer waiting.mu.Unlock()
-		return waiting.state == flowing && waiting.oldest == 0
-	}
-	began := time.Now()
-	for i := 0; time.Since(began) < 3*stallAfter; i++ {
-		if err := errors.Join(other.Put(t.Context(), numberedEvent("user.bob", i), -1), other.Flush(t.Context())); err != nil {
-			t.Fatal(err)
-		}
-		if !flows() {
-			t.Fatalf("it gives up after %v, while the store answers", time.Since(began))
-		}
-	}
-	// Now nobody is answered.
-	if err := waiting.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	checkNumbers(t, stored(t, n, "user.ann"), 1)
 }
 
 func TestAPipelineStoresNothingTwiceAfterTheStreamForgotTheIDs(t *testing.T) {
@@ -374,7 +347,7 @@ func TestAStoreThatTakesEventsIsNotSilent(t *testing.T) {
 	}
 	// What is refused says nothing of the disk.
 	n.Ticker.acknowledged.Store(1)
-	p.answer([]byte("0.0"), &natsconn.Msg{Data: []byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"EVENTS","seq":0}`)})
+	p.answer(&nats.Msg{Subject: p.prefix + "0.0", Data: []byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"EVENTS","seq":0}`)})
 	if n.Silence() < time.Minute {
 		t.Error("a refusal counts as stored")
 	}

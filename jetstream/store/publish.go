@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
-	"weft/jetstream/natsconn"
 )
 
 // A Publisher stores events. Its methods may be called concurrently.
@@ -19,11 +17,8 @@ type Publisher struct {
 	stream  *Stream
 	params  *Params
 	metrics *metrics
-	line    *natsconn.Line // of pipelines
-	// answered is when the store last answered any of them, in Unix nanoseconds.
-	answered atomic.Int64
-	took     func() // is told that the store has taken an event of a pipeline
-	hasID    func(ctx context.Context, subject string, id event.MsgID) (bool, error)
+	took    func() // is told that the store has taken an event of a pipeline
+	hasID   func(ctx context.Context, subject string, id event.MsgID) (bool, error)
 }
 
 // An Ack says where an event was stored.

@@ -89,18 +89,12 @@ func (p *Pipeline) watch(epoch context.Context) context.Context {
 			p.mu.Unlock()
 		case now := <-tick.C:
 			p.mu.Lock()
-			if p.oldest != p.next && p.to.stalled(now, p.progress) {
+			if p.oldest != p.next && now.Sub(p.progress) > stallAfter {
 				p.breakLocked()
 			}
 			p.mu.Unlock()
 		}
 	}
-}
-
-// stalled reports whether an event that waits since then is to be given up.
-func (p *Publisher) stalled(now, since time.Time) bool {
-	waited := now.Sub(since)
-	return waited > stuckAfter || waited > stallAfter && now.Sub(time.Unix(0, p.answered.Load())) > stallAfter
 }
 
 // pause waits, longer for each try: a new leader takes events a moment after it has
@@ -128,8 +122,8 @@ func (p *Pipeline) resume(r *repair) (epoch context.Context) {
 	p.state = flowing
 	p.progress = time.Now()
 	for n := p.oldest; n != p.next && p.state == flowing; n++ {
-		if s := &p.ring[n%uint64(len(p.ring))]; s.open {
-			_ = p.sendLocked(n, s) // it is broken again then
+		if s := &p.ring[n%uint64(len(p.ring))]; s.msg != nil {
+			p.sendLocked(n, s)
 		}
 	}
 	return epoch
@@ -151,7 +145,7 @@ func (p *Pipeline) settleStored() error {
 	for n := from; n < until; n++ {
 		p.mu.Lock()
 		s := &p.ring[n%uint64(len(p.ring))]
-		pending, subject, id := n >= p.oldest && s.open, s.event.Subject, s.event.ID
+		pending, subject, id := n >= p.oldest && s.msg != nil, s.event.Subject, s.event.ID
 		p.mu.Unlock()
 		if !pending || id.IsZero() {
 			continue
@@ -161,7 +155,7 @@ func (p *Pipeline) settleStored() error {
 			return err
 		}
 		p.mu.Lock()
-		if known && n >= p.oldest && s.open { // no answer came meanwhile
+		if known && n >= p.oldest && s.msg != nil { // no answer came meanwhile
 			p.settleSlotLocked(s, nil)
 		}
 		p.mu.Unlock()
@@ -186,14 +180,21 @@ func (p *Pipeline) storeOldest() error {
 	s.answers = answers
 	epoch := p.to.stream.leader.Epoch()
 	p.sending++
-	if err := p.sendLocked(p.oldest, s); err != nil {
-		s.answers = nil
-		p.mu.Unlock()
-		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
-	}
+	p.sendLocked(p.oldest, s)
 	p.mu.Unlock()
 
-	err := p.awaitAnswer(answers, epoch)
+	timer := time.NewTimer(stallAfter)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-answers:
+	case <-timer.C:
+		err = api.ErrUnavailable
+	case <-epoch.Done():
+		err = fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrLedByAnother)
+	case <-p.ctx.Done():
+		err = ErrAbandoned
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.answers = nil
@@ -205,25 +206,4 @@ func (p *Pipeline) storeOldest() error {
 		return nil
 	}
 	return err
-}
-
-// awaitAnswer waits for the answer to what was just sent alone.
-func (p *Pipeline) awaitAnswer(answers <-chan error, epoch context.Context) error {
-	sent := time.Now()
-	tick := time.NewTicker(stallAfter / 4)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-answers:
-			return err
-		case now := <-tick.C:
-			if p.to.stalled(now, sent) {
-				return fmt.Errorf("%w: no answer", api.ErrUnavailable)
-			}
-		case <-epoch.Done():
-			return fmt.Errorf("%w: %w", api.ErrUnavailable, api.ErrLedByAnother)
-		case <-p.ctx.Done():
-			return ErrAbandoned
-		}
-	}
 }

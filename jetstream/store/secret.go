@@ -40,9 +40,6 @@ func (s *Stream) learnSecret(secret string) {
 	}
 }
 
-// idSecret is the secret at the moment.
-func (s *Stream) idSecret() string { return *s.secret.Load() }
-
 // MessageID is the text of an id for the stream.
 func (s *Stream) MessageID(id *event.MsgID, subject string) string {
 	return id.Text(*s.secret.Load(), subject)

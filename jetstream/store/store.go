@@ -22,15 +22,12 @@ import (
 
 	"weft/jetstream/api"
 	"weft/jetstream/event"
-	"weft/jetstream/natsconn"
 	"weft/jetstream/replica"
 )
 
 // Params are what a Store needs to know of its node.
 type Params struct {
 	Client *api.Client
-	// Dial makes another connection of the node, under a name, for pipelines.
-	Dial   func(name string) (*natsconn.Conn, error)
 	Token  string // the node's name as a subject token
 	Limits event.Limits
 	// Replicas is how many copies of the stream there are; with one the node is alone.
@@ -63,8 +60,6 @@ func New(p Params, reg prometheus.Registerer) *Store {
 	m := newMetrics(reg)
 	s := newStream(&p, m)
 	publisher := &Publisher{stream: s, params: &p, metrics: m}
-	publisher.line = natsconn.NewLine(func() (*natsconn.Conn, error) { return p.Dial("pipelines") },
-		func() string { return p.Client.Conn.NewInbox() })
 	reader := &Reader{stream: s, params: &p, reads: make(api.Semaphore, maxReads), barrier: publisher.Barrier}
 	dedup := newDeduplication(s, reader)
 	publisher.hasID = dedup.HasID
