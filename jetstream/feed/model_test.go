@@ -209,7 +209,7 @@ func (m *model) view(ctx context.Context, v *viewer) {
 		m.rest(15 * time.Second)      // so that there is something
 		start.Since = time.Unix(0, 0) // all of it
 		if past == 0 {
-			start.Since = time.Now().Add(-time.Duration(m.roll(5000)) * time.Millisecond)
+			start.Since = time.Now().Add(m.world.ahead - time.Duration(m.roll(5000))*time.Millisecond)
 		}
 	}
 	for first := true; ; first = false {

@@ -25,7 +25,8 @@ import (
 // and what is on its way to the nodes. Replicas lag, questions stay unanswered, and when
 // the leader changes or a connection breaks, copies are lost.
 type world struct {
-	limit  int // of messages per subject
+	limit  int           // of messages per subject
+	ahead  time.Duration // of this node's clock is that of who leads
 	leader *api.Leadership
 
 	mu     sync.Mutex
@@ -44,14 +45,14 @@ var errSilence = errors.New("nobody answers")
 
 func newWorld(seed uint64, limit int) *world {
 	return &world{limit: limit, leader: api.NewLeadership(), rnd: rand.New(rand.NewPCG(seed, 0)), id: event.StreamID{1},
-		bySub: map[string][]uint64{}, since: time.Now()}
+		bySub: map[string][]uint64{}, since: time.Now(), ahead: time.Duration(seed%3) * 15 * time.Second}
 }
 
 // storeLocked stores a message, and sends its copies.
 func (w *world) storeLocked(subject string, data []byte) uint64 {
 	seq := uint64(len(w.log) + 1)
 	before := w.bySub[subject]
-	at := time.Now().Add(time.Duration(seq))
+	at := time.Now().Add(w.ahead + time.Duration(seq))
 	s := event.Stored{Subject: subject, Seq: seq, Data: data, Header: nats.Header{
 		"Nats-Time-Stamp": {at.UTC().Format(time.RFC3339Nano)}}}
 	if n := len(before); n > 0 {

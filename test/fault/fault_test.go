@@ -3,6 +3,7 @@ package fault
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -19,7 +20,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv(burning) != "" {
 		burn()
 	}
-	os.Exit(stage.Private(m.Run, stage.FetchKafka))
+	os.Exit(stage.Private(m.Run, func(ctx context.Context) error {
+		var err error
+		if atLength() {
+			_, err = stage.ClockedBinary()
+		}
+		return errors.Join(err, stage.FetchKafka(ctx))
+	}))
 }
 
 // plan is what a run does: each fault as often as a plain test does it, or those

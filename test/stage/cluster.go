@@ -16,6 +16,10 @@ const ClusterSize = 3
 // each, nil for what it would be without.
 type PerNode []any
 
+// ClockSetting is the key of what is no setting: a PerNode of Clocks, for nodes of a cluster
+// that have their own.
+const ClockSetting = "clock"
+
 // StartCluster starts three nodes on loopback, n1 to n3, that share one secret,
 // and waits until all are ready. settings are added to those of every node;
 // a PerNode holds those of one node each.
@@ -73,7 +77,9 @@ func launchCluster(nodes []*Node, addresses []string, settings map[string]any) {
 			if each, ok := value.(PerNode); ok {
 				value = each[i]
 			}
-			if value != nil {
+			if clock, ok := value.(*Clock); ok && key == ClockSetting {
+				n.Clock = clock
+			} else if value != nil {
 				n.Config.With(key, value)
 			}
 		}

@@ -26,6 +26,9 @@ type Node struct {
 	Config Config
 	// Place is where the process runs, nil on loopback. See Network.
 	Place *Place
+	// Clock is the node's own, nil for the machine's. The process is then one of
+	// ClockedBinary.
+	Clock *Clock
 
 	t       testing.TB
 	file    string
@@ -75,13 +78,17 @@ func Environment() []string {
 // Launch starts the process and does not wait.
 func (n *Node) Launch() {
 	n.t.Helper()
-	binary, err := Binary()
+	build, environment := Binary, Environment()
+	if n.Clock != nil {
+		build, environment = ClockedBinary, append(environment, clockFile+"="+n.Clock.path)
+	}
+	binary, err := build()
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.Config.Write(n.t, n.file)
 	cmd := exec.Command(binary, "serve", "--config", n.file, "--log-format", "json")
-	cmd.Env = Environment()
+	cmd.Env = environment
 	if n.Place != nil {
 		cmd = n.Place.enter(cmd)
 	}

@@ -99,7 +99,7 @@ func again(before func(context.Context) error) (int, error) {
 	}
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), inside+"=1", "WEFT_BINARY="+binary)
+	cmd.Env = append(os.Environ(), inside+"=1", "WEFT_BINARY="+binary, clockedBinary+"="+builtClocked())
 	cmd.SysProcAttr = namespaces()
 	// The death of the thread that started it would be taken for this program's.
 	runtime.LockOSThread()
