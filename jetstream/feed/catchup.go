@@ -22,12 +22,23 @@ type catchUp struct{ f *feed }
 // run reads what is missing after the cursor and makes the feed live again.
 // When it is gone for good, everybody is told.
 func (c catchUp) run(ctx context.Context) {
-	defer c.f.hub.catchingUp.Add(-1)
 	for c.verify(ctx) && c.readOn(ctx) {
 		if c.f.settle() {
+			c.f.hub.catchingUp.Add(-1)
 			return
 		}
 		c.closeGap(ctx)
+	}
+	c.abandon()
+}
+
+// abandon counts a feed no more that has ended before it could catch up, unless it ends with
+// the node: its connections must not believe that they have what it has not handed on.
+func (c catchUp) abandon() {
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	if len(c.f.subs) == 0 {
+		c.f.hub.catchingUp.Add(-1)
 	}
 }
 

@@ -116,11 +116,21 @@ func TestAnIDHasNothingOfASubjectThatIsBehind(t *testing.T) {
 	if n := c.hub.catchingUp.Load(); n != 1 {
 		t.Errorf("%d feeds are behind, want 1", n)
 	}
-	c.inboxes[1].lifetime.end()
-	c.hub.tasks.Wait()
-	if n := c.hub.catchingUp.Load(); n != 0 {
-		t.Errorf("%d feeds are behind when the only one has ended", n)
+	left := c.inboxes[2]
+	left.resync(30)
+	left.mu.Lock()
+	left.subs = nil
+	left.mu.Unlock()
+	for _, f := range []*feed{c.inboxes[1], left} {
+		f.lifetime.end()
 	}
+	c.hub.tasks.Wait()
+	if n := c.hub.catchingUp.Load(); n != 1 {
+		t.Errorf("%d feeds are behind when two have ended, one of which still has a connection", n)
+	}
+	c.hub.ticks.low.Store(60)
+	c.hand(c.topic, 70)
+	c.holds(t, 1, 10, map[string]uint64{"topic.x": 70})
 }
 
 func TestAnIDHasWhatChangesBesideEvents(t *testing.T) {

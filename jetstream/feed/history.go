@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"weft/jetstream/store"
@@ -49,7 +50,7 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 			if b, err = h.store.Read(ctx, s, after+1, store.MaxBatch, readBytes); err != nil {
 				return history{}, err
 			}
-			if b, err = fill(ctx, h, s, after, b); err != nil { // another copy may have answered
+			if b, _, err = fill(ctx, h, s, after, b); err != nil { // another copy may have answered
 				return history{}, err
 			}
 		}
@@ -71,12 +72,23 @@ func (h *Hub) history(ctx context.Context, s string, after uint64, c *counts) (h
 		return history{}, err
 	}
 	if below && st.First <= after+1 {
-		if b, err = fill(ctx, h, s, after, b); err != nil {
+		whole, older, err := fill(ctx, h, s, after, b)
+		switch same := len(whole.Messages) == len(b.Messages); {
+		case err != nil:
 			return history{}, err
+		case older || whole.Pending > b.Pending || wild && !same && uint64(len(whole.Messages))+whole.Pending >= limit:
+			return history{}, errShort
+		case same || uint64(len(whole.Messages))+whole.Pending < limit:
+			if reached, err := limitReached(ctx, h, s, after, limit); err != nil {
+				return history{}, err
+			} else if reached {
+				break
+			}
+			past = h.part(whole)
+			c.pass(past.messages)
+			return past, nil
 		}
-		past = h.part(b)
-		c.pass(past.messages)
-		return past, nil
+		// The copy only seemed to have fewer than the limit: it lagged, or had let some go.
 	}
 	past = history{gone: true, head: st.Last}
 	if !wild {
@@ -103,10 +115,11 @@ func ownHistory(ctx context.Context, f *feed, seq, until uint64) (history, bool)
 // fill adds to what was read of a subject after a sequence what the copy that answered does
 // not have, though the leader does: each copy lets messages go by the age that its own node's
 // clock gives them, the oldest ones first. So when it has the first one that the leader has,
-// it has all. A copy that has none may as well lag.
-func fill(ctx context.Context, h *Hub, s string, after uint64, b store.Batch) (store.Batch, error) {
+// it has all. A copy that has none may as well lag. What is older than all that the leader has
+// shows that a copy does.
+func fill(ctx context.Context, h *Hub, s string, after uint64, b store.Batch) (_ store.Batch, older bool, err error) {
 	if !h.p.Clustered {
-		return b, nil
+		return b, false, nil
 	}
 	until := uint64(math.MaxUint64)
 	if len(b.Messages) > 0 {
@@ -116,21 +129,39 @@ func fill(ctx context.Context, h *Hub, s string, after uint64, b store.Batch) (s
 	for size := 0; ; {
 		m, ok, err := h.store.First(ctx, s, after+1)
 		if err != nil {
-			return b, err
+			return b, false, err
 		}
 		if !ok || m.Seq >= until {
+			older = ok && m.Seq > until
 			break
 		}
 		if len(missing.Messages) == store.MaxBatch || size >= readBytes {
 			missing.Pending = 1 + uint64(len(b.Messages)) + b.Pending
-			return missing, nil
+			return missing, false, nil
 		}
 		missing.Messages, size, after = append(missing.Messages, m), size+len(m.Data), m.Seq
 	}
 	h.metrics.filled.Add(float64(len(missing.Messages)))
 	b.Messages = append(missing.Messages, b.Messages...)
-	return b, nil
+	return b, older, nil
 }
+
+// limitReached reports whether the leader has as many messages of an exact subject as the limit
+// allows, all of them after a sequence. A copy that lags cannot know.
+func limitReached(ctx context.Context, h *Hub, s string, after, limit uint64) (bool, error) {
+	if !h.p.Clustered || subject.IsPattern(s) {
+		return false, nil
+	}
+	if n, err := h.store.Count(ctx, s); err != nil || n < limit {
+		return false, err
+	}
+	first, err := h.store.Next(ctx, s, 1)
+	return first > after, err
+}
+
+// errShort says that of a copy, which lacks what the leader has, it cannot be said what the
+// limit has removed. Another one may be asked, or the same one when it has come further.
+var errShort = errors.New("a copy of the stream lacks what its leader has")
 
 // part makes messages of what was read.
 func (h *Hub) part(b store.Batch) history {

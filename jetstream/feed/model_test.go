@@ -2,6 +2,7 @@ package feed_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -13,8 +14,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/jetstream/feed"
 )
@@ -124,9 +123,11 @@ func (v *viewer) Owner() string                  { return "" }
 type model struct {
 	t     *testing.T
 	world *world
-	hubs  []*feed.Hub
+	calm  chan struct{} // closed when the trouble is over
 
 	mu        sync.Mutex
+	nodes     []*modelNode
+	hubs      []*feed.Hub // of the nodes; one that is closed is replaced
 	rnd       *rand.Rand
 	published map[string]int
 }
@@ -174,9 +175,13 @@ func (m *model) publishOne(subject string) {
 func (m *model) trouble(ctx context.Context, recreate bool) {
 	for ctx.Err() == nil {
 		m.rest(2 * time.Second)
-		switch what := m.roll(5); {
+		switch what := m.roll(8); {
 		case what == 0 && recreate:
 			m.world.recreate()
+		case what == 3:
+			m.restart(m.roll(len(m.nodes)))
+		case what < 6 && what > 3:
+			m.nodes[m.roll(len(m.nodes))].trouble()
 		case what < 3:
 			m.world.change()
 		default:
@@ -224,9 +229,12 @@ func (m *model) view(ctx context.Context, v *viewer) {
 			}
 		}
 		v.mu.Unlock()
-		r, err := m.hubs[m.roll(len(m.hubs))].Follow(context.Background(), subjects, start, v)
-		if err != nil {
-			m.t.Error(err)
+		last := ctx.Err() != nil
+		if last {
+			<-m.calm
+		}
+		r, ok := m.follow(subjects, start, v)
+		if !ok {
 			return
 		}
 		v.mu.Lock()
@@ -235,7 +243,7 @@ func (m *model) view(ctx context.Context, v *viewer) {
 		if first && start.Since.IsZero() { // what is published from now on comes, with what was just before, perhaps
 			m.expect(v, subjects, m.snapshot())
 		}
-		if ctx.Err() != nil {
+		if last {
 			m.wait(v)
 			r.Close()
 			return
@@ -265,12 +273,15 @@ func (m *model) stay(ctx context.Context, r *feed.Reader, v *viewer, subjects []
 		v.last[s], v.first[s] = 0, 1<<30
 		v.mu.Unlock()
 		if err := r.Subscribe(context.Background(), []string{s}, ""); err != nil {
-			m.t.Error(err)
-			return
+			if !errors.Is(err, feed.ErrClosed) {
+				m.t.Error(err)
+				return
+			}
+		} else {
+			m.expect(v, []string{s}, m.snapshot())
+			m.rest(time.Second)
+			r.Unsubscribe([]string{s})
 		}
-		m.expect(v, []string{s}, m.snapshot())
-		m.rest(time.Second)
-		r.Unsubscribe([]string{s})
 		v.mu.Lock()
 		delete(v.last, s)
 		delete(v.reset, s)
@@ -320,7 +331,8 @@ func (a alarm) Enabled(context.Context, slog.Level) bool { return true }
 func (a alarm) WithAttrs([]slog.Attr) slog.Handler       { return a }
 
 // TestTheModel shows viewers, who come and go, what is published in a world where leaders
-// change, connections break, replicas lag and questions stay unanswered.
+// change, connections break, nodes restart, replicas lag, the nodes' own copies stand still
+// or are gone, and questions stay unanswered.
 func TestTheModel(t *testing.T) {
 	for name, of := range map[string]struct {
 		limit            int
@@ -351,14 +363,11 @@ func TestTheModel(t *testing.T) {
 }
 
 func runModel(t *testing.T, seed uint64, limit int, resets, recreate bool) {
-	m := &model{t: t, world: newWorld(seed, limit), rnd: rand.New(rand.NewPCG(seed, 1)), published: map[string]int{}}
+	m := &model{t: t, world: newWorld(seed, limit), calm: make(chan struct{}), rnd: rand.New(rand.NewPCG(seed, 1)), published: map[string]int{}}
 	for i := range 2 {
-		h := feed.New(m.world.params(fmt.Sprint("t", i)), slog.New(alarm{t: t}), prometheus.NewRegistry())
-		if err := h.Open(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		defer h.Close()
-		m.hubs = append(m.hubs, h)
+		n := newModelNode(m.world, fmt.Sprint("t", i))
+		m.nodes, m.hubs = append(m.nodes, n), append(m.hubs, m.open(n))
+		defer func() { m.close(i) }()
 	}
 	ctx, end := context.WithCancel(t.Context())
 	var works, views sync.WaitGroup
@@ -373,6 +382,7 @@ func runModel(t *testing.T, seed uint64, limit int, resets, recreate bool) {
 	time.Sleep(20 * time.Second)
 	end()
 	works.Wait()
+	close(m.calm)
 	if recreate { // what was published before the stream was made anew is gone
 		time.Sleep(2 * time.Second)
 		for i := range 10 * modelSubjects {
@@ -382,7 +392,7 @@ func runModel(t *testing.T, seed uint64, limit int, resets, recreate bool) {
 	views.Wait()
 	for i, v := range viewers {
 		for _, w := range v.wrong {
-			t.Errorf("viewer %d: %s", i, w)
+			t.Errorf("-seed %d, viewer %d: %s", seed, i, w)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func (s *subscription) past(ctx context.Context, pos uint64, since bool) (histor
 		h := s.reader.hub
 		b, err := h.store.Read(ctx, s.feed.subject, pos+1, store.MaxBatch, readBytes)
 		if err == nil {
-			b, err = fill(ctx, h, s.feed.subject, pos, b)
+			b, _, err = fill(ctx, h, s.feed.subject, pos, b)
 		}
 		return h.part(b), err
 	}

@@ -52,7 +52,7 @@ func (h *Hub) resync(from, to uint64) (n int, whole bool) {
 			if b, err = h.store.Read(h.ctx, ">", from, store.MaxBatch, readBytes); err != nil || len(b.Messages) > 0 && b.Messages[0].Seq == from {
 				return err
 			}
-			b, err = fill(h.ctx, h, ">", from-1, b)
+			b, _, err = fill(h.ctx, h, ">", from-1, b)
 			return err
 		}) != nil {
 			return n, true

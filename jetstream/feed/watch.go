@@ -103,7 +103,8 @@ func (w *watch) look() {
 		return // it is looked at again when the other is done
 	case now != w.before:
 		h.startResync(st)
-	case state == steady && tick > h.lowWatermark() && tick <= st.Last && h.ticks.epoch.Load() == epoch && !h.claims.openBefore(tick):
+	case state == steady && tick > h.lowWatermark() && tick <= st.Last && h.ticks.epoch.Load() == epoch && !h.claims.openBefore(tick) &&
+		h.ctx.Err() == nil: // after all else, which may have ended early with the node
 		h.ticks.low.Store(tick)
 		h.metrics.watermark.Set(float64(tick))
 	}

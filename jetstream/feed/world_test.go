@@ -133,35 +133,6 @@ func (w *world) Read(_ context.Context, subject string, from uint64, limit, _ in
 	return b, w.unansweredLocked()
 }
 
-// After is answered by a node's own copy, which may lag, or not be there.
-func (w *world) After(_ context.Context, subject string, after, until uint64, limit, _ int) (b store.Batch, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	end := len(w.log)
-	switch w.rnd.IntN(4) {
-	case 0:
-		return b, false
-	case 1:
-		end = max(0, end-w.rnd.IntN(6))
-	}
-	if uint64(end) < until {
-		return b, false
-	}
-	for i := int(after); i < end; i++ {
-		switch s := w.log[i]; {
-		case s.Subject != subject:
-		case w.goneLocked(i, end):
-			return store.Batch{}, false
-		case len(b.Messages) == min(limit, 7):
-			b.Pending = 1
-			return b, true
-		default:
-			b.Messages = append(b.Messages, s)
-		}
-	}
-	return b, true
-}
-
 func (w *world) Next(_ context.Context, subject string, from uint64) (uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -234,13 +205,7 @@ func (w *world) Limits() event.Limits {
 	return event.Limits{MaxAge: time.Hour, MaxPerSubject: w.limit}
 }
 
-// A modelNode is one node's view of the world.
-type modelNode struct {
-	*world
-	token string
-}
-
-func (n modelNode) Tick(_ string, payload []byte) error {
+func (n *modelNode) Tick(_ string, payload []byte) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.storeLocked("tick."+n.token, payload)
@@ -255,10 +220,10 @@ func (nobody) Handle(func(string) bool) {}
 func (nobody) Changed(string) {}
 
 // params are those of a hub on a node of the world.
-func (w *world) params(token string) feed.Params {
+func (w *world) params(node *modelNode) feed.Params {
 	return feed.Params{
-		Store: modelNode{w, token}, Presence: nobody{}, Relinked: func() time.Time { return time.Time{} },
-		Clustered: true, Token: token,
+		Store: node, Presence: nobody{}, Relinked: func() time.Time { return time.Time{} },
+		Clustered: true, Token: node.token,
 		OpenCopies: func(deliver func(*event.Copy), interrupted func(string)) (feed.Copies, error) {
 			c := &modelCopies{world: w, deliver: deliver, interrupted: interrupted, subs: map[natsconn.Subscription]string{},
 				more: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{})}
@@ -387,4 +352,7 @@ func (c *modelCopies) Flush(context.Context) error {
 func (c *modelCopies) Close() {
 	close(c.closed)
 	<-c.done
+	c.world.mu.Lock()
+	defer c.world.mu.Unlock()
+	c.world.copies = slices.DeleteFunc(c.world.copies, func(o *modelCopies) bool { return o == c })
 }
