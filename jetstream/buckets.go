@@ -51,7 +51,17 @@ func (n *Node) openControl() error {
 		return err
 	}
 	n.undo = append(n.undo, func() error { conn.Close(); return nil })
-	return n.control.Open(conn)
+	heard, own := server.WritesOf(n.srv)
+	n.control.Own = own
+	if err := n.control.Open(conn); err != nil {
+		return err
+	}
+	writes, err := n.srv.Connect(server.ControlUser, "writes")
+	if err != nil {
+		return err
+	}
+	n.undo = append(n.undo, func() error { writes.Close(); return nil })
+	return kv.Relay(writes, heard, own, n.log)
 }
 
 // plant creates the routes of the configuration as soon as the node is ready.

@@ -38,7 +38,7 @@ func revokedSome(t *testing.T, n *Node) func(*Node) error {
 // inBucket counts the entries in the bucket itself.
 func inBucket(t *testing.T, n *Node) int {
 	t.Helper()
-	bucket, err := n.control.JS.KeyValue(t.Context(), kv.Blacklist)
+	bucket, err := asOperator(t, n).KeyValue(t.Context(), kv.Blacklist)
 	if err != nil {
 		return 0
 	}

@@ -36,7 +36,7 @@ func TestTheBucketsOfAnEarlierVersionAreCarriedOver(t *testing.T) {
 	if !n.Blacklist().Revoked("old-blacklist", "", time.Time{}) {
 		t.Error("a session that was revoked is not any more")
 	}
-	routes, err := n.control.JS.KeyValue(t.Context(), kv.Routes)
+	routes, err := asOperator(t, n).KeyValue(t.Context(), kv.Routes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func routeDocument(pattern string) []byte {
 // rawPut puts what an operator's key-value library would.
 func rawPut(t *testing.T, n *Node, key string, value []byte) uint64 {
 	t.Helper()
-	bucket, err := n.control.JS.KeyValue(t.Context(), kv.Routes)
+	bucket, err := asOperator(t, n).KeyValue(t.Context(), kv.Routes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestABucketThatIsFullTakesNoMoreUntilVersionsArePurged(t *testing.T) {
 	slow.Test(t, "puts 128 MiB")
 	t.Parallel()
 	n := open(t, testConfig(t))
-	bucket, err := n.control.JS.KeyValue(t.Context(), kv.Routes)
+	bucket, err := asOperator(t, n).KeyValue(t.Context(), kv.Routes)
 	if err != nil {
 		t.Fatal(err)
 	}

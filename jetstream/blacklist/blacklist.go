@@ -273,7 +273,7 @@ func (b *Blacklist) send(ctx context.Context, m *nats.Msg) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, api.WriteWait)
 	defer cancel()
-	return kv.Put(ctx, b.account.Conn, m)
+	return b.account.Put(ctx, m)
 }
 
 func notLoaded() error { return fmt.Errorf("%w: the blacklist is not loaded", api.ErrUnavailable) }

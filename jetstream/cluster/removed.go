@@ -47,7 +47,10 @@ func (r *records) put(ctx context.Context, peer string, t record) error {
 	if err != nil {
 		return err
 	}
-	return kv.Put(ctx, r.client.Conn, kv.Message(kv.Nodes, peer, data, 0))
+	if err := kv.Put(ctx, r.client.Conn, kv.Message(kv.Nodes, peer, data, 0)); err != nil {
+		return fmt.Errorf("write bucket %s: %w", kv.Nodes, err)
+	}
+	return nil
 }
 
 // removed reports whether a peer was removed.

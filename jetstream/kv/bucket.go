@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,10 +40,35 @@ const askTry = 2 * time.Second
 func Stream(bucket string) string { return "KV_" + bucket }
 
 // Subject is the subject of a bucket's key.
-func Subject(bucket, key string) string { return "$KV." + bucket + "." + key }
+func Subject(bucket, key string) string { return subjects + bucket + "." + key }
+
+// subjects begins those of all buckets.
+const subjects = "$KV."
 
 // An Account is the way to an account with buckets.
-type Account struct{ api.Client }
+type Account struct {
+	api.Client
+	// Own begins the subjects that the node itself writes its buckets by, in the place of
+	// $KV.; empty: it writes as everybody does.
+	Own string
+}
+
+// own is a message as the node publishes it.
+func (a *Account) own(m *nats.Msg) *nats.Msg {
+	out := &nats.Msg{Subject: m.Subject, Reply: m.Reply, Header: m.Header, Data: m.Data}
+	if key, ok := strings.CutPrefix(m.Subject, subjects); ok && a.Own != "" {
+		out.Subject = a.Own + key
+	}
+	return out
+}
+
+// Put publishes a message into a bucket of the account, as the function Put does.
+func (a *Account) Put(ctx context.Context, m *nats.Msg) error {
+	if err := Put(ctx, a.Conn, a.own(m)); err != nil {
+		return fmt.Errorf("write %s: %w", m.Subject, err)
+	}
+	return nil
+}
 
 // Ensure makes a bucket, or brings it up to the configuration.
 func Ensure(ctx context.Context, store js.JetStream, cfg js.KeyValueConfig) error {
@@ -68,10 +94,7 @@ func Put(ctx context.Context, conn *nats.Conn, m *nats.Msg) error {
 		_, err = api.AckOf(resp)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("write %s: %w", m.Subject, err)
-	}
-	return nil
+	return err
 }
 
 // ErrFull is an api.ErrDiskFull: the bucket has its greatest size, whatever the disk has.
@@ -81,11 +104,11 @@ var ErrFull = fmt.Errorf("%w: the bucket has its greatest size", api.ErrDiskFull
 // the given sequence; 0: that there is none, not even a deletion. It returns the
 // message's own. Its errors are api.ErrExists when another is the newest,
 // api.ErrUnavailable, ErrFull, api.ErrDiskFull and api.ErrRefused.
-func PutAt(ctx context.Context, conn *nats.Conn, m *nats.Msg, newest uint64) (seq uint64, err error) {
+func (a *Account) PutAt(ctx context.Context, m *nats.Msg, newest uint64) (seq uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, api.WriteTry)
 	defer cancel()
 	m.Header.Set(headerExpected, strconv.FormatUint(newest, 10))
-	resp, err := conn.RequestMsgWithContext(ctx, m)
+	resp, err := a.Conn.RequestMsgWithContext(ctx, a.own(m))
 	if err != nil {
 		return 0, fmt.Errorf("%w: write %s: %w", api.ErrUnavailable, m.Subject, err)
 	}
@@ -125,7 +148,7 @@ func (a *Account) putRound(ctx context.Context, todo []*nats.Msg, stored map[*na
 	for i, m := range todo {
 		m.Reply = fmt.Sprintf("%s.%d", reply, i)
 		open[m.Reply] = m
-		if err := a.Conn.PublishMsg(m); err != nil {
+		if err := a.Conn.PublishMsg(a.own(m)); err != nil {
 			return todo, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 		}
 	}

@@ -259,19 +259,19 @@ func TestAPutThatIsConditionalSaysWhyItFailed(t *testing.T) {
 	if err := Ensure(t.Context(), a.JS, cfg); err != nil {
 		t.Fatal(err)
 	}
-	seq, err := PutAt(t.Context(), a.Conn, Message("b", "k", []byte("1"), 0), 0)
+	seq, err := a.PutAt(t.Context(), Message("b", "k", []byte("1"), 0), 0)
 	if err != nil || seq != 1 {
 		t.Fatal(seq, err)
 	}
 	for newest, want := range map[uint64]error{0: api.ErrExists, 7: api.ErrExists, 1: nil} {
-		if _, err := PutAt(t.Context(), a.Conn, Message("b", "k", []byte("2"), 0), newest); !errors.Is(err, want) {
+		if _, err := a.PutAt(t.Context(), Message("b", "k", []byte("2"), 0), newest); !errors.Is(err, want) {
 			t.Errorf("newest %d: %v", newest, err)
 		}
 	}
-	if _, err := PutAt(t.Context(), a.Conn, Message("b", "large", make([]byte, 8192), 0), 0); !errors.Is(err, api.ErrDiskFull) {
+	if _, err := a.PutAt(t.Context(), Message("b", "large", make([]byte, 8192), 0), 0); !errors.Is(err, api.ErrDiskFull) {
 		t.Errorf("a bucket that is full: %v", err)
 	}
-	if _, err := PutAt(t.Context(), a.Conn, Message("nobody", "k", nil, 0), 0); !errors.Is(err, api.ErrUnavailable) {
+	if _, err := a.PutAt(t.Context(), Message("nobody", "k", nil, 0), 0); !errors.Is(err, api.ErrUnavailable) {
 		t.Errorf("no bucket: %v", err)
 	}
 }

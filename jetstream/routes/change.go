@@ -177,7 +177,7 @@ func (r *Routes) change(ctx context.Context, name string, decide func(have *Vers
 		if err != nil {
 			return 0, err
 		}
-		revision, err := kv.PutAt(ctx, r.cfg.Watch.Account.Conn, m, last)
+		revision, err := r.cfg.Watch.Account.PutAt(ctx, m, last)
 		switch {
 		case err == nil:
 			return revision, nil
@@ -233,7 +233,7 @@ func (r *Routes) undo(ctx context.Context, name string, v *Version, problem *rou
 	if serving := r.Table().Routes[name]; serving != nil {
 		m = kv.Message(kv.Routes, name, serving.Document, 0)
 	}
-	if _, err := kv.PutAt(ctx, r.cfg.Watch.Account.Conn, m, v.Revision); err != nil && !errors.Is(err, api.ErrExists) {
+	if _, err := r.cfg.Watch.Account.PutAt(ctx, m, v.Revision); err != nil && !errors.Is(err, api.ErrExists) {
 		r.log.Warn("a route that cannot serve was stored", "route", name, "revision", v.Revision, "err", err)
 	}
 	t := r.Table()

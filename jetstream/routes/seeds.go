@@ -87,7 +87,7 @@ func (r *Routes) plant(ctx context.Context, name string, document []byte) error 
 			return nil
 		}
 		m := kv.Message(kv.Routes, name, document, 0)
-		switch revision, err := kv.PutAt(ctx, r.cfg.Watch.Account.Conn, m, 0); {
+		switch revision, err := r.cfg.Watch.Account.PutAt(ctx, m, 0); {
 		case err == nil:
 			r.log.Info("created a route of the configuration", "route", name, "revision", revision)
 			return nil

@@ -111,7 +111,7 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 		{own.asking + ">", subject.AllServices},
 		{subject.AllServices, refused + subject.AllServices},
 	}
-	buckets += ", " + importDiscovery()
+	buckets += ", " + importDiscovery() + ", " + writeMappings(cfg.Buckets, writesTo(tokenOf(cfg.Node.Name)), own.writing).text()
 	crossing := exportDiscovery()
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\naccounts {\n%s: { %s }\n%s: {}\n", atOnce.text(), accountNodes, store, accountSystem)
@@ -161,7 +161,7 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 	for _, u := range cfg.Node.Users {
 		switch u.Role {
 		case RoleOperator:
-			add(u.Name, u.Password, accountControl, operatorPermissions(u.Name, cfg.Buckets))
+			add(u.Name, u.Password, accountControl, operatorPermissions(u.Name, cfg.Buckets, writesTo(tokenOf(cfg.Node.Name))))
 		case RoleService:
 			add(u.Name, u.Password, accountServices, servicePermissions(u.Name, prefix))
 		}
@@ -173,6 +173,7 @@ func configureAccounts(opts *natsserver.Options, cfg *Config, publishers []Publi
 type ownAccess struct {
 	password string // of the node's own users
 	asking   string // begins the subjects of its requests to services
+	writing  string // begins those of what it writes into buckets
 }
 
 // isOwnUser reports whether a name is that of a user of the node itself.

@@ -38,3 +38,32 @@ func importBuckets(buckets []Bucket) string {
 	list = append(list, fmt.Sprintf("{stream: {account: %s, subject: %q}}", accountControl, inboxes))
 	return ", imports: [" + strings.Join(list, ", ") + "]"
 }
+
+// What is written into a bucket passes the node. Of the headers that a writer may set, the
+// stream looks at some only when all its members have agreed on the message, and what does
+// not hold then ends the stream on every node; no permission sees a header. So a mapping of
+// the account gives what anybody writes to the node that it came to, and the node
+// publishes what it has checked under a prefix that nobody else knows.
+const (
+	// keys begins the subjects of buckets.
+	keys = "$KV."
+	// writePrefix begins the subjects at which nodes hear what is written.
+	writePrefix = "weft.write."
+	// writtenPrefix begins the subjects of what nodes write, before a token that is secret.
+	writtenPrefix = "weft.written."
+)
+
+// writesTo begins the subjects of what is written at a node.
+func writesTo(token string) string { return writePrefix + token + "." }
+
+func writeMappings(buckets []Bucket, heard, own string) mappings {
+	var list mappings
+	for _, b := range buckets {
+		list = append(list, mapping{keys + b.Name + ".>", heard + b.Name + ".>"}, mapping{own + b.Name + ".>", keys + b.Name + ".>"})
+	}
+	return list
+}
+
+// WritesOf says how the subjects begin of what is written into buckets at a node, by anybody, and
+// and own how those do by which the node writes.
+func WritesOf(s *Server) (heard, own string) { return writesTo(s.token), s.own.writing }

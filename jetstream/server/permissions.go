@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"strings"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
@@ -19,8 +20,16 @@ func publisherPermissions(p Publisher) *natsserver.Permissions {
 }
 
 // operatorPermissions let every key-value library work on the buckets, and look at services.
-func operatorPermissions(name string, buckets []Bucket) *natsserver.Permissions {
-	return grant(slices.Concat(bucketRequests(buckets), discoveries), append(bucketSubjects(buckets), "_INBOX_"+name+".>"))
+// What is written is checked under the subject that the account has given it: nobody
+// publishes to $KV. but by way of the node.
+func operatorPermissions(name string, buckets []Bucket, writes string) *natsserver.Permissions {
+	allowed := bucketRequests(buckets)
+	for i, s := range allowed {
+		if to, ok := strings.CutPrefix(s, keys); ok {
+			allowed[i] = writes + to
+		}
+	}
+	return grant(slices.Concat(allowed, discoveries), append(bucketSubjects(buckets), "_INBOX_"+name+".>"))
 }
 
 // localPermissions are those of a client on loopback when no users are

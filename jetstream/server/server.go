@@ -58,7 +58,7 @@ type Server struct {
 
 // New makes a server; it is started by Start, after Form.
 func New(cfg Config, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), own: ownAccess{rand.Text(), askPrefix + rand.Text() + "."}, faults: newLinkFaults(cfg.Node.Name, log)}
+	return &Server{cfg: cfg, log: log, limited: ratelog.New(log, time.Now), token: tokenOf(cfg.Node.Name), own: ownAccess{rand.Text(), askPrefix + rand.Text() + ".", writtenPrefix + rand.Text() + "."}, faults: newLinkFaults(cfg.Node.Name, log)}
 }
 
 // Start runs a new server. It fails when a port is taken or the data folder
