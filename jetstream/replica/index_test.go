@@ -266,12 +266,14 @@ func TestAnIndexIsLetGo(t *testing.T) {
 			x.segment(s, seq)
 			time.Sleep(time.Millisecond)
 		}
+		x.mu.Lock()
 		if n := len(x.segments); n != maxSegments {
 			t.Errorf("%d segments, want %d", n, maxSegments)
 		}
 		if x.segments[0] != nil || x.segments[maxSegments+49] == nil {
 			t.Error("not the one that was asked longest ago is let go")
 		}
+		x.mu.Unlock()
 		time.Sleep(2*forget + time.Second)
 		x.mu.Lock()
 		defer x.mu.Unlock()
