@@ -72,14 +72,19 @@ func TestANodeThatIsKilledInABacklogGoesOnWhereItWas(t *testing.T) {
 		})
 		silence := time.Since(killed)
 		lost = still.Lost() - lost
-		read := tailRead(t, node.Process().Output())
+		read, without := tailRead(t, node.Process().Output())
 		t.Logf("%d tenths: %v until more is stored, of which the machine took %v; %d messages read",
 			tenths, silence.Round(time.Millisecond), lost.Round(time.Millisecond), read)
 		if silence > sessionTimeout+2*time.Second+lost {
 			t.Errorf("nothing is stored for %v after a kill; the machine took %v", silence, lost)
 		}
-		// A window, and what comes between two commits; not the store.
-		if tenths > 5 && read > backlogUsers*backlogEach*tenths/10/2 {
+		// The first time a quick node has not committed all partitions yet.
+		if tenths > 5 && without != 0 {
+			t.Errorf("%d commits have no place", without)
+		}
+		// Windows, what comes between two commits, and what a partition that has ended lets
+		// pass before it commits another place; not the store.
+		if tenths > 5 && read > backlogUsers*backlogEach*tenths/10*3/4 {
 			t.Errorf("of %d tenths of %d records %d messages were read", tenths, backlogUsers*backlogEach, read)
 		}
 	}
@@ -100,9 +105,9 @@ func TestANodeThatIsKilledInABacklogGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-// tailRead returns how many messages a node has read of the tail of the stream, and fails
-// unless that was once for each partition, by the places of their commits.
-func tailRead(t *testing.T, log []string) (messages int) {
+// tailRead returns how many messages a node has read of the tail of the stream, and for how
+// many partitions it knew no place of a commit. It fails unless the tail was read once for each.
+func tailRead(t *testing.T, log []string) (messages, without int) {
 	t.Helper()
 	partitions := 0
 	for _, line := range log {
@@ -117,14 +122,12 @@ func tailRead(t *testing.T, log []string) (messages int) {
 		}
 		partitions += said.Partitions
 		messages += said.Messages
-		if said.WithoutPlace != 0 {
-			t.Errorf("%d commits have no place", said.WithoutPlace)
-		}
+		without += said.WithoutPlace
 	}
 	if partitions != chaosPartitions {
 		t.Errorf("the tail was read for %d partitions, want %d, once each:\n%s", partitions, chaosPartitions, strings.Join(log, "\n"))
 	}
-	return messages
+	return messages, without
 }
 
 func produceBacklog(t *testing.T, k *stage.Kafka, topic string) {
