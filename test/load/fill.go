@@ -66,12 +66,7 @@ func (f filled) String() string {
 func fillCommand(ctx context.Context, args []string) error {
 	f := fill{out: os.Stdout}
 	flags := flag.NewFlagSet("load fill", flag.ContinueOnError)
-	flags.Func("weft", "a weft `binary`; repeatable: they take turns (default bin/weft)", func(binary string) error {
-		f.weft = append(f.weft, program{binary: binary})
-		return nil
-	})
-	var set program
-	flags.Func("set", "a configuration `key=value` of all of them; may be repeated", set.set)
+	programs := inTurn(flags)
 	flags.IntVar(&f.events, "events", 2_000_000, "`number` of events")
 	flags.IntVar(&f.users, "users", 100_000, "`number` of users that they are for, in turn")
 	flags.IntVar(&f.from, "publishers", 1, "`number` of publishers that they come from at once")
@@ -85,12 +80,7 @@ func fillCommand(ctx context.Context, args []string) error {
 	if f.events < 1 || f.users < 1 || f.size < 1 || f.rounds < 1 || f.from < 1 || f.from > maxPublishers || f.rest < 0 {
 		return fmt.Errorf("-events, -users, -size, -rounds and -publishers are at least 1, -publishers at most %d", maxPublishers)
 	}
-	if len(f.weft) == 0 {
-		f.weft = []program{{binary: "bin/weft"}}
-	}
-	for i := range f.weft {
-		f.weft[i].environ = set.environ
-	}
+	f.weft = programs()
 	return f.run(ctx)
 }
 

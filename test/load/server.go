@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"math/big"
 	"net"
@@ -60,6 +61,27 @@ func (p *program) set(setting string) error {
 	}
 	p.environ = append(p.environ, "WEFT_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
 	return nil
+}
+
+// inTurn adds the flags -weft and -set of runs in which binaries take turns. Once they have
+// been parsed, programs returns those that they name.
+func inTurn(flags *flag.FlagSet) (programs func() []program) {
+	var named []program
+	flags.Func("weft", "a weft `binary`; repeatable: they take turns (default bin/weft)", func(binary string) error {
+		named = append(named, program{binary: binary})
+		return nil
+	})
+	var set program
+	flags.Func("set", "a configuration `key=value` of all of them; may be repeated", set.set)
+	return func() []program {
+		if len(named) == 0 {
+			named = []program{{binary: "bin/weft"}}
+		}
+		for i := range named {
+			named[i].environ = set.environ
+		}
+		return named
+	}
 }
 
 // weftOptions are what runs of Weft differ in.

@@ -42,12 +42,7 @@ type tailed struct {
 func tailCommand(ctx context.Context, args []string) error {
 	t := tail{out: os.Stdout}
 	flags := flag.NewFlagSet("load tail", flag.ContinueOnError)
-	flags.Func("weft", "a weft `binary`; repeatable: they take turns (default bin/weft)", func(binary string) error {
-		t.weft = append(t.weft, program{binary: binary})
-		return nil
-	})
-	var set program
-	flags.Func("set", "a configuration `key=value` of all of them; may be repeated", set.set)
+	programs := inTurn(flags)
 	flags.StringVar(&t.centrifugo, "centrifugo", "", "a `binary` of Centrifugo 6, which takes turns, too")
 	flags.StringVar(&t.natsServer, "nats-server", "nats-server", "a `binary` of nats-server, the broker of Centrifugo")
 	flags.IntVar(&t.pace, "pace", 2000, "`events` per second")
@@ -61,12 +56,7 @@ func tailCommand(ctx context.Context, args []string) error {
 	if t.pace < 1 || t.pace > 100_000 || t.users < 2 || t.users > maxSubscribers || t.size < 1 || t.rounds < 1 || t.span < time.Second || t.span > maxFlow {
 		return fmt.Errorf("-pace is between 1 and 100000, -users between 2 and %d, -size and -rounds at least 1, -for between 1s and %v", maxSubscribers, maxFlow)
 	}
-	if len(t.weft) == 0 {
-		t.weft = []program{{binary: "bin/weft"}}
-	}
-	for i := range t.weft {
-		t.weft[i].environ = set.environ
-	}
+	t.weft = programs()
 	return t.run(ctx)
 }
 
