@@ -64,6 +64,6 @@ func writeMappings(buckets []Bucket, heard, own string) mappings {
 	return list
 }
 
-// WritesOf says how the subjects begin of what is written into buckets at a node, by anybody, and
+// WritesOf says how the subjects begin of what is written into buckets at a node, by anybody,
 // and own how those do by which the node writes.
 func WritesOf(s *Server) (heard, own string) { return writesTo(s.token), s.own.writing }
