@@ -51,7 +51,7 @@ func publishSubjects(prefix string) []string {
 func bucketSubjects(buckets []Bucket) []string {
 	subjects := []string{inboxes}
 	for _, bucket := range buckets {
-		subjects = append(subjects, "$KV."+bucket.Name+".>")
+		subjects = append(subjects, keys+bucket.Name+".>")
 	}
 	return subjects
 }
@@ -64,7 +64,7 @@ func bucketRequests(buckets []Bucket) []string {
 	for _, bucket := range buckets {
 		stream := "KV_" + bucket.Name
 		subjects = append(subjects,
-			"$KV."+bucket.Name+".>",
+			keys+bucket.Name+".>",
 			"$JS.API.STREAM.INFO."+stream,
 			"$JS.API.STREAM.MSG.GET."+stream,
 			"$JS.API.DIRECT.GET."+stream,
