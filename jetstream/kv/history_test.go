@@ -3,6 +3,8 @@ package kv
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -163,7 +165,8 @@ func TestAHistoryIsLoadedThatIsPurgedMeanwhile(t *testing.T) {
 }
 
 // What was restored by two nodes at once is there once, in its order, and what an
-// operator put meanwhile is newer.
+// operator put meanwhile is newer: than all of it, or than what was back by then. While one
+// node puts a key's versions back, the other may have read only the first.
 func TestAHistoryThatIsMadeAnewIsPutBackInItsOrder(t *testing.T) {
 	a, cfg := openAccount(t, "b", 3)
 	for _, c := range "123" {
@@ -187,10 +190,10 @@ func TestAHistoryThatIsMadeAnewIsPutBackInItsOrder(t *testing.T) {
 			x, _ := w.Get("x")
 			y, _ := w.Get("y")
 			z, _ := w.Get("z")
-			if x != "123" && x != "23" || y != "1" || z != "12" && z != "9" {
+			if !slices.Contains([]string{"123", "2", "23"}, x) || y != "1" || !slices.Contains([]string{"1", "12", "9", "19", "129"}, z) {
 				t.Fatalf("%q, %q, %q", x, y, z)
 			}
-			return x == "23" && z == "9" && w.Len() == 3
+			return x == "23" && strings.HasSuffix(z, "9") && w.Len() == 3
 		})
 	}
 }
