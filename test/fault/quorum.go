@@ -23,6 +23,7 @@ var twoDown = Fault{Name: "two of three down", Apply: func(ctx context.Context, 
 	}
 	back := time.Now().Add(downTogether)
 	probe := newAdmin(c)
+	probe.client.Timeout = 10 * time.Second // what is on its way when the others die is refused after 2 s
 	defer probe.close()
 	probe.origin = func() string { return c.Nodes[left].AdminURL() }
 	for n := 1; time.Now().Before(back); n++ {
