@@ -84,18 +84,11 @@ func (c *claim) run(ctx context.Context) {
 
 // open makes the pipeline; the store may need time.
 func (c *claim) open(ctx context.Context) bool {
-	for {
-		pipe, err := c.store.NewPipeline(store.PipelineConfig{
-			Window: c.opts.Kafka.Window, Stored: c.stored, Refused: c.refuse})
-		if err == nil {
-			c.pipe = pipe
-			return true
-		}
-		c.limited.Warn("pipeline", "cannot open a pipeline to the store; trying on", "err", err)
-		if !pause(ctx, storePause) {
-			return false
-		}
-	}
+	pipe, err := untilAnswered(ctx, c.limited, "open a pipeline to the store", func() (Pipeline, error) {
+		return c.store.NewPipeline(store.PipelineConfig{Window: c.opts.Kafka.Window, Stored: c.stored, Refused: c.refuse})
+	})
+	c.pipe = pipe
+	return err == nil
 }
 
 // beginAtNewest commits where a source begins that has no committed offset and

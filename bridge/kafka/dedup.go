@@ -191,18 +191,7 @@ func (c *claim) tellLookups(tasks []*task) {
 
 // hasID asks until the store answers; its error is ctx's.
 func (c *claim) hasID(ctx context.Context, e *event.Event) (bool, error) {
-	for {
-		known, err := c.hasIDOnce(ctx, e)
-		if err == nil {
-			return known, nil
-		}
-		if ctx.Err() == nil {
-			c.limited.Warn("look-up", "cannot look events up in the store; trying on", "err", err)
-		}
-		if !pause(ctx, storePause) {
-			return false, ctx.Err()
-		}
-	}
+	return untilAnswered(ctx, c.limited, "look events up in the store", func() (bool, error) { return c.hasIDOnce(ctx, e) })
 }
 
 // hasIDOnce takes its turn: all claims together may begin to look up at once.

@@ -129,7 +129,7 @@ func (b *lookbacks) load(ctx context.Context, of []partition) (map[partition]*lo
 	if err != nil {
 		return nil, err
 	}
-	bounds, err := b.bounds(ctx)
+	bounds, err := untilAnswered(ctx, b.limited, "ask the store how far it goes", func() (store.Bounds, error) { return b.store.Bounds(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -223,22 +223,6 @@ func (b *lookbacks) ask(ctx context.Context, of []partition) (map[partition]comm
 		}
 		if !pause(ctx, storePause) {
 			return nil, ctx.Err()
-		}
-	}
-}
-
-// bounds asks the store until it answers.
-func (b *lookbacks) bounds(ctx context.Context) (store.Bounds, error) {
-	for {
-		bounds, err := b.store.Bounds(ctx)
-		if err == nil {
-			return bounds, nil
-		}
-		if ctx.Err() == nil {
-			b.limited.Warn("bounds", "cannot ask the store how far it goes; trying on", "err", err)
-		}
-		if !pause(ctx, storePause) {
-			return store.Bounds{}, ctx.Err()
 		}
 	}
 }
