@@ -40,16 +40,10 @@ func CopiesOf(s *Server) []Copy {
 	}
 	var copies []Copy
 	for _, account := range []string{accountSystem, accountNodes, accountControl} {
-		z := srv.Raftz(&natsserver.RaftzOptions{AccountFilter: account})
-		if z == nil {
-			continue
-		}
-		for _, groups := range *z {
-			for name, g := range groups {
-				copies = append(copies, Copy{Group: name, Leader: g.Leader, Leads: g.State == natsserver.Leader.String(),
-					Agrees: g.PTerm == g.Term, CatchingUp: g.CatchingUp, Last: g.PIndex, Committed: g.Committed,
-					term: g.PTerm, closed: closedOf(lookupRaftNode(srv, name))})
-			}
+		for name, g := range raftGroups(srv, account) {
+			copies = append(copies, Copy{Group: name, Leader: g.Leader, Leads: g.State == natsserver.Leader.String(),
+				Agrees: g.PTerm == g.Term, CatchingUp: g.CatchingUp, Last: g.PIndex, Committed: g.Committed,
+				term: g.PTerm, closed: closedOf(lookupRaftNode(srv, name))})
 		}
 	}
 	return copies

@@ -16,34 +16,40 @@ func ElectionsOf(s *Server) map[string]uint64 {
 		return nil
 	}
 	terms := map[string]uint64{}
-	if term := termsOf(srv, "")[metaRaft]; term > 0 {
+	if term := raftGroups(srv, accountSystem)[metaRaft].Term; term > 0 {
 		terms[MetaGroup] = term
 	}
 	for _, account := range []string{accountNodes, accountControl} {
-		detail, err := srv.JszAccount(&natsserver.JSzOptions{Account: account, Streams: true, RaftGroups: true})
-		if err != nil {
-			continue // not yet made
-		}
-		of := termsOf(srv, account)
-		for _, stream := range detail.Streams {
-			if term := of[stream.RaftGroup]; term > 0 {
-				terms[stream.Name] = term
+		groups := raftGroups(srv, account)
+		for stream, group := range raftGroupsOfStreams(srv, account) {
+			if term := groups[group].Term; term > 0 {
+				terms[stream] = term
 			}
 		}
 	}
 	return terms
 }
 
-// termsOf are the terms of the groups of an account, "" for that of the system, by the
-// names that the servers give to groups.
-func termsOf(srv *natsserver.Server, account string) map[string]uint64 {
-	terms := map[string]uint64{}
-	if z := srv.Raftz(&natsserver.RaftzOptions{AccountFilter: account}); z != nil {
-		for _, groups := range *z {
-			for name, g := range groups {
-				terms[name] = g.Term
-			}
-		}
+// raftGroups are the Raft groups of an account that the server is a member of, by the names
+// that the servers give to groups.
+func raftGroups(srv *natsserver.Server, account string) map[string]natsserver.RaftzGroup {
+	z := srv.Raftz(&natsserver.RaftzOptions{AccountFilter: account})
+	if z == nil {
+		return nil
 	}
-	return terms
+	return (*z)[account]
+}
+
+// raftGroupsOfStreams are the names of the Raft groups of an account's streams, by stream;
+// none while the account has no store yet. It waits for what the streams wait for.
+func raftGroupsOfStreams(srv *natsserver.Server, account string) map[string]string {
+	detail, err := srv.JszAccount(&natsserver.JSzOptions{Account: account, Streams: true, RaftGroups: true})
+	if err != nil {
+		return nil
+	}
+	groups := make(map[string]string, len(detail.Streams))
+	for _, stream := range detail.Streams {
+		groups[stream.Name] = stream.RaftGroup
+	}
+	return groups
 }

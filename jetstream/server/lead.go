@@ -47,19 +47,13 @@ func (l *Lead) Learn() {
 	if srv == nil || l.node() != nil {
 		return
 	}
-	z, err := srv.Jsz(&natsserver.JSzOptions{Account: accountNodes, Streams: true, RaftGroups: true})
-	if err != nil {
+	group, known := raftGroupsOfStreams(srv, accountNodes)[l.stream]
+	if !known {
 		return // it is asked again
 	}
-	for _, account := range z.AccountDetails {
-		for _, stream := range account.Streams {
-			if stream.Name == l.stream {
-				l.mu.Lock()
-				l.group = stream.RaftGroup
-				l.mu.Unlock()
-			}
-		}
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.group = group
 }
 
 // Held reports whether this node leads. It never waits.
