@@ -20,6 +20,7 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"weft/jetstream/api"
+	"weft/jetstream/subject"
 )
 
 // Names of buckets.
@@ -40,10 +41,7 @@ const askTry = 2 * time.Second
 func Stream(bucket string) string { return "KV_" + bucket }
 
 // Subject is the subject of a bucket's key.
-func Subject(bucket, key string) string { return subjects + bucket + "." + key }
-
-// subjects begins those of all buckets.
-const subjects = "$KV."
+func Subject(bucket, key string) string { return subject.Keys + bucket + "." + key }
 
 // An Account is the way to an account with buckets.
 type Account struct {
@@ -56,7 +54,7 @@ type Account struct {
 // own is a message as the node publishes it.
 func (a *Account) own(m *nats.Msg) *nats.Msg {
 	out := &nats.Msg{Subject: m.Subject, Reply: m.Reply, Header: m.Header, Data: m.Data}
-	if key, ok := strings.CutPrefix(m.Subject, subjects); ok && a.Own != "" {
+	if key, ok := strings.CutPrefix(m.Subject, subject.Keys); ok && a.Own != "" {
 		out.Subject = a.Own + key
 	}
 	return out

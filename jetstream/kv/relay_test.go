@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"weft/jetstream/api"
+	"weft/jetstream/subject"
 )
 
 // What an operator writes is stored when all its headers are known to be safe, and who
@@ -21,7 +22,7 @@ func TestWhatIsWrittenIsCheckedStoredAndAnswered(t *testing.T) {
 	if err := Ensure(t.Context(), a.JS, cfg); err != nil {
 		t.Fatal(err)
 	}
-	if err := Relay(a.Conn, "weft.write.n1.", subjects, slog.New(slog.DiscardHandler)); err != nil {
+	if err := Relay(a.Conn, "weft.write.n1.", subject.Keys, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"strings"
+
+	"weft/jetstream/subject"
 )
 
 // Without users whoever is on loopback is publisher, service and operator in one. As an
@@ -45,8 +47,6 @@ func importBuckets(buckets []Bucket) string {
 // the account gives what anybody writes to the node that it came to, and the node
 // publishes what it has checked under a prefix that nobody else knows.
 const (
-	// keys begins the subjects of buckets.
-	keys = "$KV."
 	// writePrefix begins the subjects at which nodes hear what is written.
 	writePrefix = "weft.write."
 	// writtenPrefix begins the subjects of what nodes write, before a token that is secret.
@@ -59,7 +59,7 @@ func writesTo(token string) string { return writePrefix + token + "." }
 func writeMappings(buckets []Bucket, heard, own string) mappings {
 	var list mappings
 	for _, b := range buckets {
-		list = append(list, mapping{keys + b.Name + ".>", heard + b.Name + ".>"}, mapping{own + b.Name + ".>", keys + b.Name + ".>"})
+		list = append(list, mapping{subject.Keys + b.Name + ".>", heard + b.Name + ".>"}, mapping{own + b.Name + ".>", subject.Keys + b.Name + ".>"})
 	}
 	return list
 }

@@ -25,7 +25,7 @@ func publisherPermissions(p Publisher) *natsserver.Permissions {
 func operatorPermissions(name string, buckets []Bucket, writes string) *natsserver.Permissions {
 	allowed := bucketRequests(buckets)
 	for i, s := range allowed {
-		if to, ok := strings.CutPrefix(s, keys); ok {
+		if to, ok := strings.CutPrefix(s, subject.Keys); ok {
 			allowed[i] = writes + to
 		}
 	}
@@ -51,7 +51,7 @@ func publishSubjects(prefix string) []string {
 func bucketSubjects(buckets []Bucket) []string {
 	subjects := []string{inboxes}
 	for _, bucket := range buckets {
-		subjects = append(subjects, keys+bucket.Name+".>")
+		subjects = append(subjects, subject.Keys+bucket.Name+".>")
 	}
 	return subjects
 }
@@ -64,7 +64,7 @@ func bucketRequests(buckets []Bucket) []string {
 	for _, bucket := range buckets {
 		stream := "KV_" + bucket.Name
 		subjects = append(subjects,
-			keys+bucket.Name+".>",
+			subject.Keys+bucket.Name+".>",
 			"$JS.API.STREAM.INFO."+stream,
 			"$JS.API.STREAM.MSG.GET."+stream,
 			"$JS.API.DIRECT.GET."+stream,

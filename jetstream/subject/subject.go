@@ -33,6 +33,8 @@ const (
 	Topic = "topic."
 	// Out is put before a subject by the stream's RePublish.
 	Out = "out."
+	// Keys begins those of what is written into buckets: $KV.<bucket>.<key> (ADR-8).
+	Keys = "$KV."
 
 	// AllUsers and AllTopics are all that may be meant for a user or a topic, with what
 	// is misaddressed: who listens to them can refuse it.
