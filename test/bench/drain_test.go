@@ -45,11 +45,7 @@ func BenchmarkKafkaToBrowser(b *testing.B) {
 	d := drain{size: 128, users: 1000, records: number("WEFT_BENCH_RECORDS", 400_000), partitions: 8}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
-	var err error
-	if d.kafka, err = stage.NewKafka(ctx, b.TempDir()); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(d.kafka.Kill)
+	d.kafka = startKafka(ctx, b)
 	servers := []drained{{name: "weft", start: d.weft("WEFT_BINARY")}}
 	if os.Getenv("WEFT_BENCH_BEFORE") != "" {
 		servers = append(servers, drained{name: "before", start: d.weft("WEFT_BENCH_BEFORE")})

@@ -25,11 +25,7 @@ func BenchmarkKafkaToStore(b *testing.B) {
 	)
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	kafka, err := stage.NewKafka(ctx, b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(kafka.Kill)
+	kafka := startKafka(ctx, b)
 	if err := stage.CreateTopic(ctx, kafka.Address, "orders", partitions); err != nil {
 		b.Fatal(err)
 	}
@@ -64,6 +60,17 @@ func BenchmarkKafkaToStore(b *testing.B) {
 		node.Kill()
 		b.StartTimer()
 	}
+}
+
+// startKafka runs a broker for the benchmark.
+func startKafka(ctx context.Context, b *testing.B) *stage.Kafka {
+	b.Helper()
+	kafka, err := stage.NewKafka(ctx, b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(kafka.Kill)
+	return kafka
 }
 
 func produce(ctx context.Context, b *testing.B, broker string, records, size, users int) {

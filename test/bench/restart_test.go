@@ -30,11 +30,7 @@ func BenchmarkRestartInABacklog(b *testing.B) {
 	records, stored := number("WEFT_BENCH_RECORDS", 200_000), number("WEFT_BENCH_STORED", 0)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	kafka, err := stage.NewKafka(ctx, b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(kafka.Kill)
+	kafka := startKafka(ctx, b)
 	if err := stage.CreateTopic(ctx, kafka.Address, "orders", partitions); err != nil {
 		b.Fatal(err)
 	}
