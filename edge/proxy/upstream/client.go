@@ -2,10 +2,11 @@ package upstream
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 )
 
@@ -23,7 +24,9 @@ func NewClient(server *url.URL, connections int, entries []Config, log *slog.Log
 	known := credentialsOf(server, entries, log)
 	c := &Client{}
 	c.Transport = http.Transport{
-		DialContext:            new(net.Dialer).DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return plain(ctx, network, address, false)
+		},
 		Protocols:              &http.Protocols{},
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    connections,
@@ -38,8 +41,12 @@ func NewClient(server *url.URL, connections int, entries []Config, log *slog.Log
 			if err != nil {
 				return nil, err
 			}
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
 			cfg.NextProtos = anyHTTP
-			return (&tls.Dialer{Config: cfg}).DialContext(ctx, network, address)
+			return secure(ctx, conn, cfg)
 		},
 	}
 	c.Protocols.SetHTTP1(true)
@@ -62,8 +69,9 @@ func credentialsOf(server *url.URL, entries []Config, log *slog.Logger) *credent
 
 // RoundTrip implements http.RoundTripper. The headers of the entry are set last.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: inTurn}))
 	if len(c.headers) > 0 {
-		r = r.Clone(r.Context())
+		r.Header = maps.Clone(r.Header)
 		for name, values := range c.headers {
 			r.Header[name] = values
 		}

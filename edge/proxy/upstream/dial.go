@@ -30,8 +30,20 @@ var (
 // long it may take is the route's business.
 func (s *server) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return s.connect(ctx, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, address)
+		return plain(ctx, network, address, s.transport.Protocols.UnencryptedHTTP2())
 	})
+}
+
+// plain connects to a server that speaks HTTP/1.1, or HTTP/2 as its requests share the
+// connection.
+func plain(ctx context.Context, network, address string, shared bool) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	turns := newTurnConn(conn)
+	turns.shared = shared
+	return turns, nil
 }
 
 // dialTLS does so and makes the connection a secure one.
@@ -45,7 +57,7 @@ func (s *server) dialTLS(ctx context.Context, network, address string) (net.Conn
 		if err != nil {
 			return nil, &unusable{err}
 		}
-		plain, err := new(net.Dialer).DialContext(ctx, network, address)
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -53,13 +65,20 @@ func (s *server) dialTLS(ctx context.Context, network, address string) (net.Conn
 		if c := route.CallOf(ctx); c != nil && c.Upgrade {
 			cfg.NextProtos = oldHTTP
 		}
-		secure := tls.Client(plain, cfg)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = plain.Close()
-			return nil, err
-		}
-		return secure, nil
+		return secure(ctx, conn, cfg)
 	})
+}
+
+// secure makes a connection a secure one, or closes it.
+func secure(ctx context.Context, conn net.Conn, cfg *tls.Config) (net.Conn, error) {
+	turns := newTurnConn(conn)
+	client := tls.Client(turns, cfg)
+	if err := client.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	turns.shared = client.ConnectionState().NegotiatedProtocol == anyHTTP[0]
+	return client, nil
 }
 
 // connect bounds an attempt to connect, and learns from it how the server is.

@@ -81,7 +81,8 @@ func (t *trip) to(c candidate) (*http.Response, error) {
 }
 
 // connected is called when there is a connection: from now on the body must move.
-func (t *trip) connected(httptrace.GotConnInfo) {
+func (t *trip) connected(got httptrace.GotConnInfo) {
+	inTurn(got)
 	if t.body != nil {
 		t.clock.start()
 	}
