@@ -33,20 +33,7 @@ func NewClient(server *url.URL, connections int, entries []Config, log *slog.Log
 		IdleConnTimeout:        idleTime,
 		MaxResponseHeaderBytes: maxHead,
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			name, _, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			cfg, err := known.config(name)
-			if err != nil {
-				return nil, err
-			}
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			cfg.NextProtos = anyHTTP
-			return secure(ctx, conn, cfg)
+			return secure(ctx, network, address, known, anyHTTP)
 		},
 	}
 	c.Protocols.SetHTTP1(true)

@@ -49,28 +49,29 @@ func plain(ctx context.Context, network, address string, shared bool) (net.Conn,
 // dialTLS does so and makes the connection a secure one.
 func (s *server) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	return s.connect(ctx, func(ctx context.Context) (net.Conn, error) {
-		name, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		cfg, err := s.credentials.config(name)
-		if err != nil {
-			return nil, &unusable{err}
-		}
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		cfg.NextProtos = anyHTTP
+		protocols := anyHTTP
 		if c := route.CallOf(ctx); c != nil && c.Upgrade {
-			cfg.NextProtos = oldHTTP
+			protocols = oldHTTP
 		}
-		return secure(ctx, conn, cfg)
+		return secure(ctx, network, address, s.credentials, protocols)
 	})
 }
 
-// secure makes a connection a secure one, or closes it.
-func secure(ctx context.Context, conn net.Conn, cfg *tls.Config) (net.Conn, error) {
+// secure connects to a server with TLS; c may be nil.
+func secure(ctx context.Context, network, address string, c *credentials, protocols []string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := c.config(name)
+	if err != nil {
+		return nil, &unusable{err}
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	cfg.NextProtos = protocols
 	turns := newTurnConn(conn)
 	client := tls.Client(turns, cfg)
 	if err := client.HandshakeContext(ctx); err != nil {

@@ -5,7 +5,7 @@ import (
 	"net"
 	"net/http/httptrace"
 	"testing"
-	"time"
+	"testing/synctest"
 )
 
 // turnPair is a connection that a request had before, and the server's end of it.
@@ -16,20 +16,33 @@ func turnPair(t *testing.T) (*turnConn, net.Conn) {
 	return conn, server
 }
 
-func TestARequestWaitsUntilAllThatCameIsRead(t *testing.T) {
-	conn, _ := turnPair(t)
-	taken := make(chan struct{})
+// reading reads from a connection once, and hands on how that ended.
+func reading(conn net.Conn) <-chan error {
+	read := make(chan error, 1)
 	go func() {
-		inTurn(httptrace.GotConnInfo{Conn: conn, Reused: true})
-		close(taken)
+		_, err := conn.Read(make([]byte, 8))
+		read <- err
 	}()
-	select {
-	case <-taken:
-		t.Fatal("a request has a connection of which nobody knows what came on it")
-	case <-time.After(20 * time.Millisecond):
-	}
-	go func() { _, _ = conn.Read(make([]byte, 1)) }()
-	<-taken
+	return read
+}
+
+func TestARequestWaitsUntilAllThatCameIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, _ := turnPair(t)
+		taken := make(chan struct{})
+		go func() {
+			inTurn(httptrace.GotConnInfo{Conn: conn, Reused: true})
+			close(taken)
+		}()
+		synctest.Wait()
+		select {
+		case <-taken:
+			t.Fatal("a request has a connection of which nobody knows what came on it")
+		default:
+		}
+		reading(conn)
+		<-taken
+	})
 }
 
 func TestAClosedConnectionKeepsNoRequestWaiting(t *testing.T) {
@@ -40,11 +53,7 @@ func TestAClosedConnectionKeepsNoRequestWaiting(t *testing.T) {
 
 func TestWhatComesBeforeTheRequestIsWrittenIsNoAnswer(t *testing.T) {
 	conn, server := turnPair(t)
-	read := make(chan error, 1)
-	go func() {
-		_, err := conn.Read(make([]byte, 8))
-		read <- err
-	}()
+	read := reading(conn)
 	inTurn(httptrace.GotConnInfo{Conn: conn, Reused: true})
 	go func() { _, _ = io.WriteString(server, "evil") }()
 	if err := <-read; err != errUnasked {
@@ -54,11 +63,7 @@ func TestWhatComesBeforeTheRequestIsWrittenIsNoAnswer(t *testing.T) {
 
 func TestWhatComesAfterTheRequestIsItsAnswer(t *testing.T) {
 	conn, server := turnPair(t)
-	read := make(chan error, 1)
-	go func() {
-		_, err := conn.Read(make([]byte, 8))
-		read <- err
-	}()
+	read := reading(conn)
 	inTurn(httptrace.GotConnInfo{Conn: conn, Reused: true})
 	go func() {
 		_, _ = io.ReadFull(server, make([]byte, 3))
