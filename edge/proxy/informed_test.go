@@ -25,7 +25,7 @@ func TestAClientMayLeaveWhileItIsToldSomethingMeanwhile(t *testing.T) {
 				return nil, err
 			}
 		}
-		return nil, context.Cause(r.Context())
+		return nil, errors.New("no answer")
 	})
 	s := newStandTo(t, false, hints, map[string]any{"open": open})
 	server := httptest.NewUnstartedServer(s.Proxy)

@@ -123,8 +123,10 @@ func TestAnAnswerIsThatOfReverseProxy(t *testing.T) {
 		path := "/" + strings.ReplaceAll(name, " ", "-")
 		for _, request := range []string{
 			"GET " + path + "?a=1&b=2 HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: te\r\n\r\n",
-			"HEAD " + path + " HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\n\r\n",
 			"POST " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+			// Last, since one that is cut has its answer and leaves a connection that is about to
+			// close: a GET is sent again then, a POST cannot be.
+			"HEAD " + path + " HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\n\r\n",
 		} {
 			want := conversation(t, plain.Listener.Addr().String(), request)
 			if got := conversation(t, s.server.Listener.Addr().String(), request); got != want {
