@@ -3,7 +3,10 @@ package edge_test
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +49,28 @@ func readFrames(conn io.Reader, tell func(message []byte)) {
 	}
 }
 
+// stalled waits until the kernel takes nothing more for a client, where it tells (Linux, proc(5)).
+func (s *stack) stalled(conn net.Conn) {
+	s.t.Helper()
+	hex := func(a net.Addr) string { return fmt.Sprintf("0100007F:%04X", a.(*net.TCPAddr).Port) }
+	ends := hex(conn.RemoteAddr()) + " " + hex(conn.LocalAddr()) // the server's, then the client's
+	last, since := "", time.Now()
+	s.eventually("nothing more goes to the client", func() bool {
+		table, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			return true
+		}
+		queue := ""
+		if _, row, ok := strings.Cut(string(table), ends); ok {
+			queue = strings.Fields(row)[1] // sent:received, after the state
+		}
+		if queue != last || queue == "" || strings.HasPrefix(queue, "00000000") {
+			last, since = queue, time.Now()
+		}
+		return time.Since(since) > 300*time.Millisecond
+	})
+}
+
 // What waits for a client that takes nothing is not sent when a token that does not allow
 // it is in force, and the answer waits for what is on its way.
 func TestWhatWaitsOfALostSubjectIsThrownAway(t *testing.T) {
@@ -75,6 +100,7 @@ func TestWhatWaitsOfALostSubjectIsThrownAway(t *testing.T) {
 				for range 10 {
 					s.store("user.ann", "", []byte(`"left `+pad+`"`))
 				}
+				s.stalled(conn)
 				answered := make(chan string, 1)
 				go func() {
 					status, body := s.patch(connection, token, tokenChange(s.token("ann", nil)))
