@@ -108,7 +108,7 @@ func (k *Keeper) keep(ctx context.Context, b *Kept) error {
 	switch {
 	case errors.Is(err, js.ErrStreamNotFound):
 		k.log.Error("a bucket is gone; making it anew", "bucket", bucket)
-		return Ensure(ctx, k.account.JS, b.Config) // who follows it fills it
+		return k.ensure(ctx, b) // who follows it fills it
 	case err != nil:
 		return nil // nobody leads at this moment, which others say
 	case !same(stream.CachedInfo().Config, b.Config):
@@ -131,10 +131,8 @@ func (k *Keeper) keep(ctx context.Context, b *Kept) error {
 // as a sealed one, is removed: it is made anew as one that is gone.
 func (k *Keeper) changeBack(ctx context.Context, b *Kept) error {
 	bucket := b.Config.Bucket
+	err := k.ensure(ctx, b)
 	try, cancel := context.WithTimeout(ctx, askTry)
-	err := Ensure(try, k.account.JS, b.Config)
-	cancel()
-	try, cancel = context.WithTimeout(ctx, askTry)
 	defer cancel()
 	stream, lookErr := k.account.JS.Stream(try, Stream(bucket))
 	switch {
@@ -149,6 +147,14 @@ func (k *Keeper) changeBack(ctx context.Context, b *Kept) error {
 	if err := k.account.JS.DeleteStream(try, Stream(bucket)); err != nil {
 		return err
 	}
+	return k.ensure(ctx, b)
+}
+
+// ensure makes a bucket, or changes it. What does not succeed soon is looked at again: who
+// may use the account may have made another in its place, which cannot be changed.
+func (k *Keeper) ensure(ctx context.Context, b *Kept) error {
+	ctx, cancel := context.WithTimeout(ctx, askTry)
+	defer cancel()
 	return Ensure(ctx, k.account.JS, b.Config)
 }
 
