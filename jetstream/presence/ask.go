@@ -275,7 +275,7 @@ func (ws *watchers) answeredLocked(w *watcher, i int, r *round, answers map[stri
 			ws.askLocked(w)
 		}
 	}
-	if listed && w.devices > 0 && !w.list.known {
+	if listed && w.devices > 0 && !(w.list.known && w.face.begun) { // nothing is shown yet that would be held
 		w.list.known = true
 		w.look()
 	}

@@ -60,6 +60,18 @@ func TestDevicesAreToldToThoseWhoMaySeeThem(t *testing.T) {
 	})
 }
 
+// The first state has the devices of a node, too, that leaves the first question unanswered.
+func TestTheFirstStateHasTheDevicesOfASlowNode(t *testing.T) {
+	together(t, func(t *testing.T, c *cluster) {
+		c.nodes["n2"].connect("user.ann", "a")
+		c.setMute("n2", true)
+		d := c.nodes["n1"].follow(t, "user.ann", true)
+		synctest.Wait()
+		c.setMute("n2", false)
+		d.expect(3*time.Second, "1 a")
+	})
+}
+
 func TestWhileConnectionsAreHeldTheirDevicesAre(t *testing.T) {
 	together(t, func(t *testing.T, c *cluster) {
 		c.nodes["n2"].connect("user.ann", "a", "b")
