@@ -23,7 +23,7 @@ roads = $$(go list ./test/... | grep -v '^weft/test/kafka$$')
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge bench-routes soak release docs clean prepare
+.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge bench-routes soak client release docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +124,10 @@ bench-routes: build ## what routes cost: matching, tables, puts, and requests be
 soak: build ## visitors that come and go for SOAK (1h), and what grows meanwhile
 	@go build -o bin/load ./test/load
 	@bin/load soak -weft $(binary) -for $${SOAK:-1h} $(if $(N),-n $(N) -users $(N)) $(if $(SET),-set '$(SET)')
+
+# What it writes is committed, so that building weft needs no Node.
+client: ## build the browser client, edge/client/dist, from its sources (needs Node)
+	cd edge/client && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run --silent build
 
 release: ## binaries for all platforms, their SBOMs and checksums in dist/ (VERSION=v0.1.0)
 	@deploy/release.sh "$(VERSION)" $(platforms)

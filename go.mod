@@ -2,6 +2,9 @@ module weft
 
 go 1.26.0
 
+// Packages of npm may hold Go files.
+ignore ./edge/client/node_modules
+
 require (
 	github.com/IBM/sarama v1.61.1
 	github.com/MicahParks/jwkset v0.11.3

@@ -35,6 +35,7 @@ import (
 	"weft/edge/admin"
 	"weft/edge/auth"
 	"weft/edge/auth/check"
+	"weft/edge/client"
 	"weft/edge/httpd"
 	"weft/edge/netpoll"
 	"weft/edge/problem"
@@ -170,7 +171,7 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 	}
 	e.public = newMux(mux{
 		others: e.proxy, connect: connect, publish: publish, change: e.changer,
-		me: &mirror{who, takes.me, e.checker.Asks}, ready: &e.ready, report: e.report, requests: e.metrics.requests,
+		me: &mirror{who, takes.me, e.checker.Asks}, client: client.New(), ready: &e.ready, report: e.report, requests: e.metrics.requests,
 	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
 	e.admin, err = admin.New(admin.Config{
 		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,

@@ -16,6 +16,7 @@ const (
 	pathEvents      = "/_weft/v1/events"
 	pathConnections = "/_weft/v1/connections/"
 	pathMe          = "/_weft/v1/me"
+	pathClient      = "/_weft/v1/client.js"
 )
 
 // Names of plain requests, in metrics.
@@ -35,6 +36,7 @@ type mux struct {
 	publish  *publisher
 	change   *changer
 	me       *mirror
+	client   http.Handler
 	ready    *readiness
 	report   *errorReporter
 	requests *prometheus.CounterVec
@@ -101,6 +103,8 @@ func (m *mux) serveWeft(w http.ResponseWriter, r *http.Request) {
 		m.plain(w, r, requestMe, m.me.serve(w, r))
 	case path == pathMe:
 		notAllowed(w, "GET")
+	case path == pathClient:
+		m.client.ServeHTTP(w, r)
 	case isConnection && r.Method == http.MethodPatch:
 		m.plain(w, r, requestChange, m.change.serve(w, r, connection))
 	case isConnection:

@@ -28,7 +28,7 @@ var rooms = map[string]roomRules{
 	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "replica", "ingress", "services", "store", "kv", "blacklist", "routes", "presence", "feed", "cluster", ""}},
 	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "broker", "body", allOthers}},
 	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "netpoll", "httpd", "frames", "auth", "auth/check", "access", "wire",
-		"session", "transport", "proxy/reply", "proxy/upstream", "proxy/service", "proxy", "admin", ""}},
+		"session", "transport", "client", "proxy/reply", "proxy/upstream", "proxy/service", "proxy", "admin", ""}},
 	"weft/config":         {nil, nil},
 	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
 	"weft/config/testkit": {nil, []string{"clientframe", "freeport", "slow", "standstill", "testlog", "waitfor"}}, // for tests alone
