@@ -13,9 +13,9 @@ import (
 	"weft/test/stage"
 )
 
-const browserPage = "../docs/browser.md"
+const browserPage = "../docs/browser-plain.md"
 
-// runs runs code of docs/browser.md in a tab, at a node of another origin. What the page of
+// runs runs code of docs/browser-plain.md in a tab, at a node of another origin. What the page of
 // a reader has, is in before; what it is told is in window.seen.
 func runs(t *testing.T, tab *browser.Tab, node *stage.Node, token, before, code string) {
 	t.Helper()
@@ -39,7 +39,7 @@ func saw(t *testing.T, tab *browser.Tab, what string) {
 	eventually(t, time.Minute, "the page sees "+what, func() bool { return strings.Contains(tab.Run("seen.join()"), what) })
 }
 
-// docsNode is a node for code of docs/browser.md.
+// docsNode is a node for code of docs/browser-plain.md.
 func docsNode(t *testing.T, b *browser.Browser) *stage.Node {
 	t.Helper()
 	return pageNode(t, b, func(s stage.Config) {

@@ -205,7 +205,7 @@ func TestTheSnippetsOfTheDocsRunInABrowser(t *testing.T) {
 		t.Run(c.heading, func(t *testing.T) {
 			node := pageNode(t, b, func(s stage.Config) { s.With("auth.allow", []string{"topic.hotel.*"}) })
 			tab := b.NewTab(t)
-			snippet := blockWith(t, codeBlocks(t, "../docs/browser.md", c.heading), c.begin)
+			snippet := blockWith(t, codeBlocks(t, "../docs/browser-plain.md", c.heading), c.begin)
 			// The page is of another origin than the node, and its functions are its own.
 			snippet = strings.NewReplacer(
 				`new EventSource("/_weft/v1/events?subject=topic.hotel.42")`, `new EventSource("`+node.URL()+`/_weft/v1/events?subject=topic.hotel.42", {withCredentials: true})`,

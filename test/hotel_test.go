@@ -14,7 +14,7 @@ import (
 	"weft/test/stage"
 )
 
-// A hotelTab is a visitor who looks at the page of docs/browser.md, and keeps what it says.
+// A hotelTab is a visitor who looks at the page of docs/browser-plain.md, and keeps what it says.
 type hotelTab struct {
 	*browser.Tab
 	t *testing.T
@@ -65,7 +65,7 @@ func TestEveryVisitorSeesHowManyLookAtThePage(t *testing.T) {
 		"public.cors_origins":  []string{b.Origin},
 		"auth.anonymous.allow": []string{"topic.hotel.*", "presence.topic.hotel.*"},
 	})
-	snippet := blockWith(t, codeBlocks(t, "../docs/browser.md", "## Without a token, and how many look"), "new EventSource")
+	snippet := blockWith(t, codeBlocks(t, "../docs/browser-plain.md", "## Without a token, and how many look"), "new EventSource")
 
 	// A browser opens six connections to a host: these are two of each.
 	tabs := []hotelTab{{b.NewTab(t), t}}

@@ -98,7 +98,8 @@ func typedCommands(line string) (commands [][]string) {
 	for _, part := range regexp.MustCompile(`[|;&()>]+`).Split(line, -1) {
 		part, _, _ = strings.Cut(part, "<")
 		words := regexp.MustCompile(`'[^']*'|\S+`).FindAllString(part, -1)
-		if len(words) > 0 && words[0] == "weft" {
+		// In JavaScript it is the name of a variable.
+		if len(words) > 0 && words[0] == "weft" && !(len(words) > 1 && words[1] == "=") {
 			commands = append(commands, words[1:])
 		}
 	}

@@ -83,14 +83,14 @@ func TestVisitorsOfTheHotelSeeHowManyTheyAreAndWhatIsBooked(t *testing.T) {
 	b.await("two look at it", people(frame, 2))
 }
 
-// What docs/browser.md has for such a page is what the page does.
+// What docs/browser-plain.md has for such a page is what the page does.
 func TestThePageOfTheHotelIsThatOfTheDocs(t *testing.T) {
 	page, err := assets.ReadFile("page/hotel.js")
 	if err != nil {
 		t.Fatal(err)
 	}
 	parts := strings.Split(string(page), "// ----\n")
-	docs, err := os.ReadFile("../../docs/browser.md")
+	docs, err := os.ReadFile("../../docs/browser-plain.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +100,6 @@ func TestThePageOfTheHotelIsThatOfTheDocs(t *testing.T) {
 	shown := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(parts[1], "    $1")
 	shown = strings.Replace(shown, `new EventSource(weft + "`, `new EventSource("https://events.example.com`, 1)
 	if !strings.Contains(string(docs), shown) {
-		t.Errorf("docs/browser.md does not show\n%s", shown)
+		t.Errorf("docs/browser-plain.md does not show\n%s", shown)
 	}
 }

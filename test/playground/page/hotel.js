@@ -1,6 +1,6 @@
 // The page of a hotel, as somebody has it who has signed in nowhere: it loads no library and
 // brings no token. Between the lines is all that it does with Weft, word for word as in
-// docs/browser.md.
+// docs/browser-plain.md.
 import { call, setup } from "./api.js";
 
 // One of the names that the node has: a browser opens six connections to a host, not more.
