@@ -32,33 +32,39 @@ type behaviour struct {
 	name  string
 	kinds []client.Transport // nil: all
 	run   func(t *testing.T, p *place, kind client.Transport)
+	// says names the sentences of docs/protocol.md that the row holds nodes to.
+	says string
 }
 
 // lasting are the transports whose connections stay: a poll says all that it wants anew.
 var lasting = []client.Transport{client.SSE, client.WebSocket}
 
+// behaviours are all rows.
+func behaviours() []behaviour {
+	return slices.Concat(formats(), []behaviour{
+		{"an event has one id for all", nil, oneEventID, "event.id"},
+		{"a connection begins in the past", nil, sincePast, ""},
+		{"an id wins over a time", nil, idBeforeSince, ""},
+		{"the presence of a topic is followed", nil, presenceOfTopic, ""},
+		{"the presence of a user is followed", nil, presenceOfUser, ""},
+		{"presence is told again after a resume", nil, presenceAfterResume, ""},
+		{"anybody follows what all may", nil, anybody, ""},
+		{"what a fresh token lacks is let go", lasting, unsubscribed, ""},
+		{"what a fresh token lacks is refused", []client.Transport{client.Poll}, refusedLater, ""},
+		{"who has nothing left is sent away", lasting, nothingLeft, ""},
+		{"what is followed is set at once", lasting, set, ""},
+		{"each subject has types of its own", lasting, typesOfSubject, ""},
+		{"types of all subjects", nil, typesOfAll, ""},
+		{"who expires is warned once", lasting, expiring, ""},
+		{"a change needs a token", lasting, changeNeedsToken, ""},
+		{"the beginning of a stream is one block", []client.Transport{client.SSE}, beginning, ""},
+		{"keep-alives are JSON", lasting, keepalives, ""},
+	})
+}
+
 func TestEveryBehaviourOverEveryTransportOnEveryStack(t *testing.T) {
 	nodes := &farms{t: t, at: map[string]*farm{}}
-	rows := slices.Concat(formats(), []behaviour{
-		{"an event has one id for all", nil, oneEventID},
-		{"a connection begins in the past", nil, sincePast},
-		{"an id wins over a time", nil, idBeforeSince},
-		{"the presence of a topic is followed", nil, presenceOfTopic},
-		{"the presence of a user is followed", nil, presenceOfUser},
-		{"presence is told again after a resume", nil, presenceAfterResume},
-		{"anybody follows what all may", nil, anybody},
-		{"what a fresh token lacks is let go", lasting, unsubscribed},
-		{"what a fresh token lacks is refused", []client.Transport{client.Poll}, refusedLater},
-		{"who has nothing left is sent away", lasting, nothingLeft},
-		{"what is followed is set at once", lasting, set},
-		{"each subject has types of its own", lasting, typesOfSubject},
-		{"types of all subjects", nil, typesOfAll},
-		{"who expires is warned once", lasting, expiring},
-		{"a change needs a token", lasting, changeNeedsToken},
-		{"the beginning of a stream is one block", []client.Transport{client.SSE}, beginning},
-		{"keep-alives are JSON", lasting, keepalives},
-	})
-	for _, row := range rows {
+	for _, row := range behaviours() {
 		for _, s := range stacks {
 			for _, kind := range s.kinds {
 				if row.kinds != nil && !slices.Contains(row.kinds, kind) {

@@ -63,7 +63,7 @@ func formats() (rows []behaviour) {
 				}
 				v.mu.Unlock()
 			}
-		}})
+		}, ""})
 	}
 	return rows
 }
