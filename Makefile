@@ -23,7 +23,7 @@ roads = $$(go list ./test/... | grep -v '^weft/test/kafka$$')
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge bench-routes soak client release docs clean prepare
+.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge bench-routes soak client client-test release docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ cluster: build ## the playground with three nodes behind HAProxy: kill one while
 	@bin/playground -weft $(binary) -nodes 3
 
 # The other platforms are compiled beside the tests, which wait most of the time.
-test: prepare style ## all checks and all tests; installs what they need
+test: prepare style client-test ## all checks and all tests; installs what they need
 	@mkdir -p bin; nice -n 19 $(MAKE) --no-print-directory cross > bin/cross.log 2>&1 & cross=$$!; \
 	trap 'kill $$cross 2> /dev/null || true' EXIT; \
 	$(MAKE) --no-print-directory race e2e; \
@@ -127,7 +127,11 @@ soak: build ## visitors that come and go for SOAK (1h), and what grows meanwhile
 
 # What it writes is committed, so that building weft needs no Node.
 client: ## build the browser client, edge/client/dist, from its sources (needs Node)
-	cd edge/client && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run --silent build
+	cd edge/client && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --silent; } && npm run --silent build
+
+# The packages are installed anew where the lock file is newer than what is there.
+client-test: ## the browser client: types, size, unit tests, and that dist is what src gives (needs Node)
+	cd edge/client && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --silent; } && npm run --silent check && npm test --silent
 
 release: ## binaries for all platforms, their SBOMs and checksums in dist/ (VERSION=v0.1.0)
 	@deploy/release.sh "$(VERSION)" $(platforms)
