@@ -4,7 +4,9 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"weft/edge/wire"
 	"weft/jetstream/feed"
@@ -75,6 +77,9 @@ type Spelling struct {
 	Limit int
 	// Keepalives shares the frames among connections.
 	Keepalives *wire.Keepalives
+	// Keepalive is the time between two of them, which weft.open tells: a client gives up
+	// a connection that is silent for much longer.
+	Keepalive time.Duration
 	// Closing spells the farewell for a cause, with what an operator says of it, or "";
 	// nil bytes for none.
 	Closing func(c Cause, detail string) []byte
@@ -117,6 +122,8 @@ func (q *Queue) Opened(s *Session, o feed.Opened) {
 		data = wire.AppendString(data, sub)
 	}
 	member(`],"resume":`, o.Resume)
+	data = append(data, `,"keepalive":`...)
+	data = strconv.AppendFloat(data, q.spelling.Keepalive.Seconds(), 'f', -1, 64)
 	q.mu.Lock()
 	q.opening = openQueued
 	q.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"weft/edge/auth"
 	"weft/edge/wire"
 	"weft/jetstream/feed"
 )
@@ -344,5 +345,20 @@ func TestAllFramesComeOutInOrderWhateverIsWrittenMeanwhile(t *testing.T) {
 	wrote()
 	if got != put {
 		t.Errorf("%d of %d frames came out", got, put)
+	}
+}
+
+func TestWeftOpenTellsTheTimeBetweenKeepalives(t *testing.T) {
+	for _, c := range []struct {
+		every time.Duration
+		says  string
+	}{{15 * time.Second, `"keepalive":15}`}, {1500 * time.Millisecond, `"keepalive":1.5}`}} {
+		q := testQueue(1 << 10)
+		q.spelling.Keepalive = c.every
+		q.Opened(New(Config{Identity: &auth.Identity{}, Outbox: q}), feed.Opened{Resume: "new"})
+		q.End(Draining, "")
+		if got := written(t, q); !strings.Contains(got, c.says) {
+			t.Errorf("every %v: %q has no %s", c.every, got, c.says)
+		}
 	}
 }

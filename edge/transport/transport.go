@@ -135,7 +135,7 @@ func newSpellings(p *Params, shared *wire.Keepalives, format func(wire.Shape) wi
 	for shape := range wire.Shapes {
 		f := format(shape)
 		all[shape] = &session.Spelling{
-			Format: f, Limit: p.QueueBytes, Keepalives: shared,
+			Format: f, Limit: p.QueueBytes, Keepalives: shared, Keepalive: p.Keepalive,
 			Closing: func(c session.Cause, detail string) []byte { return closing(f, c, detail) },
 		}
 	}

@@ -28,152 +28,147 @@ export interface Source {
 const openTime = 10_000 // a link that has not opened then does not
 const remembered = 2000 // ids of events, by which doubles are told
 
-/** connect opens a connection, and keeps it open until it is closed. */
-export class Connection implements Source {
-  private link?: Link
-  private cursor?: string
-  private token?: string
-  private kind: TransportName
-  private seen = new Set<string>()
-  private attempt = 0
-  private asked = false // for a new token, since the last one that was good
-  private heard = 0
-  private keepalive = 25_000
-  private opened = false
-  private timer?: ReturnType<typeof setTimeout>
-  private over = false
+/** Opens a connection, and keeps it open until it is closed. */
+export function connection(url: URL, options: Options, subjects: Wanted[], sink: Sink): Source {
+  const mine = options.transports ?? kinds
+  const seen = new Set<string>()
+  let link: Link | undefined, cursor: string | undefined, token: string | undefined
+  let kind = mine[0]
+  let attempt = 0
+  let asked = false // for a new token, since the last one that was good
+  let heard = 0
+  let keepalive = 25_000
+  let opened = false
+  let over = false
+  let timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(private url: URL, private options: Options, private subjects: Wanted[], private sink: Sink) {
-    this.kind = (options.transports ?? kinds)[0]
-    this.try()
-  }
-
-  private async try(fresh = false) {
-    if (this.over) return
-    this.sink.state({ state: "connecting" })
+  async function open(fresh = false) {
+    if (over) return
+    sink.state({ state: "connecting" })
     try {
-      const { token } = this.options
-      if (typeof token !== "function") this.token = token
-      else if (fresh || !this.token) this.token = await token()
+      const of = options.token
+      if (typeof of !== "function") token = of
+      else if (fresh || !token) token = await of()
     } catch {
-      return this.wait({ reason: "token_unavailable" })
+      return wait({ reason: "token_unavailable" })
     }
-    if (this.over) return
-    const { types, since, device, user } = this.options
+    if (over) return
+    const { types, since, device, user } = options
     const query: [string, string][] = (types ?? []).map(t => ["type", t])
-    for (const [name, value] of Object.entries({ since: this.cursor ? undefined : since, device, user })) if (value) query.push([name, value])
-    const ask: Ask = { url: this.url, token: this.token, subjects: this.subjects, query, cursor: this.cursor }
-    this.opened = false
-    this.link = openers[this.kind](ask, f => this.take(f), e => this.ended(e))
-    this.watch(openTime)
+    for (const [name, value] of Object.entries({ since: cursor ? undefined : since, device, user })) if (value) query.push([name, value])
+    const ask: Ask = { url, token, subjects, query, cursor }
+    opened = false
+    link = openers[kind](ask, f => take(f), e => ended(e))
+    watch(openTime)
   }
 
-  private take(f: Frame) {
-    this.heard = Date.now()
+  function take(f: Frame) {
+    heard = Date.now()
     switch (f.type) {
       case "weft.open":
-        this.opened = true
-        this.attempt = 0
-        this.asked = false
-        this.watch(2.5 * this.keepalive)
-        this.sink.state({ state: "open", transport: this.kind })
-        this.sink.frame(f)
+        opened = true
+        attempt = 0
+        asked = false
+        keepalive = (f.data.keepalive ?? 25) * 1000
+        watch(2.5 * keepalive)
+        sink.state({ state: "open", transport: kind })
+        sink.frame(f)
         break
       case "weft.keepalive":
       case "weft.close":
         break
       case "weft.expiring":
-        this.refresh()
+        refresh()
         break
       default:
-        if (!f.event || this.once(f.event)) this.sink.frame(f)
+        if (!f.event || once(f.event)) sink.frame(f)
     }
-    if (f.id) this.cursor = f.id
+    if (f.id) cursor = f.id
   }
 
-  private once(event: string): boolean {
-    if (this.seen.has(event)) return false
-    this.seen.add(event)
-    if (this.seen.size > remembered) this.seen.delete(this.seen.values().next().value!)
+  function once(event: string): boolean {
+    if (seen.has(event)) return false
+    seen.add(event)
+    if (seen.size > remembered) seen.delete(seen.values().next().value!)
     return true
   }
 
-  private async refresh() {
-    const { token } = this.options
-    if (typeof token !== "function") return
-    this.token = await token()
-    await this.link?.command({ token: this.token })
+  async function refresh() {
+    const of = options.token
+    if (typeof of !== "function") return
+    token = await of()
+    await link?.command({ token })
   }
 
   // watch gives a link up that says nothing for so long.
-  private watch(ms: number) {
-    clearTimeout(this.timer)
-    this.timer = setTimeout(() => {
-      const rest = this.heard + ms - Date.now()
-      if (this.opened && rest > 0) return this.watch(rest)
-      this.link?.close()
-      this.ended({ reason: this.opened ? "silent" : "unreachable" })
+  function watch(ms: number) {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      const rest = heard + ms - Date.now()
+      if (opened && rest > 0) return watch(rest)
+      link?.close()
+      ended({ reason: opened ? "silent" : "unreachable" })
     }, ms)
   }
 
-  private ended(e: Ending) {
-    if (this.over) return
-    clearTimeout(this.timer)
+  function ended(e: Ending) {
+    if (over) return
+    clearTimeout(timer)
     if (e.status === 401 || e.status === 4401 || e.reason === "expired") {
-      if (!this.asked && typeof this.options.token === "function") {
-        this.asked = true
-        return void this.try(true)
+      if (!asked && typeof options.token === "function") {
+        asked = true
+        return void open(true)
       }
-      return this.finish(e)
+      return finish(e)
     }
-    if (e.status === 403 || e.status === 4403 || e.status === 400 || e.reconnect === false) return this.finish(e)
-    if (!this.opened) this.fallBack()
-    this.wait(e)
+    if (e.status === 403 || e.status === 4403 || e.status === 400 || e.reconnect === false) return finish(e)
+    if (!opened) fallBack()
+    wait(e)
   }
 
-  private fallBack() {
-    const mine = this.options.transports ?? kinds
-    this.kind = mine[(mine.indexOf(this.kind) + 1) % mine.length]
+  function fallBack() {
+    kind = mine[(mine.indexOf(kind) + 1) % mine.length]
   }
 
-  private wait(e: Ending) {
-    const ms = Math.max(e.retry ?? 0, Math.min(30_000, 500 * 2 ** this.attempt++) * (0.5 + Math.random()))
-    this.sink.state({ state: "waiting", reason: e.reason, detail: e.detail, retryAt: Date.now() + ms })
-    this.timer = setTimeout(() => this.try(), ms)
+  function wait(e: Ending) {
+    const ms = Math.max(e.retry ?? 0, Math.min(30_000, 500 * 2 ** attempt++) * (0.5 + Math.random()))
+    sink.state({ state: "waiting", reason: e.reason, detail: e.detail, retryAt: Date.now() + ms })
+    timer = setTimeout(() => open(), ms)
   }
 
-  private finish(e: Ending) {
-    this.over = true
-    clearTimeout(this.timer)
-    this.sink.state({ state: "closed", reason: e.reason, detail: e.detail })
+  function finish(e: Ending) {
+    over = true
+    clearTimeout(timer)
+    sink.state({ state: "closed", reason: e.reason, detail: e.detail })
   }
 
-  async follow(subjects: Wanted[]) {
-    this.subjects = subjects
-    if (!this.opened || !this.link) return
-    const answer = await this.link.command({ set: subjects })
-    if (answer.error) throw failure(answer.error)
-  }
-
-  async publish(body: { subject: string; type?: string; data: unknown }): Promise<string> {
-    const u = new URL(this.url)
-    u.searchParams.set("subject", body.subject)
-    if (body.type) u.searchParams.set("type", body.type)
-    const r = await fetch(u, {
-      method: "POST",
-      body: JSON.stringify(body.data),
-      headers: { "Content-Type": "application/json", ...(this.token && { Authorization: "Bearer " + this.token }) },
-      credentials: this.token ? "same-origin" : "include",
-    })
-    const answer = await r.json().catch(() => ({}))
-    if (!r.ok) throw failure({ code: answer.code ?? "status " + r.status, detail: answer.detail ?? "" })
-    return answer.ids[0]
-  }
-
-  close() {
-    if (this.over) return
-    this.link?.close()
-    this.finish({ reason: "closed" })
+  open()
+  return {
+    async follow(next) {
+      subjects = next
+      if (!opened || !link) return
+      const answer = await link.command({ set: next })
+      if (answer.error) throw failure(answer.error)
+    },
+    async publish(body) {
+      const u = new URL(url)
+      u.searchParams.set("subject", body.subject)
+      if (body.type) u.searchParams.set("type", body.type)
+      const r = await fetch(u, {
+        method: "POST",
+        body: JSON.stringify(body.data),
+        headers: { "Content-Type": "application/json", ...(token && { Authorization: "Bearer " + token }) },
+        credentials: token ? "same-origin" : "include",
+      })
+      const answer = await r.json().catch(() => ({}))
+      if (!r.ok) throw failure({ code: answer.code ?? "status " + r.status, detail: answer.detail ?? "" })
+      return answer.ids[0]
+    },
+    close() {
+      if (over) return
+      link?.close()
+      finish({ reason: "closed" })
+    },
   }
 }
 

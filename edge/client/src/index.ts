@@ -1,6 +1,6 @@
 // The client of Weft for browsers and Node; docs/browser.md shows how it is used.
 
-import { Connection } from "./connection"
+import { connection } from "./connection"
 import type { Frame } from "./link"
 import type { Off, Options, Presence, Reset, State, Wanted, Weft, WeftEvent } from "./types"
 
@@ -41,7 +41,7 @@ export function connect(options: Options = {}): Weft {
       for (const [subject, then] of [...present]) if (subject === of) call(then, f.data)
     } else if (f.subject) for (const [matches, then] of [...events]) if (matches(f.type ?? "")) call(then, f as WeftEvent)
   }
-  const source = new Connection(new URL(path, base), options, [...subjects.values()], {
+  const source = connection(new URL(path, base), options, [...subjects.values()], {
     frame,
     state(s) {
       state = s
