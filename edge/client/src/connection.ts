@@ -12,7 +12,8 @@ const openers: Record<TransportName, Open> = { websocket: openWebSocket, sse: op
 
 /** Where a connection tells what happens. */
 export interface Sink {
-  /** An event, weft.open, weft.reset, weft.presence, or weft.unsubscribed. Each event once. */
+  /** An event, weft.open, weft.reset, weft.presence, weft.unsubscribed, or weft.keepalive, whose
+   * id, if it has one, is a place to come back to as any other. Each event once. */
   frame(f: Frame): void
   state(s: State): void
 }
@@ -28,11 +29,12 @@ export interface Source {
 const openTime = 10_000 // a link that has not opened then does not
 const remembered = 2000 // ids of events, by which doubles are told
 
-/** Opens a connection, and keeps it open until it is closed. */
-export function connection(url: URL, options: Options, subjects: Wanted[], sink: Sink): Source {
+/** Opens a connection, and keeps it open until it is closed. It begins at the cursor, if there
+ * is one. */
+export function connection(url: URL, options: Options, subjects: Wanted[], sink: Sink, cursor?: string): Source {
   const mine = options.transports ?? kinds
   const seen = new Set<string>()
-  let link: Link | undefined, cursor: string | undefined, token: string | undefined
+  let link: Link | undefined, token: string | undefined
   let kind = mine[0]
   let attempt = 0
   let asked = false // for a new token, since the last one that was good
@@ -74,7 +76,6 @@ export function connection(url: URL, options: Options, subjects: Wanted[], sink:
         sink.state({ state: "open", transport: kind })
         sink.frame(f)
         break
-      case "weft.keepalive":
       case "weft.close":
         break
       case "weft.expiring":
@@ -150,20 +151,7 @@ export function connection(url: URL, options: Options, subjects: Wanted[], sink:
       const answer = await link.command({ set: next })
       if (answer.error) throw failure(answer.error)
     },
-    async publish(body) {
-      const u = new URL(url)
-      u.searchParams.set("subject", body.subject)
-      if (body.type) u.searchParams.set("type", body.type)
-      const r = await fetch(u, {
-        method: "POST",
-        body: JSON.stringify(body.data),
-        headers: { "Content-Type": "application/json", ...(token && { Authorization: "Bearer " + token }) },
-        credentials: token ? "same-origin" : "include",
-      })
-      const answer = await r.json().catch(() => ({}))
-      if (!r.ok) throw failure({ code: answer.code ?? "status " + r.status, detail: answer.detail ?? "" })
-      return answer.ids[0]
-    },
+    publish: body => publish(url, token, body),
     close() {
       if (over) return
       link?.close()
@@ -172,4 +160,21 @@ export function connection(url: URL, options: Options, subjects: Wanted[], sink:
   }
 }
 
-const failure = (e: { code: string; detail: string }) => Object.assign(new Error(e.detail || e.code), { code: e.code })
+/** Publishes, and is done when it is stored; resolves with the id of the event. */
+export async function publish(url: URL, token: string | undefined, body: { subject: string; type?: string; data: unknown }): Promise<string> {
+  const u = new URL(url)
+  u.searchParams.set("subject", body.subject)
+  if (body.type) u.searchParams.set("type", body.type)
+  const r = await fetch(u, {
+    method: "POST",
+    body: JSON.stringify(body.data),
+    headers: { "Content-Type": "application/json", ...(token && { Authorization: "Bearer " + token }) },
+    credentials: token ? "same-origin" : "include",
+  })
+  const answer = await r.json().catch(() => ({}))
+  if (!r.ok) throw failure({ code: answer.code ?? "status " + r.status, detail: answer.detail ?? "" })
+  return answer.ids[0]
+}
+
+/** The error that a refusal of the server is. */
+export const failure = (e: { code: string; detail: string }) => Object.assign(new Error(e.detail || e.code), { code: e.code })
