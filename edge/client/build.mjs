@@ -16,7 +16,12 @@ import { minify } from "terser"
 const limit = 4096
 
 // What is built, and which of the declarations that tsc writes are its types.
-const modules = [{ name: "client", entry: "index", types: ["types", "index"] }]
+const modules = [
+  { name: "client", entry: "index", types: ["types", "index"] },
+  { name: "react", entry: "react", types: ["react"] },
+]
+// The second one imports the first: a page has the client once.
+const client = { name: "client", setup: on => on.onResolve({ filter: /^\.\/index$/ }, () => ({ path: "./client.js", external: true })) }
 
 async function moduleOf({ entry }) {
   const { outputFiles } = await build({
@@ -26,6 +31,8 @@ async function moduleOf({ entry }) {
     target: "es2022",
     legalComments: "none",
     write: false,
+    external: ["react"],
+    plugins: [client],
   })
   const { code } = await minify(outputFiles[0].text, {
     module: true,
@@ -52,11 +59,13 @@ async function declarations() {
   }
 }
 
-// typesOf joins declarations into one file: what they import from each other is then there.
+// typesOf joins declarations into one file: what they import from each other is then there, or
+// in the client's.
 const typesOf = ({ types }, of) =>
   types
-    .map(name => of[name].replace(/^(import|export) type .* from "\.\/.*";\n/gm, ""))
+    .map(name => of[name])
     .join("")
+    .replace(/^(import|export) type .* from "\.\/(.*)";\n/gm, (line, _, from) => (types.includes(from) ? "" : line.replace("./" + from, "./client.js")))
     .replace(/^export \{\};\n/gm, "")
 
 const built = {}
