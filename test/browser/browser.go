@@ -18,7 +18,7 @@ import (
 )
 
 //go:embed page.html
-var page []byte
+var document []byte
 
 // A Browser is a running Chromium with a fresh profile.
 type Browser struct {
@@ -30,15 +30,15 @@ type Browser struct {
 	pages  *httptest.Server
 }
 
-// Start starts Chromium. Close ends it.
-func Start() (*Browser, error) {
+// Start starts Chromium, with more options if there are any. Close ends it.
+func Start(more ...chromedp.ExecAllocatorOption) (*Browser, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, // Chromium's sandbox refuses to run as root
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-quic", true),
 		chromedp.WSURLReadTimeout(time.Minute), // the machine may be busy
 	)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	b := &Browser{ctx: ctx, cancel: func() { cancel(); stop() }}
 	if err := chromedp.Do(ctx); err != nil {
@@ -47,7 +47,7 @@ func Start() (*Browser, error) {
 	}
 	b.pages = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write(page)
+		w.Write(document)
 	}))
 	b.Origin = b.pages.URL
 	return b, nil
@@ -82,10 +82,16 @@ type Entry struct {
 // NewTab opens the page in a new tab until the test ends.
 func (b *Browser) NewTab(t testing.TB) *Tab {
 	t.Helper()
+	return b.NewTabAt(t, b.Origin)
+}
+
+// NewTabAt is NewTab with the page at an address.
+func (b *Browser) NewTabAt(t testing.TB, url string) *Tab {
+	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	tab := &Tab{t: t, ctx: ctx, cancel: cancel}
-	if err := chromedp.Do(ctx, chromedp.Navigate(b.Origin)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatalf("open page: %v", err)
 	}
 	return tab
@@ -95,11 +101,16 @@ func (b *Browser) NewTab(t testing.TB) *Tab {
 // and the same connections.
 func (tab *Tab) Beside() *Tab {
 	tab.t.Helper()
+	return tab.BesideAt(eval[string](tab, "location.origin"))
+}
+
+// BesideAt is Beside with the page at an address.
+func (tab *Tab) BesideAt(url string) *Tab {
+	tab.t.Helper()
 	ctx, cancel := chromedp.NewContext(tab.ctx)
 	tab.t.Cleanup(cancel)
 	other := &Tab{t: tab.t, ctx: ctx, cancel: cancel}
-	where := eval[string](tab, "location.origin")
-	if err := chromedp.Do(ctx, chromedp.Navigate(where)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		tab.t.Fatalf("open page: %v", err)
 	}
 	return other

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 // them away itself. One that does not answer loses them.
 type Balancer struct {
 	t       testing.TB
+	mode    string // of HAProxy
 	address string
 	file    string
 	process *Process
@@ -31,7 +33,19 @@ const checkEvery = 500 * time.Millisecond
 // connections. The output of a failed test shows its log.
 func StartBalancer(t testing.TB, ctx context.Context, nodes []*Node) *Balancer {
 	t.Helper()
-	b := &Balancer{t: t, address: FreeAddress(t), file: filepath.Join(t.TempDir(), "haproxy.cfg")}
+	return startBalancer(t, ctx, &Balancer{mode: "tcp", address: FreeAddress(t)}, nodes)
+}
+
+// StartHTTPBalancer is StartBalancer at an address, where each request is passed on by
+// itself, and HAProxy answers those that no node takes.
+func StartHTTPBalancer(t testing.TB, ctx context.Context, address string, nodes []*Node) *Balancer {
+	t.Helper()
+	return startBalancer(t, ctx, &Balancer{mode: "http", address: address}, nodes)
+}
+
+func startBalancer(t testing.TB, ctx context.Context, b *Balancer, nodes []*Node) *Balancer {
+	t.Helper()
+	b.t, b.file = t, filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(b.file, []byte(b.config(nodes)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -52,16 +66,25 @@ func StartBalancer(t testing.TB, ctx context.Context, nodes []*Node) *Balancer {
 func (b *Balancer) URL() string { return "http://" + b.address }
 
 // Restart kills the balancer, and with it all connections, and starts it again.
-func (b *Balancer) Restart(ctx context.Context) {
+func (b *Balancer) Restart(ctx context.Context, arguments ...string) {
 	b.t.Helper()
 	b.process.Kill()
 	b.start(ctx)
 }
 
+// Reload lets another process take over, as a new configuration does: the one before
+// serves the connections that it has for a second more, and then cuts them.
+func (b *Balancer) Reload(ctx context.Context) {
+	b.t.Helper()
+	before := b.process
+	b.t.Cleanup(before.Kill)
+	b.start(ctx, "-sf", strconv.Itoa(before.cmd.Process.Pid))
+}
+
 // Process is the running or last process.
 func (b *Balancer) Process() *Process { return b.process }
 
-func (b *Balancer) start(ctx context.Context) {
+func (b *Balancer) start(ctx context.Context, arguments ...string) {
 	b.t.Helper()
 	haproxy := lookPath("haproxy")
 	if haproxy == "" {
@@ -69,7 +92,7 @@ func (b *Balancer) start(ctx context.Context) {
 	}
 	var err error
 	// -db: in the foreground, one process.
-	if b.process, err = StartProcess("haproxy", exec.Command(haproxy, "-db", "-f", b.file)); err != nil {
+	if b.process, err = StartProcess("haproxy", exec.Command(haproxy, append([]string{"-db", "-f", b.file}, arguments...)...)); err != nil {
 		b.t.Fatal(err)
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -108,20 +131,22 @@ func (b *Balancer) config(nodes []*Node) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, `global
 	fd-hard-limit 20000
+	hard-stop-after 1s
 	log stdout format raw daemon info
 defaults
-	mode tcp
+	mode %[3]s
 	log global
 	timeout connect 1s
 	timeout check 1s
 	timeout client 1h
 	timeout server 1h
+	timeout tunnel 1h
 	timeout client-fin 5s
 	timeout server-fin 5s
 	retries 3
 	option redispatch 1
 frontend public
-	bind %s
+	bind %[1]s
 	default_backend nodes
 backend nodes
 	balance random
@@ -129,7 +154,7 @@ backend nodes
 	http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host 127.0.0.1
 	http-check expect status 200 error-status L7OKC
 	default-server check inter %[2]s fastinter %[2]s downinter %[2]s fall 2 rise 1 on-marked-down shutdown-sessions
-`, b.address, checkEvery)
+`, b.address, checkEvery, b.mode)
 	for _, n := range nodes {
 		host, port, _ := net.SplitHostPort(n.admin)
 		fmt.Fprintf(&s, "\tserver %s %s addr %s port %s\n", n.Config["node.name"], n.public, host, port)

@@ -67,21 +67,23 @@ func (p *Place) name() string { return fmt.Sprintf("place%d", p.number) }
 // link is this side's end of the link; the other one is eth0.
 func (p *Place) link() string { return fmt.Sprintf("link%d", p.number) }
 
+// mac is the address of an end of the link: 1 is this side's, 2 that of eth0.
+func (p *Place) mac(end int) string { return fmt.Sprintf("02:00:00:00:%02x:%02x", end, p.number) }
+
 // open makes namespace and link. The ends have no addresses of a common network:
 // each side knows the other one's only, and for good, so that during a cut nobody
 // finds out that there is no neighbour and tells.
 func (p *Place) open() error {
 	there := "-n " + p.name()
-	mac := func(end int) string { return fmt.Sprintf("02:00:00:00:%02x:%02x", end, p.number) }
 	return ip("netns add "+p.name(),
-		"link add "+p.link()+" address "+mac(1)+" type veth peer name eth0 address "+mac(2)+" netns "+p.name(),
+		"link add "+p.link()+" address "+p.mac(1)+" type veth peer name eth0 address "+p.mac(2)+" netns "+p.name(),
 		"link set "+p.link()+" up",
 		"route add "+p.Address+"/32 dev "+p.link()+" src "+home,
 		there+" link set lo up",
 		there+" addr add "+p.Address+"/32 dev eth0",
 		there+" link set eth0 up",
-		"neigh add "+p.Address+" lladdr "+mac(2)+" dev "+p.link()+" nud permanent",
-		there+" neigh add "+home+" lladdr "+mac(1)+" dev eth0 nud permanent",
+		"neigh add "+p.Address+" lladdr "+p.mac(2)+" dev "+p.link()+" nud permanent",
+		there+" neigh add "+home+" lladdr "+p.mac(1)+" dev eth0 nud permanent",
 		there+" route add "+home+"/32 dev eth0",
 		there+" route add default via "+home+" src "+p.Address,
 		there+" rule add pref 100 lookup local", there+" rule del pref 0")
@@ -135,9 +137,22 @@ func (p *Place) Narrow(bytesPerSecond int) error {
 	return nil
 }
 
-// enter makes a command run in the place, without a process in between.
-func (p *Place) enter(cmd *exec.Cmd) *exec.Cmd {
-	in := exec.Command("nsenter", append([]string{"--net=/run/netns/" + p.name(), "--"}, cmd.Args...)...)
-	in.Env, in.Dir = cmd.Env, cmd.Dir
-	return in
+// Enter makes a command that has not been started run in the place, without a process in
+// between.
+func (p *Place) Enter(cmd *exec.Cmd) {
+	cmd.Args = append([]string{"nsenter", "--net=/run/netns/" + p.name(), "--", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path, cmd.Err = lookPath("nsenter"), nil
+}
+
+// Unplug takes the link of the place down, which programs in the place are told of, unlike
+// a cut. Plug undoes it.
+func (p *Place) Unplug() error { return ip("-n " + p.name() + " link set eth0 down") }
+
+// Plug takes the link up again.
+func (p *Place) Plug() error {
+	there := "-n " + p.name()
+	return ip(there+" link set eth0 up",
+		there+" neigh replace "+home+" lladdr "+p.mac(1)+" dev eth0 nud permanent",
+		there+" route replace "+home+"/32 dev eth0",
+		there+" route replace default via "+home+" src "+p.Address)
 }

@@ -90,7 +90,7 @@ func (n *Node) Launch() {
 	cmd := exec.Command(binary, "serve", "--config", n.file, "--log-format", "json")
 	cmd.Env = environment
 	if n.Place != nil {
-		cmd = n.Place.enter(cmd)
+		n.Place.Enter(cmd)
 	}
 	if n.process, err = StartProcess("weft", cmd); err != nil {
 		n.t.Fatal(err)

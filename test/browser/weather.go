@@ -1,0 +1,34 @@
+package browser
+
+import (
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// Freeze freezes the page as a browser does to tabs that have not been looked at for a
+// while: no timer and no task of it runs, until it is thawed.
+func (tab *Tab) Freeze(frozen bool) {
+	tab.t.Helper()
+	state := page.SetWebLifecycleStateStateActive
+	if frozen {
+		state = page.SetWebLifecycleStateStateFrozen
+	}
+	if _, err := chromedp.Call(tab.ctx, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state}); err != nil {
+		tab.t.Fatalf("freeze a page (%v): %v", frozen, err)
+	}
+}
+
+// Offline takes the network from the page as developer tools do: requests fail and the page
+// is told. What is open is left to the browser.
+func (tab *Tab) Offline(offline bool) {
+	tab.t.Helper()
+	conditions := []*network.Conditions{{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}}
+	if _, err := chromedp.Call(tab.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: conditions}); err != nil {
+		tab.t.Fatalf("take the network from a page (%v): %v", offline, err)
+	}
+	state := network.OverrideNetworkStateParams{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}
+	if _, err := chromedp.Call(tab.ctx, network.OverrideNetworkState, state); err != nil {
+		tab.t.Fatalf("tell a page of its network (%v): %v", offline, err)
+	}
+}

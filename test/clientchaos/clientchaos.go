@@ -1,0 +1,56 @@
+// Package clientchaos does to real browsers what happens to them: pages in Chromium follow
+// numbered events with the client that the nodes serve, over each transport, with a
+// connection of their own or one for several tabs; there are three real nodes behind
+// HAProxy, and the browser is a host of its own as far as the network goes. Faults are done
+// to nodes, balancer, network and pages one after the other. After each one every event is
+// counted at every page: none is lost, doubled or out of order, a reset comes only where it
+// is due, and what the page was told of its connection was true.
+//
+//	make chaos WEFT_CHAOS=30m
+//
+// does faults at random for that long, or until WEFT_CHAOS_EVENTS were published, and prints
+// a table. As a plain test each fault is done once, and briefly. WEFT_CHAOS_ONLY names those
+// to do, separated by commas; WEFT_CHAOS_REPORT names a file for the table.
+package clientchaos
+
+import (
+	"context"
+	"os"
+	"time"
+)
+
+// keepalive is that of the nodes; a client that has heard nothing for 2.5 of them says so.
+const keepalive = time.Second
+
+// A Fault is something that happens to the pages, or to what they speak to.
+type Fault struct {
+	// Name is that of the row in the table.
+	Name string
+	// Long says that a plain test does not do it.
+	Long bool
+	// Apply does it and undoes it; who calls waits until all is well again.
+	Apply func(ctx context.Context, w *World) error
+}
+
+// atLength says that the faults are done for as long as asked, not only briefly.
+func atLength() bool { return os.Getenv("WEFT_CHAOS") != "" }
+
+// faults are all faults, in the order in which a plain test does them.
+func faults() []Fault {
+	return []Fault{nothing, killed, blackHole}
+}
+
+// nothing is the row to compare with.
+var nothing = Fault{Name: "nothing", Apply: func(ctx context.Context, _ *World) error {
+	return pause(ctx, 2*time.Second)
+}}
+
+// pause waits; it fails when the context ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
