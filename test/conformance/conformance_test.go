@@ -41,25 +41,49 @@ var lasting = []client.Transport{client.SSE, client.WebSocket}
 
 // behaviours are all rows.
 func behaviours() []behaviour {
-	return slices.Concat(formats(), []behaviour{
+	return slices.Concat(formats(), asking(), places(), []behaviour{
 		{"an event has one id for all", nil, oneEventID, "event.id"},
-		{"a connection begins in the past", nil, sincePast, ""},
-		{"an id wins over a time", nil, idBeforeSince, ""},
+		{"a connection begins in the past", nil, sincePast, "query.since open.since"},
+		{"an id wins over a time", nil, idBeforeSince, "query.both"},
 		{"the presence of a topic is followed", nil, presenceOfTopic, ""},
 		{"the presence of a user is followed", nil, presenceOfUser, ""},
 		{"presence is told again after a resume", nil, presenceAfterResume, ""},
-		{"anybody follows what all may", nil, anybody, ""},
+		{"anybody follows what all may", nil, anybody, "token.none"},
 		{"what a fresh token lacks is let go", lasting, unsubscribed, ""},
 		{"what a fresh token lacks is refused", []client.Transport{client.Poll}, refusedLater, ""},
 		{"who has nothing left is sent away", lasting, nothingLeft, ""},
 		{"what is followed is set at once", lasting, set, ""},
 		{"each subject has types of its own", lasting, typesOfSubject, ""},
-		{"types of all subjects", nil, typesOfAll, ""},
+		{"types of all subjects", nil, typesOfAll, "query.type"},
 		{"who expires is warned once", lasting, expiring, ""},
 		{"a change needs a token", lasting, changeNeedsToken, ""},
 		{"the beginning of a stream is one block", []client.Transport{client.SSE}, beginning, ""},
 		{"keep-alives are JSON", lasting, keepalives, ""},
 	})
+}
+
+// strictly are rows of a node that refuses much: one alone, served by the poller.
+func strictly() []behaviour {
+	return []behaviour{
+		{"who has no token where all need one is refused", nil, missing, "refuse.missing"},
+	}
+}
+
+func TestAStrictNodeOverEveryTransport(t *testing.T) {
+	nodes := &farms{t: t, at: map[string]*farm{}}
+	strict := stacks[0]
+	strict.settings = "strict"
+	for _, row := range strictly() {
+		for _, kind := range strict.kinds {
+			if row.kinds != nil && !slices.Contains(row.kinds, kind) {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%s", strings.ReplaceAll(row.name, " ", "_"), kind), func(t *testing.T) {
+				t.Parallel()
+				row.run(t, nodes.play(t, strict, 1), kind)
+			})
+		}
+	}
 }
 
 func TestEveryBehaviourOverEveryTransportOnEveryStack(t *testing.T) {

@@ -33,6 +33,7 @@ var posts = []post{
 
 // formats are rows of each format: whatever was published, it has the same shape.
 func formats() (rows []behaviour) {
+	says := map[string]string{"frame": "event.type event.data event.base64 event.cloudevent"}
 	for _, format := range []string{"payload", "frame", "cloudevents"} {
 		rows = append(rows, behaviour{"format " + format, nil, func(t *testing.T, p *place, kind client.Transport) {
 			topic := fresh("format")
@@ -63,7 +64,7 @@ func formats() (rows []behaviour) {
 				}
 				v.mu.Unlock()
 			}
-		}, ""})
+		}, says[format]})
 	}
 	return rows
 }

@@ -53,6 +53,9 @@ func settings(t *testing.T, set string) map[string]any {
 	switch set {
 	case "goroutine":
 		keys["tuning.own_http"] = false
+	case "strict":
+		delete(keys, "auth.anonymous.allow")
+		keys["public.limits.per_user"] = 2
 	case "TLS":
 		cert, key := certificate(t)
 		keys["public.tls.cert"], keys["public.tls.key"] = cert, key
