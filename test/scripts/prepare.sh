@@ -3,7 +3,7 @@
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
 # tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's,
 # Node.js and Python for the clients of NATS and of Server-Sent Events, which natsclients.sh
-# and sseclients.sh install. Quiet and quick when everything is there. On other systems
+# and sseclients.sh install, and npm.sh what weft-client is used with. Quiet and quick when everything is there. On other systems
 # it says what is missing and leaves the installing to you. promtool is put into the cache
 # folder.
 set -eu
@@ -43,6 +43,7 @@ rest() { # what is no package of the system
 	"$here/promtool.sh" >/dev/null
 	"$here/natsclients.sh" >/dev/null
 	"$here/sseclients.sh" >/dev/null
+	"$here/npm.sh" >/dev/null
 }
 if [ -z "$missing" ]; then
 	rest

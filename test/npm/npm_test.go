@@ -1,0 +1,144 @@
+// Package npm uses weft-client as those do who have it from npm: it packs it, installs the package
+// into projects, and runs them in TypeScript, Node and a real Chromium.
+package npm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"weft/test/stage"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stage.RemoveBinary()
+	os.Exit(code)
+}
+
+// installed is the folder that the script keeps React, TypeScript and Node in.
+func installed(t testing.TB) string {
+	t.Helper()
+	script := exec.Command(filepath.Join("..", "scripts", "npm.sh"))
+	script.Stderr = t.Output()
+	out, err := script.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// packing is what npm would publish, which all tests look at.
+var packing sync.Mutex
+
+// pack packs the client into a folder of the test, as for publishing, and returns the archive.
+func pack(t testing.TB) string {
+	t.Helper()
+	packing.Lock()
+	defer packing.Unlock()
+	dir := t.TempDir()
+	cmd := exec.Command("npm", "pack", "--pack-destination", dir)
+	cmd.Dir = "../../edge/client"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("npm pack: %v\n%s", err, out)
+	}
+	archives, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
+	if err != nil || len(archives) != 1 {
+		t.Fatalf("npm packed %v (%v)", archives, err)
+	}
+	return archives[0]
+}
+
+// project is a folder with the files, named by their paths in drivers, the package, and beside it
+// what is installed.
+func project(t testing.TB, files ...string) string {
+	t.Helper()
+	dir, home := t.TempDir(), installed(t)
+	modules := filepath.Join(dir, "node_modules")
+	must(t, os.MkdirAll(filepath.Join(modules, "weft-client"), 0o755))
+	run(t, dir, "tar", "-xzf", pack(t), "--strip-components=1", "-C", filepath.Join(modules, "weft-client"))
+	all, err := os.ReadDir(filepath.Join(home, "node_modules"))
+	must(t, err)
+	for _, it := range all {
+		must(t, os.Symlink(filepath.Join(home, "node_modules", it.Name()), filepath.Join(modules, it.Name())))
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"private": true, "type": "module"}`), 0o644))
+	for _, name := range files {
+		text, err := os.ReadFile(filepath.Join("drivers", name))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o644))
+	}
+	return dir
+}
+
+// run runs a command in a folder, which must succeed, and returns what it says.
+func run(t testing.TB, dir, name string, args ...string) string {
+	t.Helper()
+	out, err := attempt(t, dir, name, args...)
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return out
+}
+
+func attempt(t testing.TB, dir, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// publish stores an event of a user or subject (`user=ann`) and returns when it is stored.
+func publish(t testing.TB, node *stage.Node, query string, data any) {
+	t.Helper()
+	text, err := json.Marshal(data)
+	must(t, err)
+	resp, err := http.Post(node.AdminURL()+"/_weft/v1/events?"+query, "application/json", strings.NewReader(string(text)))
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("publish %s: %s", query, resp.Status)
+	}
+}
+
+// A connection is one of a user's, as an operator sees it.
+type connection struct{ ID, Transport, Device string }
+
+// connections are those of a user.
+func connections(t testing.TB, node *stage.Node, user string) []connection {
+	t.Helper()
+	resp, err := http.Get(node.AdminURL() + "/_weft/v1/users/" + user)
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct{ Connections []connection }
+	must(t, json.NewDecoder(resp.Body).Decode(&answer))
+	return answer.Connections
+}
+
+// eventually waits for something to come true.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(fmt.Sprint("waited in vain: ", what))
+		}
+	}
+}
