@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs what the tests need and a fresh Debian lacks: a C compiler for the
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
-# tests, iproute2 and HAProxy for those that cut the network, systemd for the unit's,
-# Node.js and Python for the clients of NATS and of Server-Sent Events, which natsclients.sh
-# and sseclients.sh install, and npm.sh what weft-client is used with. Quiet and quick when everything is there. On other systems
-# it says what is missing and leaves the installing to you. promtool is put into the cache
+# tests, iproute2 and HAProxy for those that cut the network, nginx and Caddy for those of
+# proxies, systemd for the unit's, Node.js and Python for the clients of NATS and of
+# Server-Sent Events, which natsclients.sh and sseclients.sh install; npm.sh installs what
+# weft-client is used with. Quiet and quick when everything is there. On other systems it
+# says what is missing and leaves the installing to you. promtool is put into the cache
 # folder.
 set -eu
 here=$(dirname "$0")
@@ -34,6 +35,8 @@ if [ "$(uname -s)" = Linux ]; then
 	need systemd systemd-analyze
 fi
 need haproxy haproxy /usr/sbin/haproxy
+need nginx nginx /usr/sbin/nginx
+need caddy caddy
 need nodejs node
 need npm npm
 need python3 python3

@@ -1,0 +1,163 @@
+package proxies
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	_ "embed"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"weft/test/stage"
+)
+
+//go:embed testdata/page.html
+var followersPage string
+
+// section is the first block of code below a heading of a page of the documentation.
+func section(t *testing.T, page, heading string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("%s has no section %q", page, heading)
+	}
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	block := regexp.MustCompile(`(?m)(?:^    .*\n+)+`).FindString(rest)
+	if block == "" {
+		t.Fatalf("%s: %q has no code", page, heading)
+	}
+	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(block, "")
+}
+
+// backEnd is what a page has behind the same proxy as Weft: it signs everybody in as a user,
+// and gives tokens.
+func backEnd(t *testing.T, user string, pages map[string]string) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	for path, text := range pages {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			http.SetCookie(w, &http.Cookie{Name: "weft_token", Value: stage.Token(t, user, nil), Path: "/_weft/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, text)
+		})
+	}
+	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, stage.Token(t, user, nil)) })
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// certificate writes one for 127.0.0.1 and its key, and both in one file.
+func certificate(t *testing.T) (cert, key, both string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	cert, key, both = filepath.Join(folder, "app.crt"), filepath.Join(folder, "app.key"), filepath.Join(folder, "app.pem")
+	c := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	k := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	for file, bytes := range map[string][]byte{cert: c, key: k, both: append(append([]byte{}, c...), k...)} {
+		if err := os.WriteFile(file, bytes, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key, both
+}
+
+// A kind is a proxy of Debian: what surrounds a snippet in its file, and how it is started.
+type kind struct {
+	name  string
+	file  func(folder, snippet string) string
+	start func(folder, file string) *exec.Cmd
+}
+
+var nginx = kind{"nginx", func(folder, snippet string) string {
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root;\n" // who may write to the folder
+	}
+	return user + fmt.Sprintf("daemon off;\nworker_processes 1;\npid %[1]s/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"+
+		"client_body_temp_path %[1]s/a;\nproxy_temp_path %[1]s/b;\nfastcgi_temp_path %[1]s/c;\nuwsgi_temp_path %[1]s/d;\nscgi_temp_path %[1]s/e;\n%[2]s}\n", folder, snippet)
+}, func(folder, file string) *exec.Cmd {
+	return exec.Command(installed("nginx"), "-p", folder, "-e", "stderr", "-c", file)
+}}
+
+var haproxy = kind{"HAProxy", func(_, snippet string) string { return snippet },
+	func(_, file string) *exec.Cmd { return exec.Command(installed("haproxy"), "-db", "-f", file) }}
+
+var caddy = kind{"Caddy", func(_, snippet string) string {
+	return "{\nadmin off\nauto_https disable_redirects\nskip_install_trust\nservers {\nprotocols h1 h2\n}\n}\n" + snippet
+}, func(folder, file string) *exec.Cmd {
+	cmd := exec.Command(installed("caddy"), "run", "--adapter", "caddyfile", "--config", file)
+	cmd.Env = append(os.Environ(), "HOME="+folder, "XDG_DATA_HOME="+folder, "XDG_CONFIG_HOME="+folder)
+	return cmd
+}}
+
+// installed is the path of a program, which Debian has where users have no path to.
+func installed(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return filepath.Join("/usr/sbin", name)
+}
+
+// run starts a proxy with a snippet until the test ends, and waits until it takes
+// connections.
+func (k kind) run(t *testing.T, snippet, address string) *stage.Process {
+	t.Helper()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "proxy.conf")
+	if err := os.WriteFile(file, []byte(k.file(folder, snippet)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := stage.StartProcess(k.name, k.start(folder, file))
+	if err != nil {
+		t.Fatalf("%v; test/scripts/prepare.sh installs it", err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			lines := p.Output()
+			t.Logf("last output of %s:\n%s", k.name, strings.Join(lines[max(0, len(lines)-30):], "\n"))
+		}
+	})
+	eventually(t, k.name+" takes connections", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		if p.Ended() {
+			t.Fatalf("%s ended:\n%s", k.name, strings.Join(p.Output(), "\n"))
+		}
+		return err == nil
+	}, func() any { return p.Output() })
+	return p
+}
