@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -23,31 +22,72 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 		"topic":    map[string]string{"name": topicName, "subject": topicSubject},
 		"states":   states,
 		"config":   p.config,
+		"networks": p.showNetworks(),
 	})
 }
 
-// issueToken mints a token for a user and spells the commands that use it.
-func (p *page) issueToken(w http.ResponseWriter, r *http.Request) {
+// readUser decodes a body that names one of the users, or refuses it.
+func (p *page) readUser(w http.ResponseWriter, r *http.Request) (string, bool) {
 	var req struct {
 		User string `json:"user"`
 	}
 	if !p.read(w, r, &req) {
-		return
+		return "", false
 	}
 	if !slices.Contains(p.users, req.User) {
 		p.refuse(w, http.StatusUnprocessableEntity, "unknown user")
+		return "", false
+	}
+	return req.User, true
+}
+
+// sendAway ends the connections of a user, who comes back.
+func (p *page) sendAway(w http.ResponseWriter, r *http.Request) {
+	user, ok := p.readUser(w, r)
+	if !ok {
 		return
 	}
-	t, err := p.tokens.issue(req.User)
-	if err != nil {
-		p.log.Error("issue token", "user", req.User, "err", err)
-		p.refuse(w, http.StatusInternalServerError, "the token could not be signed")
+	if err := p.back.sendAway(r.Context(), user); err != nil {
+		p.log.Error("send a user away", "user", user, "err", err)
+		p.refuse(w, http.StatusBadGateway, err.Error())
 		return
 	}
-	p.answer(w, http.StatusOK, struct {
-		token
-		Commands []command `json:"commands"`
-	}{t, commands(p.addrs, t)})
+	p.answer(w, http.StatusOK, map[string]bool{"ok": true})
+}
+
+// A networkState is how a user reaches the node.
+type networkState struct {
+	URL  string `json:"url"`
+	Mode string `json:"mode"`
+}
+
+func (p *page) showNetworks() map[string]networkState {
+	all := map[string]networkState{}
+	for user, n := range p.networks {
+		all[user] = networkState{n.origin(), n.is()}
+	}
+	return all
+}
+
+// changeNetwork makes the network of a user better or worse.
+func (p *page) changeNetwork(w http.ResponseWriter, r *http.Request) {
+	var req struct {
+		User string `json:"user"`
+		Mode string `json:"mode"`
+	}
+	if !p.read(w, r, &req) {
+		return
+	}
+	n := p.networks[req.User]
+	if n == nil {
+		p.refuse(w, http.StatusUnprocessableEntity, "unknown user")
+		return
+	}
+	if err := n.become(req.Mode); err != nil {
+		p.refuse(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	p.answer(w, http.StatusOK, networkState{n.origin(), n.is()})
 }
 
 // send publishes one event.
@@ -81,26 +121,6 @@ func check(e event) string {
 		return "the text is too long"
 	}
 	return ""
-}
-
-// revokeToken puts a session that we issued on the node's blacklist.
-func (p *page) revokeToken(w http.ResponseWriter, r *http.Request) {
-	var req struct {
-		Session string `json:"session"`
-	}
-	if !p.read(w, r, &req) {
-		return
-	}
-	if user, _, ok := strings.Cut(req.Session, "-"); !ok || !slices.Contains(users, user) {
-		p.refuse(w, http.StatusUnprocessableEntity, "unknown session")
-		return
-	}
-	if err := p.back.revoke(r.Context(), req.Session); err != nil {
-		p.log.Error("revoke token", "err", err)
-		p.refuse(w, http.StatusBadGateway, err.Error())
-		return
-	}
-	p.answer(w, http.StatusOK, map[string]bool{"ok": true})
 }
 
 // read decodes the body into v, or refuses it and returns false.

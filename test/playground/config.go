@@ -4,6 +4,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The cast: two users, and the topic that both follow.
@@ -14,6 +15,9 @@ const (
 	topicSubject = "topic." + topicName
 	topicType    = "chat.message"
 )
+
+// keepalive is the node's: short, so that one sees what comes of a network that stalls.
+const keepalive = 4 * time.Second
 
 // States of an order; the type of the event is order.<state>.
 var states = []string{"placed", "paid", "shipped", "delivered"}
@@ -50,21 +54,22 @@ func (c nodeConfig) String() string {
 		"  listen: " + c.addrs.Public,
 		"  # The page comes from another port, which to a browser is another origin.",
 		"  cors_origins: " + origins,
-		"  # An EventSource cannot send headers, so it brings its token in the query.",
-		"  # Behind one's own domain the cookie weft_token is the better way.",
-		"  token_in_query: true",
+		"  # A page that hears nothing for two and a half of these gives the connection up.",
+		"  keepalive: " + keepalive.String(),
 	}
 	lines = append(lines, c.goodbye()...)
 	lines = append(lines,
 		"admin:",
 		"  listen: "+c.addrs.Admin,
 		"auth:",
+		"  # The tokens of the page live "+shortLife.String()+", so that one sees them replaced.",
+		"  warn_before: "+warnBefore.String(),
 		"  issuers:",
 		"    - issuer: playground",
 		"      keys: [{alg: HS256, secret: "+q(c.secret)+"}]",
 		"  # Every connection gets its user's inbox, and may ask for the shared topic.",
 		`  subscribe: ["user.{/sub}"]`,
-		"  allow: ["+q(topicSubject)+"]",
+		"  allow: ["+strings.Join(c.allowed(), ", ")+"]",
 		"  # Whoever opens the page of the hotel has no token, and sees its bookings and",
 		"  # how many look at it.",
 		"  anonymous: {allow: ["+q(hotelSubject)+", "+q("presence."+hotelSubject)+"]}",
@@ -83,6 +88,16 @@ func (c nodeConfig) String() string {
 	}
 	lines = append(lines, "")
 	return strings.Join(lines, "\n")
+}
+
+// allowed is what a user may follow beside the inbox. On the page of a cluster that is who of
+// the user is there, which says at which node.
+func (c nodeConfig) allowed() []string {
+	all := []string{strconv.Quote(topicSubject)}
+	if c.cluster != nil {
+		all = append(all, `"presence.{/sub}"`, `"presence.devices"`)
+	}
+	return all
 }
 
 // goodbye is about how the node leaves, and the cluster that it leaves behind.

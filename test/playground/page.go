@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +29,8 @@ type page struct {
 	back    backend
 	log     *slog.Logger
 	server  *http.Server
+	// networks are between the users and the node, by user; none in a cluster.
+	networks map[string]*network
 }
 
 // A backend is what the buttons set in motion.
@@ -34,6 +38,7 @@ type backend interface {
 	publish(ctx context.Context, e event) error
 	book(ctx context.Context, b booking) error
 	revoke(ctx context.Context, session string) error
+	sendAway(ctx context.Context, user string) error
 	route(ctx context.Context) (routeItem, error)
 	putRoute(ctx context.Context, document string, raw bool) error
 	rollBackRoute(ctx context.Context) error
@@ -66,10 +71,11 @@ func (p *page) handler() http.Handler {
 	if err != nil {
 		panic(err) // the folder is named in the embed directive above
 	}
-	mux := http.NewServeMux()
+	mux, in := http.NewServeMux(), signIns{p}
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /api/setup", p.setup)
-	mux.HandleFunc("POST /api/token", p.issueToken)
+	mux.Handle("GET /_weft/v1/client.js", p.fromTheNode())
+	mux.HandleFunc("GET /api/token", in.issueToken)
 	mux.HandleFunc("POST /api/book", p.bookRoom)
 	if p.cluster != nil {
 		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -78,14 +84,26 @@ func (p *page) handler() http.Handler {
 		mux.HandleFunc("GET /api/cluster", p.showCluster)
 		mux.HandleFunc("POST /api/node", p.changeNode)
 		mux.HandleFunc("POST /api/flow", p.changeFlow)
+		mux.HandleFunc("POST /api/leave", p.sendAway)
 	} else {
 		mux.HandleFunc("POST /api/send", p.send)
-		mux.HandleFunc("POST /api/revoke", p.revokeToken)
+		mux.HandleFunc("POST /api/revoke", in.revokeToken)
+		mux.HandleFunc("POST /api/signin", in.signIn)
+		mux.HandleFunc("GET /api/hand", in.hand)
+		mux.HandleFunc("POST /api/network", p.changeNetwork)
 		mux.HandleFunc("GET /api/route", p.showRoute)
 		mux.HandleFunc("POST /api/route", p.putRoute)
 		mux.HandleFunc("POST /api/rollback", p.rollBack)
 	}
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// fromTheNode hands on what the node serves, as the proxy in front of a page at home does.
+func (p *page) fromTheNode() http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: p.addrs.Public}) },
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
 }
 
 // origins are the node's, by each of its names. A browser counts connections by name, so
@@ -101,7 +119,13 @@ func (p *page) origins() []string {
 func (p *page) guard(next http.Handler) http.Handler {
 	_, port, _ := net.SplitHostPort(p.addrs.Page)
 	hosts := []string{p.addrs.Page, "localhost:" + port}
-	csp := "default-src 'self'; connect-src 'self' ws://" + p.addrs.Public + " " + strings.Join(p.origins(), " ") +
+	reached := append([]string{"ws://" + p.addrs.Public}, p.origins()...)
+	for _, user := range p.users {
+		if n := p.networks[user]; n != nil {
+			reached = append(reached, n.origin(), strings.Replace(n.origin(), "http", "ws", 1))
+		}
+	}
+	csp := "default-src 'self'; connect-src 'self' " + strings.Join(reached, " ") +
 		"; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(hosts, r.Host) {

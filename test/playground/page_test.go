@@ -43,6 +43,8 @@ func (r *recorder) putRoute(context.Context, string, bool) error { return r.err 
 
 func (r *recorder) rollBackRoute(context.Context) error { return r.err }
 
+func (r *recorder) sendAway(context.Context, string) error { return r.err }
+
 func (r *recorder) revoke(_ context.Context, session string) error {
 	r.revoked = append(r.revoked, session)
 	return r.err
@@ -72,7 +74,14 @@ func testPage(back backend) *page {
 }
 
 func TestEveryAssetThatIsNamedIsThere(t *testing.T) {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/_weft/v1/client.js" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer node.Close()
 	p := testPage(&recorder{})
+	p.addrs.Public = node.Listener.Addr().String()
 	named := regexp.MustCompile(`(?:src|href)="([^"]+)"|from "([^"]+)"`)
 	err := fs.WalkDir(assets, "page", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -126,7 +135,7 @@ func TestAForeignSiteIsRefused(t *testing.T) {
 		"a cross-site call":   func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
 		"an origin elsewhere": func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "http://evil.example") },
 	} {
-		if w := ask(t, p, http.MethodPost, "/api/token", `{"user":"ann"}`, edit); w.Code/100 != 4 || strings.Contains(w.Body.String(), "eyJ") {
+		if w := ask(t, p, http.MethodPost, "/api/signin", `{"user":"ann"}`, edit); w.Code/100 != 4 || strings.Contains(w.Body.String(), "eyJ") {
 			t.Errorf("%s: status %d, %s", name, w.Code, w.Body)
 		}
 	}
@@ -134,7 +143,7 @@ func TestAForeignSiteIsRefused(t *testing.T) {
 
 func TestATokenIsSignedForItsUserAndSession(t *testing.T) {
 	p := testPage(&recorder{})
-	w := ask(t, p, http.MethodPost, "/api/token", `{"user":"ann"}`, nil)
+	w := ask(t, p, http.MethodGet, "/api/hand?user=ann", "", nil)
 	var got struct {
 		Token, Session string
 		Commands       []command
@@ -226,7 +235,7 @@ func TestTheSecretStaysHere(t *testing.T) {
 	if strings.Contains(string(b), p.tokens.secret) {
 		t.Error("setup tells the signing secret")
 	}
-	if !strings.Contains(string(b), "token_in_query: true") {
+	if !strings.Contains(string(b), "warn_before: 10s") {
 		t.Errorf("setup does not show the configuration: %s", b)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // inSight is true when all of what the selector finds first can be seen.
@@ -33,12 +34,12 @@ func TestOnAPhoneTheNewestEventIsInSightOfSend(t *testing.T) {
 	send("ann", "ann", "1")
 	send("bob", "bob", "2")
 	send("ann", topicName, "1 3")
-	b.click(tab("ann", ".connect")) // she drops, and comes back: a remark stands above what she missed
-	b.await("she is away", is("ann", "closed"))
+	b.spoil("ann", netGone) // she drops, and comes back: a remark stands above what she missed
+	b.await("she is away", is("ann", "waiting"))
 	b.click("#send")
 	b.await("it is sent", `document.getElementById("caption").textContent === "Sent."`)
-	b.click(tab("ann", ".connect"))
-	b.await("she has what she missed", text("ann", ".note.back")+`.endsWith("missed while away: 1")`)
+	b.spoil("ann", netWorks)
+	b.awaitFor(time.Minute, "she has what she missed", text("ann", ".note.back")+`.endsWith("missed while away: 1")`)
 	send("ann", "ann", "1 3 4 5")
 	if wide := b.eval(`document.documentElement.scrollWidth > innerWidth ? "wide" : ""`); wide != "" {
 		t.Error("the page is wider than the phone")

@@ -25,8 +25,10 @@ type playground struct {
 	cluster *cluster // nil with one node
 	page    *page
 	tokens  *mint
-	close   closers
-	failed  chan error // gets the error of a part that ended by itself
+	// networks are between the users and the node, by user; none in a cluster.
+	networks map[string]*network
+	close    closers
+	failed   chan error // gets the error of a part that ended by itself
 
 	dir    string
 	binary string
@@ -131,6 +133,7 @@ func (p *playground) openPage(held *reserved, config string) error {
 	}
 	p.close.add(pub.Close)
 	p.page = newPage(p.addrs, config, p.tokens, pub, p.log)
+	p.page.networks = p.networks
 	if p.cluster != nil {
 		p.page.users, p.page.cluster = clusterUsers, p.cluster
 		p.cluster.run(pub, p.log)

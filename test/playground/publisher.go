@@ -182,6 +182,12 @@ func (p *publisher) revoke(ctx context.Context, session string) error {
 	return err
 }
 
+// sendAway ends all connections of user, who is told to come back.
+func (p *publisher) sendAway(ctx context.Context, user string) error {
+	_, err := p.admin(ctx, http.MethodDelete, "/_weft/v1/users/"+url.PathEscape(user)+"/connections?reconnect=true", "", nil)
+	return err
+}
+
 // admin calls the node's admin listener and expects a status of 2xx. A key makes
 // the request one that may be repeated.
 func (p *publisher) admin(ctx context.Context, method, path, key string, body []byte) ([]byte, error) {

@@ -41,14 +41,31 @@ func (p *playground) openNode(ctx context.Context, opts options) error {
 		return err
 	}
 	p.close.add(shop.Close)
+	if err := p.openNetworks(); err != nil {
+		return err
+	}
 	return p.openPage(held, cfg.masked())
+}
+
+// openNetworks puts a network between each user and the node.
+func (p *playground) openNetworks() error {
+	p.networks = map[string]*network{}
+	for _, user := range users {
+		n, err := openNetwork(p.addrs.Public, p.log, p.fail)
+		if err != nil {
+			return err
+		}
+		p.close.add(n.Close)
+		p.networks[user] = n
+	}
+	return nil
 }
 
 // welcomeToOne tells where everything is, and the commands that do by hand what
 // the page does.
 func (p *playground) welcomeToOne(w io.Writer) error {
 	fmt.Fprintf(w, "  public http://%s   admin http://%s   NATS %s   Kafka %s\n", p.addrs.Public, p.addrs.Admin, p.addrs.NATS, p.addrs.Kafka)
-	t, err := p.tokens.issue(users[0])
+	t, err := p.tokens.issue(users[0], longLife)
 	if err != nil {
 		return err
 	}

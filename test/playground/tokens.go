@@ -3,22 +3,65 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// tokenLife is how long a token of the playground is good for.
-const tokenLife = time.Hour
+const (
+	// shortLife is how long a token of a page is good for: short enough to see it replaced.
+	shortLife = 30 * time.Second
+	// longLife is that of a token that somebody types, or a request brings.
+	longLife = time.Hour
+	// warnBefore is how long before its end a connection is told. It has to be less than
+	// shortLife, or each new token would be one to replace at once.
+	warnBefore = 10 * time.Second
+)
 
-// A mint makes tokens that the node accepts. In earnest, this is the job of an
-// identity provider. It may be used concurrently.
-type mint struct{ secret string }
+// A mint makes tokens that the node accepts, and knows who has signed in. In earnest, this
+// is the job of an identity provider. It may be used concurrently.
+type mint struct {
+	secret string
 
-func newMint() *mint { return &mint{secret: rand.Text() + rand.Text()} }
+	mu       sync.Mutex
+	sessions map[string]string // by user
+}
 
-// A token is a signed JWT and what the page shows of it. Session is the claim
-// jti: the key under which the token can be revoked.
+func newMint() *mint {
+	return &mint{secret: rand.Text() + rand.Text(), sessions: map[string]string{}}
+}
+
+// signIn begins a new session of user, and returns its id.
+func (m *mint) signIn(user string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sessions[user] = user + "-" + rand.Text()[:8]
+	return m.sessions[user]
+}
+
+// session is that of user, who signs in when there is none.
+func (m *mint) session(user string) string {
+	m.mu.Lock()
+	session := m.sessions[user]
+	m.mu.Unlock()
+	if session == "" {
+		return m.signIn(user)
+	}
+	return session
+}
+
+// signOut ends a session, so that its user signs in anew the next time.
+func (m *mint) signOut(user, session string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[user] == session {
+		delete(m.sessions, user)
+	}
+}
+
+// A token is a signed JWT and what the page shows of it. Session is the claim jti: the
+// key under which all tokens of the session can be revoked.
 type token struct {
 	User    string    `json:"user"`
 	Token   string    `json:"token"`
@@ -26,10 +69,10 @@ type token struct {
 	Expires time.Time `json:"expires"`
 }
 
-// issue makes a new token for user, with a session id of its own.
-func (m *mint) issue(user string) (token, error) {
+// issue makes a new token of the user's session.
+func (m *mint) issue(user string, life time.Duration) (token, error) {
 	now := time.Now()
-	t := token{User: user, Session: user + "-" + rand.Text()[:8], Expires: now.Add(tokenLife)}
+	t := token{User: user, Session: m.session(user), Expires: now.Add(life)}
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
 		Issuer:    "playground",
 		Subject:   user,

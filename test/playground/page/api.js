@@ -4,6 +4,8 @@
 export const clock = () => performance.timeOrigin + performance.now();
 
 export const setup = () => answer(fetch("api/setup"));
+// hand is for a terminal: the session of a user, a token and commands.
+export const hand = (user) => answer(fetch("api/hand?user=" + user));
 export const route = () => answer(fetch("api/route"));
 export const cluster = () => answer(fetch("api/cluster"));
 

@@ -6,10 +6,10 @@ import { Timeline } from "./timeline.js";
 const byId = (id) => document.getElementById(id);
 const lookEvery = 400; // milliseconds
 const maxNotes = 60;
-// The users' transports. A browser has six connections of HTTP/1.1 to a place,
-// for all its tabs, and each EventSource takes one.
-const kinds = ["sse", "sse", "sse", "websocket"];
-const kindNames = { sse: "SSE", websocket: "WebSocket" };
+// The users' transports. A browser has six connections of HTTP/1.1 to a place, for all its
+// tabs, and SSE and polls take one each.
+const kinds = ["websocket", "sse", "poll", "websocket"];
+const kindNames = { websocket: "WebSocket", sse: "SSE", poll: "long poll" };
 const laneNames = { kafka: "Kafka", http: "HTTP", nats: "NATS" };
 
 const say = (text, failed = false) => {
@@ -43,7 +43,7 @@ function passenger(follower) {
   cells.name.textContent = `${follower.name} · ${kindNames[follower.kind]}`;
   const leave = Object.assign(document.createElement("button"), { textContent: "Reconnect" });
   leave.setAttribute("aria-label", `Reconnect ${follower.name}`);
-  leave.onclick = () => follower.leave();
+  leave.onclick = () => follower.leave().catch((err) => say(err.message, true));
   cells.leave.append(leave);
   return { follower, chip, cells };
 }
@@ -124,7 +124,7 @@ async function main() {
   const seats = new Map(nodes.map((n) => [n.name, new Seat(n.name, say)]));
   byId("nodes").append(...[...seats.values()].map((s) => s.element));
 
-  const followers = setup.users.map((user, i) => new Follower(user, kinds[i % kinds.length], setup));
+  const followers = setup.users.map((user, i) => new Follower(user, kinds[i % kinds.length], setup.routed));
   const timeline = new Timeline(byId("timeline"), followers.map((f) => f.name));
   const passengers = followers.map(passenger);
   passengers.forEach((p, row) => {

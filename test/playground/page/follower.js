@@ -1,69 +1,51 @@
-// A follower is one user of the cluster: a connection by way of the balancer
-// that comes back by itself with its last id, whatever ends it.
+// A follower is one user of the cluster: a client that reaches the nodes by way of the
+// balancer. Which of them it is at its own presence tells, in which its device is.
+import { connect } from "/_weft/v1/client.js";
 import { call } from "./api.js";
 import { Tally } from "./tally.js";
-import { open } from "./transport.js";
-
-const again = 1000; // milliseconds until a connection that was refused tries again
 
 export class Follower extends EventTarget {
-  state = "connecting"; // or open
+  state = "connecting"; // as the client tells it
   node = "";            // the one that the connection is on, or was
   resets = 0;
   moves = 0;            // how often it came back at another node
   tally = new Tally();
-  #setup; #connection = null; #lastId = "";
+  #device = "cluster page " + Math.random().toString(36).slice(2, 8);
 
-  constructor(user, kind, setup) {
+  constructor(user, kind, url) {
     super();
     this.user = user;
     this.name = user[0].toUpperCase() + user.slice(1);
     this.kind = kind;
-    this.#setup = setup;
+    this.url = url;
   }
 
-  async connect() {
-    try {
-      const { token } = await call("token", { user: this.user });
-      this.#open(token);
-    } catch {
-      setTimeout(() => this.connect(), again);
-    }
-  }
-
-  // leave drops the connection and asks the balancer for another one.
-  leave() {
-    this.#connection?.close();
-    this.#become("connecting");
-    this.connect();
-  }
-
-  #open(token) {
-    this.#connection = open({
-      kind: this.kind,
-      url: this.#setup.events,
-      token,
-      subjects: [],
-      lastId: this.#lastId,
-      on: {
-        connecting: (why) => this.#become("connecting", why),
-        open: (info) => this.#opened(info.node),
-        cursor: (id) => { this.#lastId = id; },
-        event: ({ data }) => this.#arrived(data),
-        reset: () => { this.resets++; this.#tell("note", `${this.name} was told that history is gone`); },
-        ended: ({ reason }) => {
-          this.#become("connecting", reason);
-          setTimeout(() => this.connect(), again);
-        },
-      },
+  connect() {
+    const weft = connect({
+      url: this.url,
+      token: () => fetch("/api/token?user=" + this.user).then((r) => r.text()),
+      transports: [this.kind],
+      device: this.#device,
+      shared: false, // each page shows connections of its own
     });
+    weft.on("*", ({ data }) => this.#arrived(data));
+    weft.onReset(() => { this.resets++; this.#tell("note", `${this.name} was told that history is gone`); });
+    weft.onState((s) => this.#become(s));
+    weft.onPresence(this.user, ({ devices = [] }) => this.#sits(devices.filter((d) => d.device === this.#device).at(-1)?.node));
   }
 
-  #opened(node) {
-    if (this.node) this.#tell("note", `${this.name} is back, at ${node}`);
-    if (this.node && this.node !== node) this.moves++;
+  // leave has an operator send the user away, who comes back to whatever node the balancer says.
+  leave() { return call("leave", { user: this.user }); }
+
+  // A connection that has just ended may be among the devices for some seconds; the newest is last.
+  #sits(node) {
+    if (!node || node === this.node) return;
+    if (this.node) {
+      this.moves++;
+      this.#tell("note", `${this.name} moved to ${node}`);
+    }
     this.node = node;
-    this.#become("open");
+    this.#tell("state");
   }
 
   #arrived(data) {
@@ -73,8 +55,9 @@ export class Follower extends EventTarget {
     this.#tell("arrived", { via: data.via, n: data.n, at: now, fresh });
   }
 
-  #become(state, why) {
-    if (why && this.state === "open") this.#tell("note", `${this.name} left ${this.node}: ${why}`);
+  #become({ state, reason }) {
+    if (this.state === "open" && state !== "open") this.#tell("note", `${this.name} left ${this.node}: ${reason ?? state}`);
+    if (this.state !== "open" && state === "open" && this.node) this.#tell("note", `${this.name} is back`);
     this.state = state;
     this.#tell("state");
   }

@@ -1,234 +1,207 @@
-// One user's tab: holds the token and the last id, shows what arrives.
-import { open } from "./transport.js";
-import { call, clock } from "./api.js";
+// One user's tab: who is signed in, how the network is, what arrives.
+import { call, hand } from "./api.js";
+import { follow } from "./follow.js";
+import { claims, Log } from "./log.js";
 
-const transportNames = { sse: "SSE", websocket: "WebSocket", poll: "long poll" };
-const wayNames = { kafka: "Kafka", nats: "NATS", http: "HTTP" };
-const maxShown = 200;
+export const transportNames = { websocket: "WebSocket", sse: "SSE", poll: "long poll" };
+const transports = Object.keys(transportNames); // the best first
 
 export class Inbox extends EventTarget {
-  state = "closed"; // connecting, open, closed (by us), ended (by the node)
+  state = { state: "closed" }; // as the client tells it
   received = 0;
   twice = 0;
   resets = 0;
   missed = 0;
-  lastId = "";
-  token = null; // what the next connection uses
-  #setup; #root; #connection = null; #reason = "";
-  #used = null; // the token of the connection
-  #subjects = [];
+  hand = null; // the session, a token and commands to type
+  #network; #root; #log;
+  #weft = null;
+  #token = null;        // the claims of the newest token
+  #refreshed = 0;
+  #lastId = "";
   #pending = new Set(); // events sent from this page that have not arrived
   #away = null;         // those of them that were sent before we came back
   #seen = new Set();
   #note = null; #resumedAt = 0;
 
-  constructor(user, kind, setup) {
+  constructor(user, network) {
     super();
     this.user = user;
     this.name = user[0].toUpperCase() + user.slice(1);
-    this.#setup = setup;
+    this.#network = network;
     this.#root = document.getElementById("tab-template").content.firstElementChild.cloneNode(true);
     const root = this.#root;
     root.dataset.user = user;
     root.setAttribute("aria-label", `${this.name}’s tab`);
     this.#find(".avatar").textContent = this.name[0];
     this.#find("h2").textContent = this.name;
+    this.#find(".second").href = `second.html?user=${user}`;
+    this.#find(".second").setAttribute("aria-label", `A second tab of ${this.name}`);
+    this.#log = new Log(this.#find(".events"));
     this.#find(".log").setAttribute("aria-label", `Events of ${this.name}`);
     for (const radio of root.querySelectorAll("input[type=radio]")) {
-      radio.name = "transport-" + user;
-      radio.checked = radio.value === kind;
-      radio.onchange = () => this.#switchTransport();
+      const kind = radio.closest(".network") ? "network" : "transport";
+      radio.checked = kind === "network" ? radio.value === network.mode : radio.value === transports[0];
+      radio.name = `${kind}-${user}`;
+      radio.onchange = () => (kind === "network" ? this.#attempt(() => this.network(radio.value)) : this.#switchTransport());
     }
-    this.#find(".connect").onclick = () => (this.#connection ? this.drop() : this.connect());
     this.#find(".revoke").onclick = () => this.#attempt(() => this.revoke());
-    this.#find(".renew").onclick = () => this.#attempt(() => this.renew());
+    this.#find(".sign-in").onclick = () => this.#attempt(() => this.signIn());
+    setInterval(() => this.#show(), 500); // times that are shown go by
     this.#show();
   }
 
   get element() { return this.#root; }
-  get kind() { return this.#root.querySelector("input[type=radio]:checked").value; }
   #find(selector) { return this.#root.querySelector(selector); }
+  #chosen(kind) { return this.#find(`.${kind} input:checked`).value; }
 
   // expect announces an event before it is sent; forget takes it back.
   expect(n) { this.#pending.add(n); }
   forget(n) { this.#pending.delete(n); }
 
-  connect() {
-    const back = this.lastId !== "";
-    this.missed = 0;
-    this.#away = back ? new Set(this.#pending) : null;
-    this.#note = null;
-    this.#used = this.token;
-    this.#connection = open({
-      kind: this.kind,
-      url: this.#setup.events,
-      token: this.#used.token,
-      subjects: [this.#setup.topic.subject],
-      lastId: this.lastId,
-      on: {
-        connecting: (why) => this.#become("connecting", why),
-        open: (info) => this.#opened(info, back),
-        cursor: (id) => { this.lastId = id; this.#show(); },
-        event: (frame) => this.#arrived(frame),
-        reset: (info) => { this.resets++; this.#line(`reset: ${info.reason ?? "history was gone"}`, "bad"); this.#show(); },
-        ended: (ending) => {
-          this.#connection = null;
-          this.#become("ended", ending.reason.replace(/^token_/, ""));
-          this.#line(`ended by the node: ${ending.reason}`, "bad");
-        },
-      },
-    });
+  async open() {
+    this.hand = await hand(this.user);
+    this.dispatchEvent(new Event("hand"));
+    this.#follow();
   }
 
-  // drop closes the connection for real; the node learns it from the network.
-  drop() {
-    this.#connection?.close();
-    this.#connection = null;
-    this.#become("closed", "dropped");
-    this.#line("connection dropped");
-  }
-
-  // revoke takes away what the connection uses; without one, what the next would.
-  async revoke() {
-    const { session } = this.#connection ? this.#used : this.token;
-    this.#line(`revoking token ${session}`);
-    await call("revoke", { session });
-  }
-
-  async renew() {
-    const had = this.token !== null;
-    this.token = await call("token", { user: this.user });
-    if (had) this.#line(this.#connection ? "new token, for the next connection" : "new token");
-    this.#show();
-    this.dispatchEvent(new Event("token"));
-  }
-
-  async #attempt(action) {
-    try { await action(); } catch (err) { this.#line(err.message, "bad"); }
+  #follow() {
+    const page = {
+      token: (t) => this.#took(t),
+      event: (e) => this.#arrived(e),
+      reset: (r) => { this.resets++; this.#log.line(`reset: ${r.reason}`, "bad"); this.#show(); },
+      state: (s) => this.#become(s),
+    };
+    const better = transports.indexOf(this.#chosen("transport"));
+    this.#weft = follow(this.user, page, { url: this.#network.url, transports: transports.slice(better) });
   }
 
   // A cursor is good for every transport: switching is leaving and coming back.
   #switchTransport() {
-    if (!this.#connection) return;
-    this.#connection.close();
-    this.#line(`switched to ${transportNames[this.kind]}`);
-    this.connect();
+    this.#log.line(`from now on ${transportNames[this.#chosen("transport")]}, if it can be had`);
+    this.#weft.close();
+    if (this.state.reason === "closed") this.#follow();
   }
 
-  #opened(info, back) {
-    this.#subjects = info.subjects ?? ["user." + this.user, this.#setup.topic.subject];
-    this.#become("open");
-    if (!back || this.#note) return;
-    this.#resumedAt = performance.now();
-    this.#note = this.#line("", "back");
-    this.#countMissed();
+  // network makes it better or worse.
+  async network(mode) {
+    await call("network", { user: this.user, mode });
+    const radio = this.#find(`.network input[value=${mode}]`);
+    radio.checked = true;
+    this.#root.dataset.network = mode;
+    this.#log.line(`network: ${radio.closest("label").textContent}`);
+  }
+
+  // revoke takes away the session, with all its tokens.
+  async revoke() {
+    const { session } = this.hand;
+    this.#log.line(`revoking session ${session}`);
+    await call("revoke", { session });
+  }
+
+  // signIn begins a new session, and goes on where the last one stood.
+  async signIn() {
+    this.hand = await call("signin", { user: this.user });
+    this.#refreshed = 0;
+    this.#token = null;
+    this.dispatchEvent(new Event("hand"));
+    this.#log.line(`signed in anew: session ${this.hand.session}`);
+    this.#weft.close();
+    this.#follow();
+  }
+
+  async #attempt(action) {
+    try { await action(); } catch (err) { this.#log.line(err.message, "bad"); }
+  }
+
+  #took(token) {
+    const next = claims(token);
+    if (this.#token?.jti === next.jti) {
+      this.#refreshed++;
+    }
+    this.#token = next;
+    this.#show();
+    return token;
+  }
+
+  #become(next) {
+    const was = this.state;
+    this.state = next;
+    const gone = was.state === "open" && next.state !== "open";
+    if (gone && next.reason !== "closed") this.#log.line(next.state === "closed" ? `over: ${next.reason}` : `not connected: ${next.reason ?? next.state}`, "bad");
+    else if (next.state === "closed" && next.reason !== "closed") this.#log.line(`over: ${next.reason}`, "bad");
+    if (gone) this.#away = new Set(); // from now on what is sent is missed
+    if (next.state === "open" && was.state === "open" && was.transport !== next.transport) this.#log.line(`now by ${transportNames[next.transport]}`);
+    if (next.state === "open" && was.state !== "open" && this.#away) {
+      this.missed = 0;
+      this.#away = new Set(this.#pending);
+      this.#resumedAt = performance.now();
+      this.#note = this.#log.line("", "back");
+      this.#countMissed();
+    }
+    this.#show();
+    this.dispatchEvent(new Event("state"));
   }
 
   #countMissed() {
-    const all = this.missed + (this.#away?.size ?? 0);
+    const all = this.missed + this.#away.size;
     const text = this.missed === all ? `${this.missed}` : `${this.missed} of ${all}`;
-    this.#note.firstChild.textContent = `back with the last id · missed while away: ${text}`;
+    this.#note.firstChild.textContent = `back by ${transportNames[this.state.transport]} · missed while away: ${text}`;
   }
 
   #arrived(frame) {
     const data = frame.data ?? {};
     this.received++;
-    const key = data.n === undefined ? frame.id : `${data.sent}/${data.n}`;
-    const twice = this.#seen.has(key);
-    if (twice) this.twice++;
-    this.#seen.add(key);
+    this.#lastId = frame.id;
+    if (this.#seen.has(frame.event)) this.twice++;
+    this.#seen.add(frame.event);
 
     this.#pending.delete(data.n);
     // What this page sent we know; for what came by hand, that it follows at
     // once on our return tells.
     const byHand = data.n === undefined && this.#note !== null && performance.now() - this.#resumedAt < 300;
-    const missed = this.#away?.delete(data.n) || byHand;
-    this.#find(".events").prepend(this.#eventElement(frame, data, missed));
+    const missed = this.#note !== null && this.#away.delete(data.n) || byHand;
+    this.#log.event(frame, transportNames[this.state.transport], missed);
     if (missed) {
       this.missed++;
-      // The note stands above what it announces.
-      if (this.#note) this.#find(".events").prepend(this.#note);
-      if (this.#note) this.#countMissed();
+      this.#log.raise(this.#note); // it stands above what it announces
+      this.#countMissed();
     }
     this.#show();
     this.dispatchEvent(new CustomEvent("event", { detail: frame }));
   }
 
-  #eventElement(frame, data, missed) {
-    const li = document.createElement("li");
-    li.className = "event fresh" + (missed ? " missed" : "");
-    li.dataset.n = data.n ?? "";
-    const put = (parent, tag, className, text) => {
-      const e = document.createElement(tag);
-      e.className = className;
-      e.textContent = text;
-      parent.append(e);
-      return e;
-    };
-    const line = put(li, "div", "line", "");
-    put(line, "span", "type", frame.type ?? "no type");
-    if (data.n !== undefined) put(line, "span", "n", "#" + data.n);
-    if (missed) put(line, "span", "tag", "missed while away");
-    put(line, "span", "road", `${wayNames[data.via] ?? "by hand"} → ${transportNames[this.kind]}${delay(data.sent)}`);
-    const text = data.text ?? (typeof frame.data === "string" ? frame.data : frame.data_base64 ?? JSON.stringify(frame.data));
-    put(li, "div", "text", text ?? "");
-    const meta = put(li, "div", "meta", frame.subject ? `${frame.subject} · id ` : "id ");
-    put(meta, "code", "", frame.id).title = frame.id;
-    return li;
-  }
-
-  // line puts a remark between the events.
-  #line(text, kind = "") {
-    const li = document.createElement("li");
-    li.className = "note " + kind;
-    const span = document.createElement("span");
-    span.textContent = text;
-    li.append(span);
-    const list = this.#find(".events");
-    list.prepend(li);
-    while (list.childElementCount > maxShown) list.lastElementChild.remove();
-    return li;
-  }
-
-  // The connection keeps its token when there is a new one.
-  #tokens() {
-    const next = this.token?.session ?? "none yet";
-    return this.#connection && this.#used !== this.token ? `${this.#used.session}, then ${next}` : next;
-  }
-
-  #become(state, reason = "") {
-    this.state = state;
-    this.#reason = reason ?? "";
-    this.#show();
-    this.dispatchEvent(new Event("state"));
-  }
-
   #show() {
     const put = (selector, text) => {
       const e = this.#find(selector);
-      if (e.textContent !== text) e.textContent = text;
+      if (e.textContent === text) return;
+      e.textContent = text;
       e.title = text;
     };
-    const words = { connecting: "connecting", open: "open", closed: "closed", ended: "closed" };
-    this.#find(".state").dataset.state = this.state;
-    put(".state b", words[this.state] + (this.#reason ? `: ${this.#reason}` : ""));
-    put(".connect", this.#connection ? "Drop" : this.lastId ? "Reconnect" : "Connect");
-    this.#find(".connect").classList.toggle("primary", !this.#connection);
-    put(".last-id code", this.lastId || "none yet");
-    put(".subjects", this.#subjects.join(", ") || "none yet");
+    const { state, reason, transport, shared } = this.state;
+    this.#find(".state").dataset.state = state;
+    put(".state b", state + (state === "open" ? "" : reason ? `: ${reason}` : ""));
+    put(".next", state === "waiting" ? `next try in ${until(this.state.retryAt)}` : "");
+    for (const radio of this.#root.querySelectorAll(".transport input")) {
+      radio.closest("label").toggleAttribute("data-used", state === "open" && radio.value === transport);
+    }
+    put(".used", state === "open" ? transportNames[transport] : "none");
+    put(".leads", state !== "open" ? "–" : shared ? "another tab’s" : "this tab’s");
+    put(".last-id code", this.#lastId || "none yet");
     put(".received", String(this.received));
     put(".twice", String(this.twice));
     this.#find(".twice").classList.toggle("wrong", this.twice > 0);
     put(".resets", String(this.resets));
-    put(".session code", this.#tokens());
+    put(".session code", this.hand?.session ?? "none yet");
+    put(".life", this.#life());
     this.dispatchEvent(new Event("change"));
+  }
+
+  #life() {
+    if (state(this) === "closed") return "not refreshed any more";
+    if (!this.#token) return "the tab that leads refreshes it";
+    return `ends in ${until(1000 * this.#token.exp)}, refreshed ${this.#refreshed} times`;
   }
 }
 
-// delay spells how long an event took from the click; sent is this page's own
-// clock, which came along in the payload.
-function delay(sent) {
-  if (sent === undefined) return "";
-  const ms = clock() - sent;
-  return ms < 1000 ? ` · ${ms.toFixed(ms < 10 ? 1 : 0)} ms` : ` · ${(ms / 1000).toFixed(1)} s`;
-}
+const state = (inbox) => inbox.state.state;
+const until = (at) => `${Math.max(0, Math.ceil((at - Date.now()) / 1000))} s`;

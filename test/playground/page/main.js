@@ -20,9 +20,10 @@ function segment(name, value, text, checked) {
 
 async function main() {
   const setup = await loadSetup();
-  const [ann, bob] = setup.users.map((user, i) => new Inbox(user, ["sse", "websocket"][i], setup));
+  const [ann, bob] = setup.users.map((user) => new Inbox(user, setup.networks[user]));
   const inboxes = [ann, bob];
-  byId("desk").append(...inboxes.map((i) => i.element));
+  byId("desk").prepend(...inboxes.map((i) => i.element));
+  byId("code").textContent = await (await fetch("follow.js")).text();
   byId("config").textContent = setup.config;
 
   // Whom to, and which type.
@@ -60,31 +61,30 @@ async function main() {
   // The story.
   byId("story").onclick = async ({ currentTarget: button }) => {
     button.disabled = true;
+    byId("hero").classList.add("playing");
     try {
       await play({ ann, bob, topic: setup.topic.name, send, say });
     } catch (err) {
       say(err.message, true);
     } finally {
       button.disabled = false;
+      byId("hero").classList.remove("playing");
     }
   };
 
   // By hand.
   byId("hand-user").append(...inboxes.map((i) => segment("hand", i.user, i.name, i === ann)));
   const showCommands = () => {
-    const { token } = inboxes.find((i) => i.user === chosen("hand"));
-    byId("commands").replaceChildren(...(token?.commands ?? []).map(commandElement));
+    const { hand } = inboxes.find((i) => i.user === chosen("hand"));
+    byId("commands").replaceChildren(...(hand?.commands ?? []).map(commandElement));
   };
   byId("hand-user").onchange = showCommands;
-  for (const i of inboxes) i.addEventListener("token", showCommands);
+  for (const i of inboxes) i.addEventListener("hand", showCommands);
 
-  const way = new Way(setup.routed, () => ann.token.token);
+  const way = new Way(setup.routed, () => ann.hand.token);
   ann.addEventListener("event", ({ detail: frame }) => way.arrived(frame));
 
-  for (const i of inboxes) {
-    await i.renew();
-    i.connect();
-  }
+  await Promise.all(inboxes.map((i) => i.open()));
 }
 
 function commandElement({ title, run }) {

@@ -2,7 +2,7 @@
 
 const breath = () => new Promise((done) => setTimeout(done, 1100));
 
-// until resolves when test holds of inbox, and fails after ten seconds.
+// until resolves when test holds of inbox, and fails after half a minute.
 function until(inbox, test, what) {
   return new Promise((done, fail) => {
     const finish = (settle) => {
@@ -11,24 +11,23 @@ function until(inbox, test, what) {
       settle();
     };
     const check = () => { if (test(inbox)) finish(done); };
-    const timer = setTimeout(() => finish(() => fail(new Error(`waited too long: ${what}`))), 10_000);
+    const timer = setTimeout(() => finish(() => fail(new Error(`waited too long: ${what}`))), 30_000);
     inbox.addEventListener("change", check);
     check();
   });
 }
 
-const isOpen = (i) => i.state === "open";
+const isOpen = (i) => i.state.state === "open";
 
 async function ready(inbox) {
-  if (isOpen(inbox)) return;
-  if (inbox.state === "ended") await inbox.renew();
-  if (inbox.state !== "connecting") inbox.connect();
+  await inbox.network("works");
+  if (inbox.state.state === "closed") await inbox.signIn();
   await until(inbox, isOpen, `${inbox.name} connects`);
 }
 
 // play tells each step with say. send(to, text) publishes one event.
 export async function play({ ann, bob, topic, send, say }) {
-  say("Ann and Bob are connected.");
+  say("Ann and Bob connect.");
   await Promise.all([ready(ann), ready(bob)]);
   await breath();
 
@@ -38,16 +37,16 @@ export async function play({ ann, bob, topic, send, say }) {
   await until(ann, (i) => i.received > count, "Ann’s event");
   await breath();
 
-  say("2 · Ann’s connection drops.");
-  ann.drop();
-  await breath();
+  say("2 · Ann’s network is gone.");
+  await ann.network("gone");
+  await until(ann, (i) => !isOpen(i), "Ann is away");
 
   say("3 · Three more for Ann, who is away.");
   for (const text of ["packed", "handed to the courier", "out for delivery"]) await send(ann.user, text);
   await breath();
 
-  say("4 · Ann is back with her last id, and gets exactly those three.");
-  ann.connect();
+  say("4 · The network is back, but for WebSockets. Ann comes back by SSE, and gets exactly those three.");
+  await ann.network("no-upgrade");
   await until(ann, (i) => isOpen(i) && i.missed === 3, "the three that Ann missed");
   await breath();
 
@@ -56,21 +55,16 @@ export async function play({ ann, bob, topic, send, say }) {
   await send(topic, "the shop closes at six");
   await until(ann, (i) => i.received > count[0], "the word to Ann");
   await until(bob, (i) => i.received > count[1], "the word to Bob");
+  await ann.network("works");
   await breath();
 
-  say("6 · Ann’s token is revoked. She is cut at once, Bob stays.");
+  say("6 · Ann’s token is revoked. She is cut at once and for good, Bob stays.");
   await ann.revoke();
-  await until(ann, (i) => i.state === "ended", "Ann is cut");
+  await until(ann, (i) => i.state.state === "closed", "Ann is cut");
   await breath();
 
-  say("7 · With the same token she does not come in again.");
-  ann.connect();
-  await until(ann, (i) => i.state === "ended", "Ann is refused");
-  await breath();
-
-  say("8 · A new token, and she goes on from her last id.");
-  await ann.renew();
-  ann.connect();
+  say("7 · She signs in anew, and goes on where she stood.");
+  await ann.signIn();
   await until(ann, isOpen, "Ann connects with the new token");
-  say("That is the story. Choose other transports and ways in, and play it again.");
+  say("That is the story. Choose other transports, networks and ways in, and play it again.");
 }
