@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 
@@ -11,7 +12,6 @@ import (
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/edge/transport"
-	"weft/edge/wire"
 	"weft/jetstream/rpc"
 )
 
@@ -97,6 +97,10 @@ func (c *changer) serve(w http.ResponseWriter, r *http.Request, connection strin
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, err = w.Write(append(wire.AppendStrings([]byte(`{"subjects":`), subjects), "}\n"...))
-	return err
+	return json.NewEncoder(w).Encode(following{listed(subjects)})
+}
+
+// following is what a PATCH is answered: what the connection follows from then on.
+type following struct {
+	Subjects []string `json:"subjects"`
 }

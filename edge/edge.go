@@ -166,12 +166,14 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		node: deps.Node.Name, transports: transports, metrics: e.metrics.transports, report: e.report, ready: &e.ready,
 		auth: who, may: e.checker.MayFollow, guard: e.guard, admission: e.admission, takes: takes.events, atHome: deps.Hub.Holds,
 	}
+	_, guests := deps.Verifier.Anonymous()
 	if e.proxy, err = e.forward(who, reg); err != nil {
 		return err
 	}
 	e.public = newMux(mux{
 		others: e.proxy, connect: connect, publish: publish, change: e.changer,
 		me: &mirror{who, takes.me, e.checker.Asks}, client: client.New(), ready: &e.ready, report: e.report, requests: e.metrics.requests,
+		grants: grants{tokens: !deps.Verifier.ModeNone(), tokenInQuery: cfg.TokenInQuery && !deps.Verifier.ModeNone(), guests: guests},
 	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
 	e.admin, err = admin.New(admin.Config{
 		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,
@@ -183,6 +185,7 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 		Publish: func(w http.ResponseWriter, r *http.Request) error {
 			return publish.accept(w, r, event.Operators, func(string) bool { return true })
 		},
+		Publishing: publishOperation(publishParameters()),
 	}, e.log)
 	return err
 }

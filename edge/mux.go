@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/edge/access"
+	"weft/edge/openapi"
 	"weft/edge/problem"
 )
 
@@ -17,6 +18,7 @@ const (
 	pathConnections = "/_weft/v1/connections/"
 	pathMe          = "/_weft/v1/me"
 	pathClient      = "/_weft/v1/client.js"
+	pathDocument    = openapi.Path
 )
 
 // Names of plain requests, in metrics.
@@ -42,10 +44,25 @@ type mux struct {
 	requests *prometheus.CounterVec
 	others   http.Handler // all that is not below /_weft/
 	weft     http.Handler // all below it
+
+	endpoints []endpoint
+	document  *openapi.Served
+	grants    grants
+}
+
+// An endpoint is a method of one of Weft's own paths. With a slot, what follows the path in a
+// request is handed to serve.
+type endpoint struct {
+	method, path, slot string
+	serve              func(w http.ResponseWriter, r *http.Request, rest string)
+	says               openapi.Operation
 }
 
 // newMux makes the handler of the public listener; names nil lets it be addressed by any.
 func newMux(m mux, cors *access.CORS, names *access.Host) http.Handler {
+	m.endpoints = m.table()
+	m.grants.named = names != nil
+	m.document = openapi.Serve(m.describe)
 	m.weft = cors.Protect(m.closing(m.serveWeft))
 	m.others = m.closing(m.others.ServeHTTP)
 	named := access.Named(&m, names, "public.hosts", func(r *http.Request, p *problem.Problem) {
@@ -91,27 +108,24 @@ func (m *mux) closing(h http.HandlerFunc) http.Handler {
 // serveWeft serves Weft's own paths.
 func (m *mux) serveWeft(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
-	connection, isConnection := strings.CutPrefix(path, pathConnections)
-	switch {
-	case path == pathEvents && r.Method == http.MethodGet:
-		m.connect.serve(w, r)
-	case path == pathEvents && r.Method == http.MethodPost:
-		m.plain(w, r, requestPublish, m.publish.serve(w, r))
-	case path == pathEvents:
-		notAllowed(w, "GET, POST")
-	case path == pathMe && r.Method == http.MethodGet:
-		m.plain(w, r, requestMe, m.me.serve(w, r))
-	case path == pathMe:
-		notAllowed(w, "GET")
-	case path == pathClient:
-		m.client.ServeHTTP(w, r)
-	case isConnection && r.Method == http.MethodPatch:
-		m.plain(w, r, requestChange, m.change.serve(w, r, connection))
-	case isConnection:
-		notAllowed(w, "PATCH")
-	default:
-		problem.Write(w, nothingHere())
+	var allow []string
+	for i := range m.endpoints {
+		at := &m.endpoints[i]
+		rest, ok := strings.CutPrefix(path, at.path)
+		if !ok || rest != "" && at.slot == "" {
+			continue
+		}
+		if at.method == r.Method {
+			at.serve(w, r, rest)
+			return
+		}
+		allow = append(allow, at.method)
 	}
+	if allow != nil {
+		notAllowed(w, strings.Join(allow, ", "))
+		return
+	}
+	problem.Write(w, nothingHere())
 }
 
 // plain finishes a plain request that was served or failed with err.

@@ -13,7 +13,7 @@ type parameters struct{ events, publish, change, me parameter.List }
 func declare(modeNone, tokenInQuery bool) parameters {
 	p := parameters{
 		events:  transport.Parameters(),
-		publish: parameter.Once("type", "rule").Many("user", "subject"),
+		publish: publishParameters(),
 	}
 	for _, l := range []*parameter.List{&p.events, &p.publish, &p.change, &p.me} {
 		if tokenInQuery {
@@ -29,4 +29,9 @@ func declare(modeNone, tokenInQuery bool) parameters {
 		p.events, p.change, p.me, p.publish = p.events.Not("user", needless), p.change.Not("user", needless), p.me.Not("user", needless), p.publish.Not("publisher", needless)
 	}
 	return p
+}
+
+// publishParameters are those that say what is published to whom.
+func publishParameters() parameter.List {
+	return parameter.Once("type", "rule").Many("user", "subject")
 }

@@ -58,6 +58,11 @@ func (p *publisher) serve(w http.ResponseWriter, r *http.Request) error {
 	return asked.refusal(p.accept(w, r, event.PublicUser(id.User), asked.mayPublish))
 }
 
+// accepted is what who publishes is answered: an id for each subject.
+type accepted struct {
+	IDs []string `json:"ids"`
+}
+
 // accept hands a request's events to the ingest and answers 202.
 func (p *publisher) accept(w http.ResponseWriter, r *http.Request, publisher event.Publisher, may func(string) bool) error {
 	ids, err := p.ingest.Accept(r.Context(), r, publisher, may)
@@ -67,7 +72,7 @@ func (p *publisher) accept(w http.ResponseWriter, r *http.Request, publisher eve
 		}
 		return err
 	}
-	body, err := json.Marshal(map[string][]string{"ids": ids})
+	body, err := json.Marshal(accepted{listed(ids)})
 	if err != nil {
 		return err
 	}

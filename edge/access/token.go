@@ -15,8 +15,8 @@ const (
 	bearerProtocol = "bearer."
 	// Cookie is the name of the cookie that carries a token.
 	Cookie = "weft_token"
-	// queryToken is the query parameter of RFC 6750 section 2.3.
-	queryToken = "access_token"
+	// QueryToken is the query parameter of RFC 6750 section 2.3.
+	QueryToken = "access_token"
 )
 
 // maxToken bounds a token in bytes; longer ones are not even compared.
@@ -85,8 +85,8 @@ func TokenOf(r *http.Request, inQuery bool) (Token, error) {
 			}
 		}
 	}
-	if inQuery && strings.Contains(r.URL.RawQuery, queryToken) {
-		for _, value := range r.URL.Query()[queryToken] {
+	if inQuery && strings.Contains(r.URL.RawQuery, QueryToken) {
+		for _, value := range r.URL.Query()[QueryToken] {
 			if err := add(value, FromQuery); err != nil {
 				return Token{}, err
 			}

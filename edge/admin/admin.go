@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weft/edge/access"
-	"weft/edge/parameter"
+	"weft/edge/openapi"
 	"weft/edge/problem"
 	"weft/edge/route"
 	"weft/edge/session"
@@ -72,8 +73,9 @@ type Deps struct {
 	Version string
 	// Ready is nil when the node takes connections.
 	Ready func() error
-	// Publish serves a POST of events; it answers unless it fails.
-	Publish func(w http.ResponseWriter, r *http.Request) error
+	// Publish serves a POST of events; it answers unless it fails. Publishing describes it.
+	Publish    func(w http.ResponseWriter, r *http.Request) error
+	Publishing openapi.Operation
 	// Answer hands an answer that comes later to the request that waits for it, on any
 	// node; its errors are problems.
 	Answer func(ctx context.Context, correlation string, header iter.Seq2[string, string], body []byte) error
@@ -97,6 +99,8 @@ type Admin struct {
 	host      *access.Host
 	metrics   http.Handler
 	endpoints []endpoint
+	open      []endpoint // for which no token is needed
+	document  *openapi.Served
 }
 
 // New makes the handler.
@@ -112,7 +116,9 @@ func New(cfg Config, deps Deps, log *slog.Logger) (*Admin, error) {
 	who := &connections{sessions: deps.Sessions, nodes: deps.Node.RPC, online: deps.Node.Presence.Online, log: log}
 	entries := &blacklistEntries{deps.Node.Blacklist, log}
 	ends := &ender{who, entries}
-	a.endpoints = append(a.table(ends), newRouteAPI(deps, log).table()...)
+	a.endpoints = slices.Concat(entries.table(), who.table(), ends.table(), a.table(), newRouteAPI(deps, log).table())
+	a.open = a.probes()
+	a.document = openapi.Serve(a.describe)
 	a.answerNodes(who, ends)
 	return a, nil
 }
@@ -126,53 +132,6 @@ type request struct {
 
 // A handler answers, or fails before it has answered.
 type handler func(w http.ResponseWriter, r *request) error
-
-// An endpoint is a path below /_weft/v1/. When it has a slot, the name is what stands
-// in the path between head and tail.
-type endpoint struct {
-	method     string
-	head, tail string
-	slot       bool
-	takes      parameter.List
-	serve      handler
-}
-
-func (at *endpoint) match(path string) (name string, ok bool) {
-	if !at.slot {
-		return "", path == at.head
-	}
-	name, ok = strings.CutPrefix(path, at.head)
-	if ok {
-		name, ok = strings.CutSuffix(name, at.tail)
-	}
-	return name, ok && name != ""
-}
-
-// table lists the endpoints; of several that match, the first one counts.
-func (a *Admin) table(e *ender) []endpoint {
-	c, b := e.connections, e.blacklist
-	pages, ends := parameter.Once("after", "limit"), parameter.Once("reason", "reconnect", "revoke")
-	return []endpoint{
-		{method: "GET", head: "blacklist", takes: pages, serve: b.getAll},
-		{method: "GET", head: "blacklist/", slot: true, serve: b.get},
-		{method: "PUT", head: "blacklist/", slot: true, takes: parameter.Once("ttl"), serve: b.put},
-		{method: "DELETE", head: "blacklist/", slot: true, serve: b.delete},
-		{method: "GET", head: "users", takes: pages.And("prefix", "topic"), serve: c.listUsers},
-		{method: "DELETE", head: "users/", tail: "/connections", slot: true, takes: ends, serve: e.disconnectUser},
-		{method: "GET", head: "users/", slot: true, serve: c.getUser},
-		{method: "DELETE", head: "connections/", slot: true, takes: ends, serve: e.endConnection},
-		{method: "GET", head: "topics/", slot: true, takes: pages, serve: c.getTopic},
-		{method: "GET", head: "nodes", serve: a.listNodes},
-		{method: "DELETE", head: "nodes/", slot: true, serve: a.removeNode},
-		{method: "GET", head: "export", serve: a.exportBuckets},
-		{method: "POST", head: "import", takes: parameter.Once("first_line"), serve: a.importBuckets},
-		{method: "POST", head: "events", takes: parameter.Once("type", "rule").Many("user", "subject"), serve: func(w http.ResponseWriter, r *request) error {
-			return a.deps.Publish(w, r.Request)
-		}},
-		{method: "POST", head: "replies/", slot: true, serve: a.takeReply},
-		{method: "POST", head: "drain", serve: a.drain},
-	}
-}
 
 // ServeHTTP implements http.Handler.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -193,10 +152,6 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// open are the paths for which no token is needed, with what they take: name[]
-// selects metrics.
-var open = map[string]parameter.List{"/healthz": {}, "/readyz": {}, "/metrics": parameter.List{}.Many("name[]")}
-
 // refuse answers somebody who may not use the listener.
 func (a *Admin) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	a.deps.Refused(r, p)
@@ -204,54 +159,15 @@ func (a *Admin) refuse(w http.ResponseWriter, r *http.Request, p *problem.Proble
 }
 
 func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
-	if takes, ok := open[r.URL.Path]; ok {
-		if _, err := takes.Read(r.URL.RawQuery); err != nil {
-			return err
-		}
-	}
-	switch r.URL.Path {
-	case "/healthz":
-		return text(w, http.StatusOK, "ok")
-	case "/readyz":
-		if err := a.deps.Ready(); err != nil {
-			return text(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
-		}
-		return text(w, http.StatusOK, "ready")
-	case "/metrics":
-		a.metrics.ServeHTTP(w, r)
-		return nil
-	}
-	path, ok := strings.CutPrefix(r.URL.Path, "/_weft/v1/")
+	path, ok := strings.CutPrefix(r.URL.Path, pathWeft)
 	if !ok {
-		return notFound()
+		return serve(a.open, w, r, r.URL.Path)
 	}
 	if p := a.authorise(r); p != nil {
 		a.refuse(w, r, p)
 		return nil
 	}
-	var allow []string
-	for i := range a.endpoints {
-		at := &a.endpoints[i]
-		name, ok := at.match(path)
-		if !ok {
-			continue
-		}
-		if at.method == r.Method {
-			query, err := at.takes.Read(r.URL.RawQuery)
-			if err != nil {
-				return err
-			}
-			return at.serve(w, &request{r, name, query})
-		}
-		allow = append(allow, at.method)
-	}
-	if len(allow) == 0 {
-		return notFound()
-	}
-	w.Header().Set("Allow", strings.Join(allow, ", "))
-	p := problem.New(problem.BadRequest, "the method is not one of "+strings.Join(allow, ", "))
-	p.Status = http.StatusMethodNotAllowed
-	return p
+	return serve(a.endpoints, w, r, path)
 }
 
 // authorise compares digests, so that the time tells nothing of the token, its

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"weft/edge/openapi"
+	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/jetstream/blacklist"
 	"weft/jetstream/subject"
@@ -54,6 +56,30 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
+// table lists the endpoints of the blacklist.
+func (b *blacklistEntries) table() []endpoint {
+	session := params{"session": sessionSlot}
+	return []endpoint{
+		{method: "GET", path: "blacklist", takes: pages, serve: b.getAll, says: openapi.Operation{
+			ID: "listBlacklist", Does: "What is revoked.", Means: pageParams, Answers: ok("a page of entries", page[blacklistEntry]{})}},
+		{method: "GET", path: "blacklist/{session}", serve: b.get, says: openapi.Operation{
+			ID: "getBlacklistEntry", Does: "One entry.", Means: session, Answers: ok("the entry", blacklistEntry{}), Fails: []problem.Code{problem.NotFound}}},
+		{method: "PUT", path: "blacklist/{session}", takes: parameter.Once("ttl"), serve: b.put, says: openapi.Operation{
+			ID: "revoke", Does: "Revokes a session, or all tokens of a user that were issued until now.",
+			Means:  params{"session": sessionSlot, "ttl": openapi.String("for how long, such as `2h`; without it until the token has ended")},
+			Bodies: openapi.JSON(revocation{}), Answers: done("the entry is stored"), Fails: []problem.Code{problem.StoreUnavailable}}},
+		{method: "DELETE", path: "blacklist/{session}", serve: b.delete, says: openapi.Operation{
+			ID: "unrevoke", Does: "Takes that back. That there is no such entry is fine.", Means: session,
+			Answers: done("there is no such entry"), Fails: []problem.Code{problem.StoreUnavailable}}},
+	}
+}
+
+// A revocation is the body of a request that puts an entry.
+type revocation struct {
+	Value string `json:"value,omitempty"`
+	TTL   string `json:"ttl,omitempty"`
+}
+
 func (b *blacklistEntries) getAll(w http.ResponseWriter, r *request) error {
 	after, limit, err := pageQuery(r.query)
 	if err != nil {
@@ -77,10 +103,7 @@ func (b *blacklistEntries) get(w http.ResponseWriter, r *request) error {
 // put answers after the entry is stored. The body, and in it all, may
 // be missing; ttl may also stand in the query.
 func (b *blacklistEntries) put(w http.ResponseWriter, r *request) error {
-	var body struct {
-		Value string `json:"value"`
-		TTL   string `json:"ttl"`
-	}
+	var body revocation
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(entryTime)); err != nil {
 		b.log.Debug("set read deadline", "err", err)

@@ -115,6 +115,15 @@ const (
 	maxTokens = 4
 )
 
+// connectionEnded is what came of ending a connection.
+type connectionEnded struct {
+	disconnected
+	Node    string `json:"node"`
+	User    string `json:"user,omitempty"`
+	Session string `json:"session,omitempty"`
+	Revoked bool   `json:"revoked"`
+}
+
 // endConnection ends one connection, and with revoke=true, before that, its token: what
 // else is open with that token ends then, too.
 func (e *ender) endConnection(w http.ResponseWriter, r *request) error {
@@ -126,13 +135,7 @@ func (e *ender) endConnection(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	done := struct {
-		disconnected
-		Node    string `json:"node"`
-		User    string `json:"user,omitempty"`
-		Session string `json:"session,omitempty"`
-		Revoked bool   `json:"revoked"`
-	}{disconnected{1}, node, string(found.User), found.Session, v.Revoked}
+	done := connectionEnded{disconnected{1}, node, string(found.User), found.Session, v.Revoked}
 	if !v.Revoked {
 		out, err := e.endThere(r.Context(), node, ending{Connection: r.name, verdict: v})
 		switch {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"weft/edge/openapi"
+	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream/blacklist"
@@ -20,6 +22,26 @@ import (
 type ender struct {
 	*connections
 	blacklist *blacklistEntries
+}
+
+// table lists the endpoints that end connections.
+func (e *ender) table() []endpoint {
+	takes := parameter.Once("reason", "reconnect", "revoke")
+	means := func(slot string, p openapi.Param) params {
+		return params{slot: p,
+			"reason":    {Schema: openapi.Schema{"type": "string", "maxLength": session.MaxDetail}, Means: "what the clients are told, in UTF-8 without control characters"},
+			"reconnect": openapi.Flag("the clients are to come back at once").Standard(false),
+			"revoke":    openapi.Flag("before anything ends, the user, or the token of the connection, is put on the blacklist; not with `reconnect`").Standard(false)}
+	}
+	return []endpoint{
+		{method: "DELETE", path: "users/{user}/connections", takes: takes, serve: e.disconnectUser, says: openapi.Operation{
+			ID: "disconnectUser", Does: "Ends the connections of a user on all nodes.", Means: means("user", userSlot),
+			Answers: ok("how many were ended", userDisconnected{}), Fails: []problem.Code{problem.StoreUnavailable}}},
+		{method: "DELETE", path: "connections/{connection}", takes: takes, serve: e.endConnection, says: openapi.Operation{
+			ID: "endConnection", Does: "Ends one connection, on whichever node it is.", Means: means("connection", openapi.NonEmpty("the connection, as `weft.open` names it")),
+			Answers: ok("it has ended", connectionEnded{}),
+			Fails:   []problem.Code{problem.NotFound, problem.Conflict, problem.NotReady, problem.StoreUnavailable, problem.UpstreamTimeout}}},
+	}
 }
 
 // A verdict is how connections end.
@@ -125,6 +147,13 @@ func (e *ender) disconnectHere(ctx context.Context, d disconnection) (done disco
 	return done
 }
 
+// userDisconnected is what came of ending a user's connections.
+type userDisconnected struct {
+	disconnected
+	Revoked bool `json:"revoked"`
+	rpc.Coverage
+}
+
 // disconnectUser ends a user's connections on all nodes, and with revoke=true, before
 // that, all of the user's tokens that were issued until now. Those whose nodes do not
 // answer end as these hear of the entry.
@@ -153,9 +182,5 @@ func (e *ender) disconnectUser(w http.ResponseWriter, r *request) error {
 		done.Disconnected += s.Answer.Disconnected
 	}
 	done.Disconnected = max(done.Disconnected, had)
-	return answer(w, http.StatusOK, struct {
-		disconnected
-		Revoked bool `json:"revoked"`
-		rpc.Coverage
-	}{done, v.Revoked, coverage})
+	return answer(w, http.StatusOK, userDisconnected{done, v.Revoked, coverage})
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"weft/edge/parameter"
 	"weft/edge/problem"
 )
 
@@ -11,6 +12,12 @@ import (
 const (
 	defaultLimit = 100
 	maxLimit     = 1000
+)
+
+// pages are the parameters of a list, and pageParams what they mean.
+var (
+	pages      = parameter.Once("after", "limit")
+	pageParams = params{"after": afterParam, "limit": limitParam}
 )
 
 // A page is one part of a list. Next is the after of the next one, "" when this

@@ -127,6 +127,11 @@ func (a *Admin) listNodes(w http.ResponseWriter, r *request) error {
 	return answer(w, http.StatusOK, list)
 }
 
+// draining is what who asks for it is answered.
+type draining struct {
+	Draining bool `json:"draining"`
+}
+
 // drain answers at once; the node says goodbye and stops afterwards.
 func (a *Admin) drain(w http.ResponseWriter, _ *request) error {
 	if a.deps.Drain == nil {
@@ -134,5 +139,5 @@ func (a *Admin) drain(w http.ResponseWriter, _ *request) error {
 	}
 	a.log.Info("draining was asked for by an operator")
 	go a.deps.Drain()
-	return answer(w, http.StatusAccepted, map[string]bool{"draining": true})
+	return answer(w, http.StatusAccepted, draining{true})
 }

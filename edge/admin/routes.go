@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"weft/edge/openapi"
 	"weft/edge/parameter"
 	"weft/edge/problem"
 	"weft/edge/route"
@@ -31,16 +32,47 @@ func newRouteAPI(deps Deps, log *slog.Logger) *routeAPI {
 
 // table lists the endpoints. Routes of the names schema and match are read in the list.
 func (a *routeAPI) table() []endpoint {
-	dry := parameter.Once("dry_run")
+	dry, dryMeans := parameter.Once("dry_run"), openapi.Flag("nothing is stored").Standard(false)
+	slot := params{"name": routeSlot}
+	tag := []openapi.Header{{Name: "ETag", Param: openapi.String("the revision, in quotes")}}
+	conditions := []openapi.Header{
+		{Name: "If-Match", Param: openapi.Form(`^\s*(\*|(W/)?"[0-9]+")\s*$`, "only when the route has this revision, as its `ETag` says it")},
+		{Name: "If-None-Match", Param: openapi.Form(`^\s*\*\s*$`, "only when there is no route of the name; not with `If-Match`")},
+	}
+	failed := openapi.Refusal{Status: http.StatusPreconditionFailed, Code: problem.Conflict}
+	item := func(status int, says string) openapi.Answer {
+		return openapi.Answer{Status: status, Says: says, Bodies: openapi.JSON(routeItem{}), Headers: tag}
+	}
+	changes := []problem.Code{problem.Conflict, problem.NotReady, problem.DiskFull, problem.StoreUnavailable}
+	read := []problem.Code{problem.NotFound, problem.NotReady}
 	return []endpoint{
-		{method: "GET", head: "routes", takes: parameter.Once("after", "limit"), serve: a.loaded(a.list)},
-		{method: "GET", head: "routes/schema", serve: showSchema},
-		{method: "GET", head: "routes/match", takes: parameter.Once("method", "url"), serve: a.loaded(a.match)},
-		{method: "GET", head: "routes/", tail: "/history", slot: true, serve: a.loaded(a.history)},
-		{method: "POST", head: "routes/", tail: "/rollback", slot: true, takes: dry.And("revision"), serve: a.loaded(a.rollback)},
-		{method: "GET", head: "routes/", slot: true, serve: a.loaded(a.get)},
-		{method: "PUT", head: "routes/", slot: true, takes: dry, serve: a.loaded(a.put)},
-		{method: "DELETE", head: "routes/", slot: true, serve: a.loaded(a.delete)},
+		{method: "GET", path: "routes", takes: pages, serve: a.loaded(a.list), says: openapi.Operation{
+			ID: "listRoutes", Does: "The routes.", Means: pageParams, Answers: ok("a page of routes", page[routeItem]{}), Fails: []problem.Code{problem.NotReady}}},
+		{method: "GET", path: "routes/schema", serve: showSchema, says: openapi.Operation{
+			ID: "getRouteSchema", Does: "The JSON Schema of a route's document.",
+			Answers: []openapi.Answer{{Status: http.StatusOK, Says: "the schema", Bodies: []openapi.Body{{Type: schemaType, Of: openapi.Schema{"type": "object"}}}}}}},
+		{method: "GET", path: "routes/match", takes: parameter.Once("method", "url"), serve: a.loaded(a.match), says: openapi.Operation{
+			ID: "matchRoute", Does: "Which route would serve a request.",
+			Means:   params{"method": openapi.String("the method of the request").Standard("GET"), "url": openapi.NonEmpty("its URL, or the path of it").Must()},
+			Answers: ok("the route, and where the request would go", matched{}), Fails: read,
+			Also: []openapi.Refusal{{Status: http.StatusMethodNotAllowed, Code: problem.BadRequest}}}},
+		{method: "GET", path: "routes/{name}/history", serve: a.loaded(a.history), says: openapi.Operation{
+			ID: "getRouteHistory", Does: "The versions of a route, newest first.", Means: slot, Answers: ok("all of them that are retained", page[version]{}), Fails: read}},
+		{method: "POST", path: "routes/{name}/rollback", takes: dry.And("revision"), serve: a.loaded(a.rollback), says: openapi.Operation{
+			ID: "rollbackRoute", Does: "Puts an earlier version again.",
+			Means:   params{"name": routeSlot, "dry_run": dryMeans, "revision": openapi.Integer(0, 0, "the version").Must()},
+			Headers: conditions, Answers: []openapi.Answer{item(http.StatusOK, "this node serves it"), item(http.StatusCreated, "it had been deleted, and this node serves it again")},
+			Fails: append(changes, problem.NotFound), Also: []openapi.Refusal{failed}}},
+		{method: "GET", path: "routes/{name}", serve: a.loaded(a.get), says: openapi.Operation{
+			ID: "getRoute", Does: "A route.", Means: slot, Answers: []openapi.Answer{item(http.StatusOK, "the route")}, Fails: read}},
+		{method: "PUT", path: "routes/{name}", takes: dry, serve: a.loaded(a.put), says: openapi.Operation{
+			ID: "putRoute", Does: "Puts a document.", Says: "It is answered once this node serves the route; the others do within a second.", Means: params{"name": routeSlot, "dry_run": dryMeans},
+			Headers: conditions, Bodies: openapi.JSON(openapi.Named("RouteDocument", route.Schema())), BodyNeeded: true,
+			Answers: []openapi.Answer{item(http.StatusOK, "this node serves the new version; with `dry_run` it would"), item(http.StatusCreated, "this node serves the new route")},
+			Fails:   changes, Also: []openapi.Refusal{failed}}},
+		{method: "DELETE", path: "routes/{name}", serve: a.loaded(a.delete), says: openapi.Operation{
+			ID: "deleteRoute", Does: "Deletes a route; requests that run go on.", Means: slot, Headers: conditions,
+			Answers: done("it is deleted"), Fails: append(changes, problem.NotFound), Also: []openapi.Refusal{failed}}},
 	}
 }
 
@@ -55,9 +87,12 @@ func (a *routeAPI) loaded(serve handler) handler {
 	}
 }
 
+// schemaType is the media type of a JSON Schema.
+const schemaType = "application/schema+json"
+
 // showSchema answers with the JSON Schema of documents, for editors and checks elsewhere.
 func showSchema(w http.ResponseWriter, _ *request) error {
-	w.Header().Set("Content-Type", "application/schema+json")
+	w.Header().Set("Content-Type", schemaType)
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(route.Schema())
 	return nil
@@ -94,16 +129,16 @@ type routeItem struct {
 	State string `json:"state"`
 	// Problem is why the newest version does not serve, or what this node lacks to
 	// serve it.
-	Problem *route.FieldError `json:"problem,omitempty"`
-	Serving uint64            `json:"serving_revision"`
+	Problem *problem.FieldError `json:"problem,omitempty"`
+	Serving uint64              `json:"serving_revision"`
 }
 
 func (a *routeAPI) describe(i routes.Item) routeItem {
 	item := routeItem{Name: i.Name, Revision: i.Revision, Modified: i.Modified, document: showDocument(i.Document),
-		State: i.State(), Problem: i.Problem, Serving: i.Serving}
+		State: i.State(), Problem: (*problem.FieldError)(i.Problem), Serving: i.Serving}
 	if item.Problem == nil {
 		if serving := a.routes.Table().Routes[i.Name]; serving != nil {
-			item.Problem = a.lacks(serving)
+			item.Problem = (*problem.FieldError)(a.lacks(serving))
 		}
 	}
 	return item
@@ -152,7 +187,7 @@ type version struct {
 	Modified  time.Time `json:"modified"`
 	Operation string    `json:"operation"`
 	document
-	Problem *route.FieldError `json:"problem,omitempty"`
+	Problem *problem.FieldError `json:"problem,omitempty"`
 }
 
 // history is what the bucket retains of a name, newest first. It is short and has one
@@ -166,7 +201,7 @@ func (a *routeAPI) history(w http.ResponseWriter, r *request) error {
 	for _, v := range versions {
 		shown := version{Revision: v.Revision, Modified: v.Modified, Operation: "delete"}
 		if !v.Gone {
-			shown.Operation, shown.document, shown.Problem = "put", showDocument(v.Document), v.Problem()
+			shown.Operation, shown.document, shown.Problem = "put", showDocument(v.Document), (*problem.FieldError)(v.Problem())
 		}
 		list.Items = append(list.Items, shown)
 	}

@@ -72,6 +72,16 @@ func (c *connections) followersOf(ctx context.Context, q userQuery) (all followe
 	return all, parts, coverage, nil
 }
 
+// topicFollowers are a topic with a page of its followers.
+type topicFollowers struct {
+	Topic     string `json:"topic"`
+	Online    bool   `json:"online"`
+	ByName    int    `json:"by_name"`
+	Followers int    `json:"followers"`
+	page[userEntry]
+	rpc.Coverage
+}
+
 // getTopic lists the users that follow a topic on any node, and counts the connections
 // that do: by_name are those that presence counts, followers also those by a wildcard.
 func (c *connections) getTopic(w http.ResponseWriter, r *request) error {
@@ -87,12 +97,5 @@ func (c *connections) getTopic(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, struct {
-		Topic     string `json:"topic"`
-		Online    bool   `json:"online"`
-		ByName    int    `json:"by_name"`
-		Followers int    `json:"followers"`
-		page[userEntry]
-		rpc.Coverage
-	}{r.name, *all.Named > 0, *all.Named, all.Connections, merge(parts, "", limit), coverage})
+	return answer(w, http.StatusOK, topicFollowers{r.name, *all.Named > 0, *all.Named, all.Connections, merge(parts, "", limit), coverage})
 }

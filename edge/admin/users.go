@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"weft/edge/openapi"
+	"weft/edge/problem"
 	"weft/edge/session"
 	"weft/jetstream/rpc"
 	"weft/jetstream/subject"
@@ -20,6 +22,24 @@ type connections struct {
 	// whether that is sure.
 	online func(ctx context.Context, inbox string) (online, sure bool)
 	log    *slog.Logger
+}
+
+// table lists the endpoints of who is connected.
+func (c *connections) table() []endpoint {
+	const topic = "a topic, without the prefix `topic.`"
+	return []endpoint{
+		{method: "GET", path: "users", takes: pages.And("prefix", "topic"), serve: c.listUsers, says: openapi.Operation{
+			ID: "listUsers", Does: "Users with connections, and how many.",
+			Means: params{"after": afterParam, "limit": limitParam, "prefix": openapi.String("only users whose names begin so"),
+				"topic": openapi.String("only users who follow this, and how many of their connections do: " + topic)},
+			Answers: ok("a page of users", userList{}), Fails: []problem.Code{problem.BadSubject}}},
+		{method: "GET", path: "users/{user}", serve: c.getUser, says: openapi.Operation{
+			ID: "getUser", Does: "Whether the user is online, and on which connections.", Means: params{"user": userSlot},
+			Answers: ok("the user, known or not", userConnections{})}},
+		{method: "GET", path: "topics/{topic}", takes: pages, serve: c.getTopic, says: openapi.Operation{
+			ID: "getTopic", Does: "Who follows a topic.", Means: params{"topic": openapi.NonEmpty(topic), "after": afterParam, "limit": limitParam},
+			Answers: ok("its followers, a page of them by name", topicFollowers{}), Fails: []problem.Code{problem.BadSubject}}},
+	}
 }
 
 // userEntry is an element of a list of users.
@@ -44,6 +64,12 @@ func (c *connections) usersHere(_ context.Context, q userQuery) userPart {
 		items = append(items, userEntry{u, len(c.sessions.OfUser(u))})
 	}
 	return partOf(items, limit)
+}
+
+// A userList is a page of users.
+type userList struct {
+	page[userEntry]
+	rpc.Coverage
 }
 
 // listUsers lists the users with connections whose names begin with a prefix, if there
@@ -72,10 +98,7 @@ func (c *connections) listUsers(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, struct {
-		page[userEntry]
-		rpc.Coverage
-	}{merge(parts, prefix, limit), coverage})
+	return answer(w, http.StatusOK, userList{merge(parts, prefix, limit), coverage})
 }
 
 // connection is an open connection as operators see it.
@@ -145,6 +168,14 @@ func (c *connections) connectionsOf(ctx context.Context, user string) ([]connect
 	return list, coverage, nil
 }
 
+// userConnections are a user with all connections.
+type userConnections struct {
+	User        string       `json:"user"`
+	Online      bool         `json:"online"`
+	Connections []connection `json:"connections"`
+	rpc.Coverage
+}
+
 // getUser tells of a user's connections. Online is who has one, and for a moment
 // longer whose subscription lasts, so that a page reload does not show.
 func (c *connections) getUser(w http.ResponseWriter, r *request) error {
@@ -160,12 +191,7 @@ func (c *connections) getUser(w http.ResponseWriter, r *request) error {
 		}
 		coverage.Complete = coverage.Complete && sure
 	}
-	return answer(w, http.StatusOK, struct {
-		User        string       `json:"user"`
-		Online      bool         `json:"online"`
-		Connections []connection `json:"connections"`
-		rpc.Coverage
-	}{r.name, online, list, coverage})
+	return answer(w, http.StatusOK, userConnections{r.name, online, list, coverage})
 }
 
 // lingers reports whether an inbox is subscribed to for its user, who has no connection

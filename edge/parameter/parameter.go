@@ -46,6 +46,17 @@ func (l List) Not(name, hint string) List {
 	return l
 }
 
+// Has reports whether the list takes a parameter.
+func (l List) Has(name string) bool {
+	return slices.Contains(l.once, name) || slices.Contains(l.many, name)
+}
+
+// Names are what the list takes, those with one value and those that may come more often, in
+// order.
+func (l List) Names() (once, many []string) {
+	return slices.Compact(slices.Sorted(slices.Values(l.once))), slices.Compact(slices.Sorted(slices.Values(l.many)))
+}
+
 // LastEventID is the parameter of the id to resume after.
 const LastEventID = "last_event_id"
 

@@ -126,16 +126,19 @@ func Of(err error) *Problem {
 	return New(Internal, "something went wrong")
 }
 
+// A Body is what a client is told, as JSON.
+type Body struct {
+	Title  string       `json:"title"`
+	Status int          `json:"status"`
+	Detail string       `json:"detail,omitempty"`
+	Code   Code         `json:"code"`
+	Errors []FieldError `json:"errors,omitempty"`
+}
+
 // Write answers with the problem that Of makes of err.
 func Write(w http.ResponseWriter, err error) {
 	p := Of(err)
-	body, _ := json.Marshal(struct {
-		Title  string       `json:"title"`
-		Status int          `json:"status"`
-		Detail string       `json:"detail,omitempty"`
-		Code   Code         `json:"code"`
-		Errors []FieldError `json:"errors,omitempty"`
-	}{http.StatusText(p.Status), p.Status, p.Detail, p.Code, p.Errors})
+	body, _ := json.Marshal(Body{http.StatusText(p.Status), p.Status, p.Detail, p.Code, p.Errors})
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")

@@ -238,16 +238,19 @@ const (
 	maxDeviceBytes = 32 << 10
 )
 
+// presenceData is the data of weft.presence.
+type presenceData struct {
+	User        *string           `json:"user,omitempty"`
+	Topic       *string           `json:"topic,omitempty"`
+	Online      bool              `json:"online"`
+	Connections int               `json:"connections"`
+	Complete    *bool             `json:"complete,omitempty"`
+	Devices     []json.RawMessage `json:"devices,omitempty"`
+}
+
 // spellState spells the data of weft.presence.
 func spellState(s string, st presence.State, devices bool) []byte {
-	data := struct {
-		User        *string           `json:"user,omitempty"`
-		Topic       *string           `json:"topic,omitempty"`
-		Online      bool              `json:"online"`
-		Connections int               `json:"connections"`
-		Complete    *bool             `json:"complete,omitempty"`
-		Devices     []json.RawMessage `json:"devices,omitempty"`
-	}{Online: st.Connections > 0, Connections: st.Connections}
+	data := presenceData{Online: st.Connections > 0, Connections: st.Connections}
 	of, _ := subject.Followed(s)
 	if topic, is := strings.CutPrefix(of, subject.Topic); is {
 		data.Topic = &topic

@@ -42,14 +42,17 @@ func saying(detail string) string {
 	return ": " + detail
 }
 
+// A Farewell is the data of weft.close.
+type Farewell struct {
+	Reason    string `json:"reason"`
+	Reconnect bool   `json:"reconnect"`
+	Detail    string `json:"detail,omitempty"`
+	Retry     int64  `json:"retry,omitempty"` // milliseconds, as in SSE
+}
+
 // farewell is the data of weft.close. detail is what an operator says, or "". retry says when to come back where the
 // transport has no other word for it; 0 says nothing.
 func farewell(c session.Cause, detail string, retry time.Duration) []byte {
-	data, _ := json.Marshal(struct {
-		Reason    string `json:"reason"`
-		Reconnect bool   `json:"reconnect"`
-		Detail    string `json:"detail,omitempty"`
-		Retry     int64  `json:"retry,omitempty"` // milliseconds, as in SSE
-	}{c.Ending().Reason, c.Ending().Reconnect, detail, retry.Milliseconds()})
+	data, _ := json.Marshal(Farewell{c.Ending().Reason, c.Ending().Reconnect, detail, retry.Milliseconds()})
 	return data
 }

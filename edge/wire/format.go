@@ -11,6 +11,8 @@
 package wire
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"weft/jetstream/feed"
@@ -35,6 +37,11 @@ var shapes = map[string]Shape{"": Default, "payload": Payload, "frame": Frame, "
 func ParseShape(name string) (s Shape, ok bool) {
 	s, ok = shapes[name]
 	return s, ok
+}
+
+// ShapeNames are the names that a client may say, in order.
+func ShapeNames() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(shapes)), func(name string) bool { return name == "" })
 }
 
 // A Format is a wire format: a shape on a transport.
