@@ -142,3 +142,10 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// soon bounds a wait; it is generous, for the machine may be busy.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
