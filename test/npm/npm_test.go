@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if shared.Browser != nil {
+		shared.Close()
+	}
 	stage.RemoveBinary()
 	os.Exit(code)
 }
@@ -125,12 +129,20 @@ type connection struct{ ID, Transport, Device string }
 // connections are those of a user.
 func connections(t testing.TB, node *stage.Node, user string) []connection {
 	t.Helper()
-	resp, err := http.Get(node.AdminURL() + "/_weft/v1/users/" + user)
+	var answer struct{ Connections []connection }
+	must(t, json.Unmarshal([]byte(asAdmin(t, node, "users/"+user)), &answer))
+	return answer.Connections
+}
+
+// asAdmin asks the node's admin listener.
+func asAdmin(t testing.TB, node *stage.Node, path string) string {
+	t.Helper()
+	resp, err := http.Get(node.AdminURL() + "/_weft/v1/" + path)
 	must(t, err)
 	defer func() { _ = resp.Body.Close() }()
-	var answer struct{ Connections []connection }
-	must(t, json.NewDecoder(resp.Body).Decode(&answer))
-	return answer.Connections
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	return string(text)
 }
 
 // eventually waits for something to come true.
