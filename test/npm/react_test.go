@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -34,6 +35,12 @@ func TestAComponentFollowsEvents(t *testing.T) {
 		t.Helper()
 		eventually(t, "the component has seen "+want+", and has "+tab.Run("seen.join()"), func() bool { return tab.Run("seen.join()") == want })
 	}
+	// renders lets the component be as it is told to.
+	renders := func(label, props string) {
+		t.Helper()
+		tab.Run(fmt.Sprintf("render({label: %q, %s})", label, props))
+		eventually(t, "it is rendered anew", func() bool { return tab.Run("window.rendered") == label })
+	}
 	var first string // the connection
 	same := func() {
 		t.Helper()
@@ -43,7 +50,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	}
 
 	// StrictMode mounts it twice; there is one connection, and one token.
-	tab.Run(`render({user: "ann", label: "a", subjects: ["topic.hotel.42"]})`)
+	renders("a", `user: "ann", subjects: ["topic.hotel.42"]`)
 	shows("open websocket")
 	if asked, connected := server.asked.Load(), server.connected.Load(); asked != 1 || connected != 1 {
 		t.Errorf("%d tokens and %d connections, want one of each", asked, connected)
@@ -53,10 +60,10 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	sees("a 1")
 
 	// Each rendering may bring other handlers, of other types, and other subjects.
-	tab.Run(`render({user: "ann", label: "all", subjects: ["topic.hotel.42"]})`)
+	renders("all", `user: "ann", subjects: ["topic.hotel.42"]`)
 	publish(t, node, "subject=topic.hotel.42&type=order.paid", map[string]int{"n": 2})
 	sees("a 1,all 2,* 2")
-	tab.Run(`render({user: "ann", label: "b", subjects: ["topic.hotel.43"]})`)
+	renders("b", `user: "ann", subjects: ["topic.hotel.43"]`)
 	follows := func(subject string) func() bool {
 		return func() bool {
 			return strings.Contains(asAdmin(t, node, "topics/"+strings.TrimPrefix(subject, "topic.")), `"ann"`)
@@ -70,7 +77,8 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	same()
 
 	// Presence comes with the handler; what fails, fails alone.
-	tab.Run(`seen.length = 0, render({user: "ann", label: "c", subjects: ["topic.hotel.43"], presence: "topic.hotel.43", fails: true})`)
+	tab.Run("seen.length = 0")
+	renders("c", `user: "ann", subjects: ["topic.hotel.43"], presence: "topic.hotel.43", fails: true`)
 	sees("topic.hotel.43 1")
 	for n := range 2 {
 		publish(t, node, "subject=topic.hotel.43&type=order.paid", map[string]int{"n": 5 + n})
@@ -78,12 +86,12 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	sees("topic.hotel.43 1,c 5,c 6")
 
 	// A refusal is told, and what is granted goes on.
-	tab.Run(`render({user: "ann", label: "d", subjects: ["topic.hotel.43", "topic.secret"]})`)
+	renders("d", `user: "ann", subjects: ["topic.hotel.43", "topic.secret"]`)
 	shows("open websocket forbidden")
-	tab.Run(`render({user: "ann", label: "d", subjects: ["topic.hotel.43"]})`)
+	renders("e", `user: "ann", subjects: ["topic.hotel.43"]`)
 	eventually(t, "the refusal has passed", func() bool { return !strings.Contains(tab.Text("shown"), "forbidden") })
 	tab.Run(`publish("topic.hotel.43", {n: 7}, {type: "order.own"}).then(id => published.id = id)`)
-	sees("topic.hotel.43 1,c 5,c 6,d 7")
+	sees("topic.hotel.43 1,c 5,c 6,e 7")
 	eventually(t, "the publisher has the id", func() bool { return tab.Run("published.id") != "undefined" })
 	if n := tab.Run("published.size"); n != "1" {
 		t.Errorf("publish was %s functions", n)
@@ -91,18 +99,19 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	same()
 
 	// Signed out there is no connection; who signs in next has one of their own.
-	tab.Run(`render({user: ""})`)
+	renders("none", `user: ""`)
 	shows("closed")
 	eventually(t, "ann has left", func() bool { return len(connections(t, node, "ann")) == 0 })
 	if refusal := tab.Run(`(publish("topic.hotel.43", 1).catch(e => seen.push(e.message)), "")`); refusal != "" {
 		t.Error(refusal)
 	}
 	eventually(t, "there is nothing to publish by", func() bool { return strings.HasSuffix(tab.Run("seen.join()"), "there is no connection") })
-	tab.Run(`seen.length = 0, render({user: "bob", label: "e"})`)
+	tab.Run("seen.length = 0")
+	renders("f", `user: "bob"`)
 	shows("open websocket")
 	publish(t, node, "user=ann&type=order.paid", map[string]int{"n": 8})
 	publish(t, node, "user=bob&type=order.paid", map[string]int{"n": 9})
-	sees("e 9")
+	sees("f 9")
 	tab.Run("render()")
 	eventually(t, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
 	if asked, connected := server.asked.Load(), server.connected.Load(); asked != 2 || connected != 2 {

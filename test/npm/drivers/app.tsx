@@ -6,7 +6,7 @@ import { useWeft, type Used, type Wanted } from "weft-client/react"
 
 interface Shown { user: string; subjects?: Wanted[]; label?: string; presence?: string; fails?: boolean }
 
-const page = window as unknown as { seen: string[]; published: Set<Used["publish"]>; render(shown?: Shown): void; publish: Used["publish"] }
+const page = window as unknown as { seen: string[]; rendered?: string; published: Set<Used["publish"]>; render(shown?: Shown): void; publish: Used["publish"] }
 page.seen = []
 page.published = new Set()
 
@@ -27,6 +27,7 @@ function Orders({ user, subjects, label, presence, fails }: Shown) {
   } : null)
   useEffect(() => {
     page.published.add(page.publish = publish)
+    page.rendered = label
   })
   return <p id="shown">{state.state} {state.transport} {error?.code}</p>
 }
