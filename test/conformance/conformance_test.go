@@ -41,24 +41,24 @@ var lasting = []client.Transport{client.SSE, client.WebSocket}
 
 // behaviours are all rows.
 func behaviours() []behaviour {
-	return slices.Concat(formats(), asking(), places(), []behaviour{
+	return slices.Concat(formats(), asking(), places(), changes(), polls(), endings(), []behaviour{
 		{"an event has one id for all", nil, oneEventID, "event.id"},
 		{"a connection begins in the past", nil, sincePast, "query.since open.since"},
 		{"an id wins over a time", nil, idBeforeSince, "query.both"},
-		{"the presence of a topic is followed", nil, presenceOfTopic, ""},
-		{"the presence of a user is followed", nil, presenceOfUser, ""},
-		{"presence is told again after a resume", nil, presenceAfterResume, ""},
+		{"the presence of a topic is followed", nil, presenceOfTopic, "presence.topic presence.change presence.id"},
+		{"the presence of a user is followed", nil, presenceOfUser, "presence.user"},
+		{"presence is told again after a resume", nil, presenceAfterResume, "presence.resume"},
 		{"anybody follows what all may", nil, anybody, "token.none"},
-		{"what a fresh token lacks is let go", lasting, unsubscribed, ""},
-		{"what a fresh token lacks is refused", []client.Transport{client.Poll}, refusedLater, ""},
-		{"who has nothing left is sent away", lasting, nothingLeft, ""},
-		{"what is followed is set at once", lasting, set, ""},
-		{"each subject has types of its own", lasting, typesOfSubject, ""},
+		{"what a fresh token lacks is let go", lasting, unsubscribed, "unsubscribed.told unsubscribed.quiet change.brings"},
+		{"what a fresh token lacks is refused", []client.Transport{client.Poll}, refusedLater, "poll.judged"},
+		{"who has nothing left is sent away", lasting, nothingLeft, "unsubscribed.nothing end.unauthorised"},
+		{"what is followed is set at once", lasting, set, "change.set change.answer change.anywhere"},
+		{"each subject has types of its own", lasting, typesOfSubject, "change.types"},
 		{"types of all subjects", nil, typesOfAll, "query.type"},
-		{"who expires is warned once", lasting, expiring, ""},
-		{"a change needs a token", lasting, changeNeedsToken, ""},
-		{"the beginning of a stream is one block", []client.Transport{client.SSE}, beginning, ""},
-		{"keep-alives are JSON", lasting, keepalives, ""},
+		{"who expires is warned once", lasting, expiring, "expiring.told expiring.once"},
+		{"a change needs a token", lasting, changeNeedsToken, "change.owner"},
+		{"the beginning of a stream is one block", []client.Transport{client.SSE}, beginning, "sse.retry"},
+		{"keep-alives are JSON", lasting, keepalives, "keepalive.every"},
 	})
 }
 
@@ -66,6 +66,8 @@ func behaviours() []behaviour {
 func strictly() []behaviour {
 	return []behaviour{
 		{"who has no token where all need one is refused", nil, missing, "refuse.missing"},
+		{"who is one too many comes later", nil, limited, "end.limit close.refused close.retry error.retry"},
+		{"who takes nothing is cut and misses nothing", lasting, lazy, "end.slow"},
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func places() []behaviour {
 	sse := []client.Transport{client.SSE}
 	return []behaviour{
-		{"the first frame opens", lasting, opening, "open.first open.members open.subjects open.new open.cursor"},
+		{"the first frame opens", lasting, opening, "open.keepalive open.first open.members open.subjects open.new open.cursor"},
 		{"a visitor has no user", lasting, visitorOpens, "open.visitor"},
 		{"a resume says how it is", lasting, resumes, "open.exact open.reset"},
 		{"a frame of an event has its members", nil, members, "frame.default frame.socket frame.poll event.cursor cursor.text event.subject"},
@@ -28,7 +28,7 @@ func places() []behaviour {
 		{"an id is brought with other subjects", nil, otherSubjects, "cursor.subjects"},
 		{"an id that nobody gave is reset", nil, unknownID, "reset.unknown"},
 		{"an id of another store is reset", nil, recreatedID, "reset.recreated"},
-		{"what is gone is reset", nil, trimmed, "reset.trimmed reset.reason reset.others reset.live"},
+		{"what is gone is reset", nil, trimmed, "poll.reset reset.trimmed reset.reason reset.others reset.live"},
 		{"an event that two subjects bring comes once", nil, onceEach, "order.once"},
 	}
 }
@@ -71,7 +71,7 @@ func opening(t *testing.T, p *place, kind client.Transport) {
 	token := tokenOf(t, ann, nil)
 	v := p.visit(t, kind, token, "subject", a, "subject", "presence."+a, "format", "frame")
 	connection, about := v.open()
-	if v.heard()[0].typ() != "weft.open" || len(connection) < 20 || about["node"] == "" || about["user"] != ann || about["resume"] != "new" {
+	if v.heard()[0].typ() != "weft.open" || len(connection) < 20 || about["node"] == "" || about["user"] != ann || about["resume"] != "new" || about["keepalive"] != 1.0 {
 		t.Errorf("the first is %+v", v.heard()[0])
 	}
 	if got, want := texts(about["subjects"]), sorted("user."+ann, a, "presence."+a); !slices.Equal(got, want) {

@@ -13,7 +13,7 @@ import (
 var (
 	codeBlock = regexp.MustCompile(`(?m)^    .*\n`)
 	codeSpan  = regexp.MustCompile("`[^`]+`")
-	caseName  = regexp.MustCompile(`\[([a-z]+\.[a-z0-9.-]+)\]`)
+	caseName  = regexp.MustCompile(`\[([a-z]+\.[a-z0-9._-]+)\]`)
 	// within is where one sentence ends and another one begins.
 	within = regexp.MustCompile(`[.!?:]\)? +[A-Z]`)
 )
@@ -107,6 +107,9 @@ func TestEachSentenceOfTheProtocolIsACase(t *testing.T) {
 // cases are the names of sentences that something in this package holds nodes or clients to.
 func cases() (all []string) {
 	for _, row := range slices.Concat(behaviours(), strictly()) {
+		all = append(all, strings.Fields(row.says)...)
+	}
+	for _, row := range leaving {
 		all = append(all, strings.Fields(row.says)...)
 	}
 	return all

@@ -276,10 +276,7 @@ func nothingLeft(t *testing.T, p *place, kind client.Transport) {
 	} else {
 		v.change(after, map[string]any{"token": after})
 	}
-	h := v.awaitType("weft.close")
-	if !strings.Contains(h.data, `"unauthorised"`) || !strings.Contains(h.data, `"reconnect":false`) {
-		t.Errorf("it is sent away by %s", h.data)
-	}
+	ends(t, v, ended{reason: "unauthorised", code: 4403}, 0, "")
 }
 
 func set(t *testing.T, p *place, kind client.Transport) {
