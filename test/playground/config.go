@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type nodeConfig struct {
 	// addrs are the node's own, and those of page and broker.
 	addrs   addresses
 	secret  string         // signs tokens
+	life    time.Duration  // of a page's tokens; 0: as usual
 	cluster *clusterConfig // nil for a standalone node
 }
 
@@ -62,8 +64,8 @@ func (c nodeConfig) String() string {
 		"admin:",
 		"  listen: "+c.addrs.Admin,
 		"auth:",
-		"  # The tokens of the page live "+shortLife.String()+", so that one sees them replaced.",
-		"  warn_before: "+warnBefore.String(),
+		"  # Tokens of a page live for seconds here, so that one sees them replaced; this is less.",
+		"  warn_before: "+c.warnBefore().String(),
 		"  issuers:",
 		"    - issuer: playground",
 		"      keys: [{alg: HS256, secret: "+q(c.secret)+"}]",
@@ -99,6 +101,10 @@ func (c nodeConfig) allowed() []string {
 	}
 	return all
 }
+
+// warnBefore is how long before the end of its token a connection is told. It has to be less
+// than a token's life, or each new one would be one to replace at once.
+func (c nodeConfig) warnBefore() time.Duration { return cmp.Or(c.life, shortLife) / 3 }
 
 // goodbye is about how the node leaves, and the cluster that it leaves behind.
 func (c nodeConfig) goodbye() []string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 type options struct {
 	wish    addresses         // where to listen, if it can be had
 	members []memberAddresses // the nodes of a cluster; none: one standalone node
 	binary  string            // a weft binary; empty: build one
+	life    time.Duration     // of a page's tokens; 0: half a minute
 }
 
 // A playground is everything that runs: the broker, Weft as child processes,
@@ -81,6 +84,7 @@ func run(ctx context.Context, opts options, log *slog.Logger, out io.Writer) (er
 // open starts everything and returns when all nodes are ready.
 func open(ctx context.Context, opts options, log *slog.Logger, out io.Writer) (_ *playground, err error) {
 	p := &playground{tokens: newMint(), failed: make(chan error, 1), log: log, out: &lines{w: out}}
+	p.tokens.life = cmp.Or(opts.life, shortLife)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())

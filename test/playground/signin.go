@@ -18,7 +18,7 @@ func (p signIns) issueToken(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, http.StatusUnprocessableEntity, "unknown user")
 		return
 	}
-	t, err := p.tokens.issue(user, shortLife)
+	t, err := p.tokens.issue(user, p.tokens.life)
 	if err != nil {
 		p.log.Error("issue token", "user", user, "err", err)
 		p.refuse(w, http.StatusInternalServerError, "the token could not be signed")

@@ -18,7 +18,7 @@ func (p *playground) openNode(ctx context.Context, opts options) error {
 	if err := p.openBroker(held); err != nil {
 		return err
 	}
-	cfg := nodeConfig{name: "playground", dataDir: filepath.Join(p.dir, "data"), addrs: p.addrs, secret: p.tokens.secret}
+	cfg := nodeConfig{name: "playground", dataDir: filepath.Join(p.dir, "data"), addrs: p.addrs, secret: p.tokens.secret, life: p.tokens.life}
 	file, err := p.write(cfg)
 	if err != nil {
 		return err

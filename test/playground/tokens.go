@@ -10,26 +10,25 @@ import (
 )
 
 const (
-	// shortLife is how long a token of a page is good for: short enough to see it replaced.
+	// shortLife is how long a token of a page is good for, if the options do not say so: short
+	// enough to see it replaced.
 	shortLife = 30 * time.Second
 	// longLife is that of a token that somebody types, or a request brings.
 	longLife = time.Hour
-	// warnBefore is how long before its end a connection is told. It has to be less than
-	// shortLife, or each new token would be one to replace at once.
-	warnBefore = 10 * time.Second
 )
 
 // A mint makes tokens that the node accepts, and knows who has signed in. In earnest, this
 // is the job of an identity provider. It may be used concurrently.
 type mint struct {
 	secret string
+	life   time.Duration // of a page's tokens
 
 	mu       sync.Mutex
 	sessions map[string]string // by user
 }
 
 func newMint() *mint {
-	return &mint{secret: rand.Text() + rand.Text(), sessions: map[string]string{}}
+	return &mint{secret: rand.Text() + rand.Text(), life: shortLife, sessions: map[string]string{}}
 }
 
 // signIn begins a new session of user, and returns its id.

@@ -127,7 +127,7 @@ export class Inbox extends EventTarget {
     const was = this.state;
     this.state = next;
     const gone = was.state === "open" && next.state !== "open";
-    if (gone && next.reason !== "closed") this.#log.line(next.state === "closed" ? `over: ${next.reason}` : `not connected: ${next.reason ?? next.state}`, "bad");
+    if (gone && next.reason !== "closed") this.#log.line(next.state === "closed" ? `over: ${next.reason}` : next.reason ? `not connected: ${next.reason}` : "connecting anew", "bad");
     else if (next.state === "closed" && next.reason !== "closed") this.#log.line(`over: ${next.reason}`, "bad");
     if (gone) this.#away = new Set(); // from now on what is sent is missed
     if (next.state === "open" && was.state === "open" && was.transport !== next.transport) this.#log.line(`now by ${transportNames[next.transport]}`);
