@@ -2,9 +2,11 @@
 // again, where it stands. What is shared between tabs is above it (tabs.ts), how bytes come
 // below it (link.ts).
 
-import { type Ask, type Ending, type Frame, kinds, type Link, type Open } from "./link"
+import { type Ask, backOff, type Ending, failure, type Frame, kinds, type Link, lost, nameOf, type Open, outdated, sleep, unreachable } from "./link"
 import { openPoll } from "./poll"
 import { openSSE } from "./sse"
+import { stored } from "./storage"
+import { claims, type Tokens } from "./token"
 import type { Options, State, TransportName, Wanted } from "./types"
 import { openWebSocket } from "./websocket"
 
@@ -18,163 +20,240 @@ export interface Sink {
   state(s: State): void
 }
 
-/** What follows events: a Connection, or a tab that shares one. */
+/** What follows events: a connection, or a tab that shares one. */
 export interface Source {
-  /** Follow exactly these, beside what the token brings. */
+  /** Follow exactly these, beside what the token brings. Done when it is in force; fails with a
+   * WeftError when it is refused, and then nothing has changed. One at a time. */
   follow(subjects: Wanted[]): Promise<void>
-  publish(body: { subject: string; type?: string; data: unknown }): Promise<string>
   close(): void
 }
 
 const openTime = 10_000 // a link that has not opened then does not
 const remembered = 2000 // ids of events, by which doubles are told
+const day = 86_400_000
 
 /** Opens a connection, and keeps it open until it is closed. It begins at the cursor, if there
  * is one. */
-export function connection(url: URL, options: Options, subjects: Wanted[], sink: Sink, cursor?: string): Source {
-  const mine = options.transports ?? kinds
-  const seen = new Set<string>()
-  let link: Link | undefined, token: string | undefined
-  let kind = mine[0]
-  let attempt = 0
+export function connection(url: URL, options: Options, tokens: Tokens, subjects: Wanted[], sink: Sink, cursor?: string): Source {
+  const { types, since, device, user, persist, token } = options
+  const mine = (options.transports ?? kinds).filter(k => k !== "websocket" || globalThis.WebSocket)
+  const isNew = isNewOf(), events = new AbortController(), key = "weft " + url.origin
+  const dials = new Set<() => void>() // gives up what is being opened
+  const waiting: (() => void)[] = [] // for the connection to be open, or closed
+  let place: string, link: Link | undefined, state: State["state"] = "connecting"
+  let round = 0 // of attempts to open; an older one has no say
+  let attempt = 0 // to back off by
   let asked = false // for a new token, since the last one that was good
-  let heard = 0
-  let keepalive = 25_000
-  let opened = false
-  let over = false
-  let timer: ReturnType<typeof setTimeout> | undefined
+  let heard = 0, opened = 0, keepalive = 0, passed = false // more than the beginning came through
+  let until = 0 // the server said so
+  let pause = 10_000, turn = 0 // when a better transport is tried, and which
+  let timer: ReturnType<typeof setTimeout>, better: typeof timer, renewal: typeof timer
 
-  async function open(fresh = false) {
-    if (over) return
-    sink.state({ state: "connecting" })
-    try {
-      const of = options.token
-      if (typeof of !== "function") token = of
-      else if (fresh || !token) token = await of()
-    } catch {
-      return wait({ reason: "token_unavailable" })
+  const [name, at] = (stored("local", key) ?? "").split(" ")
+  let good = Math.max(0, +at > Date.now() - day ? mine.indexOf(name as TransportName) : 0), kind = good
+
+  const isOpen = () => state === "open"
+  const isOffline = () => globalThis.navigator?.onLine === false
+  const tell = (name: typeof state, e?: Ending, more?: object) => sink.state({ state: (state = name), reason: e?.reason, detail: e?.detail, ...more })
+  const typed = () => subjects.some(w => w !== nameOf(w))
+
+  // dial opens a link, which takes the place of the one that is there when it is open: what
+  // both bring is told by the event's id. It tells once how it went; nothing is well.
+  function dial(i: number, wanted: Wanted[], told: (e?: Ending) => void) {
+    let own: Link | undefined, done = false
+    const settle = (e?: Ending) => {
+      done = true
+      clearTimeout(limit)
+      dials.delete(give)
+      told(e)
     }
-    if (over) return
-    const { types, since, device, user } = options
-    const query: [string, string][] = (types ?? []).map(t => ["type", t])
-    for (const [name, value] of Object.entries({ since: cursor ? undefined : since, device, user })) if (value) query.push([name, value])
-    const ask: Ask = { url, token, subjects, query, cursor }
-    opened = false
-    link = openers[kind](ask, f => take(f), e => ended(e))
-    watch(openTime)
+    const give = (e = lost) => {
+      own?.close()
+      if (!done) settle(e)
+      else if (own === link) ended(e)
+    }
+    const limit = setTimeout(give, openTime, unreachable)
+    dials.add(give)
+    const query: Ask["query"] = [["since", cursor ? "" : since], ["device", device], ["user", user]]
+    // Where a subject has types of its own, those of all would hide them.
+    if (!typed()) for (const t of types ?? []) query.push(["type", t])
+    try {
+      own = openers[mine[i]]({ url, token: tokens.now, subjects: wanted, query, cursor }, f => {
+        if (!done && f.type === "weft.open") {
+          link?.close()
+          link = own
+          kind = good = i
+          round++
+          settle()
+          for (const give of dials) give()
+          if (subjects !== wanted || typed()) own!.command({ set: subjects, last_event_id: cursor })
+        }
+        if (own === link) take(f)
+      }, give)
+    } catch {
+      give(unreachable)
+    }
+  }
+
+  async function open(fresh?: boolean) {
+    const my = ++round
+    if (state !== "connecting" && !isOffline()) tell("connecting")
+    const failed = await tokens.get(fresh).then(() => 0, () => 1)
+    if (my !== round) return
+    if (failed) return wait({ reason: "token_unavailable" }, fresh)
+    const { sub } = plan()
+    place ??= key + JSON.stringify([sub ?? user, subjects, types])
+    cursor ??= stored(persist, place)
+    dial(kind, subjects, e => e && my === round && ended(e))
   }
 
   function take(f: Frame) {
+    const { type, id, event, data } = f
     heard = Date.now()
-    switch (f.type) {
-      case "weft.open":
-        opened = true
-        attempt = 0
-        asked = false
-        keepalive = (f.data.keepalive ?? 25) * 1000
-        watch(2.5 * keepalive)
-        sink.state({ state: "open", transport: kind })
-        sink.frame(f)
-        break
-      case "weft.close":
-        break
-      case "weft.expiring":
-        refresh()
-        break
-      default:
-        if (!f.event || once(f.event)) sink.frame(f)
+    passed ||= heard - opened > keepalive / 2
+    if (type === "weft.open") {
+      opened = heard
+      asked = passed = false
+      keepalive = (data.keepalive ?? 25) * 1000
+      stored("local", key, mine[kind] + " " + heard)
+      clearTimeout(better)
+      if (kind) better = setTimeout(improve, pause)
+      watch()
+      tell("open", undefined, { transport: mine[kind] })
+      wake()
+    } else if (type === "weft.expiring") plan(data.in)
+    else if (type === "weft.unsubscribed") subjects = subjects.filter(w => !data.subjects.includes(nameOf(w)))
+    if (isNew(event, dials.size)) sink.frame(f)
+    if (id) {
+      cursor = id
+      if (persist) stored(persist, place, id)
     }
-    if (f.id) cursor = f.id
   }
 
-  function once(event: string): boolean {
-    if (seen.has(event)) return false
-    seen.add(event)
-    if (seen.size > remembered) seen.delete(seen.values().next().value!)
-    return true
-  }
-
-  async function refresh() {
-    const of = options.token
-    if (typeof of !== "function") return
-    token = await of()
-    await link?.command({ token })
-  }
+  const wake = () => waiting.splice(0).forEach(then => then())
 
   // watch gives a link up that says nothing for so long.
-  function watch(ms: number) {
+  function watch() {
+    const rest = heard + 2.5 * keepalive - Date.now()
     clearTimeout(timer)
-    timer = setTimeout(() => {
-      const rest = heard + ms - Date.now()
-      if (opened && rest > 0) return watch(rest)
-      link?.close()
-      ended({ reason: opened ? "silent" : "unreachable" })
-    }, ms)
+    if (rest > 0) timer = setTimeout(watch, rest)
+    else ended({ reason: "silent" })
+  }
+
+  // improve tries a better transport while this one goes on.
+  function improve() {
+    pause = Math.min(pause * 3, day / 48)
+    dial(turn++ % kind, subjects, e => {
+      if (e && isOpen()) better = setTimeout(improve, pause)
+    })
   }
 
   function ended(e: Ending) {
-    if (over) return
-    clearTimeout(timer)
-    if (e.status === 401 || e.status === 4401 || e.reason === "expired") {
-      if (!asked && typeof options.token === "function") {
-        asked = true
-        return void open(true)
-      }
-      return finish(e)
+    const was = isOpen()
+    stop()
+    if (was && heard - opened > openTime) attempt = 0
+    const late = outdated(e)
+    if (late ? asked || typeof token === "string" : e.reconnect === false) return finish(e)
+    asked ||= late
+    // Nobody of Weft has spoken: perhaps somebody between does not let this transport through.
+    if (e.reconnect === undefined && (!was || (e.reason === "silent" && !passed))) {
+      if (++kind < mine.length) return void open()
+      kind = good
     }
-    if (e.status === 403 || e.status === 4403 || e.status === 400 || e.reconnect === false) return finish(e)
-    if (!opened) fallBack()
-    wait(e)
+    wait(e, late)
   }
 
-  function fallBack() {
-    kind = mine[(mine.indexOf(kind) + 1) % mine.length]
+  function wait(e: Ending, fresh?: boolean) {
+    const ms = backOff(attempt++, e.retry), retryAt = Date.now() + ms
+    until = e.retry ? retryAt : 0
+    timer = setTimeout(open, ms, fresh)
+    tell(isOffline() ? "offline" : "waiting", e, { retryAt })
   }
 
-  function wait(e: Ending) {
-    const ms = Math.max(e.retry ?? 0, Math.min(30_000, 500 * 2 ** attempt++) * (0.5 + Math.random()))
-    sink.state({ state: "waiting", reason: e.reason, detail: e.detail, retryAt: Date.now() + ms })
-    timer = setTimeout(() => open(), ms)
+  // stop ends what is there and what is being opened.
+  function stop() {
+    round++
+    link?.close()
+    link = undefined
+    for (const give of dials) give()
+    clearTimeout(timer)
+    clearTimeout(better)
   }
 
   function finish(e: Ending) {
-    over = true
-    clearTimeout(timer)
-    sink.state({ state: "closed", reason: e.reason, detail: e.detail })
+    stop()
+    clearTimeout(renewal)
+    events.abort()
+    tell("closed", e)
+    wake()
   }
+
+  // plan has the token renewed before its end, which is in so many seconds, or as it says.
+  function plan(seconds?: number) {
+    const said = claims(tokens.now), ms = (seconds ?? said.exp! - Date.now() / 1000) * 1000
+    clearTimeout(renewal)
+    if (ms > 0 && state !== "closed" && typeof token === "function") renewal = setTimeout(renew, Math.min(day, Math.max(1000, ms - Math.min(60_000, ms / 2))))
+    return said
+  }
+
+  async function renew() {
+    const old = tokens.now
+    try {
+      const now = await tokens.get(true)
+      plan()
+      if (!isOpen() || (now && now === old)) return
+      if (!now) return dial(kind, subjects, () => {}) // the cookie is a new one
+      if ((await link!.command({ token: now }))?.reason === "user_mismatch") again() // somebody else has signed in
+    } catch {
+      plan(10)
+    }
+  }
+
+  function again() {
+    stop()
+    open()
+  }
+
+  // look checks at once what a timer would find later, or never in a page that slept.
+  function look({ type }: Event) {
+    const online = type === "online" // by another network, perhaps
+    if (online) attempt = 0, pause = 10_000
+    if (/off|hide/.test(type)) {
+      stop()
+      wait({ reason: type })
+    } else if (isOpen() ? online || Date.now() - heard > 1.5 * keepalive : Date.now() > until && (online || state !== "connecting")) again()
+  }
+  for (const type of ["online", "offline", "pageshow", "pagehide", "visibilitychange", "resume"]) globalThis.addEventListener?.(type, look, { capture: true, signal: events.signal })
 
   open()
   return {
     async follow(next) {
-      subjects = next
-      if (!opened || !link) return
-      const answer = await link.command({ set: next })
-      if (answer.error) throw failure(answer.error)
+      for (;;) {
+        if (state === "closed") throw failure(state)
+        if (!isOpen()) await new Promise<void>(then => waiting.push(then))
+        else {
+          let no = mine[kind] === "poll" ? { reason: "status" } : await link!.command({ set: next })
+          // Who has shown no token cannot change a connection, and a poll is none: another takes its place.
+          if (no && /^(status|token_m|not_f|user_m)/.test(no.reason)) no = await new Promise<Ending | void>(then => dial(kind, next, e => then(e ?? void (subjects = next))))
+          if (!no) return void (subjects = next)
+          if (/^(forb|bad_|lim)/.test(no.reason)) throw failure(no.reason, no.detail)
+          await sleep(1000)
+        }
+      }
     },
-    publish: body => publish(url, token, body),
     close() {
-      if (over) return
-      link?.close()
-      finish({ reason: "closed" })
+      if (state !== "closed") finish({ reason: "closed" })
     },
   }
 }
 
-/** Publishes, and is done when it is stored; resolves with the id of the event. */
-export async function publish(url: URL, token: string | undefined, body: { subject: string; type?: string; data: unknown }): Promise<string> {
-  const u = new URL(url)
-  u.searchParams.set("subject", body.subject)
-  if (body.type) u.searchParams.set("type", body.type)
-  const r = await fetch(u, {
-    method: "POST",
-    body: JSON.stringify(body.data),
-    headers: { "Content-Type": "application/json", ...(token && { Authorization: "Bearer " + token }) },
-    credentials: token ? "same-origin" : "include",
-  })
-  const answer = await r.json().catch(() => ({}))
-  if (!r.ok) throw failure({ code: answer.code ?? "status " + r.status, detail: answer.detail ?? "" })
-  return answer.ids[0]
+/** Tells whether an event is new, by its id; it remembers the last ones, or all. */
+export function isNewOf() {
+  const seen = new Set<string>()
+  return (id?: string, all?: unknown) => {
+    const isNew = !id || !seen.has(id)
+    if (id) seen.add(id)
+    if (seen.size > remembered && !all) seen.delete(seen.values().next().value!)
+    return isNew
+  }
 }
-
-/** The error that a refusal of the server is. */
-export const failure = (e: { code: string; detail: string }) => Object.assign(new Error(e.detail || e.code), { code: e.code })

@@ -1,81 +1,109 @@
 // The client of Weft for browsers and Node; docs/browser.md shows how it is used.
 
 import { connection } from "./connection"
-import type { Frame } from "./link"
-import type { Off, Options, Presence, Reset, State, Wanted, Weft, WeftEvent } from "./types"
+import { nameOf } from "./link"
+import { publish } from "./publish"
+import { tokens } from "./token"
+import type { Off, Options, Presence, State, Wanted, Weft } from "./types"
+import { typed, wants } from "./wanted"
 
 export type * from "./types"
 
-const path = "/_weft/v1/events"
+// A user as it is written in a subject.
+const escaped = (user: string) => encodeURIComponent(user).replace(/[!'()*.~]/g, c => "%" + c.charCodeAt(0).toString(16).toUpperCase()).replaceAll("%", "=")
+
+const report = (err: unknown) => (globalThis.reportError ?? console.error)(err)
+
+// A change of what is followed, which waits for its turn.
+type Change = [make: (to: Map<string, Wanted>) => void, done: () => void, fail: (e: unknown) => void]
 
 /** Follows events until it is closed. */
 export function connect(options: Options = {}): Weft {
   const here = import.meta.url
-  const base = options.url ?? (/^https?:/.test(here) && here.includes("/_weft/") ? here : location.href)
-  const subjects = new Map<string, Wanted>()
-  const nameOf = (s: Wanted) => (typeof s === "string" ? s : s.subject)
-  for (const s of options.subjects ?? []) subjects.set(nameOf(s), s)
-
-  const events = new Set<[(type: string) => boolean, (e: WeftEvent<any>) => void]>()
-  const resets = new Set<(r: Reset) => void>()
-  const states = new Set<(s: State) => void>()
-  const present = new Set<[string, (p: Presence) => void]>()
+  const url = new URL("/_weft/v1/events", options.url ?? (here.includes("/_weft/") ? here : location.href))
+  const token = tokens(options)
+  let subjects = new Map((options.subjects ?? []).map(s => [nameOf(s), s]))
   let state: State = { state: "connecting" }
+  const presence = new Map<string, Presence | undefined>() // what is followed, and the last state
+  const handlers = new Set<[of: string, then: (what: any) => void, type?: string]>()
 
   // A handler that fails must not keep the others from what came.
-  const call = <T>(then: (what: T) => void, what: T) => {
+  const call = (then: (what: any) => void, what: unknown) => {
     try {
       then(what)
     } catch (err) {
-      queueMicrotask(() => { throw err })
+      report(err)
     }
   }
-  const add = <T>(set: Set<T>, one: T): Off => {
-    set.add(one)
-    return () => set.delete(one)
+  const emit = (of: string, what: unknown, type?: string) => {
+    for (const [its, then, pattern] of [...handlers]) if (its === of && (!pattern || typed(pattern, type))) call(then, what)
   }
-  const frame = (f: Frame) => {
-    if (f.type === "weft.reset") for (const then of [...resets]) call(then, f.data)
-    else if (f.type === "weft.presence") {
-      const of = "presence." + (f.data.topic === undefined ? f.data.user : "topic." + f.data.topic)
-      for (const [subject, then] of [...present]) if (subject === of) call(then, f.data)
-    } else if (f.subject) for (const [matches, then] of [...events]) if (matches(f.type ?? "")) call(then, f as WeftEvent)
+  const add = (...handler: [string, (what: any) => void, string?]): Off => {
+    handlers.add(handler)
+    return () => handlers.delete(handler)
   }
-  const source = connection(new URL(path, base), options, [...subjects.values()], {
-    frame,
-    state(s) {
-      state = s
-      for (const then of [...states]) call(then, s)
+  const source = connection(url, options, token, [...subjects.values()], {
+    frame(f) {
+      const { type, data, subject } = f
+      if (state.state === "closed") return
+      if (subject) wants(subjects.values(), options.types, f) && emit("event", f, type)
+      else if (type === "weft.reset") emit("reset", data)
+      else if (type === "weft.unsubscribed") for (const s of data.subjects) subjects.delete(s)
+      else if (type === "weft.presence") {
+        const of = "presence." + (data.user === undefined ? "topic." + data.topic : escaped(data.user))
+        if (presence.has(of)) presence.set(of, data)
+        emit(of, data)
+      }
     },
+    state: s => emit("state", (state = s)),
   })
-  const follow = () => source.follow([...subjects.values()])
+
+  // What waits is asked for at once; one by one when that is refused, since one may be to blame.
+  const queue: Change[] = []
+  let turn = Promise.resolve()
+  const ask = async (changes: Change[]) => {
+    const next = new Map(subjects)
+    for (const [make] of changes) make(next)
+    try {
+      await source.follow([...next.values()])
+      subjects = next
+      for (const [, done] of changes) done()
+    } catch (e) {
+      if (changes[1]) for (const c of changes) await ask([c])
+      else changes[0][2](e)
+    }
+  }
+  const change = (make: Change[0]) => {
+    const made = new Promise<void>((...both) => queue.push([make, ...both]))
+    made.catch(() => {}) // who does not wait does not mind
+    turn = turn.then(() => { if (queue[0]) return ask(queue.splice(0)) })
+    return made
+  }
 
   return {
-    on(type, then) {
-      const matches = type === "*" ? () => true : type.endsWith("*") ? (t: string) => t.startsWith(type.slice(0, -1)) : (t: string) => t === type
-      return add(events, [matches, then])
-    },
-    onReset: then => add(resets, then),
+    on: (type, then) => add("event", then, type),
+    onReset: then => add("reset", then),
     onState(then) {
       call(then, state)
-      return add(states, then)
+      return add("state", then)
     },
     onPresence(subject, then) {
-      const of = "presence." + subject.replace(/^user\./, "")
-      const off = add(present, [of, then] as [string, typeof then])
-      subjects.set(of, of)
-      follow()
-      return off
+      const of = "presence." + (/^(user|topic)\./.test(subject) ? subject.replace("user.", "") : escaped(subject))
+      if (!presence.has(of)) {
+        presence.set(of, undefined)
+        change(to => to.set(of, of)).catch(e => (presence.delete(of), report(e)))
+      }
+      if (presence.get(of)) call(then, presence.get(of))
+      const off = add(of, then)
+      return () => {
+        off()
+        if ([...handlers].some(([its]) => its === of) || !presence.delete(of)) return
+        change(to => to.delete(of))
+      }
     },
-    subscribe(...more) {
-      for (const s of more) subjects.set(nameOf(s), s)
-      return follow()
-    },
-    unsubscribe(...less) {
-      for (const s of less) subjects.delete(s)
-      return follow()
-    },
-    publish: (subject, data, more) => source.publish({ subject, data, ...more }),
+    subscribe: (...more) => change(to => { for (const s of more) to.set(nameOf(s), s) }),
+    unsubscribe: (...less) => change(to => { for (const s of less) to.delete(s) }),
+    publish: (subject, data, more) => publish(url, token, { subject, type: more?.type, publisher: options.user }, data),
     get state() { return state },
     close: () => source.close(),
   }

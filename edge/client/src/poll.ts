@@ -1,42 +1,27 @@
 // Long polling: ask, wait for the answer, ask again with its last id. What is answered is
 // handed on as the frames that a connection would have sent.
 
-import { address, type Ending, type Open, refusal, request } from "./link"
+import { fetched, type Open, sleep } from "./link"
 
-export const openPoll: Open = (ask, frame, ended) => {
-  const over = new AbortController()
-  const end = (e: Ending) => {
-    if (over.signal.aborted) return
-    over.abort()
-    ended(e)
-  }
-  const poll = async () => {
+export const openPoll: Open = (ask, frame, ended) =>
+  fetched(ask, ended, async c => { // the next poll says it all
+    ask.token = c.token ?? ask.token
+    ask.subjects = c.set ?? ask.subjects
+  }, async (get, over) => {
     let presence: string | undefined
-    for (let first = true; !over.signal.aborted; first = false) {
-      const more: [string, string][] = first ? [["wait", "0s"]] : [["wait", "25s"]]
-      if (presence) more.push(["presence", presence])
-      const r = await request(address(ask, more), ask, { headers: { Accept: "application/json" }, signal: over.signal })
-      if (!r.ok) return end(await refusal(r))
-      const answer = await r.json()
-      if (over.signal.aborted) return
-      presence = answer.presence_id ?? presence
-      if (first) frame({ type: "weft.open", data: {} })
-      for (const data of answer.resets ?? []) frame({ type: "weft.reset", data })
-      for (const data of answer.presence ?? []) frame({ type: "weft.presence", data })
-      for (const f of answer.events) frame(f)
+    for (let wait = "0s"; ; wait = "15s") {
+      const asked = Date.now()
+      const answer = await (await get([["wait", wait], ["presence", presence]])).json()
+      const tell = (type: string, data: any, id?: string) => over.aborted || frame({ type, data, id })
+      // A poll says nothing while it waits: 25 seconds of silence are much.
+      if (wait < "1") tell("weft.open", { keepalive: 10 })
+      for (const r of answer.resets ?? []) tell("weft.reset", r)
+      if (presence !== (presence = answer.presence_id ?? presence)) for (const p of answer.presence) tell("weft.presence", p)
+      for (const f of answer.events) over.aborted || frame(f)
       ask.cursor = answer.last_event_id
-      frame({ type: "weft.keepalive", id: ask.cursor })
-      if (answer.close) return end(answer.close)
+      tell("weft.keepalive", {}, ask.cursor)
+      if (answer.close) return answer.close
+      // A node that stops has nothing to wait for.
+      if (!answer.events[0] && Date.now() - asked < 100) await sleep(500)
     }
-  }
-  poll().catch(() => end({ reason: "unreachable" }))
-
-  return {
-    async command(c: any) { // the next poll says it all
-      if (c.token) ask.token = c.token
-      if (c.set) ask.subjects = c.set
-      return { ok: true }
-    },
-    close: () => over.abort(),
-  }
-}
+  })

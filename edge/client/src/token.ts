@@ -1,0 +1,38 @@
+// The token of a page: where it comes from, and until when it is good.
+
+import type { Options } from "./types"
+
+export interface Tokens {
+  /** The token, a new one if fresh, where there is a function to ask. Fails when that does, or
+   * takes longer than half a minute. */
+  get(fresh?: boolean): Promise<string | undefined>
+  /** The last one. */
+  now?: string
+}
+
+export function tokens({ token }: Options): Tokens {
+  let asked: Promise<string | undefined> | undefined
+  const all: Tokens = {
+    get(fresh) {
+      if (typeof token !== "function") return Promise.resolve((all.now = token))
+      if (fresh || !asked) {
+        const mine = (asked = new Promise<string | undefined>((then, fail) => {
+          const limit = setTimeout(fail, 30_000)
+          Promise.resolve().then(token).then(then, fail).finally(() => clearTimeout(limit))
+        }).then(t => (all.now = t?.trim() || undefined)))
+        mine.catch(() => asked === mine && (asked = undefined))
+      }
+      return asked
+    },
+  }
+  return all
+}
+
+/** What a token says of itself, nothing when it is no JWT. */
+export function claims(token?: string): { sub?: string; exp?: number } {
+  try {
+    return JSON.parse(atob(token!.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")))
+  } catch {
+    return {}
+  }
+}
