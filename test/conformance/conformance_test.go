@@ -72,6 +72,7 @@ func strictly() []behaviour {
 }
 
 func TestAStrictNodeOverEveryTransport(t *testing.T) {
+	t.Parallel()
 	nodes := &farms{t: t, at: map[string]*farm{}}
 	strict := stacks[0]
 	strict.settings = "strict"
@@ -89,6 +90,7 @@ func TestAStrictNodeOverEveryTransport(t *testing.T) {
 }
 
 func TestEveryBehaviourOverEveryTransportOnEveryStack(t *testing.T) {
+	t.Parallel()
 	nodes := &farms{t: t, at: map[string]*farm{}}
 	for _, row := range behaviours() {
 		for _, s := range stacks {
