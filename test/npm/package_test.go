@@ -85,7 +85,7 @@ func TestTypeScriptProjectsAreCheckedAgainstIt(t *testing.T) {
 		t.Run(c.compiler+" "+c.resolution, func(t *testing.T) {
 			t.Parallel()
 			run(t, dir, "node", filepath.Join("node_modules", c.compiler, "bin", "tsc"),
-				"--strict", "--noEmit", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--skipLibCheck", "false", "--types", "react",
+				"--strict", "--noEmit", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--skipLibCheck", "false", "--skipDefaultLibCheck", "--types", "react",
 				"--target", "es2022", "--lib", "es2022,dom", "--jsx", "react-jsx", "--module", c.module, "--moduleResolution", c.resolution,
 				"consumer.ts", "orders.tsx")
 		})

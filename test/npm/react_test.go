@@ -52,7 +52,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	// StrictMode mounts it twice; there is one connection, and one token.
 	renders("a", `user: "ann", subjects: ["topic.hotel.42"]`)
 	shows("open websocket")
-	if asked, connected := server.asked.Load(), server.connected.Load(); asked != 1 || connected != 1 {
+	if asked, connected := server.Tokens.Load(), server.Connections.Load(); asked != 1 || connected != 1 {
 		t.Errorf("%d tokens and %d connections, want one of each", asked, connected)
 	}
 	first = connections(t, node, "ann")[0].ID
@@ -114,7 +114,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	sees("f 9")
 	tab.Run("render()")
 	eventually(t, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
-	if asked, connected := server.asked.Load(), server.connected.Load(); asked != 2 || connected != 2 {
+	if asked, connected := server.Tokens.Load(), server.Connections.Load(); asked != 2 || connected != 2 {
 		t.Errorf("%d tokens and %d connections for two users", asked, connected)
 	}
 	if got := tab.Run("failures.join()"); strings.Count(got, "the handler fails") != 2 || strings.Count(got, ",") != 1 {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests need and a fresh Debian lacks: a C compiler for the
 # race detector, Java and Maven for the Kafka broker, Chromium for the browser
-# tests, iproute2 and HAProxy for those that cut the network, nginx and Caddy for those of
+# tests, Firefox and the MiniBrowser of WebKitGTK, with an X server, for test/engines,
+# iproute2 and HAProxy for those that cut the network, nginx and Caddy for those of
 # proxies, systemd for the unit's, Node.js and Python for the clients of NATS and of
 # Server-Sent Events, which natsclients.sh and sseclients.sh install; npm.sh installs what
 # weft-client is used with. Quiet and quick when everything is there. On other systems it
@@ -33,6 +34,11 @@ need chromium chromium chromium-browser google-chrome google-chrome-stable
 if [ "$(uname -s)" = Linux ]; then
 	need iproute2 ip /usr/sbin/ip
 	need systemd systemd-analyze
+fi
+if [ "$(uname -s)" = Linux ]; then
+	need firefox-esr firefox-esr firefox
+	need libwebkit2gtk-4.1-0 /usr/lib/*/webkit2gtk-4.1/MiniBrowser
+	need xvfb Xvfb
 fi
 need haproxy haproxy /usr/sbin/haproxy
 need nginx nginx /usr/sbin/nginx

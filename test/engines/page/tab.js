@@ -1,0 +1,3 @@
+import { follow } from "./follow.js"
+
+follow(new URLSearchParams(location.search).get("name"), {})

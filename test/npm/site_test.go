@@ -1,0 +1,44 @@
+package npm
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"weft/test/browser"
+	"weft/test/stage"
+)
+
+// shared is the browser of all tests; each tab is a visitor of its own.
+var shared struct {
+	sync.Mutex
+	*browser.Browser
+}
+
+func chromium(t testing.TB) *browser.Browser {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.Browser == nil {
+		b, err := browser.Start()
+		if err != nil {
+			t.Fatalf("%v; test/scripts/prepare.sh installs it", err)
+		}
+		shared.Browser = b
+	}
+	return shared.Browser
+}
+
+// startSite serves a folder and a node; header, of names and values, goes with each file.
+func startSite(t testing.TB, dir string, node *stage.Node, header ...string) *browser.Site {
+	t.Helper()
+	return browser.StartSite(t, http.FileServer(http.Dir(dir)), node.URL(), func(user string) string { return stage.Token(t, user, nil) }, header...)
+}
+
+// write writes a file of a site.
+func write(t testing.TB, dir, name, text string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+}
