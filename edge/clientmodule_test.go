@@ -56,3 +56,28 @@ func TestTheClientIsServedToAnybody(t *testing.T) {
 		})
 	}
 }
+
+// What the client loads for tabs is beside it, and is another module.
+func TestWhatTheClientLoadsForTabsIsServedBesideIt(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.Anonymous.Allow = nil })
+	client, text := s.do("GET", "/_weft/v1/client.js", "", "")
+	if !strings.Contains(text, `import("./client-tabs.js")`) {
+		t.Error("the client loads it from elsewhere")
+	}
+	for _, method := range []string{"GET", "HEAD"} {
+		tabs, body := s.do(method, "/_weft/v1/client-tabs.js", "", "", "Origin", "https://else.example")
+		if tabs.StatusCode != http.StatusOK || tabs.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || tabs.Header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s is answered %d %v", method, tabs.StatusCode, tabs.Header)
+		}
+		if tag := tabs.Header.Get("ETag"); tag == "" || tag == client.Header.Get("ETag") {
+			t.Errorf("its tag is %s", tag)
+		}
+		if method == "GET" && !strings.Contains(body, "export{") {
+			t.Errorf("it is %.100s", body)
+		}
+	}
+	if resp, _ := s.do("POST", "/_weft/v1/client-tabs.js", "", "{}"); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST is answered %d", resp.StatusCode)
+	}
+}

@@ -22,7 +22,9 @@ func (m *mux) table() []endpoint {
 	plain := func(name string, serve func(w http.ResponseWriter, r *http.Request) error) func(http.ResponseWriter, *http.Request, string) {
 		return func(w http.ResponseWriter, r *http.Request, _ string) { m.plain(w, r, name, serve(w, r)) }
 	}
-	client := func(w http.ResponseWriter, r *http.Request, _ string) { m.client.ServeHTTP(w, r) }
+	module := func(h http.Handler) func(http.ResponseWriter, *http.Request, string) {
+		return func(w http.ResponseWriter, r *http.Request, _ string) { h.ServeHTTP(w, r) }
+	}
 	document := func(w http.ResponseWriter, r *http.Request, _ string) { m.showDocument(w, r) }
 	return []endpoint{
 		{method: "GET", path: pathEvents, serve: func(w http.ResponseWriter, r *http.Request, _ string) { m.connect.serve(w, r) }, says: followOperation(m.connect.takes)},
@@ -33,10 +35,14 @@ func (m *mux) table() []endpoint {
 		{method: "PATCH", path: pathConnections, slot: "connection", serve: func(w http.ResponseWriter, r *http.Request, connection string) {
 			m.plain(w, r, requestChange, m.change.serve(w, r, connection))
 		}, says: changeOperation(m.change.takes)},
-		{method: "GET", path: pathClient, serve: client, says: openapi.Operation{
+		{method: "GET", path: pathClient, serve: module(m.client), says: openapi.Operation{
 			ID: "getClient", Does: "The client for browsers, an ES module.", Token: openapi.Unread, Answers: moduleAnswers(true)}},
-		{method: "HEAD", path: pathClient, serve: client, says: openapi.Operation{
+		{method: "HEAD", path: pathClient, serve: module(m.client), says: openapi.Operation{
 			ID: "headClient", Does: "The header of that.", Token: openapi.Unread, Answers: moduleAnswers(false)}},
+		{method: "GET", path: pathClientTabs, serve: module(m.tabs), says: openapi.Operation{
+			ID: "getClientTabs", Does: "What the client loads where tabs share a connection, an ES module.", Token: openapi.Unread, Answers: moduleAnswers(true)}},
+		{method: "HEAD", path: pathClientTabs, serve: module(m.tabs), says: openapi.Operation{
+			ID: "headClientTabs", Does: "The header of that.", Token: openapi.Unread, Answers: moduleAnswers(false)}},
 		{method: "GET", path: pathDocument, serve: document, says: openapi.Operation{
 			ID: "describe", Does: "This document.", Token: openapi.Unread, Answers: openapi.Documents(true)}},
 		{method: "HEAD", path: pathDocument, serve: document, says: openapi.Operation{

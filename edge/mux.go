@@ -18,6 +18,7 @@ const (
 	pathConnections = "/_weft/v1/connections/"
 	pathMe          = "/_weft/v1/me"
 	pathClient      = "/_weft/v1/client.js"
+	pathClientTabs  = "/_weft/v1/client-tabs.js" // which the client loads from beside itself
 	pathDocument    = openapi.Path
 )
 
@@ -39,6 +40,7 @@ type mux struct {
 	change   *changer
 	me       *mirror
 	client   http.Handler
+	tabs     http.Handler // what the client loads for tabs
 	ready    *readiness
 	report   *errorReporter
 	requests *prometheus.CounterVec

@@ -1,5 +1,6 @@
-// Package client holds what a page loads: the module that follows events from a browser. Its
-// sources are TypeScript, in src; dist is what they are built into, and is part of the binary.
+// Package client holds what a page loads: the module that follows events from a browser, and the
+// one by which its tabs share a connection. Their sources are TypeScript, in src; dist is what
+// they are built into, and is part of the binary.
 package client
 
 import (
@@ -17,6 +18,9 @@ import (
 
 //go:embed dist/client.js
 var module []byte
+
+//go:embed dist/client-tabs.js
+var tabs []byte
 
 // maxAge is for how many seconds a browser uses what it has without asking. A page that needs
 // it for longer has a copy of its own, from npm.
@@ -36,8 +40,13 @@ type variant struct {
 	coding, tag string
 }
 
-// New prepares the module.
-func New() *Module {
+// New prepares the client.
+func New() *Module { return prepare(module) }
+
+// NewTabs prepares what the client loads in a page whose tabs share a connection.
+func NewTabs() *Module { return prepare(tabs) }
+
+func prepare(module []byte) *Module {
 	var zipped bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
 	_, _ = w.Write(module)

@@ -43,6 +43,12 @@ func TestTheModuleIsAFewKilobytes(t *testing.T) {
 	}
 }
 
+func TestWhatIsLoadedForTabsIsAFewKilobytesToo(t *testing.T) {
+	if n := len(NewTabs().zipped.body); n > limit {
+		t.Errorf("it has %d bytes, want at most %d", n, limit)
+	}
+}
+
 func TestWhoTakesNoGzipGetsTheModuleAsItIs(t *testing.T) {
 	for accept, zipped := range map[string]bool{
 		"": false, "identity": false, "br, zstd": false, "gzip;q=0": false, "gzip; q=0.000, *": false, "gzip;q=nonsense": false, "*;q=0": false,

@@ -74,7 +74,9 @@ func (p *page) handler() http.Handler {
 	mux, in := http.NewServeMux(), signIns{p}
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /api/setup", p.setup)
-	mux.Handle("GET /_weft/v1/client.js", p.fromTheNode())
+	for _, module := range []string{"client.js", "client-tabs.js"} {
+		mux.Handle("GET /_weft/v1/"+module, p.fromTheNode())
+	}
 	mux.HandleFunc("GET /api/token", in.issueToken)
 	mux.HandleFunc("POST /api/book", p.bookRoom)
 	if p.cluster != nil {

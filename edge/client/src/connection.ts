@@ -33,8 +33,8 @@ const remembered = 2000 // ids of events, by which doubles are told
 const day = 86_400_000
 
 /** Opens a connection, and keeps it open until it is closed. It begins at the cursor, if there
- * is one. */
-export function connection(url: URL, options: Options, tokens: Tokens, subjects: Wanted[], sink: Sink, cursor?: string): Source {
+ * is one; via are its transports. */
+export function connection(url: URL, options: Options, tokens: Tokens, subjects: Wanted[], sink: Sink, cursor?: string, via: Record<string, Open> = openers): Source {
   const { types, since, device, user, persist, token } = options
   const mine = (options.transports ?? kinds).filter(k => k !== "websocket" || globalThis.WebSocket)
   const isNew = isNewOf(), events = new AbortController(), key = "weft " + url.origin
@@ -78,7 +78,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     // Where a subject has types of its own, those of all would hide them.
     if (!typed()) for (const t of types ?? []) query.push(["type", t])
     try {
-      own = openers[mine[i]]({ url, token: tokens.now, subjects: wanted, query, cursor }, f => {
+      own = via[mine[i]]({ url, token: tokens.now, subjects: wanted, query, cursor }, f => {
         if (!done && f.type === "weft.open") {
           link?.close()
           link = own
@@ -115,7 +115,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
       opened = heard
       asked = passed = false
       keepalive = (data.keepalive ?? 25) * 1000
-      stored("local", key, mine[kind] + " " + heard)
+      if (mine[1]) stored("local", key, mine[kind] + " " + heard)
       clearTimeout(better)
       if (kind) better = setTimeout(improve, pause)
       watch()

@@ -1,8 +1,8 @@
 // The client of Weft for browsers and Node; docs/browser.md shows how it is used.
 
-import { connection } from "./connection"
 import { nameOf } from "./link"
 import { publish } from "./publish"
+import { follow } from "./shared"
 import { tokens } from "./token"
 import type { Off, Options, Presence, State, Wanted, Weft } from "./types"
 import { typed, wants } from "./wanted"
@@ -42,7 +42,7 @@ export function connect(options: Options = {}): Weft {
     handlers.add(handler)
     return () => handlers.delete(handler)
   }
-  const source = connection(url, options, token, [...subjects.values()], {
+  const source = follow(url, options, token, [...subjects.values()], {
     frame(f) {
       const { type, data, subject } = f
       if (state.state === "closed") return

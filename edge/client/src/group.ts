@@ -1,0 +1,52 @@
+// What the parts of a tab that shares know of each other, and what hub and links say (tabs.ts).
+
+import type { connection } from "./connection"
+import type { Ending, Frame, Open } from "./link"
+import type { Tokens } from "./token"
+import type { Options, State, Wanted } from "./types"
+
+/** A tab's part of the tabs that share. */
+export interface Group {
+  url: URL
+  options: Options
+  tokens: Tokens
+  connection: typeof connection
+  openPoll: Open
+  /** Names the group: the tabs with the same have one connection. */
+  key: string
+  /** What GET /_weft/v1/me has answered. */
+  me?: { user: string; subscribe: string[]; allow: string[]; check?: boolean; expires?: string }
+  /** What this tab wants beside what its token brings. */
+  wanted: Wanted[]
+  /** The place of this tab while it is in step with a hub. */
+  place?: string
+  /** Ends the connection for good, and lets another tab lead. */
+  final(e: Ending): void
+}
+
+/** What a hub says. */
+export interface Said {
+  hub: string
+  /** Counts what it says. */
+  n: number
+  frame?: Frame
+  /** For this link only. */
+  only?: string
+  /** How its connection is. */
+  is?: State
+  /** It is a new one, or begins anew: from this cursor, or from now on. */
+  lead?: boolean
+  from?: string
+  /** The answer to a link: what is wrong; or that it is followed what the link wants, from the
+   * cursor on, or if early since the hub began. */
+  to?: string
+  ask?: number
+  error?: Ending
+  cursor?: string
+  early?: boolean
+  open?: object
+}
+
+/** What a link asks: to follow this for it, which is in step up to a place or is not; or nothing
+ * any more, since it closes. */
+export interface Asked { by: string; ask?: number; want?: Wanted[]; place?: string }

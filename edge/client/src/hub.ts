@@ -1,0 +1,106 @@
+// The hub of the tab that leads: the one connection, which follows what all tabs want.
+
+import type { Source } from "./connection"
+import type { Asked, Group, Said } from "./group"
+import { type Ending, type Frame, nameOf, sleep } from "./link"
+import type { State, Wanted } from "./types"
+
+const gatherTime = 100 // for so long a hub waits for what those want who go on with it
+
+/** Opens a hub; returns what closes it. */
+export function hub(group: Group): () => void {
+  const name = Math.random() + "", channel = new BroadcastChannel(group.key), me = group.me!
+  const wants = new Map<string, Wanted[]>(), present = new Map<string, Frame>()
+  const waiting: (() => void)[] = [] // for the connection to be open
+  let n = 0, over = false
+  let source: Source | undefined, followed: string
+  let from = group.place, cursor = from, open: object | undefined
+  let is: State = { state: "connecting" }
+  let turn = Promise.resolve()
+
+  const say = (m: Partial<Said>) => over || channel.postMessage({ hub: name, n: n++, ...m })
+
+  // union is what all want together; each takes its own of it.
+  function union() {
+    const all = new Map<string, Wanted>()
+    for (const w of [group.wanted, ...wants.values()].flat()) {
+      const subject = nameOf(w), had = all.get(subject) ?? w
+      // What the token brings comes to who does not name it in all its types.
+      all.set(subject, JSON.stringify(had) === JSON.stringify(w) && (w === subject || !me.subscribe.includes(subject)) ? w : { subject, type: [] })
+    }
+    return [...all.values()]
+  }
+
+  function begin() {
+    const all = union()
+    followed = JSON.stringify(all)
+    source = group.connection(group.url, { ...group.options, since: undefined, persist: undefined }, group.tokens, all, { frame, state }, from)
+  }
+
+  function frame(f: Frame) {
+    const { type, data, id } = f
+    if (over) return
+    cursor = id ?? cursor
+    if (type === "weft.open") {
+      if ((data.user ?? me.user) !== me.user) return group.final({ reason: "user_mismatch" })
+      open = data
+      for (const then of waiting.splice(0)) then()
+    } else if (type === "weft.presence") present.set(JSON.stringify([data.topic, data.user]), f)
+    if (!/^weft\.(open|expiring|close)$/.test(type!)) say({ frame: f })
+  }
+
+  function state(s: State) {
+    if (over) return
+    const { state, reason = "", detail } = s
+    if (state !== "closed") return say({ is: (is = s) })
+    if (reason !== "forbidden" || !wants.size) return group.final({ reason, detail })
+    // Somebody's wish is to blame: let each be judged by itself.
+    wants.clear()
+    open = from = undefined
+    is = { state: "connecting" }
+    say({ lead: true })
+    begin()
+  }
+
+  // change has the connection follow what all want now, and be open.
+  async function change() {
+    const all = union(), text = JSON.stringify(all)
+    if (text !== followed) await source!.follow(all)
+    followed = text
+    if (is.state !== "open") await new Promise<void>(then => waiting.push(then))
+  }
+
+  channel.onmessage = ({ data: { by, ask, want, place } }: MessageEvent<Asked>) => {
+    if (!by) return
+    if (!source && want && place && place === from) {
+      wants.set(by, want)
+      return say({ to: by, ask, early: true, is })
+    }
+    const { state, reason = "", detail, retryAt = 0 } = is
+    if (want && /wait|off/.test(state)) return say({ to: by, ask, error: { reason, detail, reconnect: true, retry: retryAt && retryAt - Date.now() } })
+    say({ is }) // so that it knows that there is a hub
+    turn = turn.then(async () => {
+      const before = wants.get(by)
+      const set = (w?: Wanted[]) => (w ? wants.set(by, w) : wants.delete(by))
+      set(want)
+      let error: Ending | undefined
+      await change().catch(e => {
+        set(before)
+        error = { reason: e.code, detail: e.message, reconnect: false }
+      })
+      if (!want || error?.reason === "closed") return
+      say({ to: by, ask, error, cursor, open, is })
+      if (want.some(w => /^presence/.test(nameOf(w)))) for (const frame of present.values()) say({ frame, only: by })
+    })
+  }
+
+  say({ lead: true, from })
+  turn = sleep(from ? gatherTime : 0).then(() => {
+    if (!over) begin()
+  })
+  return () => {
+    over = true
+    channel.close()
+    source?.close()
+  }
+}

@@ -1,0 +1,33 @@
+// Whether tabs share, and the module that does it (tabs.ts), which a page loads only then: it is
+// a file of its own beside this one.
+
+import { connection, type Sink, type Source } from "./connection"
+import { openPoll } from "./poll"
+import { seam } from "./seam"
+import type { Tokens } from "./token"
+import type { Options, Wanted } from "./types"
+
+/** Follows events over the connection of all tabs, where there are such: not in Node, nor where a
+ * page is not secure, nor where the other module cannot be had. */
+export function follow(url: URL, options: Options, tokens: Tokens, subjects: Wanted[], sink: Sink): Source {
+  const own = () => connection(url, options, tokens, subjects, sink)
+  if (options.shared === false || !globalThis.document || !globalThis.BroadcastChannel || !navigator.locks) return own()
+  let source: Source | undefined, closed = false
+  const ready = import("./tabs").then(m => {
+    if (m.version !== seam) throw 0
+    return () => m.share(url, options, tokens, subjects, sink, connection, openPoll)
+  }).catch(() => own).then(open => {
+    if (!closed) source = open()
+  })
+  return {
+    async follow(next) {
+      subjects = next
+      await ready
+      await source?.follow(next)
+    },
+    close() {
+      closed = true
+      source ? source.close() : sink.state({ state: "closed", reason: "closed" })
+    },
+  }
+}

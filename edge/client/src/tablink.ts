@@ -1,0 +1,178 @@
+// A tab's link to the hub of the tab that leads, which is its own or another (tabs.ts).
+
+import type { Group, Said } from "./group"
+import { at, type Ending, type Frame, lost, nameOf, type Open, refusal, request, unreachable } from "./link"
+import type { State, Wanted } from "./types"
+import { covers } from "./wanted"
+
+const answerTime = 5000 // a hub that says nothing for so long, though asked, is frozen
+const settleTime = 1000 // for so long what one node has sent may be on its way to another
+const large = 200_000 // an answer that has so many characters may not be all
+
+/** What a link needs of its tab. */
+export interface Tab {
+  group: Group
+  links: Set<(e: Ending) => void>
+  /** Joins the group of this name. */
+  enter(key: string): void
+  steal(): void
+  /** Follows by a connection of its own. */
+  goAlone(cursor?: string): void
+  /** How the connection of the hub is. */
+  hubIs(s: State): void
+}
+
+/** Opens a link: finds out who this is, asks the hub to follow, and gets in step with it. */
+export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
+  const { group } = tab, { url, options } = group
+  const id = Math.random() + "", questions = new Map<number, (m: Partial<Said>) => void>()
+  let channel: BroadcastChannel | undefined
+  let hub = "", n = 0 // whom this link hears, and what it has heard of it
+  let asks = 0, joins = 0
+  let opened = false, live = false, gone = false
+  let waiting: Frame[] | undefined // what the hub has said while this link gets in step
+  let poll: { close(): void } | undefined
+  let limit: ReturnType<typeof setTimeout>, settled: typeof limit, expiry: typeof limit
+
+  function close() {
+    gone = true
+    tab.links.delete(end)
+    unstep()
+    clearTimeout(expiry)
+    channel?.postMessage({ by: id })
+    channel?.close()
+    for (const then of questions.values()) then({ error: lost })
+  }
+  const end = (e: Ending) => {
+    if (gone) return
+    close()
+    ended(e)
+  }
+  tab.links.add(end)
+
+  // take hands on what of all that comes is for this tab; the rest only moves its place.
+  function take(f: Frame) {
+    const { type, data, subject, id } = f
+    const isMine = (s: string) => [...group.me!.subscribe, ...group.wanted].some(w => covers(nameOf(w), s))
+    ask.cursor = id ?? ask.cursor
+    if (live) group.place = ask.cursor
+    if (type === "weft.reset") {
+      const subjects = data.subjects.filter(isMine)
+      if (subjects[0]) frame({ ...f, data: { ...data, subjects } })
+    } else frame(!subject || isMine(subject) ? f : { type: "weft.keepalive", id })
+  }
+
+  function unstep() {
+    if (live) group.place = undefined
+    live = false
+    waiting = undefined
+    poll?.close()
+    clearTimeout(limit)
+    clearTimeout(settled)
+  }
+  function step(rest: Frame[] = []) {
+    unstep()
+    live = true
+    group.place = ask.cursor
+    for (const f of rest) if (f.type !== "weft.reset") take(f)
+  }
+
+  const question = (want: Wanted[], place?: string) => new Promise<Partial<Said>>(then => {
+    questions.set(++asks, then)
+    channel!.postMessage({ by: id, ask: asks, want, place })
+  })
+
+  // join gets in step with a hub. It is at once, if the hub goes on from the place of this link.
+  async function join(place?: string) {
+    const my = ++joins
+    unstep()
+    limit = setTimeout(tab.steal, answerTime)
+    const { error, early, cursor, open, is } = await question(group.wanted, place)
+    if (my !== joins || gone) return
+    if (error) return end(error)
+    tab.hubIs(is!)
+    if (early) return step()
+    const isOpen = () => {
+      if (!opened) frame({ type: "weft.open", data: open, id: ask.cursor })
+      opened = true
+    }
+    if (!ask.cursor && !ask.query.some(([name, value]) => name === "since" && value)) {
+      isOpen()
+      ask.cursor = cursor
+      return step()
+    }
+    let size = 0, isAll = false, time = false
+    waiting = []
+    const done = () => isAll && time && step(waiting)
+    settled = setTimeout(() => {
+      time = true
+      done()
+    }, settleTime)
+    poll = group.openPoll({ ...ask }, f => {
+      if (f.type === "weft.open") return isOpen()
+      take(f)
+      size += 1000 + JSON.stringify(f).length
+      if (f.type !== "weft.keepalive") return
+      isAll = size < large
+      size = 0
+      done()
+    }, end)
+  }
+
+  function hear(m: Said) {
+    if (!m.hub) return
+    clearTimeout(limit)
+    if (m.lead) return void join(live && m.from === ask.cursor ? m.from : undefined)
+    if (m.to === id) {
+      hub = m.hub
+      n = m.n
+      questions.get(m.ask!)?.(m)
+    } else if (m.hub === hub && m.n !== ++n) join()
+    else if (m.hub === hub) {
+      if (m.is) {
+        tab.hubIs(m.is)
+        if (opened) frame({ type: "weft.keepalive" })
+      }
+      if (m.frame && (m.only ?? id) === id) waiting ? waiting.push(m.frame) : live && take(m.frame)
+    }
+  }
+
+  // prove finds out who this is by its token, and so to which group it belongs.
+  async function prove(token?: string) {
+    const r = await request(at("me", url, [["user", options.user]]), token, { signal: AbortSignal.timeout(10_000) })
+    if (!r.ok) throw await refusal(r)
+    const me = await r.json(), { user, subscribe, allow, check, expires } = me
+    if (gone) return
+    if (group.me && group.me.user !== user) throw { reason: "user_mismatch", reconnect: false }
+    group.me = me
+    clearTimeout(expiry)
+    if (expires) expiry = setTimeout(end, Math.min(1e9, Date.parse(expires) - Date.now()), { reason: "expired" })
+    const key = "weft 1 " + JSON.stringify([url, user, subscribe, allow, check, options.types, options.transports, options.device])
+    const other = key !== group.key
+    tab.enter(key)
+    if (channel && other) throw { ...lost, reconnect: true }
+    if (channel) return
+    channel = new BroadcastChannel(key)
+    channel.onmessage = e => hear(e.data)
+    join()
+  }
+  const proven = (token?: string) => prove(token).catch(e => {
+    if (/^(status 4|not_f)/.test(e.reason)) tab.goAlone(ask.cursor)
+    else end(e.reason ? e : { ...unreachable, reconnect: true })
+  })
+  proven(ask.token)
+
+  return {
+    async command({ set, token }) {
+      if (token) await proven(token)
+      if (!set) return
+      const before = group.wanted
+      group.wanted = set
+      const { error } = await question(set)
+      if (error) group.wanted = before
+      else ask.subjects = set
+      return error
+    },
+    close: () => gone || close(),
+  }
+}
