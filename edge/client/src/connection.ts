@@ -202,7 +202,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
       const now = await tokens.get(true)
       plan()
       if (!isOpen() || (now && now === old)) return
-      if (!now) return dial(kind, subjects, () => {}) // the cookie is a new one
+      // The cookie is a new one; or a poll waits that would end with the old token.
+      if (!now || mine[kind] === "poll") return dial(kind, subjects, () => {})
       if ((await link!.command({ token: now }))?.reason === "user_mismatch") again() // somebody else has signed in
     } catch {
       plan(10)
