@@ -6,17 +6,19 @@
 // counted at every page: none is lost, doubled or out of order, a reset comes only where it
 // is due, and what the page was told of its connection was true.
 //
-//	make chaos WEFT_CHAOS=30m
+//	make chaos WEFT_CLIENTCHAOS=30m
 //
-// does faults at random for that long, or until WEFT_CHAOS_EVENTS were published, and prints
-// a table. As a plain test each fault is done once, and briefly. WEFT_CHAOS_ONLY names those
-// to do, separated by commas; WEFT_CHAOS_REPORT names a file for the table.
+// does each fault, then faults at random for as long as that, and prints a table. As a plain
+// test those that are quick are done once. WEFT_CLIENTCHAOS_ONLY names those to do,
+// separated by commas; WEFT_CLIENTCHAOS_REPORT names a file for the table.
 package clientchaos
 
 import (
 	"context"
 	"os"
 	"time"
+
+	"weft/test/stage"
 )
 
 // keepalive is that of the nodes; a client that has heard nothing for 2.5 of them says so.
@@ -28,22 +30,39 @@ type Fault struct {
 	Name string
 	// Long says that a plain test does not do it.
 	Long bool
+	// Nodes says that it happens to the nodes: events may be late then though a page is
+	// connected.
+	Nodes bool
 	// Apply does it and undoes it; who calls waits until all is well again.
 	Apply func(ctx context.Context, w *World) error
 }
 
 // atLength says that the faults are done for as long as asked, not only briefly.
-func atLength() bool { return os.Getenv("WEFT_CHAOS") != "" }
+func atLength() bool { return os.Getenv("WEFT_CLIENTCHAOS") != "" }
 
-// faults are all faults, in the order in which a plain test does them.
+// faults are all faults, in the order in which they are done at first.
 func faults() []Fault {
-	return []Fault{nothing, killed, blackHole}
+	oneWay := []Fault{dropped(stage.In), dropped(stage.Out)}
+	for i := range oneWay {
+		oneWay[i].Long = true
+	}
+	return append([]Fault{nothing, killed, drained, cutOff, balancerReloaded, balancerKilled,
+		dropped(stage.Both), unplugged, offline, frozen, oneFrozen, asleep, closed, reloaded,
+		awayTooLong, revoked, expired, rollingRestart, allKilled, shortCuts, withoutTokens, storm}, oneWay...)
 }
 
 // nothing is the row to compare with.
 var nothing = Fault{Name: "nothing", Apply: func(ctx context.Context, _ *World) error {
-	return pause(ctx, 2*time.Second)
+	return pause(ctx, length(time.Second, 10*time.Second))
 }}
+
+// length is how long something takes in a plain test, and at length.
+func length(brief, long time.Duration) time.Duration {
+	if atLength() {
+		return long
+	}
+	return brief
+}
 
 // pause waits; it fails when the context ends first.
 func pause(ctx context.Context, d time.Duration) error {

@@ -1,9 +1,16 @@
 package clientchaos
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"weft/test/stage"
 )
@@ -18,6 +25,37 @@ var settings = []Setting{
 	{"", true},
 }
 
+// planned yields the faults to do: each once, and at length then those that come up at
+// random until the time is over.
+func planned(t *testing.T) func(yield func(Fault) bool) {
+	all, random := faults(), time.Duration(0)
+	if only := os.Getenv("WEFT_CLIENTCHAOS_ONLY"); only != "" {
+		names := strings.Split(only, ",")
+		all = slices.DeleteFunc(all, func(f Fault) bool { return !slices.Contains(names, f.Name) })
+		if len(all) != len(names) {
+			t.Fatalf("WEFT_CLIENTCHAOS_ONLY=%s names a fault that there is not", only)
+		}
+	} else if !atLength() {
+		all = slices.DeleteFunc(all, func(f Fault) bool { return f.Long })
+	}
+	if atLength() {
+		var err error
+		if random, err = time.ParseDuration(os.Getenv("WEFT_CLIENTCHAOS")); err != nil || random < 0 {
+			t.Fatalf("WEFT_CLIENTCHAOS=%s is no duration", os.Getenv("WEFT_CLIENTCHAOS"))
+		}
+	}
+	until := time.Now().Add(random)
+	return func(yield func(Fault) bool) {
+		for _, f := range all {
+			if !yield(f) {
+				return
+			}
+		}
+		for time.Now().Before(until) && yield(all[rand.IntN(len(all))]) {
+		}
+	}
+}
+
 // Whatever happens to pages and to what they speak to, each event comes to each page once
 // and in order, a reset where one is due and nowhere else, and what a page is told of its
 // connection is so.
@@ -28,22 +66,31 @@ func TestAPageMissesNothingAndIsToldTheTruth(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	next := planned(t)
 	w := Start(t, ctx)
 	w.StartPages(ctx, settings)
-	for _, f := range faults() {
+	report := Report{Title: fmt.Sprintf("Pages in Chromium, %s, on %d cores, begun %s.",
+		cmp.Or(os.Getenv("WEFT_CLIENTCHAOS"), "briefly"), runtime.NumCPU(), time.Now().Format(time.DateTime))}
+	defer func() { t.Logf("\n%s", &report) }()
+	for f := range next {
 		r, err := w.Play(ctx, f)
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return
 		}
-		wrong := false
-		for p, v := range r.Verdicts {
-			for _, fault := range v.Faults {
-				wrong = true
-				t.Errorf("%s: %s: %s", f.Name, p.Name, fault)
+		report.Enter(r)
+		if file := os.Getenv("WEFT_CLIENTCHAOS_REPORT"); file != "" {
+			if err := os.WriteFile(file, []byte(report.Markdown()), 0o644); err != nil {
+				t.Error(err)
 			}
 		}
-		if wrong {
-			break // what comes after would be counted against a false start
+		for _, v := range r.Verdicts {
+			for _, fault := range v.Faults {
+				t.Errorf("%s: %s: %s", f.Name, v.Page.Name, fault)
+			}
+		}
+		if t.Failed() && os.Getenv("WEFT_CLIENTCHAOS_ON") == "" {
+			return // what comes after would be counted against a false start
 		}
 	}
 }

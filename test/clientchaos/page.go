@@ -52,6 +52,13 @@ type Page struct {
 	User string
 	Tab  *browser.Tab
 
+	// visitor is a tab with nothing in it beside those of the user: it keeps what they share.
+	visitor *browser.Tab
+	where   string // the page's address
+	// fresh are the subjects of which the page has seen nothing since it was opened: what
+	// came before its first event of them is not due.
+	fresh map[string]bool
+
 	// log is what came since the round began, state what was shown before that.
 	log   []Entry
 	state Entry
@@ -70,17 +77,28 @@ func (w *World) Open(s Setting, user string, tabs int, more url.Values) []*Page 
 		query[key] = values
 	}
 	where := w.Site.URL + "/?" + query.Encode()
+	visitor := w.Browser.NewTabAt(w.t, "about:blank")
 	var pages []*Page
 	for i := range tabs {
-		p := &Page{Setting: s, User: user, Name: fmt.Sprintf("%v, tab %d", s, i+1), last: map[string]int{}}
-		if i == 0 {
-			p.Tab = w.Browser.NewTabAt(w.t, where)
-		} else {
-			p.Tab = pages[0].Tab.BesideAt(where)
-		}
+		p := &Page{Setting: s, User: user, Name: fmt.Sprintf("%v, tab %d", s, i+1), visitor: visitor, where: where}
+		p.open()
 		pages = append(pages, p)
 	}
 	return pages
+}
+
+// open opens the page in a tab of its own.
+func (p *Page) open() {
+	p.Tab = p.visitor.BesideAt(p.where)
+	p.begin()
+}
+
+// begin makes the page one that was just opened.
+func (p *Page) begin() {
+	p.log, p.state, p.last, p.fresh = nil, Entry{}, map[string]int{}, map[string]bool{}
+	for _, subject := range []string{busy, quiet, flooded, "user." + p.User} {
+		p.fresh[subject] = true
+	}
 }
 
 // pull reads what the page has logged. A page that is frozen cannot be asked.
@@ -111,7 +129,7 @@ func (p *Page) shown() Entry {
 // has says whether the page has seen all up to these numbers, of the subjects it follows.
 func (p *Page) has(last map[string]int) (missing string) {
 	for subject, n := range last {
-		if p.follows(subject) && p.last[subject] < n {
+		if p.follows(subject) && p.last[subject] < n && (!p.fresh[subject] || p.last[subject] > 0) {
 			return fmt.Sprintf("event %d of %s, the last it has is %d", n, subject, p.last[subject])
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -16,12 +17,13 @@ type Round struct {
 	Took  time.Duration // from the fault until all pages had everything
 	// Published counts events.
 	Published int
-	Verdicts  map[*Page]Verdict
+	// Verdicts are those of the pages, in their order.
+	Verdicts []Verdict
 }
 
 // Play does one fault while the load runs, waits until all is well again and counts.
 func (w *World) Play(ctx context.Context, f Fault) (*Round, error) {
-	r := &Round{Fault: f.Name, Verdicts: map[*Page]Verdict{}}
+	r := &Round{Fault: f.Name}
 	w.Cuts, w.Resets = nil, nil
 	before := maps.Clone(w.told)
 	w.Log("%s: begins", f.Name)
@@ -33,8 +35,15 @@ func (w *World) Play(ctx context.Context, f Fault) (*Round, error) {
 	if err := w.awaitReady(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	if len(w.Resets) > 0 {
+		if err := w.await(ctx, w.Pages, told); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
 	for _, subject := range w.Resets {
-		w.Load.next(subject) // what comes after a reset comes to everybody
+		if _, err := w.Load.next(ctx, subject, 1); err != nil { // what comes after a reset comes to everybody
+			return nil, err
+		}
 	}
 	w.told = w.Load.Hold()
 	defer w.Load.Resume()
@@ -43,19 +52,15 @@ func (w *World) Play(ctx context.Context, f Fault) (*Round, error) {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	r.Took = time.Since(began)
-	d := due{resets: w.Resets, began: began, ended: time.Now(), cuts: w.Cuts}
+	d := due{resets: w.Resets, began: began, ended: time.Now(), cuts: w.Cuts, late: f.Nodes, accepted: w.Load.Accepted()}
 	for _, p := range w.Pages {
-		d.numbers = map[string][2]int{}
-		for subject, n := range w.told {
-			if p.follows(subject) {
-				d.numbers[subject] = [2]int{before[subject] + 1, n}
-			}
-		}
+		d.numbers = p.due(before, w.told)
 		v := judge(p.Setting, p.state, p.log, d)
+		v.Page = p
 		if why := missing[p]; why != "" {
 			v.fault("after %v: %s", catchUp, why)
 		}
-		r.Verdicts[p] = v
+		r.Verdicts = append(r.Verdicts, v)
 		w.tell(p, v)
 		p.state, p.log = p.shown(), nil
 	}
@@ -64,6 +69,40 @@ func (w *World) Play(ctx context.Context, f Fault) (*Round, error) {
 	}
 	w.Log("%s: %d events, after %v all pages have them", f.Name, r.Published, r.Took.Round(time.Millisecond))
 	return r, nil
+}
+
+// told says whether a page has been told of a reset.
+func told(p *Page) (missing string) {
+	if !slices.ContainsFunc(p.log, func(e Entry) bool { return e.What == "reset" }) {
+		return "it has been told of no reset"
+	}
+	return ""
+}
+
+// due are the first and the last number of what a page should have seen since before, by
+// subject. Of one of which it has seen nothing since it was opened the first is what it saw
+// first.
+func (p *Page) due(before, now map[string]int) map[string][2]int {
+	numbers := map[string][2]int{}
+	for subject, n := range now {
+		if !p.follows(subject) {
+			continue
+		}
+		numbers[subject] = [2]int{before[subject] + 1, n}
+		if !p.fresh[subject] {
+			continue
+		}
+		first := slices.IndexFunc(p.log, func(e Entry) bool { return e.Subject == subject || slices.Contains(e.Subjects, subject) })
+		switch {
+		case first < 0:
+			delete(numbers, subject)
+			continue
+		case p.log[first].What == "event":
+			numbers[subject] = [2]int{p.log[first].N, n}
+		}
+		delete(p.fresh, subject)
+	}
+	return numbers
 }
 
 // tell logs what a page saw, if anything was wrong.
@@ -90,7 +129,7 @@ func (w *World) tell(p *Page, v Verdict) {
 // awaitPages waits until all pages are open and have all events, and says of those that
 // are not what is missing.
 func (w *World) awaitPages(ctx context.Context, last map[string]int) (map[*Page]string, error) {
-	end := time.Now().Add(catchUp)
+	end, slow := time.Now().Add(catchUp), time.Now().Add(10*time.Second)
 	for {
 		missing := map[*Page]string{}
 		for _, p := range w.Pages {
@@ -107,6 +146,12 @@ func (w *World) awaitPages(ctx context.Context, last map[string]int) (map[*Page]
 		}
 		if len(missing) == 0 || time.Now().After(end) {
 			return missing, nil
+		}
+		if time.Now().After(slow) {
+			for p, why := range missing {
+				w.Log("%s takes long, and is %s: %s", p.Name, p.shown().State, why)
+			}
+			slow = end
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return nil, err

@@ -17,7 +17,7 @@ import (
 var document []byte
 
 // tokenLife is that of the tokens that pages get: each is refreshed many times in a run.
-const tokenLife = 30 * time.Second
+func tokenLife() time.Duration { return length(12*time.Second, 30*time.Second) }
 
 // A Site is where the pages come from, and their tokens.
 type Site struct {
@@ -47,7 +47,7 @@ func startSite(t testing.TB) *Site {
 		}
 		s.Minted.Add(1)
 		w.Header().Set("Cache-Control", "no-store")
-		fmt.Fprint(w, token(t, r.FormValue("user"), tokenLife))
+		fmt.Fprint(w, token(t, r.FormValue("user"), tokenLife()))
 	})
 	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: mux}}
 	server.Start()

@@ -14,15 +14,20 @@ import (
 const (
 	silence = keepalive*5/2 + lateness
 	// pollSilence is that of a page that polls: an answer may take the wait.
-	pollSilence = 25*time.Second + 10*time.Second
+	pollSilence = 25*time.Second + lateness
 	lateness    = 1500 * time.Millisecond
 )
 
 // A Verdict is what one page did in one round.
 type Verdict struct {
+	Page *Page
 	follow.Tally
 	// Away is the longest time in which the page was not open.
 	Away time.Duration
+	// Late is the longest time that an event took to a page that said that it was open.
+	Late time.Duration
+	// Lies counts what the page was told that was not so.
+	Lies int
 	// Faults say what must not have happened.
 	Faults []string
 }
@@ -35,6 +40,10 @@ type due struct {
 	began   time.Time
 	ended   time.Time
 	cuts    []Cut
+	// accepted tells when events of the busy subject were, by number; late says that it is
+	// not the pages' fault when they come late.
+	accepted map[int]time.Time
+	late     bool
 }
 
 // judge goes through what a page was told in a round, state is what it showed before.
@@ -53,6 +62,25 @@ func judge(s Setting, state Entry, log []Entry, d due) Verdict {
 func (v *Verdict) fault(format string, args ...any) {
 	if len(v.Faults) < 20 {
 		v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
+	}
+}
+
+func (v *Verdict) lie(format string, args ...any) {
+	v.Lies++
+	v.fault(format, args...)
+}
+
+// late judges how long an event took that came to a page which said that it was open.
+func (v *Verdict) late(e, state Entry, limit time.Duration, log []Entry, d due) {
+	at, known := d.accepted[e.N]
+	accepted := at.UnixMilli()
+	if e.Subject != busy || !known || state.State != "open" || state.At > accepted {
+		return
+	}
+	late := time.Duration(e.At-accepted-stoodStill(log, accepted, e.At)) * time.Millisecond
+	v.Late = max(v.Late, late)
+	if late > limit && !d.late {
+		v.lie("%s: open, and event %d came %v after it was accepted", clock(e.time()), e.N, late)
 	}
 }
 
@@ -106,21 +134,22 @@ func (v *Verdict) states(s Setting, state Entry, log []Entry, d due) {
 	for i, e := range log {
 		switch e.What {
 		case "event":
+			v.late(e, state, limit, log, d)
 			if e.State != "open" {
-				v.fault("%s: event %d of %s came while the page was told %s", clock(e.time()), e.N, e.Subject, e.State)
+				v.lie("%s: event %d of %s came while the page was told %s", clock(e.time()), e.N, e.Subject, e.State)
 			}
 		case "shown":
 			if e.State != state.State {
-				v.fault("%s: the state is %s, and the page was told %s", clock(e.time()), e.State, state.State)
+				v.lie("%s: the state is %s, and the page was told %s", clock(e.time()), e.State, state.State)
 			}
 		case "state":
 			v.shown(state, max(state.At, d.began.UnixMilli()), e.At, limit, log, d)
 			v.promised(state, e, log)
 			if e.State == "closed" {
-				v.fault("%s: closed: %s", clock(e.time()), e.Text)
+				v.lie("%s: closed: %s", clock(e.time()), e.Text)
 			}
 			if e.State == "waiting" && int64(e.RetryAt) < e.At {
-				v.fault("%s: waiting until %s, which is past", clock(e.time()), clock(time.UnixMilli(int64(e.RetryAt))))
+				v.lie("%s: waiting until %s, which is past", clock(e.time()), clock(time.UnixMilli(int64(e.RetryAt))))
 			}
 			state = log[i]
 		}
@@ -141,10 +170,14 @@ func (v *Verdict) shown(state Entry, from, to int64, limit time.Duration, log []
 		return
 	}
 	for _, c := range d.cuts {
+		limit := limit
+		if c.Told {
+			limit = lateness
+		}
 		begin, end := c.From.Add(limit).UnixMilli(), c.To.UnixMilli()
 		begin += stoodStill(log, c.From.UnixMilli(), to)
 		if lie := min(end, to) - max(begin, from); lie > 0 {
-			v.fault("open from %s to %s, though nothing came through from %s to %s", clock(time.UnixMilli(from)), clock(time.UnixMilli(to)), clock(c.From), clock(c.To))
+			v.lie("open from %s to %s, though nothing came through from %s to %s", clock(time.UnixMilli(from)), clock(time.UnixMilli(to)), clock(c.From), clock(c.To))
 		}
 	}
 }
@@ -155,7 +188,7 @@ func (v *Verdict) promised(before, next Entry, log []Entry) {
 		return
 	}
 	if late := next.At - int64(before.RetryAt) - stoodStill(log, before.At, next.At); late > lateness.Milliseconds() {
-		v.fault("%s: %s, %d ms after it should have been tried", clock(next.time()), next.State, late)
+		v.lie("%s: %s, %d ms after it should have been tried", clock(next.time()), next.State, late)
 	}
 }
 

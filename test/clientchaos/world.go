@@ -16,12 +16,19 @@ import (
 )
 
 const (
-	// perSubject is how many events of a subject the store keeps: more than pass in any
-	// fault but the one that is about that.
-	perSubject = 3000
+	isolatedFor = 3 * time.Second
 	// readyLimit bounds how long nodes may take until they are ready again.
 	readyLimit = time.Minute
 )
+
+// perSubject is how many events of a subject the store keeps: more than pass in any fault but
+// the one that is about that.
+func perSubject() int {
+	if atLength() {
+		return 4000
+	}
+	return 600
+}
 
 // A World is what faults are done to.
 type World struct {
@@ -42,10 +49,11 @@ type World struct {
 
 	t    testing.TB
 	told map[string]int // the number of the last event by subject, when a round had ended
+	// visitors counts those who came for a while.
+	visitors int
 }
 
-// A Cut is a time in which nothing reached the pages. Told says that they were told that
-// there is no network.
+// A Cut is a time in which nothing reached the pages. Told says that their browser knew.
 type Cut struct {
 	From, To time.Time
 	Told     bool
@@ -59,13 +67,13 @@ func Start(t testing.TB, ctx context.Context) *World {
 	w.Host = net.Places[stage.ClusterSize]
 	nodes := &stage.Network{Places: net.Places[:stage.ClusterSize]}
 	w.Nodes = nodes.StartCluster(t, ctx, stage.Config{
-		"cluster.isolated_for":   "4s",
+		"cluster.isolated_for":   isolatedFor.String(),
 		"public.keepalive":       keepalive.String(),
 		"public.drain_delay":     "1s", // two of the balancer's checks
 		"public.cors_origins":    []any{w.Site.URL},
-		"events.max_per_subject": perSubject,
+		"events.max_per_subject": perSubject(),
 		"auth.allow":             []any{"topic.chaos.*"},
-		"auth.warn_before":       "10s",
+		"auth.warn_before":       (tokenLife() / 3).String(),
 	})
 	w.Balancer = stage.StartHTTPBalancer(t, ctx, freeAddress(t), w.Nodes)
 	w.startBrowser()
@@ -134,21 +142,6 @@ func answers(ctx context.Context, url string) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// cut notes what f does as a time in which nothing reaches the pages.
-func (w *World) cut(ctx context.Context, d time.Duration, told bool, begin, end func() error) error {
-	c := Cut{From: time.Now(), Told: told}
-	if err := begin(); err != nil {
-		return err
-	}
-	err := pause(ctx, d)
-	c.To = time.Now()
-	w.Cuts = append(w.Cuts, c)
-	if e := end(); e != nil {
-		return e
-	}
-	return err
-}
-
 // StartPages opens pages with each of the settings, those that share with two tabs, and
 // begins to publish when all are open.
 func (w *World) StartPages(ctx context.Context, settings []Setting) {
@@ -169,11 +162,11 @@ func (w *World) StartPages(ctx context.Context, settings []Setting) {
 		w.t.FailNow()
 	}
 	for _, p := range w.Pages {
-		p.state, p.log = p.shown(), nil
+		p.state, p.log, p.fresh = p.shown(), nil, nil // nothing was published before
 	}
 	w.told = map[string]int{}
 	w.Load = startLoad(w.t, ctx, w.Nodes)
-	w.Load.Publish(busy, busyEvery)
+	w.Load.Publish(busy, length(40*time.Millisecond, 20*time.Millisecond))
 	w.Load.Publish(quiet, quietEvery)
 	for i := range settings {
 		w.Load.Publish(fmt.Sprintf("user.u%d", i+1), quietEvery)

@@ -21,3 +21,9 @@ func (p *Process) Pause() error { return errors.ErrUnsupported }
 
 // Resume is there on Linux.
 func (p *Process) Resume() error { return errors.ErrUnsupported }
+
+// Pause is there on Linux.
+func (p *Place) Pause() error { return errors.ErrUnsupported }
+
+// Resume is there on Linux.
+func (p *Place) Resume() error { return errors.ErrUnsupported }
