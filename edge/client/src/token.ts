@@ -11,21 +11,21 @@ export interface Tokens {
 }
 
 export function tokens({ token }: Options): Tokens {
-  let asked: Promise<string | undefined> | undefined
-  const all: Tokens = {
-    get(fresh) {
-      if (typeof token !== "function") return Promise.resolve((all.now = token))
+  let asked = false
+  return {
+    async get(fresh) {
+      if (typeof token !== "function") return (this.now = token)
       if (fresh || !asked) {
-        const mine = (asked = new Promise<string | undefined>((then, fail) => {
+        const t = await new Promise<string | undefined>((then, fail) => {
           const limit = setTimeout(fail, 30_000)
           Promise.resolve().then(token).then(then, fail).finally(() => clearTimeout(limit))
-        }).then(t => (all.now = t?.trim() || undefined)))
-        mine.catch(() => asked === mine && (asked = undefined))
+        })
+        asked = true
+        this.now = t?.trim()
       }
-      return asked
+      return this.now
     },
   }
-  return all
 }
 
 /** What a token says of itself, nothing when it is no JWT. */
