@@ -22,6 +22,6 @@ export const openPoll: Open = (ask, frame, ended) =>
       tell("weft.keepalive", {}, ask.cursor)
       if (answer.close) return answer.close
       // A node that stops has nothing to wait for.
-      if (!answer.events[0] && Date.now() - asked < 100) await sleep(500)
+      if (wait > "1" && !answer.events[0] && Date.now() - asked < 1000) await sleep(500)
     }
   })
