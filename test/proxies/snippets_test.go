@@ -77,6 +77,7 @@ func upTo(n int) (all []int) {
 // what is idle for longer than its time-outs, hands on a page's own requests, and loses no event
 // while a node is stopped and another is killed.
 func TestTheSnippetsCarryAllTransports(t *testing.T) {
+	t.Parallel()
 	b := chromium(t)
 	nodes, public, admin := farm(t)
 	app := backEnd(t, "ann", map[string]string{"/followers": followersPage})
