@@ -31,6 +31,7 @@ async function moduleOf({ entry }) {
     bundle: true,
     format: "esm",
     target: "es2022",
+    minifySyntax: true,
     legalComments: "none",
     write: false,
     external: ["react"],
@@ -39,7 +40,10 @@ async function moduleOf({ entry }) {
   const { code } = await minify(outputFiles[0].text, {
     module: true,
     ecma: 2022,
-    compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false },
+    compress: {
+      passes: 5, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false,
+      conditionals: false, sequences: false, hoist_funs: true, // shorter unpacked, longer for the wire
+    },
     mangle: { properties: { regex: /^_[a-z]/ } },
   })
   return code + "\n"
