@@ -112,6 +112,9 @@ func cases() (all []string) {
 	for _, row := range leaving {
 		all = append(all, strings.Fields(row.says)...)
 	}
+	for _, row := range duties() {
+		all = append(all, row.says)
+	}
 	return all
 }
 
