@@ -195,6 +195,9 @@ func TestThePageRunsInEachEngine(t *testing.T) {
 			open := func(state told, _ []int) bool { return state.State == "open" }
 
 			p.await("it is open", all, open)
+			if n := streams(t, node); n != 3 {
+				t.Errorf("%d connections stay open for a WebSocket, a stream and three tabs", n)
+			}
 			gets(10)
 			p.await("it has the first events", all, hasAll)
 			ask(http.MethodDelete, "users/ann/connections?reconnect=true", "")
@@ -224,6 +227,23 @@ func TestThePageRunsInEachEngine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// streams is how many connections of the user stay open: all but polls.
+func streams(t *testing.T, node *stage.Node) int {
+	t.Helper()
+	resp, err := http.Get(node.AdminURL() + "/_weft/v1/users/ann")
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct{ Connections []struct{ Transport string } }
+	must(t, json.NewDecoder(resp.Body).Decode(&answer))
+	n := 0
+	for _, c := range answer.Connections {
+		if c.Transport == "websocket" || c.Transport == "sse" {
+			n++
+		}
+	}
+	return n
 }
 
 // asker sends requests to the node as an operator, which must succeed.
