@@ -145,7 +145,7 @@ func followOperation(takes parameter.List) openapi.Operation {
 
 func changeOperation(takes parameter.List) openapi.Operation {
 	means := who(takes)
-	means["connection"] = openapi.NonEmpty("the connection, as `weft.open` names it")
+	means["connection"] = openapi.String("the connection, as `weft.open` names it")
 	return openapi.Operation{
 		ID: "changeConnection", Does: "Changes what an open connection follows, or its token.",
 		Says:  "Any node takes it. The caller must be the user of the connection. A change is made as a whole or not at all.",
@@ -159,8 +159,8 @@ func changeOperation(takes parameter.List) openapi.Operation {
 func publishOperation(takes parameter.List) openapi.Operation {
 	means := params{
 		"user":    openapi.NonEmpty("whom the event is for"),
-		"subject": openapi.NonEmpty("where the event goes, such as `topic.hotel.42`"),
-		"type":    openapi.String("the type of the event"),
+		"subject": openapi.Subject("where the event goes, such as `topic.hotel.42`"),
+		"type":    openapi.EventType("the type of the event"),
 		"rule":    openapi.NonEmpty("one of `ingest.rules`, which says whom the event is for; not with `user` and `subject`"),
 	}
 	if takes.Has("publisher") {

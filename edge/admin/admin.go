@@ -159,15 +159,14 @@ func (a *Admin) refuse(w http.ResponseWriter, r *http.Request, p *problem.Proble
 }
 
 func (a *Admin) dispatch(w http.ResponseWriter, r *http.Request) error {
-	path, ok := strings.CutPrefix(r.URL.Path, pathWeft)
-	if !ok {
-		return serve(a.open, w, r, r.URL.Path)
+	if !strings.HasPrefix(r.URL.Path, pathWeft) {
+		return serve(a.open, w, r, "")
 	}
 	if p := a.authorise(r); p != nil {
 		a.refuse(w, r, p)
 		return nil
 	}
-	return serve(a.endpoints, w, r, path)
+	return serve(a.endpoints, w, r, pathWeft)
 }
 
 // authorise compares digests, so that the time tells nothing of the token, its

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -66,7 +67,7 @@ func (b *blacklistEntries) table() []endpoint {
 			ID: "getBlacklistEntry", Does: "One entry.", Means: session, Answers: ok("the entry", blacklistEntry{}), Fails: []problem.Code{problem.NotFound}}},
 		{method: "PUT", path: "blacklist/{session}", takes: parameter.Once("ttl"), serve: b.put, says: openapi.Operation{
 			ID: "revoke", Does: "Revokes a session, or all tokens of a user that were issued until now.",
-			Means:  params{"session": sessionSlot, "ttl": openapi.String("for how long, such as `2h`; without it until the token has ended")},
+			Means:  params{"session": sessionSlot, "ttl": openapi.Duration("for how long, such as `2h`; without it until the token has ended")},
 			Bodies: openapi.JSON(revocation{}), Answers: done("the entry is stored"), Fails: []problem.Code{problem.StoreUnavailable}}},
 		{method: "DELETE", path: "blacklist/{session}", serve: b.delete, says: openapi.Operation{
 			ID: "unrevoke", Does: "Takes that back. That there is no such entry is fine.", Means: session,
@@ -78,6 +79,29 @@ func (b *blacklistEntries) table() []endpoint {
 type revocation struct {
 	Value string `json:"value,omitempty"`
 	TTL   string `json:"ttl,omitempty"`
+	_     any    `additionalProperties:"false"`
+}
+
+// readRevocation reads exactly one object, without unknown members, or nothing.
+func readRevocation(r io.Reader) (read revocation, err error) {
+	text, err := io.ReadAll(r)
+	if text = bytes.TrimSpace(text); err != nil || len(text) == 0 {
+		return read, err
+	}
+	var members map[string]*string
+	if err := json.Unmarshal(text, &members); err != nil {
+		return read, err
+	}
+	for name, to := range map[string]*string{"value": &read.Value, "ttl": &read.TTL} {
+		if said, ok := members[name]; ok && said != nil {
+			*to = *said
+			delete(members, name)
+		}
+	}
+	if members == nil || len(members) > 0 {
+		return read, errors.New("it is no object, or has other members")
+	}
+	return read, nil
 }
 
 func (b *blacklistEntries) getAll(w http.ResponseWriter, r *request) error {
@@ -103,14 +127,12 @@ func (b *blacklistEntries) get(w http.ResponseWriter, r *request) error {
 // put answers after the entry is stored. The body, and in it all, may
 // be missing; ttl may also stand in the query.
 func (b *blacklistEntries) put(w http.ResponseWriter, r *request) error {
-	var body revocation
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(entryTime)); err != nil {
 		b.log.Debug("set read deadline", "err", err)
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxEntry))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
+	body, err := readRevocation(http.MaxBytesReader(w, r.Body, maxEntry))
+	if err != nil {
 		return problem.New(problem.BadRequest, "the body is no object with value and ttl")
 	}
 	if s := r.query.Get("ttl"); s != "" {
@@ -118,7 +140,6 @@ func (b *blacklistEntries) put(w http.ResponseWriter, r *request) error {
 	}
 	var ttl time.Duration
 	if body.TTL != "" {
-		var err error
 		if ttl, err = time.ParseDuration(body.TTL); err != nil || ttl <= 0 {
 			return problem.New(problem.BadRequest, "ttl is not a duration above zero, such as 90m")
 		}

@@ -44,9 +44,9 @@ func (at *endpoint) operation(below string, token openapi.Token) openapi.Operati
 var (
 	afterParam  = openapi.String("the `next` of the page before")
 	limitParam  = openapi.Integer(1, maxLimit, "how many there are in a page").Standard(defaultLimit)
-	userSlot    = openapi.NonEmpty("the user, as tokens name them")
-	routeSlot   = openapi.NonEmpty("the name of the route")
-	sessionSlot = openapi.NonEmpty("the session of a token, or `user.<user>`")
+	userSlot    = openapi.String("the user, as tokens name them")
+	routeSlot   = openapi.Form(`^[A-Za-z0-9_-]{1,64}$`, "the name of the route")
+	sessionSlot = openapi.String("the session of a token, or `user.<user>`")
 )
 
 type params = map[string]openapi.Param
@@ -110,7 +110,7 @@ func (a *Admin) table() []endpoint {
 		{method: "GET", path: "nodes", serve: a.listNodes, says: openapi.Operation{
 			ID: "listNodes", Does: "Each node, who leads what, and how far each copy is.", Answers: ok("the nodes", nodeList{})}},
 		{method: "DELETE", path: "nodes/{node}", serve: a.removeNode, says: openapi.Operation{
-			ID: "removeNode", Does: "Removes a dead node from the cluster for good.", Means: params{"node": openapi.NonEmpty("the name of the node")},
+			ID: "removeNode", Does: "Removes a dead node from the cluster for good.", Means: params{"node": openapi.String("the name of the node")},
 			Answers: done("it is removed"), Fails: []problem.Code{problem.NotFound, problem.Conflict, problem.StoreUnavailable}}},
 		{method: "GET", path: "export", serve: a.exportBuckets, says: openapi.Operation{
 			ID: "exportBuckets", Does: "The buckets `blacklist` and `routes`.", Says: "JSON Lines: a head, a line for each entry, and an end that counts them.",
@@ -125,7 +125,7 @@ func (a *Admin) table() []endpoint {
 		}, says: a.deps.Publishing},
 		{method: "POST", path: "replies/{correlation}", serve: a.takeReply, says: openapi.Operation{
 			ID: "answerRequest", Does: "Answers a request that waits, on any node.", Says: "`Weft-Status` is the status of the answer, 200 without it; the rest of the header that a route lets pass goes with it.",
-			Means: params{"correlation": openapi.NonEmpty("the correlation id of the request")}, Bodies: []openapi.Body{{Type: "*/*", Of: openapi.Schema{}}},
+			Means: params{"correlation": openapi.String("the correlation id of the request")}, Bodies: []openapi.Body{{Type: "*/*", Of: openapi.Schema{}}},
 			Answers: done("the request is answered"), Fails: []problem.Code{problem.NotFound, problem.TooLarge, problem.NotReady}}},
 		{method: "POST", path: "drain", serve: a.drain, says: openapi.Operation{
 			ID: "drain", Does: "Stops the node as SIGTERM does.",

@@ -38,7 +38,7 @@ func (e *ender) table() []endpoint {
 			ID: "disconnectUser", Does: "Ends the connections of a user on all nodes.", Means: means("user", userSlot),
 			Answers: ok("how many were ended", userDisconnected{}), Fails: []problem.Code{problem.StoreUnavailable}}},
 		{method: "DELETE", path: "connections/{connection}", takes: takes, serve: e.endConnection, says: openapi.Operation{
-			ID: "endConnection", Does: "Ends one connection, on whichever node it is.", Means: means("connection", openapi.NonEmpty("the connection, as `weft.open` names it")),
+			ID: "endConnection", Does: "Ends one connection, on whichever node it is.", Means: means("connection", openapi.String("the connection, as `weft.open` names it")),
 			Answers: ok("it has ended", connectionEnded{}),
 			Fails:   []problem.Code{problem.NotFound, problem.Conflict, problem.NotReady, problem.StoreUnavailable, problem.UpstreamTimeout}}},
 	}

@@ -2,11 +2,11 @@ package admin
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"weft/edge/openapi"
 	"weft/edge/parameter"
-	"weft/edge/problem"
 )
 
 // pathWeft is what the paths of all endpoints but the open ones begin with.
@@ -21,7 +21,9 @@ type endpoint struct {
 	says         openapi.Operation
 }
 
-func (at *endpoint) match(path string) (name string, ok bool) {
+// match reports whether the path of a request is the endpoint's, and what stands in the slot.
+// With escaped the path is as it was sent: a slash that belongs to a name is %2F there.
+func (at *endpoint) match(path string, escaped bool) (name string, ok bool) {
 	head, rest, slot := strings.Cut(at.path, "{")
 	if !slot {
 		return "", path == at.path
@@ -31,32 +33,53 @@ func (at *endpoint) match(path string) (name string, ok bool) {
 	if ok {
 		name, ok = strings.CutSuffix(name, tail)
 	}
+	if ok && escaped {
+		var err error
+		name, err = url.PathUnescape(name)
+		ok = err == nil
+	}
 	return name, ok && name != ""
 }
 
-// serve serves a request by the first endpoint of a table that matches.
-func serve(table []endpoint, w http.ResponseWriter, r *http.Request, path string) error {
+// serve serves a request for a path below another one.
+func serve(table []endpoint, w http.ResponseWriter, r *http.Request, below string) error {
+	path, escaped := strings.CutPrefix(r.URL.EscapedPath(), below)
+	at := findPath(table, path, escaped)
+	if at == "" || !escaped { // such as one in which a letter is escaped
+		path, escaped = strings.TrimPrefix(r.URL.Path, below), false
+		if at = findPath(table, path, escaped); at == "" {
+			return notFound()
+		}
+	}
 	var allow []string
 	for i := range table {
-		at := &table[i]
-		name, ok := at.match(path)
-		if !ok {
-			continue
-		}
-		if at.method == r.Method {
-			query, err := at.takes.Read(r.URL.RawQuery)
+		e := &table[i]
+		switch {
+		case e.path != at:
+		case e.method == r.Method:
+			query, err := e.takes.Read(r.URL.RawQuery)
 			if err != nil {
 				return err
 			}
-			return at.serve(w, &request{r, name, query})
+			name, _ := e.match(path, escaped)
+			return e.serve(w, &request{r, name, query})
+		default:
+			allow = append(allow, e.method)
 		}
-		allow = append(allow, at.method)
 	}
-	if len(allow) == 0 {
-		return notFound()
+	return notAllowed(w, "the method is not one of "+strings.Join(allow, ", "), strings.Join(allow, ", "))
+}
+
+// findPath is the path of a table that matches, "" when none does. Of several it is the one
+// that says most: routes/schema rather than routes/{name}, and users/{user}/connections rather
+// than users/{user}.
+func findPath(table []endpoint, path string, escaped bool) (found string) {
+	for i := range table {
+		_, ok := table[i].match(path, escaped)
+		at := table[i].path
+		if ok && (found == "" || !strings.Contains(at, "{") || len(at) > len(found) && strings.Contains(found, "{")) {
+			found = at
+		}
 	}
-	w.Header().Set("Allow", strings.Join(allow, ", "))
-	p := problem.New(problem.BadRequest, "the method is not one of "+strings.Join(allow, ", "))
-	p.Status = http.StatusMethodNotAllowed
-	return p
+	return found
 }

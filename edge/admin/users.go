@@ -31,13 +31,13 @@ func (c *connections) table() []endpoint {
 		{method: "GET", path: "users", takes: pages.And("prefix", "topic"), serve: c.listUsers, says: openapi.Operation{
 			ID: "listUsers", Does: "Users with connections, and how many.",
 			Means: params{"after": afterParam, "limit": limitParam, "prefix": openapi.String("only users whose names begin so"),
-				"topic": openapi.String("only users who follow this, and how many of their connections do: " + topic)},
+				"topic": openapi.Topic("only users who follow this, and how many of their connections do: " + topic)},
 			Answers: ok("a page of users", userList{}), Fails: []problem.Code{problem.BadSubject}}},
 		{method: "GET", path: "users/{user}", serve: c.getUser, says: openapi.Operation{
 			ID: "getUser", Does: "Whether the user is online, and on which connections.", Means: params{"user": userSlot},
 			Answers: ok("the user, known or not", userConnections{})}},
 		{method: "GET", path: "topics/{topic}", takes: pages, serve: c.getTopic, says: openapi.Operation{
-			ID: "getTopic", Does: "Who follows a topic.", Means: params{"topic": openapi.NonEmpty(topic), "after": afterParam, "limit": limitParam},
+			ID: "getTopic", Does: "Who follows a topic.", Means: params{"topic": openapi.Topic(topic), "after": afterParam, "limit": limitParam},
 			Answers: ok("its followers, a page of them by name", topicFollowers{}), Fails: []problem.Code{problem.BadSubject}}},
 	}
 }

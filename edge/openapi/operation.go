@@ -5,6 +5,7 @@ import (
 
 	"weft/edge/parameter"
 	"weft/edge/problem"
+	"weft/jetstream/event"
 )
 
 // A Schema is a JSON Schema (2020-12), for what no Go type says.
@@ -101,6 +102,35 @@ func NonEmpty(means string) Param {
 // Form is text of a form, a regular expression as in JSON Schema.
 func Form(expr, means string) Param {
 	return Param{Schema: Schema{"type": "string", "pattern": expr}, Means: means}
+}
+
+// Forms that several listeners know: what they leave out is refused, and not all that they have
+// is good.
+const (
+	durationForm = `^([0-9.+]+(ns|us|µs|μs|ms|s|m|h))*$|^[+]?[0-9]+$`
+	topicForm    = `^[A-Za-z0-9_=-]+([.][A-Za-z0-9_=-]+)*$`
+	subjectForm  = `^(user|topic)[.][A-Za-z0-9_=.-]+$`
+	followForm   = `^(user|topic|presence)[.][A-Za-z0-9_=.*>-]+$`
+	typeForm     = `^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$`
+)
+
+// Duration is one such as 90s or 1h30m; "" is as good as none.
+func Duration(means string) Param { return Form(durationForm, means) }
+
+// Topic is a topic, without its prefix.
+func Topic(means string) Param { return Form(topicForm, means) }
+
+// Subject is what an event may be published to, and Followed what may be followed.
+func Subject(means string) Param { return Form(subjectForm, means) }
+
+// Followed is a subject that may be followed, wildcards included.
+func Followed(means string) Param { return Form(followForm, means) }
+
+// EventType is the type of an event.
+func EventType(means string) Param {
+	p := Form(typeForm, means)
+	p.Schema["maxLength"] = event.MaxTypeBytes
+	return p
 }
 
 // Integer is a number from least to most; most 0 says nothing.

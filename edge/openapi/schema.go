@@ -85,14 +85,17 @@ func plain(made jsonschema.Schema) (m map[string]any, err error) {
 	return m, err
 }
 
-// deny takes back that what can be nil in Go may be null: lists are made, and other members left
-// out.
+// deny takes back that what can be nil in Go may be null, since lists are made, and other members
+// left out; and that what is one of several forms is an object, as it is in Go.
 func deny(m map[string]any) {
 	if types, ok := m["type"].([]any); ok {
 		types = slices.DeleteFunc(types, func(t any) bool { return t == "null" })
 		if m["type"] = types; len(types) == 1 {
 			m["type"] = types[0]
 		}
+	}
+	if m["anyOf"] != nil {
+		delete(m, "type")
 	}
 	for _, below := range m {
 		if below, ok := below.(map[string]any); ok {

@@ -1,4 +1,4 @@
-# What natsclients.sh, sseclients.sh and npm.sh, which source it, have in common: they install
+# What natsclients.sh, sseclients.sh, npm.sh and openapi.sh, which source it, have in common: they install
 # clients that were written elsewhere into a cache folder, and print the folder. A second
 # call finds them there and needs no network. Two calls at once do not harm each other: each
 # installs into a folder of its own and the first to finish puts it in place.
@@ -12,7 +12,7 @@ begin() {
 	cache=${WEFT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weft}
 	pinned=$({
 		echo "$@" "$(node --version)" "$(python3 --version)"
-		cat "$drivers/package-lock.json"
+		if [ -e "$drivers/package-lock.json" ]; then cat "$drivers/package-lock.json"; fi
 		if [ -e "$drivers/requirements.txt" ]; then cat "$drivers/requirements.txt"; fi
 	} | cksum | cut -d ' ' -f 1)
 	home=$cache/$name-$pinned
@@ -36,11 +36,13 @@ install() { # install <what> <command>...
 	fi
 }
 
-# install_drivers <of npm> <of PyPI> installs what the drivers need; without requirements.txt
-# that is nothing of PyPI.
+# install_drivers <of npm> <of PyPI> installs what the drivers need; without package.json that is
+# nothing of npm, without requirements.txt nothing of PyPI.
 install_drivers() {
-	cp "$drivers/package.json" "$drivers/package-lock.json" "$work/home"
-	install "$1" npm ci --prefix "$work/home" --ignore-scripts --no-audit --no-fund
+	if [ -e "$drivers/package.json" ]; then
+		cp "$drivers/package.json" "$drivers/package-lock.json" "$work/home"
+		install "$1" npm ci --prefix "$work/home" --ignore-scripts --no-audit --no-fund
+	fi
 	[ -e "$drivers/requirements.txt" ] || return 0
 	# No virtual environment: it would hold the path that it was made at.
 	install pip python3 -m venv "$work/venv"

@@ -5,9 +5,9 @@
 # iproute2 and HAProxy for those that cut the network, nginx and Caddy for those of
 # proxies, systemd for the unit's, Node.js and Python for the clients of NATS and of
 # Server-Sent Events, which natsclients.sh and sseclients.sh install; npm.sh installs what
-# weft-client is used with. Quiet and quick when everything is there. On other systems it
-# says what is missing and leaves the installing to you. promtool is put into the cache
-# folder.
+# weft-client is used with, openapi.sh what asks nodes by their documents. Quiet and quick when
+# everything is there. On other systems it says what is missing and leaves the installing to
+# you. promtool is put into the cache folder.
 set -eu
 here=$(dirname "$0")
 
@@ -51,6 +51,7 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-ven
 rest() { # what is no package of the system
 	"$here/promtool.sh" >/dev/null
 	"$here/natsclients.sh" >/dev/null
+	"$here/openapi.sh" >/dev/null
 	"$here/sseclients.sh" >/dev/null
 	"$here/npm.sh" >/dev/null
 }
