@@ -2,6 +2,7 @@
 // handed on as the frames that a connection would have sent.
 
 import { fetched, type Open, sleep } from "./link"
+import { claims } from "./token"
 
 export const openPoll: Open = (ask, frame, ended) =>
   fetched(ask, ended, async c => { // the next poll says it all
@@ -9,12 +10,12 @@ export const openPoll: Open = (ask, frame, ended) =>
     ask.subjects = c.set ?? ask.subjects
   }, async (get, over) => {
     let presence: string | undefined
-    for (let wait = "0s"; ; wait = "15s") {
+    for (let wait = 0; ; ) {
       const asked = Date.now()
-      const answer = await (await get([["wait", wait], ["presence", presence]])).json()
+      const answer = await (await get([["wait", wait + "s"], ["presence", presence]])).json()
       const tell = (type: string, data: any, id?: string) => over.aborted || frame({ type, data, id })
       // A poll says nothing while it waits: 25 seconds of silence are much.
-      if (wait < "1") tell("weft.open", { keepalive: 10 })
+      if (!wait) tell("weft.open", { keepalive: 10 })
       for (const r of answer.resets ?? []) tell("weft.reset", r)
       if (presence !== (presence = answer.presence_id ?? presence)) for (const p of answer.presence) tell("weft.presence", p)
       for (const f of answer.events) over.aborted || frame(f)
@@ -22,6 +23,8 @@ export const openPoll: Open = (ask, frame, ended) =>
       tell("weft.keepalive", {}, ask.cursor)
       if (answer.close) return answer.close
       // A node that stops has nothing to wait for.
-      if (wait > "1" && !answer.events[0] && Date.now() - asked < 1000) await sleep(500)
+      if (wait && !answer.events[0] && Date.now() - asked < 1000) await sleep(500)
+      // A poll ends before its token does: the next one brings the new one.
+      wait = Math.max(1, Math.min(16, ~~(claims(ask.token).exp! - Date.now() / 1000) || 16) - 1)
     }
   })

@@ -1,6 +1,6 @@
 // Which transport a client takes, and that it makes no difference what comes over which.
 import { expect, test, vi } from "vitest"
-import { asked, client, event, page, pass, poll, Request, Socket, socket } from "./stage"
+import { asked, client, event, jwt, page, pass, poll, Request, Socket, socket } from "./stage"
 
 test("a WebSocket that does not open is followed by Server-Sent Events, and these by polls, without a wait", async () => {
   const c = await client()
@@ -192,6 +192,25 @@ test("polls hand on events, resets and presence, and come back from where they a
   asked().answer(poll([event(2)]))
   await pass()
   expect(c.ids()).toEqual(["e1", "e2"])
+})
+
+test("a poll waits no longer than its token is good for, so that the next one brings the new one", async () => {
+  const good = () => jwt({ sub: "ann", exp: Date.now() / 1000 + 30 })
+  const c = await client({ transports: ["poll"], token: good })
+  asked().answer(poll())
+  await pass()
+  expect(asked().url.searchParams.get("wait")).toBe("15s")
+  await pass(15_000)
+  asked().answer(poll())
+  await pass()
+  asked().answer(poll([event(1)])) // at half of its life the token is another one
+  await pass()
+  expect(asked().url.searchParams.get("wait")).toBe("15s")
+  const short = await client({ transports: ["poll"], token: jwt({ sub: "ann", exp: Date.now() / 1000 + 6 }) })
+  asked().answer(poll())
+  await pass()
+  expect(asked().url.searchParams.get("wait")).toBe("5s")
+  expect([c.now().state, short.now().state]).toEqual(["open", "open"])
 })
 
 test("a poll that is answered at once with nothing, as by a node that stops, is not a storm", async () => {
