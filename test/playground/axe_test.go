@@ -116,7 +116,7 @@ func TestAxeFindsNothingOnThePageInAnyState(t *testing.T) {
 		b.await("the playground refuses", `document.querySelector("#caption.failed") !== null`)
 		b.judgeAll(s.name + ", cut and refused")
 
-		b.open("http://" + p.addrs.Page + "/second.html?user=bob")
+		b.open("http://" + p.addrs.Page + "/second.html?user=bob&transport=websocket")
 		b.await("the second tab is connected", `document.querySelector(".state")?.dataset.state === "open"`)
 		b.judgeAll(s.name + ", a second tab")
 		b.open("http://" + p.addrs.Page + "/hotel.html")

@@ -38,6 +38,7 @@ func TestTheNetworkIsSpoiltAndNothingIsLost(t *testing.T) {
 	b.spoil("bob", netWorks)
 	b.click("#send")
 	b.awaitFor(2*time.Minute, "all is here", numbers("ann", ".event")+` === "1 2 3" && `+numbers("bob", ".event")+` === "1 2 3"`)
+	b.awaitFor(2*time.Minute, "both go back to what is better", by("ann", "websocket")+" && "+by("bob", "websocket"))
 	for _, user := range users {
 		for _, fact := range []string{".twice", ".resets"} {
 			if got := b.eval(text(user, fact)); got != "0" {
@@ -56,8 +57,8 @@ func TestTokensAreReplacedInSightAndNothingBreaks(t *testing.T) {
 	p := openPlayground(t, options{wish: anyPort, life: quick})
 	b := openBrowser(t)
 	b.open("http://" + p.addrs.Page)
-	b.click(tab("bob", "label:has([value=sse])"))
-	b.await("both connect", by("ann", "websocket")+" && "+by("bob", "sse"))
+	b.click(tab("bob", "label:has([value=poll])"))
+	b.await("both connect", by("ann", "websocket")+" && "+by("bob", "poll"))
 	const refreshed = `Number(document.querySelector("%s").textContent.match(/refreshed (\d+)/)?.[1]) >= 3`
 	for _, user := range users {
 		b.awaitFor(time.Minute, user+"'s token is replaced", fmt.Sprintf(refreshed, tab(user, ".life")))

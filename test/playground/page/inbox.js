@@ -2,9 +2,7 @@
 import { call, hand } from "./api.js";
 import { follow } from "./follow.js";
 import { claims, Log } from "./log.js";
-
-export const transportNames = { websocket: "WebSocket", sse: "SSE", poll: "long poll" };
-const transports = Object.keys(transportNames); // the best first
+import { more, transportNames } from "./more.js";
 
 export class Inbox extends EventTarget {
   state = { state: "closed" }; // as the client tells it
@@ -34,13 +32,12 @@ export class Inbox extends EventTarget {
     root.setAttribute("aria-label", `${this.name}’s tab`);
     this.#find(".avatar").textContent = this.name[0];
     this.#find("h2").textContent = this.name;
-    this.#find(".second").href = `second.html?user=${user}`;
     this.#find(".second").setAttribute("aria-label", `A second tab of ${this.name}`);
     this.#log = new Log(this.#find(".events"));
     this.#find(".log").setAttribute("aria-label", `Events of ${this.name}`);
     for (const radio of root.querySelectorAll("input[type=radio]")) {
       const kind = radio.closest(".network") ? "network" : "transport";
-      radio.checked = kind === "network" ? radio.value === network.mode : radio.value === transports[0];
+      radio.checked = kind === "network" ? radio.value === network.mode : radio.value === "websocket";
       radio.name = `${kind}-${user}`;
       radio.onchange = () => (kind === "network" ? this.#attempt(() => this.network(radio.value)) : this.#switchTransport());
     }
@@ -71,8 +68,9 @@ export class Inbox extends EventTarget {
       reset: (r) => { this.resets++; this.#log.line(`reset: ${r.reason}`, "bad"); this.#show(); },
       state: (s) => this.#become(s),
     };
-    const better = transports.indexOf(this.#chosen("transport"));
-    this.#weft = follow(this.user, page, { url: this.#network.url, transports: transports.slice(better) });
+    const best = this.#chosen("transport");
+    this.#find(".second").href = `second.html?user=${this.user}&transport=${best}`;
+    this.#weft = follow(this.user, page, more(this.#network, best));
   }
 
   // A cursor is good for every transport: switching is leaving and coming back.

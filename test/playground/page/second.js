@@ -3,8 +3,10 @@
 import { setup } from "./api.js";
 import { follow } from "./follow.js";
 import { Log } from "./log.js";
+import { more, transportNames } from "./more.js";
 
-const user = new URLSearchParams(location.search).get("user");
+const asked = new URLSearchParams(location.search);
+const user = asked.get("user");
 const { networks } = await setup();
 const find = (selector) => document.querySelector(selector);
 const log = new Log(find(".events"));
@@ -15,7 +17,7 @@ find("h1").textContent = `${user[0].toUpperCase()}${user.slice(1)}, in another t
 
 follow(user, {
   token: (t) => t,
-  event: (e) => log.event(e, transport, false),
+  event: (e) => log.event(e, transportNames[transport], false),
   reset: (r) => log.line(`reset: ${r.reason}`, "bad"),
   state: (s) => {
     transport = s.transport;
@@ -25,4 +27,4 @@ follow(user, {
       ? "Another tab has the connection, and hands events on to this one."
       : "This tab has the connection, for all tabs of the user.";
   },
-}, { url: networks[user].url });
+}, more(networks[user], asked.get("transport") ?? "websocket"));
