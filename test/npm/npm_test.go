@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if shared.Browser != nil {
 		shared.Close()
 	}
+	if archive, _ := packed(); strings.HasSuffix(archive, ".tgz") {
+		_ = os.RemoveAll(filepath.Dir(archive))
+	}
 	stage.RemoveBinary()
 	os.Exit(code)
 }
@@ -40,25 +43,29 @@ func installed(t testing.TB) string {
 	return strings.TrimSpace(string(out))
 }
 
-// packing is what npm would publish, which all tests look at.
-var packing sync.Mutex
-
-// pack packs the client into a folder of the test, as for publishing, and returns the archive.
-func pack(t testing.TB) string {
-	t.Helper()
-	packing.Lock()
-	defer packing.Unlock()
-	dir := t.TempDir()
+// packed is the archive that npm would publish, in a folder of its own that TestMain removes.
+var packed = sync.OnceValues(func() (archive string, err error) {
+	dir, err := os.MkdirTemp("", "weft-npm-")
+	if err != nil {
+		return "", err
+	}
 	cmd := exec.Command("npm", "pack", "--pack-destination", dir)
 	cmd.Dir = "../../edge/client"
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm pack: %v\n%s", err, out)
+		return dir, fmt.Errorf("npm pack: %w\n%s", err, out)
 	}
 	archives, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
 	if err != nil || len(archives) != 1 {
-		t.Fatalf("npm packed %v (%v)", archives, err)
+		return dir, fmt.Errorf("npm packed %v (%w)", archives, err)
 	}
-	return archives[0]
+	return archives[0], nil
+})
+
+func pack(t testing.TB) string {
+	t.Helper()
+	archive, err := packed()
+	must(t, err)
+	return archive
 }
 
 // project is a folder with the files, named by their paths in drivers, the package, and beside it
