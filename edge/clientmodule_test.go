@@ -57,27 +57,32 @@ func TestTheClientIsServedToAnybody(t *testing.T) {
 	}
 }
 
-// What the client loads for tabs is beside it, and is another module.
-func TestWhatTheClientLoadsForTabsIsServedBesideIt(t *testing.T) {
+// What the client loads is beside it, and each is another module.
+func TestWhatTheClientLoadsIsServedBesideIt(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Auth.Anonymous.Allow = nil })
 	client, text := s.do("GET", "/_weft/v1/client.js", "", "")
-	if !strings.Contains(text, `import("./client-tabs.js")`) {
-		t.Error("the client loads it from elsewhere")
-	}
-	for _, method := range []string{"GET", "HEAD"} {
-		tabs, body := s.do(method, "/_weft/v1/client-tabs.js", "", "", "Origin", "https://else.example")
-		if tabs.StatusCode != http.StatusOK || tabs.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || tabs.Header.Get("Access-Control-Allow-Origin") != "*" {
-			t.Errorf("%s is answered %d %v", method, tabs.StatusCode, tabs.Header)
+	tags := map[string]bool{client.Header.Get("ETag"): true}
+	for _, name := range []string{"client-tabs.js", "client-more.js"} {
+		if !strings.Contains(text, `import("./`+name+`")`) {
+			t.Errorf("the client loads %s from elsewhere", name)
 		}
-		if tag := tabs.Header.Get("ETag"); tag == "" || tag == client.Header.Get("ETag") {
-			t.Errorf("its tag is %s", tag)
+		for _, method := range []string{"GET", "HEAD"} {
+			beside, body := s.do(method, "/_weft/v1/"+name, "", "", "Origin", "https://else.example")
+			if beside.StatusCode != http.StatusOK || beside.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || beside.Header.Get("Access-Control-Allow-Origin") != "*" {
+				t.Errorf("%s %s is answered %d %v", method, name, beside.StatusCode, beside.Header)
+			}
+			if tag := beside.Header.Get("ETag"); tag == "" || method == "GET" && tags[tag] {
+				t.Errorf("the tag of %s is %s", name, tag)
+			} else {
+				tags[tag] = true
+			}
+			if method == "GET" && !strings.Contains(body, "export{") {
+				t.Errorf("%s is %.100s", name, body)
+			}
 		}
-		if method == "GET" && !strings.Contains(body, "export{") {
-			t.Errorf("it is %.100s", body)
+		if resp, _ := s.do("POST", "/_weft/v1/"+name, "", "{}"); resp.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("POST of %s is answered %d", name, resp.StatusCode)
 		}
-	}
-	if resp, _ := s.do("POST", "/_weft/v1/client-tabs.js", "", "{}"); resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("POST is answered %d", resp.StatusCode)
 	}
 }

@@ -43,6 +43,10 @@ func (m *mux) table() []endpoint {
 			ID: "getClientTabs", Does: "What the client loads where tabs share a connection, an ES module.", Token: openapi.Unread, Answers: moduleAnswers(true)}},
 		{method: "HEAD", path: pathClientTabs, serve: module(m.tabs), says: openapi.Operation{
 			ID: "headClientTabs", Does: "The header of that.", Token: openapi.Unread, Answers: moduleAnswers(false)}},
+		{method: "GET", path: pathClientMore, serve: module(m.more), says: openapi.Operation{
+			ID: "getClientMore", Does: "What the client loads once it is connected, an ES module.", Token: openapi.Unread, Answers: moduleAnswers(true)}},
+		{method: "HEAD", path: pathClientMore, serve: module(m.more), says: openapi.Operation{
+			ID: "headClientMore", Does: "The header of that.", Token: openapi.Unread, Answers: moduleAnswers(false)}},
 		{method: "GET", path: pathDocument, serve: document, says: openapi.Operation{
 			ID: "describe", Does: "This document.", Token: openapi.Unread, Answers: openapi.Documents(true)}},
 		{method: "HEAD", path: pathDocument, serve: document, says: openapi.Operation{

@@ -19,6 +19,7 @@ const (
 	pathMe          = "/_weft/v1/me"
 	pathClient      = "/_weft/v1/client.js"
 	pathClientTabs  = "/_weft/v1/client-tabs.js" // which the client loads from beside itself
+	pathClientMore  = "/_weft/v1/client-more.js"
 	pathDocument    = openapi.Path
 )
 
@@ -41,6 +42,7 @@ type mux struct {
 	me       *mirror
 	client   http.Handler
 	tabs     http.Handler // what the client loads for tabs
+	more     http.Handler // what it loads later
 	ready    *readiness
 	report   *errorReporter
 	requests *prometheus.CounterVec

@@ -19,11 +19,13 @@ const limit = 4096
 const modules = [
   { name: "client", entry: "index", types: ["types", "index"] },
   { name: "client-tabs", entry: "tabs" },
+  { name: "client-more", entry: "more" },
   { name: "react", entry: "react", types: ["react"] },
 ]
-// They import each other: a page has the client once, and what is for tabs only if they share.
-const elsewhere = { "./index": "./client.js", "./tabs": "./client-tabs.js" }
-const client = { name: "client", setup: on => on.onResolve({ filter: /^\.\/(index|tabs)$/ }, ({ path }) => ({ path: elsewhere[path], external: true })) }
+// They import each other: a page has the client once, what is for tabs only if they share, and
+// what it needs seldom later.
+const elsewhere = { "./index": "./client.js", "./tabs": "./client-tabs.js", "./more": "./client-more.js" }
+const client = { name: "client", setup: on => on.onResolve({ filter: /^\.\/(index|tabs|more)$/ }, ({ path }) => ({ path: elsewhere[path], external: true })) }
 
 async function moduleOf({ entry }) {
   const { outputFiles } = await build({

@@ -1,6 +1,6 @@
-// Package client holds what a page loads: the module that follows events from a browser, and the
-// one by which its tabs share a connection. Their sources are TypeScript, in src; dist is what
-// they are built into, and is part of the binary.
+// Package client holds what a page loads: the module that follows events from a browser, the
+// one by which its tabs share a connection, and the one with what it seldom needs at once. Their
+// sources are TypeScript, in src; dist is what they are built into, and is part of the binary.
 package client
 
 import (
@@ -21,6 +21,9 @@ var module []byte
 
 //go:embed dist/client-tabs.js
 var tabs []byte
+
+//go:embed dist/client-more.js
+var more []byte
 
 // maxAge is for how many seconds a browser uses what it has without asking. A page that needs
 // it for longer has a copy of its own, from npm.
@@ -45,6 +48,10 @@ func New() *Module { return prepare(module) }
 
 // NewTabs prepares what the client loads in a page whose tabs share a connection.
 func NewTabs() *Module { return prepare(tabs) }
+
+// NewMore prepares what the client loads once there is a connection, or when it is wanted
+// before: the transports beside WebSocket, and publishing.
+func NewMore() *Module { return prepare(more) }
 
 func prepare(module []byte) *Module {
 	var zipped bytes.Buffer

@@ -43,9 +43,11 @@ func TestTheModuleIsAFewKilobytes(t *testing.T) {
 	}
 }
 
-func TestWhatIsLoadedForTabsIsAFewKilobytesToo(t *testing.T) {
-	if n := len(NewTabs().zipped.body); n > limit {
-		t.Errorf("it has %d bytes, want at most %d", n, limit)
+func TestWhatIsLoadedBesideItIsAFewKilobytesToo(t *testing.T) {
+	for _, m := range []*Module{NewTabs(), NewMore()} {
+		if n := len(m.zipped.body); n > limit {
+			t.Errorf("it has %d bytes, want at most %d", n, limit)
+		}
 	}
 }
 

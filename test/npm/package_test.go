@@ -16,7 +16,7 @@ func TestThePackageHoldsWhatItShould(t *testing.T) {
 	archive := pack(t)
 	names := strings.Fields(run(t, ".", "tar", "-tzf", archive))
 	slices.Sort(names)
-	want := []string{"package/LICENSE", "package/README.md", "package/dist/client-tabs.js", "package/dist/client.d.ts", "package/dist/client.js",
+	want := []string{"package/LICENSE", "package/README.md", "package/dist/client-more.js", "package/dist/client-tabs.js", "package/dist/client.d.ts", "package/dist/client.js",
 		"package/dist/react.d.ts", "package/dist/react.js", "package/package.json"}
 	if !slices.Equal(names, want) {
 		t.Errorf("it holds %v, want %v", names, want)

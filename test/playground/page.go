@@ -74,7 +74,7 @@ func (p *page) handler() http.Handler {
 	mux, in := http.NewServeMux(), signIns{p}
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /api/setup", p.setup)
-	for _, module := range []string{"client.js", "client-tabs.js"} {
+	for _, module := range []string{"client.js", "client-tabs.js", "client-more.js"} {
 		mux.Handle("GET /_weft/v1/"+module, p.fromTheNode())
 	}
 	mux.HandleFunc("GET /api/token", in.issueToken)

@@ -3,14 +3,13 @@
 // below it (link.ts).
 
 import { type Ask, backOff, type Ending, failure, type Frame, kinds, type Link, lost, nameOf, type Open, outdated, sleep, unreachable } from "./link"
-import { openPoll } from "./poll"
-import { openSSE } from "./sse"
+import { later, laterOpen } from "./later"
 import { stored } from "./storage"
 import { claims, type Tokens } from "./token"
 import type { Options, State, TransportName, Wanted } from "./types"
 import { openWebSocket } from "./websocket"
 
-const openers: Record<TransportName, Open> = { websocket: openWebSocket, sse: openSSE, poll: openPoll }
+export const openers: Record<TransportName, Open> = { websocket: openWebSocket, sse: laterOpen("openSSE"), poll: laterOpen("openPoll") }
 
 /** Where a connection tells what happens. */
 export interface Sink {
@@ -119,6 +118,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
       watch()
       tell("open", undefined, { transport: mine[kind] })
       wake()
+      later().catch(() => {}) // while there is a network
     } else if (type === "weft.expiring") plan(data.in)
     else if (type === "weft.unsubscribed") subjects = subjects.filter(w => !data.subjects.includes(nameOf(w)))
     if (isNew(event, dials.size)) sink.frame(f)

@@ -1,7 +1,7 @@
 // The client of Weft for browsers and Node; docs/browser.md shows how it is used.
 
 import { nameOf } from "./link"
-import { publish } from "./publish"
+import { later } from "./later"
 import { follow } from "./shared"
 import { tokens } from "./token"
 import type { Off, Options, Presence, State, Wanted, Weft } from "./types"
@@ -103,7 +103,7 @@ export function connect(options: Options = {}): Weft {
     },
     subscribe: (...more) => change(to => { for (const s of more) to.set(nameOf(s), s) }),
     unsubscribe: (...less) => change(to => { for (const s of less) to.delete(s) }),
-    publish: (subject, data, more) => publish(url, token, { subject, type: more?.type, publisher: options.user }, data),
+    publish: async (subject, data, more) => (await later()).publish(url, token, { subject, type: more?.type, publisher: options.user }, data),
     get state() { return state },
     close: () => source.close(),
   }

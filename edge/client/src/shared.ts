@@ -1,8 +1,7 @@
 // Whether tabs share, and the module that does it (tabs.ts), which a page loads only then: it is
 // a file of its own beside this one.
 
-import { connection, type Sink, type Source } from "./connection"
-import { openPoll } from "./poll"
+import { connection, openers, type Sink, type Source } from "./connection"
 import { seam } from "./seam"
 import type { Tokens } from "./token"
 import type { Options, Wanted } from "./types"
@@ -15,7 +14,7 @@ export function follow(url: URL, options: Options, tokens: Tokens, subjects: Wan
   let source: Source | undefined, closed = false
   const ready = import("./tabs").then(m => {
     if (m.version !== seam) throw 0
-    return () => m.share(url, options, tokens, subjects, sink, connection, openPoll)
+    return () => m.share(url, options, tokens, subjects, sink, connection, openers.poll)
   }).catch(() => own).then(open => {
     if (!closed) source = open()
   })

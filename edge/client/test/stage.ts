@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, vi } from "vitest"
 import { connect } from "../src/index"
+import "../src/more"
 import type { Options, State, Weft, WeftEvent } from "../src/types"
 
 export class Socket {
@@ -85,7 +86,11 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-export const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms)
+export async function pass(ms = 0) {
+  await vi.advanceTimersByTimeAsync(ms)
+  await vi.dynamicImportSettled() // of what the client loads later
+  await vi.advanceTimersByTimeAsync(0)
+}
 export const socket = () => Socket.all.at(-1)!
 export const asked = () => Request.all.at(-1)!
 
