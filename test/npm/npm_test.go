@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	if shared.Browser != nil {
 		shared.Close()
 	}
-	if archive, _ := packed(); strings.HasSuffix(archive, ".tgz") {
-		_ = os.RemoveAll(filepath.Dir(archive))
+	if packing != "" {
+		_ = os.RemoveAll(packing)
 	}
 	stage.RemoveBinary()
 	os.Exit(code)
@@ -43,20 +43,24 @@ func installed(t testing.TB) string {
 	return strings.TrimSpace(string(out))
 }
 
-// packed is the archive that npm would publish, in a folder of its own that TestMain removes.
+// packing is the folder of the archive, which TestMain removes.
+var packing string
+
+// packed is the archive that npm would publish.
 var packed = sync.OnceValues(func() (archive string, err error) {
 	dir, err := os.MkdirTemp("", "weft-npm-")
 	if err != nil {
 		return "", err
 	}
+	packing = dir
 	cmd := exec.Command("npm", "pack", "--pack-destination", dir)
 	cmd.Dir = "../../edge/client"
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("npm pack: %w\n%s", err, out)
+		return "", fmt.Errorf("npm pack: %w\n%s", err, out)
 	}
 	archives, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
 	if err != nil || len(archives) != 1 {
-		return dir, fmt.Errorf("npm packed %v (%w)", archives, err)
+		return "", fmt.Errorf("npm packed %v (%w)", archives, err)
 	}
 	return archives[0], nil
 })
