@@ -120,6 +120,8 @@ func TestTheSnippetsCarryAllTransports(t *testing.T) {
 		if got := p.Run(`[...new Set(performance.getEntriesByType("resource").map(x => x.nextHopProtocol))].join()`); got != "h2" {
 			t.Errorf("%s: the page was loaded over %q", p.proxy, got)
 		}
+		p.Run("tabs(12)")
+		eventually(t, p.proxy+": twelve streams beside each other", func() bool { return p.Run("window.open") == "12" }, func() any { return p.Run("window.open") })
 		for _, name := range []string{"plain sse", "plain websocket"} {
 			p.await(name, "it is told more keep-alives than a time-out lasts", func(f follower) bool { return f.Keepalives > 4 })
 			if f := p.followers()[name]; f.Opens != 1 {
