@@ -162,7 +162,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   }
 
   function wait(e: Ending, fresh?: boolean) {
-    const ms = backOff(attempt++, e.retry)
+    const ms = backOff(e.retry ? 0 : attempt++, e.retry) // who says when is asked then
     timer = setTimeout(open, ms, fresh)
     tell(isOffline() ? "offline" : "waiting", e, { retryAt: Date.now() + ms })
   }

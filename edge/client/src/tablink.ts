@@ -29,6 +29,7 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
   let channel: BroadcastChannel | undefined
   let hub = "", n = 0 // whom this link hears, and what it has heard of it
   let asks = 0, joins = 0
+  let is: State | undefined // how the hub is
   let opened = false, live = false, gone = false
   let waiting: Frame[] | undefined // what the hub has said while this link gets in step
   let poll: { close(): void } | undefined
@@ -74,6 +75,7 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     unstep()
     live = true
     group.place = ask.cursor
+    if (is) tab.hubIs(is)
     for (const f of rest) if (f.type !== "weft.reset") take(f)
   }
 
@@ -87,18 +89,18 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     const my = ++joins
     unstep()
     limit = setTimeout(tab.steal, answerTime)
-    const { error, early, cursor, open, is } = await question(group.wanted, place)
+    const { error, early, cursor, open, is: state } = await question(group.wanted, place)
     if (my !== joins || gone) return
     if (error) return end(error)
-    tab.hubIs(is!)
+    tab.hubIs((is = state!))
     if (early) return step()
     const isOpen = () => {
       if (!opened) frame({ type: "weft.open", data: open, id: ask.cursor })
       opened = true
     }
     if (!ask.cursor && !ask.query.some(([name, value]) => name === "since" && value)) {
+      ask.cursor = cursor // which weft.open brings to whoever loses this link before anything else comes
       isOpen()
-      ask.cursor = cursor
       return step()
     }
     let size = 0, isAll = false, time = false
@@ -130,7 +132,8 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     } else if (m.hub === hub && m.n !== ++n) join()
     else if (m.hub === hub) {
       if (m.is) {
-        tab.hubIs(m.is)
+        is = m.is
+        if (!waiting) tab.hubIs(is) // what this link asks itself comes, however the hub is
         if (opened) frame({ type: "weft.keepalive" })
       }
       if (m.frame && (m.only ?? id) === id) waiting ? waiting.push(m.frame) : live && take(m.frame)
