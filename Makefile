@@ -23,7 +23,7 @@ roads = $$(go list ./test/... | grep -v '^weft/test/kafka$$')
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault bench bench-edge bench-routes soak client client-test release docs clean prepare
+.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault chaos bench bench-edge bench-routes soak client client-test release docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,11 @@ e2e: prepare build ## end-to-end tests: the built binary, a real Kafka, a real b
 # beside it, WEFT_FAULT_REPORT=folder keeps a report with the logs of what was odd.
 fault: prepare build ## faults in a cluster at random for WEFT_FAULT (10m), and a table
 	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_FAULT=$${WEFT_FAULT:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/fault
+
+# WEFT_CLIENTCHAOS_ONLY="tab closed,storm" does some of the faults only, and
+# WEFT_CLIENTCHAOS_REPORT=file keeps the table.
+chaos: prepare build ## faults to pages in a real browser, each and then at random for WEFT_CLIENTCHAOS (10m), and a table
+	WEFT_BINARY=$(CURDIR)/$(binary) WEFT_CLIENTCHAOS=$${WEFT_CLIENTCHAOS:-10m} go test -vet=off -count 1 -v -timeout 0 ./test/clientchaos
 
 bench: build ## benchmarks, those of the whole road of an event included
 	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench . -benchmem -timeout 30m $(rooms) ./test/bench/...

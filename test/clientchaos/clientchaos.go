@@ -53,7 +53,7 @@ func faults() []Fault {
 
 // nothing is the row to compare with.
 var nothing = Fault{Name: "nothing", Apply: func(ctx context.Context, _ *World) error {
-	return pause(ctx, length(time.Second, 10*time.Second))
+	return pause(ctx, length(300*time.Millisecond, 10*time.Second))
 }}
 
 // length is how long something takes in a plain test, and at length.

@@ -74,7 +74,7 @@ var cutOff = Fault{Name: "node cut off", Nodes: true, Apply: func(ctx context.Co
 // balancerReloaded lets a new process take over; the one before cuts after a second.
 var balancerReloaded = Fault{Name: "balancer reloaded", Apply: func(ctx context.Context, w *World) error {
 	w.Balancer.Reload(ctx)
-	return pause(ctx, 2*time.Second)
+	return pause(ctx, 1300*time.Millisecond)
 }}
 
 // balancerKilled takes the balancer away for a while.

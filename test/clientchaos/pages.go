@@ -19,7 +19,7 @@ var oneFrozen = Fault{Name: "one tab frozen", Apply: func(ctx context.Context, w
 	for _, tabs := range w.groups() {
 		first, others = append(first, tabs[0]), append(others, tabs[1:]...)
 	}
-	if err := w.freeze(ctx, first, length(silence+time.Second, silence+rand.N(10*time.Second))); err != nil || !atLength() {
+	if err := w.freeze(ctx, first, length(silence+time.Second/2, silence+rand.N(10*time.Second))); err != nil || !atLength() {
 		return err
 	}
 	return w.freeze(ctx, others, silence+rand.N(10*time.Second))

@@ -32,8 +32,8 @@ var revoked = Fault{Name: "token revoked", Apply: func(ctx context.Context, w *W
 }}
 
 // expired lets the tokens of visitors end who have no other.
-var expired = Fault{Name: "token expired", Apply: func(ctx context.Context, w *World) error {
-	guests, err := w.guests(ctx, url.Values{"token": {token(w.t, w.guestName(), length(3*time.Second, 20*time.Second))}})
+var expired = Fault{Name: "token expired", Long: true, Apply: func(ctx context.Context, w *World) error {
+	guests, err := w.guests(ctx, url.Values{"token": {token(w.t, w.guestName(), 20*time.Second)}})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,9 @@ const (
 	// pollSilence is that of a page that polls: an answer may take the wait.
 	pollSilence = 25*time.Second + lateness
 	lateness    = 1500 * time.Millisecond
+	// settling is how long what had come already may be handed on when it is not open any
+	// more.
+	settling = 250 * time.Millisecond
 )
 
 // A Verdict is what one page did in one round.
@@ -135,7 +138,7 @@ func (v *Verdict) states(s Setting, state Entry, log []Entry, d due) {
 		switch e.What {
 		case "event":
 			v.late(e, state, limit, log, d)
-			if e.State != "open" {
+			if e.State != "open" && e.At-state.At > settling.Milliseconds() {
 				v.lie("%s: event %d of %s came while the page was told %s", clock(e.time()), e.N, e.Subject, e.State)
 			}
 		case "shown":
