@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,8 +23,8 @@ type sharer struct {
 func shares(t *testing.T, tab *browser.Tab, node *stage.Node, token, options string) sharer {
 	t.Helper()
 	tab.Run(fmt.Sprintf(`(async () => {
-		const { connect } = await import("%[1]s/_weft/v1/client.js")
 		window.got = [], window.resets = 0, window.states = []
+		const { connect } = await import("%[1]s/_weft/v1/client.js")
 		window.weft = connect({ url: %[1]q, token: %[2]q, ...%[3]s })
 		weft.on("*", e => got.push(e.data.n))
 		weft.onReset(() => resets++)
@@ -50,24 +52,36 @@ func (s sharer) awaitOpen() {
 	eventually(s.t, time.Minute, "the page is open", func() bool { return s.state().State == "open" })
 }
 
-// has waits until the page has had exactly the events from one number to another, in order.
-func (s sharer) has(from, to int) {
+// got is what the page has had: the numbers of events.
+func (s sharer) got() []int {
 	s.t.Helper()
-	want := []int{}
-	for n := from; n <= to; n++ {
-		want = append(want, n)
+	var got []int
+	if text := s.Run("JSON.stringify(window.got)"); json.Unmarshal([]byte(text), &got) != nil {
+		s.t.Fatalf("the page has %s", text)
 	}
-	text, _ := json.Marshal(want)
-	got := ""
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(25 * time.Millisecond) {
-		if got = s.Run("JSON.stringify(got)"); got == string(text) {
-			return
-		}
-		if len(got) >= len(text) {
-			break
+	return got
+}
+
+// isWhole checks that all has come once and in order, from the first event that came, and
+// returns the last one.
+func (s sharer) isWhole() int {
+	s.t.Helper()
+	got := s.got()
+	for i, n := range got {
+		if n != got[0]+i {
+			s.t.Fatalf("after %d comes %d: %v; states %s", got[i-1], n, got[max(0, i-5):min(len(got), i+5)], s.Run("JSON.stringify(states)"))
 		}
 	}
-	s.t.Fatalf("the page has %s, want %d to %d; states %s", got, from, to, s.Run("JSON.stringify(states)"))
+	if len(got) == 0 {
+		return 0
+	}
+	return got[len(got)-1]
+}
+
+// has waits until the page has had all up to an event, once and in order.
+func (s sharer) has(last int) {
+	s.t.Helper()
+	eventually(s.t, time.Minute, fmt.Sprint("event ", last), func() bool { return s.isWhole() >= last })
 }
 
 // numbers publishes to ann.
@@ -109,9 +123,132 @@ func TestTwelveTabsHaveOneConnection(t *testing.T) {
 	}
 	numbers(t, node, 1, 20)
 	for _, s := range tabs {
-		s.has(1, 20)
+		s.has(20)
 	}
-	if n := connections(t, node, "ann"); n != 1 {
-		t.Errorf("12 tabs have %d connections", n)
+	eventually(t, time.Minute, "12 tabs have one connection", func() bool { return connections(t, node, "ann") == 1 })
+	for _, s := range tabs {
+		if n := s.got()[0]; n != 1 {
+			t.Errorf("the first event of a page that is open is %d", n)
+		}
 	}
+}
+
+// leading is which of some tabs has the connection.
+func leading(t *testing.T, tabs []sharer) int {
+	t.Helper()
+	leads := -1
+	var states string
+	limit := time.Now().Add(time.Minute)
+	eventually(t, 2*time.Minute, "one of the tabs leads", func() bool {
+		if states = ""; time.Now().After(limit) {
+			for _, s := range tabs {
+				states += s.Run("JSON.stringify(states)") + "\n"
+			}
+			t.Fatalf("none of the tabs leads: %s", states)
+		}
+		for i, s := range tabs {
+			if is := s.state(); is.State == "open" && !is.Shared {
+				leads = i
+				return true
+			}
+		}
+		return false
+	})
+	return leads
+}
+
+// publishing publishes numbers to a user until the test says that it is enough, which returns
+// the last one.
+func publishing(t *testing.T, node *stage.Node, user string) (enough func() int) {
+	t.Helper()
+	stop, last := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		defer func() { last <- n }()
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			resp, err := http.Post(node.AdminURL()+"/_weft/v1/events?type=note&user="+user, "application/json", strings.NewReader(fmt.Sprintf(`{"n":%d}`, n+1)))
+			if err != nil || resp.StatusCode != http.StatusAccepted {
+				t.Errorf("publish %d: %v %v", n+1, resp, err)
+				return
+			}
+			resp.Body.Close()
+			n++
+		}
+	}()
+	return func() int {
+		close(stop)
+		return <-last
+	}
+}
+
+// Whichever tab leads is closed while events come, again and again; those that stay miss nothing
+// and get nothing twice.
+func TestClosingTheTabThatLeadsLosesNothing(t *testing.T) {
+	t.Parallel()
+	b := chromium(t)
+	node := docsNode(t, b)
+	visitor := b.NewTab(t) // who stays; the tabs are hers
+	var tabs []sharer
+	open := func() {
+		tabs = append(tabs, shares(t, visitor.Beside(), node, stage.Token(t, "ann", nil), "{}"))
+	}
+	open()
+	open()
+	open()
+	enough := publishing(t, node, "ann")
+	for range 50 {
+		i := leading(t, tabs)
+		tabs[i].isWhole()
+		tabs[i].Shut()
+		tabs = slices.Delete(tabs, i, i+1)
+		open()
+	}
+	for _, s := range tabs {
+		s.awaitOpen()
+	}
+	last := enough() + 1
+	numbers(t, node, last, last)
+	for _, s := range tabs {
+		s.has(last)
+	}
+}
+
+// A tab that leads and is frozen without a word is left alone by the others; when it is thawed
+// it has missed nothing, and does not disturb them.
+func TestATabThatLeadsAndIsFrozenIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := chromium(t)
+	node := docsNode(t, b)
+	var tabs []sharer
+	for i := range 3 {
+		tab := b.NewTab(t)
+		if i > 0 {
+			tab = tabs[0].Beside()
+		}
+		tab.Run(`(window.addEventListener("freeze", e => e.stopImmediatePropagation(), true), 0)`)
+		tabs = append(tabs, shares(t, tab, node, stage.Token(t, "ann", nil), "{}"))
+		tabs[i].awaitOpen()
+	}
+	enough := publishing(t, node, "ann")
+	for _, s := range tabs {
+		s.has(1)
+	}
+	i := leading(t, tabs)
+	frozen := tabs[i]
+	others := slices.Delete(slices.Clone(tabs), i, i+1)
+	frozen.Freeze(true)
+	leading(t, others)
+	frozen.Freeze(false)
+	last := enough()
+	for _, s := range tabs {
+		s.has(last)
+	}
+	eventually(t, time.Minute, "one connection", func() bool { return connections(t, node, "ann") == 1 })
 }

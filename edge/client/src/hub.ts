@@ -16,7 +16,12 @@ export function hub(group: Group): () => void {
   let source: Source | undefined, followed: string
   let from = group.place, cursor = from, open: object | undefined
   let is: State = { state: "connecting" }
+  let heard = 0, keepalive = 0
   let turn = Promise.resolve()
+
+  // A page that is frozen may be asked, though it hears nothing of the network any more; and one
+  // that has just woken up will find out.
+  const isOpen = () => is.state === "open" && Date.now() - heard < 2.5 * keepalive
 
   const say = (m: Partial<Said>) => over || channel.postMessage({ hub: name, n: n++, ...m })
 
@@ -40,8 +45,10 @@ export function hub(group: Group): () => void {
   function frame(f: Frame) {
     const { type, data, id } = f
     if (over) return
+    heard = Date.now()
     cursor = id ?? cursor
     if (type === "weft.open") {
+      keepalive = (data.keepalive ?? 25) * 1000
       if ((data.user ?? me.user) !== me.user) return group.final({ reason: "user_mismatch" })
       open = data
       for (const then of waiting.splice(0)) then()
@@ -67,7 +74,7 @@ export function hub(group: Group): () => void {
     const all = union(), text = JSON.stringify(all)
     if (text !== followed) await source!.follow(all)
     followed = text
-    if (is.state !== "open") await new Promise<void>(then => waiting.push(then))
+    if (!isOpen()) await new Promise<void>(then => waiting.push(then))
   }
 
   channel.onmessage = ({ data: { by, ask, want, place } }: MessageEvent<Asked>) => {
@@ -78,7 +85,7 @@ export function hub(group: Group): () => void {
     }
     const { state, reason = "", detail, retryAt = 0 } = is
     if (want && /wait|off/.test(state)) return say({ to: by, ask, error: { reason, detail, reconnect: true, retry: retryAt && retryAt - Date.now() } })
-    say({ is }) // so that it knows that there is a hub
+    if (state !== "open" || isOpen()) say({ is }) // so that it knows that there is a hub
     turn = turn.then(async () => {
       const before = wants.get(by)
       const set = (w?: Wanted[]) => (w ? wants.set(by, w) : wants.delete(by))
