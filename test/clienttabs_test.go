@@ -33,6 +33,14 @@ func shares(t *testing.T, tab *browser.Tab, node *stage.Node, token, options str
 	return sharer{tab, t}
 }
 
+// tabsNode is a node that keeps all that a test publishes.
+func tabsNode(t *testing.T, b *browser.Browser) *stage.Node {
+	t.Helper()
+	return pageNode(t, b, func(s stage.Config) {
+		s.With("public.keepalive", "1s").With("events.max_per_subject", 100_000).With("auth.allow", []string{"topic.hotel.*", "presence.topic.hotel.*"})
+	})
+}
+
 type shownState struct {
 	State, Reason, Transport string
 	Shared                   bool
@@ -69,7 +77,7 @@ func (s sharer) isWhole() int {
 	got := s.got()
 	for i, n := range got {
 		if n != got[0]+i {
-			s.t.Fatalf("after %d comes %d: %v; states %s", got[i-1], n, got[max(0, i-5):min(len(got), i+5)], s.Run("JSON.stringify(states)"))
+			s.t.Fatalf("after %d comes %d: %v; resets %s, states %s", got[i-1], n, got[max(0, i-5):min(len(got), i+5)], s.Run("resets"), s.Run("JSON.stringify(states)"))
 		}
 	}
 	if len(got) == 0 {
@@ -81,7 +89,14 @@ func (s sharer) isWhole() int {
 // has waits until the page has had all up to an event, once and in order.
 func (s sharer) has(last int) {
 	s.t.Helper()
-	eventually(s.t, time.Minute, fmt.Sprint("event ", last), func() bool { return s.isWhole() >= last })
+	limit := time.Now().Add(time.Minute)
+	eventually(s.t, 2*time.Minute, fmt.Sprint("event ", last), func() bool {
+		at := s.isWhole()
+		if time.Now().After(limit) {
+			s.t.Fatalf("the page has %d events of %d, resets %s, states %s", at, last, s.Run("resets"), s.Run("JSON.stringify(states)"))
+		}
+		return at >= last
+	})
 }
 
 // numbers publishes to ann.
@@ -108,7 +123,7 @@ func connections(t *testing.T, node *stage.Node, user string) int {
 func TestTwelveTabsHaveOneConnection(t *testing.T) {
 	t.Parallel()
 	b := chromium(t)
-	node := docsNode(t, b)
+	node := tabsNode(t, b)
 	first := b.NewTab(t)
 	var tabs []sharer
 	for i := range 12 {
@@ -193,7 +208,7 @@ func publishing(t *testing.T, node *stage.Node, user string) (enough func() int)
 func TestClosingTheTabThatLeadsLosesNothing(t *testing.T) {
 	t.Parallel()
 	b := chromium(t)
-	node := docsNode(t, b)
+	node := tabsNode(t, b)
 	visitor := b.NewTab(t) // who stays; the tabs are hers
 	var tabs []sharer
 	open := func() {
@@ -225,7 +240,7 @@ func TestClosingTheTabThatLeadsLosesNothing(t *testing.T) {
 func TestATabThatLeadsAndIsFrozenIsReplaced(t *testing.T) {
 	t.Parallel()
 	b := chromium(t)
-	node := docsNode(t, b)
+	node := tabsNode(t, b)
 	var tabs []sharer
 	for i := range 3 {
 		tab := b.NewTab(t)
@@ -249,6 +264,9 @@ func TestATabThatLeadsAndIsFrozenIsReplaced(t *testing.T) {
 	last := enough()
 	for _, s := range tabs {
 		s.has(last)
+	}
+	if n := frozen.Run("resets"); n != "0" {
+		t.Errorf("%s resets", n)
 	}
 	eventually(t, time.Minute, "one connection", func() bool { return connections(t, node, "ann") == 1 })
 }
