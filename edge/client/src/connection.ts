@@ -44,10 +44,12 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   let attempt = 0 // to back off by
   let asked = false // for a new token, since the last one that was good
   let heard = 0, opened = 0, keepalive = 0, passed = false // more than the beginning came through
+  let until = 0 // the server said so
   let pause = 10_000, turn = 0 // when a better transport is tried, and which
   let timer: ReturnType<typeof setTimeout>, better: typeof timer, renewal: typeof timer
 
-  let good = Math.max(0, mine.indexOf(stored("local", key) as TransportName)), kind = good // of mine
+  const [name, at] = (stored("local", key) ?? "").split(" ")
+  let good = Math.max(0, +at > Date.now() - day ? mine.indexOf(name as TransportName) : 0), kind = good // of mine
 
   const isOpen = () => state === "open"
   const isOffline = () => globalThis.navigator?.onLine === false
@@ -112,7 +114,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
       opened = heard
       asked = passed = false
       keepalive = (data.keepalive ?? 25) * 1000
-      if (mine[1]) stored("local", key, mine[kind])
+      if (mine[1]) stored("local", key, mine[kind] + " " + heard)
       clearTimeout(better)
       if (kind) better = setTimeout(improve, pause)
       watch()
@@ -162,9 +164,10 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   }
 
   function wait(e: Ending, fresh?: boolean) {
-    const ms = backOff(e.retry ? 0 : attempt++, e.retry) // who says when is asked then
+    const ms = backOff(e.retry ? 0 : attempt++, e.retry), retryAt = Date.now() + ms // who says when is asked then
+    until = e.retry ? retryAt : 0
     timer = setTimeout(open, ms, fresh)
-    tell(isOffline() ? "offline" : "waiting", e, { retryAt: Date.now() + ms })
+    tell(isOffline() ? "offline" : "waiting", e, { retryAt })
   }
 
   // stop ends what is there and what is being opened.
@@ -219,7 +222,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     if (/off|hide/.test(type)) {
       stop()
       wait({ reason: type })
-    } else if (isOpen() ? online || Date.now() - heard > 1.5 * keepalive : online || state !== "connecting") again()
+    } else if (isOpen() ? online || Date.now() - heard > 1.5 * keepalive : Date.now() >= until && (online || state !== "connecting")) again()
   }
   for (const type of ["online", "offline", "pageshow", "pagehide", "visibilitychange", "resume"]) globalThis.addEventListener?.(type, look, { capture: true, signal: events.signal })
 

@@ -281,3 +281,15 @@ test("a reset is told once, with its subjects", async () => {
   expect(c.resets).toEqual([{ subjects: ["topic.a"], reason: "trimmed" }])
   expect(c.ids()).toEqual(["e10"])
 })
+
+test("who was told to wait does, whatever the page does", async () => {
+  const c = await client()
+  socket().say({ type: "weft.close", data: { reason: "limit", reconnect: true, retry: 5000 } })
+  await pass(1000)
+  for (const type of ["online", "visibilitychange", "pageshow", "resume"]) page.fire(type)
+  await pass()
+  expect(Socket.all).toHaveLength(1)
+  expect(c.now()).toMatchObject({ state: "waiting", reason: "limit", retryAt: Date.now() + 4000 })
+  await pass(4000)
+  expect(Socket.all).toHaveLength(2)
+})

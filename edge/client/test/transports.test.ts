@@ -70,6 +70,18 @@ test("what worked is tried first by the next page of the origin", async () => {
   expect(asked().headers.Accept).toBe("text/event-stream")
 })
 
+test("what worked is forgotten after a day, since the network may be another one", async () => {
+  const c = await client()
+  socket().cut()
+  await pass()
+  asked().open()
+  await pass()
+  c.weft.close()
+  await pass(86_400_001)
+  await client()
+  expect(Socket.all).toHaveLength(2)
+})
+
 test("a page whose storage fails is served all the same", async () => {
   vi.stubGlobal("localStorage", new Proxy({}, { get() { throw new Error("no") }, set() { throw new Error("full") } }))
   const c = await client({ persist: "local" })
