@@ -15,6 +15,7 @@ const quick = 6 * time.Second
 // While Ann's network lets less and less through, and Bob's says nothing any more, each event
 // comes once, by whichever transport is left.
 func TestTheNetworkIsSpoiltAndNothingIsLost(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 	b.open("http://" + p.addrs.Page)
@@ -54,6 +55,7 @@ func ended(user string) string {
 }
 
 func TestTokensAreReplacedInSightAndNothingBreaks(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort, life: quick})
 	b := openBrowser(t)
 	b.open("http://" + p.addrs.Page)
@@ -71,36 +73,10 @@ func TestTokensAreReplacedInSightAndNothingBreaks(t *testing.T) {
 	b.await("both have an event", numbers("ann", ".event")+` === "1" && `+numbers("bob", ".event")+` === "1"`)
 }
 
-// What is shown is what runs, and is as short as it is said to be.
-func TestTheCodeBesideThePageIsThatOfThePage(t *testing.T) {
-	p := openPlayground(t, options{wish: anyPort})
-	b := openBrowser(t)
-	b.open("http://" + p.addrs.Page)
-	b.await("Ann connects", is("ann", "open"))
-	ran, err := os.ReadFile("page/follow.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if shown := b.eval(`document.getElementById("code").textContent`); shown != string(ran) {
-		t.Errorf("the page shows\n%s", shown)
-	}
-	if lines := strings.Count(string(ran), "\n"); lines > 30 {
-		t.Errorf("%d lines are not short", lines)
-	}
-	loaded := b.eval(`JSON.stringify(performance.getEntriesByType("resource").map((e) => new URL(e.name).pathname))`)
-	var paths []string
-	if err := json.Unmarshal([]byte(loaded), &paths); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"/follow.js", "/_weft/v1/client.js"} {
-		if !strings.Contains(strings.Join(paths, " ")+" ", want+" ") {
-			t.Errorf("the page has not loaded %s, but %v", want, paths)
-		}
-	}
-}
-
-// Whoever opens the page sees the story first, and it comes to its end by itself.
-func TestTheStoryIsSeenFirstAndPlays(t *testing.T) {
+// Whoever opens the page sees the story first, and it comes to its end by itself. The code that
+// is shown is what runs.
+func TestTheStoryIsSeenFirstAndPlaysBesideItsCode(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 	for _, v := range viewports {
@@ -120,6 +96,7 @@ func TestTheStoryIsSeenFirstAndPlays(t *testing.T) {
 			t.Errorf("on %s %q is larger than the story", v.name, larger)
 		}
 	}
+	theCode(t, b)
 	b.click("#story")
 	b.await("the words are in sight", `(scrollTo(0, 400), `+inSight("#caption")+`)`)
 	b.awaitFor(3*time.Minute, "the story ends", `document.getElementById("caption").textContent.startsWith("That is the story") || document.querySelector("#caption.failed") !== null`)
@@ -131,5 +108,30 @@ func TestTheStoryIsSeenFirstAndPlays(t *testing.T) {
 	}
 	if ann, bob := b.eval(numbers("ann", ".event")), b.eval(numbers("bob", ".event")); ann != "1 2 3 4 5" || bob != "5" {
 		t.Errorf("Ann has %q, Bob %q", ann, bob)
+	}
+}
+
+// theCode holds what the page shows of it to what it has loaded, and to be short.
+func theCode(t *testing.T, b *browser) {
+	t.Helper()
+	ran, err := os.ReadFile("page/follow.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := b.eval(`document.getElementById("code").textContent`); shown != string(ran) {
+		t.Errorf("the page shows\n%s", shown)
+	}
+	if lines := strings.Count(string(ran), "\n"); lines > 30 {
+		t.Errorf("%d lines are not short", lines)
+	}
+	loaded := b.eval(`JSON.stringify(performance.getEntriesByType("resource").map((e) => new URL(e.name).pathname))`)
+	var paths []string
+	if err := json.Unmarshal([]byte(loaded), &paths); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"/follow.js", "/_weft/v1/client.js"} {
+		if !strings.Contains(strings.Join(paths, " ")+" ", want+" ") {
+			t.Errorf("the page has not loaded %s, but %v", want, paths)
+		}
 	}
 }

@@ -47,6 +47,10 @@ func TestWhoeverFollowsTheClusterMissesNothing(t *testing.T) {
 	b.click(card(victim, "[data-do=start]"))
 	b.awaitFor(patience, "it is ready again", `document.querySelectorAll(".seat[data-health=ready]").length === 3`)
 
+	b.click("#users tr[data-user=bob] button")
+	b.awaitFor(patience, "Bob was sent away and is back", `[...document.querySelectorAll("#notes li")].some((e) => e.textContent.includes("Bob left")) && `+
+		`document.querySelectorAll(".seat .rider").length === 4`)
+
 	b.click("#flow") // hold
 	b.awaitFor(patience, "all that was sent is here", `document.getElementById("flow").dataset.on === "false" && `+
 		`document.querySelector(".lanes .waits") === null && `+counted("received")+` > 20 && `+counted("way")+` === 0`)

@@ -52,6 +52,7 @@ func people(document string, n int) string {
 // The third panel of the page: visitors who have signed in nowhere see how many they are,
 // and a booking, in whichever tab it was made.
 func TestVisitorsOfTheHotelSeeHowManyTheyAreAndWhatIsBooked(t *testing.T) {
+	t.Parallel()
 	const frame = `document.querySelector("iframe").contentDocument`
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)

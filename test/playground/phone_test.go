@@ -18,6 +18,7 @@ func inSight(selector string) string {
 
 // Whoever sends sees what arrives, without scrolling.
 func TestOnAPhoneTheNewestEventIsInSightOfSend(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 	b.resize(375, 667)

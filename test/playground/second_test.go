@@ -25,6 +25,7 @@ func (p *playground) connections(t *testing.T, user string) int {
 // A second tab of Ann's shares the connection of the first, both say who has it, and when the
 // first goes the second has every event, too.
 func TestASecondTabSharesAndTakesOver(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)

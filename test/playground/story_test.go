@@ -58,6 +58,7 @@ func openPlayground(t *testing.T, o options) *playground {
 // The story of the page, told with the real binary and a real browser: each
 // transport once, each way in once.
 func TestWhoComesBackMissesNothingAndWhoIsRevokedStaysOut(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 
@@ -108,6 +109,7 @@ func TestWhoComesBackMissesNothingAndWhoIsRevokedStaysOut(t *testing.T) {
 
 // A new session is not the old one: who signs in anew is not cut when the old one is revoked.
 func TestRevokeTokenTakesTheSessionThatTheConnectionUses(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 	b.open("http://" + p.addrs.Page)

@@ -18,6 +18,7 @@ func says(id, text string) string {
 // The page, its node and its shop are three origins: a request of the page passes a
 // preflight and a route, and its answer comes back by the road that the shop has chosen.
 func TestAPageAsksTheBackEndsAndHearsOfItTwice(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 	b.open("http://" + p.addrs.Page)
@@ -47,6 +48,7 @@ func TestAPageAsksTheBackEndsAndHearsOfItTwice(t *testing.T) {
 
 // A route is changed, broken and rolled back, and what runs through another one stays.
 func TestABrokenRouteBreaksNothing(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
 	b := openBrowser(t)
 	b.open("http://" + p.addrs.Page)
