@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,11 +93,13 @@ func certificate(t *testing.T) (cert, key, both string) {
 	return cert, key, both
 }
 
-// A kind is a proxy of Debian: what surrounds a snippet in its file, and how it is started.
+// A kind is a proxy of Debian: what surrounds a snippet in its file, how it is started, and how
+// it is told to read its file again.
 type kind struct {
-	name  string
-	file  func(folder, snippet string) string
-	start func(folder, file string) *exec.Cmd
+	name   string
+	file   func(folder, snippet string) string
+	start  func(folder, file string) *exec.Cmd
+	reload func(p *stage.Process, folder, file string) error
 }
 
 var nginx = kind{"nginx", func(folder, snippet string) string {
@@ -108,17 +111,24 @@ var nginx = kind{"nginx", func(folder, snippet string) string {
 		"client_body_temp_path %[1]s/a;\nproxy_temp_path %[1]s/b;\nfastcgi_temp_path %[1]s/c;\nuwsgi_temp_path %[1]s/d;\nscgi_temp_path %[1]s/e;\n%[2]s}\n", folder, snippet)
 }, func(folder, file string) *exec.Cmd {
 	return exec.Command(installed("nginx"), "-p", folder, "-e", "stderr", "-c", file)
-}}
+}, func(p *stage.Process, _, _ string) error { return p.Signal(syscall.SIGHUP) }}
 
 var haproxy = kind{"HAProxy", func(_, snippet string) string { return snippet },
-	func(_, file string) *exec.Cmd { return exec.Command(installed("haproxy"), "-db", "-f", file) }}
+	func(_, file string) *exec.Cmd { return exec.Command(installed("haproxy"), "-W", "-f", file) },
+	func(p *stage.Process, _, _ string) error { return p.Signal(syscall.SIGUSR2) }}
 
-var caddy = kind{"Caddy", func(_, snippet string) string {
-	return "{\nadmin off\nauto_https disable_redirects\nskip_install_trust\nservers {\nprotocols h1 h2\n}\n}\n" + snippet
+var caddy = kind{"Caddy", func(folder, snippet string) string {
+	return "{\nadmin unix/" + folder + "/admin\nauto_https disable_redirects\nskip_install_trust\nservers {\nprotocols h1 h2\n}\n}\n" + snippet
 }, func(folder, file string) *exec.Cmd {
 	cmd := exec.Command(installed("caddy"), "run", "--adapter", "caddyfile", "--config", file)
 	cmd.Env = append(os.Environ(), "HOME="+folder, "XDG_DATA_HOME="+folder, "XDG_CONFIG_HOME="+folder)
 	return cmd
+}, func(_ *stage.Process, folder, file string) error {
+	out, err := exec.Command(installed("caddy"), "reload", "--force", "--adapter", "caddyfile", "--config", file, "--address", "unix/"+folder+"/admin").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }}
 
 // installed is the path of a program, which Debian has where users have no path to.
@@ -130,8 +140,8 @@ func installed(name string) string {
 }
 
 // run starts a proxy with a snippet until the test ends, and waits until it takes
-// connections.
-func (k kind) run(t *testing.T, snippet, address string) *stage.Process {
+// connections. What it returns has it read its file again.
+func (k kind) run(t *testing.T, snippet, address string) (reload func()) {
 	t.Helper()
 	folder := t.TempDir()
 	file := filepath.Join(folder, "proxy.conf")
@@ -159,5 +169,10 @@ func (k kind) run(t *testing.T, snippet, address string) *stage.Process {
 		}
 		return err == nil
 	}, func() any { return p.Output() })
-	return p
+	return func() {
+		t.Helper()
+		if err := k.reload(p, folder, file); err != nil {
+			t.Fatalf("reload %s: %v", k.name, err)
+		}
+	}
 }

@@ -83,6 +83,7 @@ func TestTheSnippetsCarryAllTransports(t *testing.T) {
 	app := backEnd(t, "ann", map[string]string{"/followers": followersPage})
 	cert, key, both := certificate(t)
 	var pages []*page
+	var reloads []func()
 	for _, k := range []kind{nginx, haproxy, caddy} {
 		address := stage.FreeAddress(t)
 		_, port, _ := net.SplitHostPort(address)
@@ -93,7 +94,7 @@ func TestTheSnippetsCarryAllTransports(t *testing.T) {
 			"/etc/ssl/app.crt", cert, "/etc/ssl/app.key", key, "/etc/ssl/app.pem", both,
 			"app.example.com {", fmt.Sprintf("https://%s {\nbind 127.0.0.1\ntls %s %s", address, cert, key), "server_name app.example.com;", "",
 		).Replace(section(t, "proxies.md", k.name))
-		k.run(t, snippet, address)
+		reloads = append(reloads, k.run(t, snippet, address))
 		pages = append(pages, visit(t, b, k.name, "https://"+address+"/followers?short"))
 	}
 	clients := []string{"websocket", "sse", "poll"}
@@ -134,7 +135,26 @@ func TestTheSnippetsCarryAllTransports(t *testing.T) {
 		eventually(t, p.proxy+": the page publishes", func() bool { return p.Run("window.posted + window.published") == "202string" }, func() any { return p.Run("window.posted + window.published") })
 	}
 
+	// A reload cuts no stream, but Caddy's does, and answers polls that wait with 502.
+	for _, reload := range reloads {
+		reload()
+	}
+	caddys := pages[2]
+	eventually(t, "Caddy has closed its WebSocket", func() bool { return len(caddys.followers()["plain websocket"].Trouble) == 1 },
+		func() any { return caddys.followers()["plain websocket"] })
 	events.publish(2)
+	for _, p := range pages {
+		for name := range p.followers() {
+			if p == caddys && name == "plain websocket" {
+				continue
+			}
+			p.await(name, "it has five events, one reload later", func(f follower) bool { return slices.Equal(f.N, upTo(5)) })
+			if f := p.followers()[name]; p != caddys && f.Opens != 1 && !strings.HasSuffix(name, "poll") {
+				t.Errorf("%s: a reload has cut %s: %v", p.proxy, name, f)
+			}
+		}
+	}
+
 	stopped := make(chan int)
 	go func() { stopped <- nodes[0].Stop() }()
 	pace := time.NewTicker(100 * time.Millisecond)
