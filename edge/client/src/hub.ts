@@ -2,7 +2,7 @@
 
 import type { Source } from "./connection"
 import type { Asked, Group, Said } from "./group"
-import { type Ending, type Frame, nameOf, sleep } from "./link"
+import { type Ending, type Frame, lost, nameOf, outdated, sleep } from "./link"
 import type { State, Wanted } from "./types"
 
 const gatherTime = 100 // for so long a hub waits for what those want who go on with it
@@ -84,7 +84,8 @@ export function hub(group: Group): () => void {
       return say({ to: by, ask, early: true, is })
     }
     const { state, reason = "", detail, retryAt = 0 } = is
-    if (want && /wait|off/.test(state)) return say({ to: by, ask, error: { reason, detail, reconnect: true, retry: retryAt && retryAt - Date.now() } })
+    // That the hub's token was old says nothing of the one that asks.
+    if (want && /wait|off/.test(state)) return say({ to: by, ask, error: { reason: outdated({ reason }) ? lost.reason : reason, detail, reconnect: true, retry: retryAt && retryAt - Date.now() } })
     if (state !== "open" || isOpen()) say({ is }) // so that it knows that there is a hub
     turn = turn.then(async () => {
       const before = wants.get(by)
