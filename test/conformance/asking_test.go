@@ -24,7 +24,7 @@ func asking() []behaviour {
 	answered := []client.Transport{client.SSE, client.Poll}
 	socket := []client.Transport{client.WebSocket}
 	return []behaviour{
-		{"the transport is what the request has", nil, transportOfRequest, "ask.sse ask.websocket ask.poll"},
+		{"the transport is what the request has", nil, transportOfRequest, "ask.sse ask.websocket ask.poll query.empty"},
 		{"a token comes in a header", nil, tokenInHeader, "token.header"},
 		{"a token comes in a cookie", nil, tokenInCookie, "token.cookie"},
 		{"a token comes in a sub-protocol", socket, tokenInProtocol, "token.protocol"},
@@ -95,9 +95,7 @@ func (p *place) ask(t *testing.T, kind client.Transport, header http.Header, que
 		return p.inquire(t, following, inquiry{http.MethodGet, events + "?" + query, header, nil})
 	}
 	d := websocket.Dialer{TLSClientConfig: p.trust(), HandshakeTimeout: time.Minute}
-	for _, offer := range header.Values("Sec-WebSocket-Protocol") {
-		d.Subprotocols = append(d.Subprotocols, offer)
-	}
+	d.Subprotocols = header.Values("Sec-WebSocket-Protocol")
 	header.Del("Sec-WebSocket-Protocol")
 	conn, answer, err := d.Dial(strings.Replace(p.url(following, events), "http", "ws", 1)+"?"+query, header)
 	if answer == nil {
@@ -129,11 +127,11 @@ func opened(kind client.Transport, answer *http.Response, text []byte) bool {
 	case client.WebSocket:
 		return answer.StatusCode == http.StatusSwitchingProtocols && bytes.Contains(text, []byte("weft.open"))
 	}
-	return answer.StatusCode == http.StatusOK && bytes.Contains(text, []byte(`"last_event_id":"`))
+	return answer.StatusCode == http.StatusOK && bytes.Contains(text, []byte(`"last_event_id":"`)) && !bytes.Contains(text, []byte(`"reset":true`))
 }
 
 func transportOfRequest(t *testing.T, p *place, kind client.Transport) {
-	answer, text := p.ask(t, kind, bearer(tokenOf(t, fresh("ann"), nil)), "")
+	answer, text := p.ask(t, kind, bearer(tokenOf(t, fresh("ann"), nil)), "last_event_id=&since=&format=&wait=&presence=")
 	want := map[client.Transport]string{client.SSE: "text/event-stream", client.Poll: "application/json", client.WebSocket: ""}[kind]
 	if !opened(kind, answer, text) || answer.Header.Get("Content-Type") != want {
 		t.Errorf("answered %s %v: %s", answer.Status, answer.Header, text)

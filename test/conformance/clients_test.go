@@ -84,6 +84,9 @@ type told struct {
 	Data json.RawMessage `json:"data"`
 }
 
+// String is the line.
+func (x told) String() string { return x.What + " " + string(x.Data) }
+
 // told are the lines that say something, "" for all.
 func (d *driven) told(what string) (list []told) {
 	d.t.Helper()

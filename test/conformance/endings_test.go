@@ -20,7 +20,7 @@ import (
 // endings are rows of how a connection ends.
 func endings() []behaviour {
 	return []behaviour{
-		{"a token expires", nil, expires, "end.expired close.last"},
+		{"a token expires", nil, expires, "end.expired poll.expired close.last"},
 		{"a token is revoked", nil, revoked, "end.revoked"},
 		{"an operator ends a connection for good", nil, disconnected, "end.disconnected close.detail"},
 		{"an operator sends a connection elsewhere", nil, dismissed, "end.dismissed"},

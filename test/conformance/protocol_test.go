@@ -136,3 +136,14 @@ func TestAPageIsToldWhatHasNoCase(t *testing.T) {
 		}
 	}
 }
+
+// The page is precise enough when so little is.
+func TestTheClientOfTheDocumentIsSmall(t *testing.T) {
+	text, err := os.ReadFile("drivers/client.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n >= 150 {
+		t.Errorf("it has %d lines", n)
+	}
+}

@@ -27,7 +27,7 @@ class Client:
             pause = min(30, 0.5 * 2 ** self.failures) * random.uniform(0.5, 1)
             self.failures += 1
             if end.status in (401, 4401) or end.reason == "expired":
-                if self.asked:
+                if self.asked and time.monotonic() - self.begun < 1:  # not a poll that outlived its token
                     return end.reason
                 self.asked, self.token, pause = True, self.new_token(), 0
             elif not end.reconnect:
@@ -58,7 +58,7 @@ class Client:
         kind = http.client.HTTPSConnection if self.url.scheme == "https" else http.client.HTTPConnection
         conn = kind(self.url.netloc, timeout=70)
         conn.connect()
-        sock = conn.sock  # the answer takes it away
+        sock, self.begun = conn.sock, time.monotonic()  # the answer takes the socket away
         headers = {"Authorization": "Bearer " + self.token, **dict(headers)}
         conn.request(method, path + "?" + urllib.parse.urlencode(query), body, headers)
         answer = conn.getresponse()
@@ -103,14 +103,14 @@ def sse(c):
 
 def poll(c):
     while True:
-        wait, begun = [("wait", "25s"), ("presence", c.presence or "")], time.monotonic()
+        wait = ("wait", "25s"), ("presence", c.presence or "")
         answer = json.loads(c.request("GET", EVENTS, c.query(*wait))[0].read())
         states = answer.get("presence", []) * (answer.get("presence_id") != c.presence)
         own = [("weft.reset", r) for r in answer.get("resets", [])] + [("weft.presence", p) for p in states]
         frames = [{"type": kind, "data": data} for kind, data in own] + answer["events"]
         for frame in frames:
             c.take(frame)
-        empty = c.cursor and not frames and time.monotonic() - begun < 1
+        empty = c.cursor and not frames and time.monotonic() - c.begun < 1
         c.cursor, c.presence = answer["last_event_id"], answer.get("presence_id", c.presence)
         c.asked, c.failures = False, 0
         if "close" in answer:
