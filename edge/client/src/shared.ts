@@ -2,6 +2,7 @@
 // a file of its own beside this one.
 
 import { connection, openers, type Sink, type Source } from "./connection"
+import { sleep } from "./link"
 import { seam } from "./seam"
 import type { Tokens } from "./token"
 import type { Options, Wanted } from "./types"
@@ -12,7 +13,8 @@ export function follow(url: URL, options: Options, tokens: Tokens, subjects: Wan
   const own = () => connection(url, options, tokens, subjects, sink)
   if (options.shared === false || !globalThis.document || !globalThis.BroadcastChannel || !navigator.locks) return own()
   let source: Source | undefined, closed = false
-  const ready = import("./tabs").then(m => {
+  const late = sleep(10_000).then(() => { throw 0 })
+  const ready = Promise.race([import("./tabs"), late]).then(m => {
     if (m.version !== seam) throw 0
     return () => m.share(url, options, tokens, subjects, sink, connection, openers.poll)
   }).catch(() => own).then(open => {

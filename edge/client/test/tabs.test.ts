@@ -1,0 +1,310 @@
+// How tabs share a connection: with locks and a channel between them that do what a test says.
+import { beforeEach, expect, test, vi } from "vitest"
+import type { Options } from "../src/types"
+import { asked, client, event, jwt, page, pass, poll, Request, Socket, socket } from "./stage"
+
+class Channel {
+  static all = new Set<Channel>()
+  static lose = (_to: Channel, _m: any) => false
+  onmessage?: (e: { data: any }) => void
+  constructor(public name: string) { Channel.all.add(this) }
+  postMessage(m: any) {
+    const data = JSON.stringify(m)
+    for (const c of Channel.all) if (c !== this && c.name === this.name && !Channel.lose(c, m)) queueMicrotask(() => Channel.all.has(c) && c.onmessage?.({ data: JSON.parse(data) }))
+  }
+  close() { Channel.all.delete(this) }
+}
+
+// Locks as https://www.w3.org/TR/web-locks/ has them: exclusive ones, in turn, which may be stolen.
+function locks() {
+  interface Ask { run: () => Promise<void>; fail(e: unknown): void; done(): void }
+  const held = new Map<string, Ask>(), queues = new Map<string, Ask[]>()
+  const gone = () => new DOMException("gone", "AbortError")
+  const next = (name: string) => {
+    const ask = queues.get(name)?.shift()
+    if (!ask) return held.delete(name)
+    held.set(name, ask)
+    ask.run().then(() => {
+      ask.done()
+      if (held.get(name) === ask) next(name)
+    })
+  }
+  return {
+    request: (name: string, { signal, steal }: { signal?: AbortSignal; steal?: boolean }, run: () => Promise<void>) =>
+      new Promise<void>((done, fail) => {
+        const ask = { run, fail, done }, queue = queues.get(name) ?? []
+        queues.set(name, queue)
+        if (signal?.aborted) return fail(gone())
+        signal?.addEventListener("abort", () => {
+          const i = queue.indexOf(ask)
+          if (i >= 0) queue.splice(i, 1), fail(gone())
+        })
+        if (!steal) queue.push(ask)
+        else {
+          queue.unshift(ask)
+          held.get(name)?.fail(gone())
+          held.delete(name)
+        }
+        if (!held.has(name)) queueMicrotask(() => held.has(name) || next(name))
+      }),
+  }
+}
+
+beforeEach(() => {
+  let n = 0
+  vi.spyOn(Math, "random").mockImplementation(() => (n = (n + 0.37) % 1))
+  Channel.all = new Set()
+  Channel.lose = () => false
+  vi.stubGlobal("BroadcastChannel", Channel)
+  vi.stubGlobal("navigator", { onLine: true, locks: locks() })
+})
+
+const answered = new Set<Request>()
+
+// known answers who asks what a token grants.
+async function known() {
+  await pass()
+  for (const r of Request.all) {
+    if (answered.has(r) || !r.url.pathname.endsWith("/me")) continue
+    answered.add(r)
+    const user = JSON.parse(atob(r.headers.Authorization.split(".")[1])).sub
+    r.answer({ user, subscribe: ["user." + user], allow: ["topic.*"], publish: [] })
+  }
+  await pass()
+}
+const polls = () => Request.all.filter(r => r.isPoll && !answered.has(r))
+
+async function tab(options: Options = {}) {
+  const c = await client({ shared: true, token: jwt({ sub: "ann", jti: String(Math.random()) }), subjects: ["topic.a"], ...options })
+  await known()
+  return c
+}
+/** A tab that leads, and others. */
+async function tabs(n: number, options: Options = {}) {
+  const all = [await tab(options)]
+  socket().open({ user: "ann" })
+  await pass()
+  while (all.length < n) all.push(await tab(options))
+  return all
+}
+
+test("tabs of a user have one connection, and each gets each event once, in order", async () => {
+  const all = await tabs(12)
+  socket().say(event(1), event(2), event(2), event(3))
+  await pass()
+  for (const c of all) expect(c.ids()).toEqual(["e1", "e2", "e3"])
+  expect(Socket.all.length).toBe(1)
+  expect(polls()).toEqual([])
+  expect(all[0].now()).toMatchObject({ state: "open", transport: "websocket", shared: false })
+  expect(all[1].now()).toMatchObject({ state: "open", transport: "websocket", shared: true })
+})
+
+test("each tab gets what it wants, and what the token brings", async () => {
+  const [a] = await tabs(1)
+  const adding = tab({ subjects: ["topic.b.*"] })
+  await pass()
+  const b = (await adding), sent = socket().sent.at(-1)
+  expect(sent.set).toEqual(["topic.a", "topic.b.*"])
+  socket().answer()
+  await pass()
+  socket().say(event(1), event(2, { subject: "topic.b.1" }), event(3, { subject: "user.ann" }), event(4, { subject: "topic.b.1.2" }), event(5, { subject: "user.bob" }))
+  await pass()
+  expect(a.ids()).toEqual(["e1", "e3"])
+  expect(b.ids()).toEqual(["e2", "e3"])
+})
+
+test("a tab that leads and closes hands over: the next goes on from its place, and nobody asks for more", async () => {
+  const all = await tabs(3)
+  socket().say(event(1), event(2))
+  await pass()
+  all[0].weft.close()
+  expect(all[0].now()).toMatchObject({ state: "closed", reason: "closed" })
+  await pass(200)
+  expect(Socket.all.length).toBe(2)
+  expect(Socket.all[0].closed).toBe(true)
+  expect(socket().url.searchParams.get("last_event_id")).toBe("c2")
+  expect(all[1].now().state).toBe("connecting")
+  socket().open({ user: "ann" })
+  socket().say(event(2), event(3))
+  await pass()
+  for (const c of all.slice(1)) expect(c.ids()).toEqual(["e1", "e2", "e3"])
+  expect(all[0].ids()).toEqual(["e1", "e2"])
+  expect(polls()).toEqual([])
+  expect(all.slice(1).map(c => c.now().shared)).toEqual([false, true])
+})
+
+test("a tab that has missed something asks the server for it, and what comes meanwhile waits", async () => {
+  const [a, b] = await tabs(2)
+  socket().say(event(1))
+  await pass()
+  const its = [...Channel.all].at(-1)
+  Channel.lose = (to, m) => to === its && m.frame?.event === "e2"
+  socket().say(event(2), event(3))
+  await pass()
+  expect(b.ids()).toEqual(["e1"])
+  expect(polls().length).toBe(1)
+  expect(asked().url.searchParams.get("last_event_id")).toBe("c1")
+  socket().say(event(4))
+  await pass()
+  asked().answer(poll([event(2), event(3), event(4)]))
+  await pass(1000)
+  socket().say(event(5))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2", "e3", "e4", "e5"])
+  expect(a.ids()).toEqual(b.ids())
+  expect(asked().aborted).toBe(true)
+})
+
+test("a reset reaches each tab once, if it is of its subjects", async () => {
+  const [a] = await tabs(1)
+  const b = await tab({ subjects: ["topic.b"] })
+  socket().answer()
+  await pass()
+  socket().say({ id: "c7", type: "weft.reset", data: { subjects: ["topic.a", "user.ann"], reason: "trimmed" } })
+  socket().say({ id: "c7", type: "weft.reset", data: { subjects: ["topic.a"], reason: "trimmed" } })
+  await pass()
+  expect(a.resets.length).toBe(2)
+  expect(b.resets).toEqual([{ subjects: ["user.ann"], reason: "trimmed" }])
+})
+
+test("what is refused to one tab changes nothing for the others", async () => {
+  const [a, b] = await tabs(2)
+  const refused = b.weft.subscribe("topic.secret")
+  const told = expect(refused).rejects.toMatchObject({ code: "forbidden" })
+  await pass()
+  expect(socket().sent.at(-1).set).toEqual(["topic.a", "topic.secret"])
+  socket().answer({ code: "forbidden" })
+  await told
+  socket().say(event(1))
+  await pass()
+  expect([a.ids(), b.ids()]).toEqual([["e1"], ["e1"]])
+  expect(b.now().state).toBe("open")
+})
+
+test("a tab of another user has a connection of its own, and nothing of the other", async () => {
+  const a = await tab()
+  const ann = socket()
+  ann.open({ user: "ann" })
+  const b = await tab({ token: jwt({ sub: "bob" }) })
+  const bob = socket()
+  expect(bob).not.toBe(ann)
+  bob.open({ user: "bob" })
+  await pass()
+  ann.say(event(1))
+  bob.say(event(2))
+  await pass()
+  expect([a.ids(), b.ids()]).toEqual([["e1"], ["e2"]])
+})
+
+test("a page is closed when its connection becomes one of somebody else", async () => {
+  const [a, b] = await tabs(2)
+  socket().cut()
+  await pass(1000)
+  socket().open({ user: "bob" })
+  socket().say(event(1, { subject: "user.bob" }))
+  await pass()
+  expect(a.now()).toMatchObject({ state: "closed", reason: "user_mismatch" })
+  await pass(1000)
+  socket().open({ user: "ann" })
+  socket().say(event(2))
+  await pass()
+  expect([a.ids(), b.ids()]).toEqual([[], ["e2"]])
+})
+
+test("a token of somebody else closes the page that has it", async () => {
+  let user = "ann"
+  const [, b] = [await tabs(1), await tab({ token: () => jwt({ sub: user, exp: 1_700_000_000 + 60 }) })]
+  await known()
+  expect(b.now().state).toBe("open")
+  user = "bob"
+  await pass(40_000)
+  await known()
+  expect(b.now()).toMatchObject({ state: "closed", reason: "user_mismatch" })
+})
+
+test("revoked is final for the tab whose token it is; the next leads with its own", async () => {
+  const [a, b] = await tabs(2)
+  socket().say({ type: "weft.close", data: { reason: "revoked", reconnect: false } })
+  socket().cut(4403)
+  await pass(200)
+  expect(a.now()).toMatchObject({ state: "closed", reason: "revoked" })
+  expect(Socket.all.length).toBe(2)
+  expect(Socket.all[1].protocols).not.toEqual(Socket.all[0].protocols)
+  socket().say({ type: "weft.close", data: { reason: "revoked", reconnect: false } })
+  socket().cut(4403)
+  await pass()
+  expect(b.now()).toMatchObject({ state: "closed", reason: "revoked" })
+  expect(Socket.all.length).toBe(2)
+})
+
+test("while the connection waits, all tabs show it; they miss nothing, and ask for nothing themselves", async () => {
+  const [a, b] = await tabs(2)
+  socket().say(event(1))
+  await pass()
+  socket().cut()
+  await pass()
+  expect(b.now()).toMatchObject({ state: "waiting", shared: true })
+  expect(b.now().retryAt).toBe(a.now().retryAt)
+  await pass(2000)
+  socket().open({ user: "ann" })
+  socket().say(event(2))
+  await pass()
+  expect(b.now()).toMatchObject({ state: "open", shared: true })
+  expect(b.ids()).toEqual(["e1", "e2"])
+  expect(polls()).toEqual([])
+})
+
+test("a tab that leads and does not answer is replaced, and what it says later is not heard", async () => {
+  const [a] = await tabs(1)
+  const frozen = socket()
+  frozen.say(event(1))
+  await pass()
+  const hub = [...Channel.all]
+  Channel.lose = to => hub.includes(to) // it hears nothing, and its tab neither
+  const b = await tab()
+  await pass(5200)
+  expect(Socket.all.length).toBe(2)
+  socket().open({ user: "ann" })
+  await pass()
+  Channel.lose = () => false
+  frozen.say(event(9))
+  socket().say(event(2))
+  await pass()
+  expect(b.ids()).toEqual(["e2"])
+  expect(frozen.closed).toBe(true)
+  expect(a.now().state).not.toBe("closed")
+})
+
+test("a page that is left lets go, and comes back from its place", async () => {
+  const [a] = await tabs(1)
+  socket().say(event(1))
+  await pass()
+  page.fire("pagehide")
+  await pass()
+  expect(socket().closed).toBe(true)
+  page.fire("pageshow")
+  await known()
+  socket().open({ user: "ann" })
+  await pass()
+  expect(asked().url.searchParams.get("last_event_id")).toBe("c1")
+  asked().answer(poll([event(2)]))
+  await pass(1000)
+  socket().say(event(2), event(3))
+  await pass()
+  expect(a.ids()).toEqual(["e1", "e2", "e3"])
+})
+
+test("where the server does not say who this is, and where there are no locks, a tab has its own connection", async () => {
+  const c = await client({ shared: true })
+  await pass()
+  asked().refuse(404)
+  await pass()
+  socket().open()
+  await pass()
+  expect(c.now()).toEqual({ state: "open", transport: "websocket", reason: undefined, detail: undefined })
+  vi.stubGlobal("navigator", { onLine: true })
+  const before = Request.all.length
+  await client({ shared: true })
+  expect(Request.all.length).toBe(before)
+  expect(Socket.all.length).toBe(2)
+})
