@@ -96,3 +96,14 @@ func TestAScriptInNodeFollowsEvents(t *testing.T) {
 		}
 	}
 }
+
+// A server that renders a component makes no connection, and needs no page to do so.
+func TestAServerRendersAComponentWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	dir := project(t, "rendered.mjs")
+	for name, binary := range nodes(installed(t)) {
+		if got := run(t, dir, binary, "rendered.mjs"); got != "<p>connecting</p>\n" {
+			t.Errorf("Node %s renders %s", name, got)
+		}
+	}
+}

@@ -112,11 +112,22 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	publish(t, node, "user=ann&type=order.paid", map[string]int{"n": 8})
 	publish(t, node, "user=bob&type=order.paid", map[string]int{"n": 9})
 	sees("f 9")
-	tab.Run("render()")
-	eventually(t, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
 	if asked, connected := server.Tokens.Load(), server.Connections.Load(); asked != 2 || connected != 2 {
 		t.Errorf("%d tokens and %d connections for two users", asked, connected)
 	}
+
+	// Who is refused from the beginning is let in with what is granted.
+	tab.Run("render()")
+	eventually(t, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
+	tab.Run("seen.length = 0")
+	renders("g", `user: "bob", subjects: ["topic.secret"]`)
+	shows("closed")
+	renders("h", `user: "bob", subjects: ["topic.hotel.42"]`)
+	shows("open websocket")
+	publish(t, node, "subject=topic.hotel.42&type=order.paid", map[string]int{"n": 10})
+	sees("h 10")
+	tab.Run("render()")
+	eventually(t, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
 	if got := tab.Run("failures.join()"); strings.Count(got, "the handler fails") != 2 || strings.Count(got, ",") != 1 {
 		t.Errorf("beside the two handlers that were to fail: %s", got)
 	}

@@ -54,7 +54,7 @@ export function useWeft(use: Use | null | undefined): Used {
 
   const publish = useCallback<Weft["publish"]>(async (...what) => {
     if (!following.current) throw new Error("there is no connection")
-    return (await following.current.opened).publish(...what)
+    return (await following.current.connected()).publish(...what)
   }, [])
   return { state: use ? state : unconnected, error, publish }
 }
@@ -62,7 +62,7 @@ export function useWeft(use: Use | null | undefined): Used {
 const unconnected: State = { state: "closed", reason: "closed" }
 
 interface Following {
-  opened: Promise<Weft>
+  connected(): Promise<Weft>
   update(): void
   close(): void
 }
@@ -92,24 +92,29 @@ function follow(latest: () => Use, tellState: (s: State) => void, tellError: (e?
     const more = [...now].filter(([name]) => !wanted.has(name)).map(([, s]) => s)
     const kept = new Set([...now.values()].map(nameOf))
     const less = [...wanted.values()].map(nameOf).filter(name => !kept.has(name))
+    if (!more.length && !less.length) return
+    // It was refused for what it is to follow no more.
+    if (weft.state.state === "closed" && /^(forbidden|bad_)/.test(weft.state.reason!)) return void open()
     wanted = now
     const done = [...(less.length ? [weft.unsubscribe(...less)] : []), ...(more.length ? [weft.subscribe(...more)] : [])]
-    if (done.length) Promise.all(done).then(() => over || tellError(), e => over || tellError(e))
+    Promise.all(done).then(() => over || tellError(), e => over || tellError(e))
   }
   const open = () => {
     if (over) throw new Error("the component is gone")
     const use = latest()
+    tellError()
+    types.clear()
+    present.clear()
     wanted = subjects()
     weft = connect({ ...use, token: typeof use.token === "function" ? () => (latest().token as () => string)() : use.token })
     weft.onState(s => over || tellState(s))
     weft.onReset(r => latest().onReset?.(r))
     handlers(weft)
-    return weft
   }
   const opened = Promise.resolve().then(open)
   opened.catch(() => {})
   return {
-    opened,
+    connected: () => opened.then(() => weft!),
     update,
     close() {
       over = true
