@@ -82,11 +82,13 @@ export class Inbox extends EventTarget {
 
   // network makes it better or worse.
   async network(mode) {
-    await call("network", { user: this.user, mode });
+    const next = await call("network", { user: this.user, mode });
+    const same = next.mode === this.#network.mode;
+    this.#network = next;
     const radio = this.#find(`.network input[value=${mode}]`);
     radio.checked = true;
     this.#root.dataset.network = mode;
-    this.#log.line(`network: ${radio.closest("label").textContent}`);
+    if (!same) this.#log.line(`network: ${radio.closest("label").textContent}`);
   }
 
   // revoke takes away the session, with all its tokens.
