@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,7 +190,7 @@ func TestANodeIsAsItsDocumentsSay(t *testing.T) {
 // and those that need no token.
 var (
 	seldom = []string{"POST /_weft/v1/replies/{correlation}", "DELETE /_weft/v1/nodes/{node}", "POST /_weft/v1/drain"}
-	free   = []string{"GET /_weft/v1/client.js", "HEAD /_weft/v1/client.js", "GET /healthz", "HEAD /healthz", "OPTIONS /healthz",
+	free   = []string{"GET /_weft/v1/client.js", "HEAD /_weft/v1/client.js", "GET /_weft/v1/client-tabs.js", "HEAD /_weft/v1/client-tabs.js", "GET /healthz", "HEAD /healthz", "OPTIONS /healthz",
 		"GET /readyz", "HEAD /readyz", "OPTIONS /readyz", "GET /metrics", "HEAD /metrics"}
 	freeOnPublic = []string{"GET " + documentPath, "HEAD " + documentPath}
 )
@@ -228,6 +229,36 @@ func ask(t *testing.T, python func(string, ...string) *exec.Cmd, l *listener, ar
 		answers[line.Operation] = append(answers[line.Operation], line.Status)
 	}
 	return answers
+}
+
+// row is the request that a row of a table begins with.
+var row = regexp.MustCompile("(?m)^\\| `((?:GET|POST|PUT|PATCH|DELETE) /[^?`]*)[?`]")
+
+func TestTheDocsAndTheDocumentsHaveTheSameRequests(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, admin, ok := strings.Cut(string(text), "\n## Admin listener")
+	if !ok {
+		t.Fatal("docs/http.md has no part on the admin listener")
+	}
+	node := stage.StartNode(t, stage.Settings(t.TempDir()))
+	for name, c := range map[string]struct{ url, docs string }{"public": {node.URL(), public}, "admin": {node.AdminURL(), admin}} {
+		var told []string
+		for _, m := range row.FindAllStringSubmatch(c.docs, -1) {
+			told = append(told, strings.NewReplacer("<", "{", ">", "}").Replace(m[1]))
+		}
+		slices.Sort(told)
+		told = slices.Compact(told)
+		has := slices.DeleteFunc(listen(t, c.url, "").document.operations(), func(operation string) bool {
+			return strings.HasPrefix(operation, "HEAD ") || strings.HasPrefix(operation, "OPTIONS ") // the docs have them in words
+		})
+		if !slices.Equal(told, has) {
+			t.Errorf("%s: docs/http.md has\n\t%s\nand the document\n\t%s", name, strings.Join(told, "\n\t"), strings.Join(has, "\n\t"))
+		}
+	}
 }
 
 func TestDrainIsAsItsDocumentSays(t *testing.T) {
