@@ -1,6 +1,6 @@
 // How a connection comes back, and what it says of itself meanwhile.
 import { expect, test, vi } from "vitest"
-import { asked, client, event, page, pass, poll, Request, Socket, socket } from "./stage"
+import { asked, client, event, jwt, page, pass, poll, Request, Socket, socket } from "./stage"
 
 test("silence of two and a half keep-alives is a dead connection, which comes back from its place", async () => {
   const c = await client()
@@ -248,13 +248,15 @@ test("the place is kept over page loads if asked, of the same page and the same 
 })
 
 test("close ends all: timers, listeners, links, what waits", async () => {
-  const c = await client({ token: () => "t" })
+  const c = await client({ token: () => jwt({ exp: Date.now() / 1000 + 3600 }) })
   const waits = c.weft.subscribe("topic.x").then(() => "", e => e.code)
+  expect(vi.getTimerCount()).toBeGreaterThan(1)
   c.weft.close()
+  expect(socket().closed).toBe(true)
   expect(c.now()).toMatchObject({ state: "closed", reason: "closed" })
+  expect(vi.getTimerCount()).toBe(0)
   await pass(31_000)
   expect(await waits).toBe("closed")
-  expect(vi.getTimerCount()).toBe(0)
   socket().open()
   socket().say(event(1))
   page.fire("online")
