@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,4 +93,40 @@ func TestThePagesOfTheDocsDoWhatIsSaid(t *testing.T) {
 	publish(t, node, "subject=topic.hotel.42&type=order.paid", map[string]any{"id": 4, "room": "d", "total": 40})
 	has(page, lines, "a: 10,b: 25,d: 40")
 	has(react, lines, "b: 25,d: 40")
+}
+
+// The tables of docs/browser.md have what the types have: each option and each state, and none
+// besides.
+func TestTheDocsHaveEachOptionAndState(t *testing.T) {
+	t.Parallel()
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		must(t, err)
+		return string(text)
+	}
+	types, page := read("../../edge/client/dist/client.d.ts"), read("../../docs/browser.md")
+	between := func(text, begin, end string) string {
+		_, rest, ok := strings.Cut(text, begin)
+		if !ok {
+			t.Fatalf("there is no %q", begin)
+		}
+		rest, _, _ = strings.Cut(rest, end)
+		return rest
+	}
+	all := func(text, pattern string) (found []string) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			found = append(found, m[1])
+		}
+		slices.Sort(found)
+		return found
+	}
+	const row = "(?m)^\\| `([a-zA-Z]+)` \\|"
+	options := all(between(types, "interface Options {", "\n}"), `(?m)^ +([a-zA-Z]+)\?:`)
+	if got := all(between(page, "\n## Options\n", "\n## "), row); len(got) == 0 || !slices.Equal(got, options) {
+		t.Errorf("the docs have the options %v, the types %v", got, options)
+	}
+	states := all(between(between(types, "interface State {", "\n}"), "state: ", ";"), `"([a-z]+)"`)
+	if got := all(between(page, "| --- | --- | --- |\n| `connecting`", "\n## "), row); !slices.Equal(slices.Sorted(slices.Values(append(got, "connecting"))), states) {
+		t.Errorf("the docs have the states %v, the types %v", got, states)
+	}
 }
