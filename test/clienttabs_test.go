@@ -270,3 +270,42 @@ func TestATabThatLeadsAndIsFrozenIsReplaced(t *testing.T) {
 	}
 	eventually(t, time.Minute, "one connection", func() bool { return connections(t, node, "ann") == 1 })
 }
+
+// Two users in the tabs of one browser have a connection each and see nothing of each other;
+// when the session of a tab that leads is revoked it is closed for good, and the other one goes on
+// with its own.
+func TestTabsOfTwoUsersShareNothing(t *testing.T) {
+	t.Parallel()
+	b := chromium(t)
+	node := tabsNode(t, b)
+	visitor := b.NewTab(t)
+	open := func(user, session string) sharer {
+		s := shares(t, visitor.Beside(), node, stage.Token(t, user, stage.Claims{"jti": session}), `{subjects: ["topic.hotel.1"]}`)
+		s.awaitOpen()
+		return s
+	}
+	ann, again, bob := open("ann", "a1"), open("ann", "a2"), open("bob", "b1")
+	for user, n := range map[string]int{"ann": 1, "bob": 1} {
+		eventually(t, time.Minute, "one connection of "+user, func() bool { return connections(t, node, user) == n })
+	}
+	if is := bob.state(); is.Shared {
+		t.Errorf("bob's page shares: %+v", is)
+	}
+	numbers(t, node, 1, 10)
+	ann.has(10)
+	again.has(10)
+	if got := bob.got(); len(got) != 0 {
+		t.Errorf("bob's page has %v of ann's", got)
+	}
+
+	if status, text := asked(t, http.MethodPut, node.AdminURL()+"/_weft/v1/blacklist/a1", "", "", ""); status/100 != 2 {
+		t.Fatalf("%d %s", status, text)
+	}
+	eventually(t, time.Minute, "the page whose session is revoked is closed", func() bool { is := ann.state(); return is.State == "closed" && is.Reason == "revoked" })
+	eventually(t, time.Minute, "the other one leads", func() bool { is := again.state(); return is.State == "open" && !is.Shared })
+	numbers(t, node, 11, 12)
+	again.has(12)
+	if last := ann.isWhole(); last != 10 {
+		t.Errorf("a page that is closed has event %d", last)
+	}
+}
