@@ -97,7 +97,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   async function open(fresh?: boolean) {
     const my = ++round
     if (state !== "connecting" && !isOffline()) tell("connecting")
-    const failed = await tokens.get(fresh).then(() => 0, () => 1)
+    const failed = await tokens.get(fresh || claims(tokens.now).exp! * 1000 < Date.now()).then(() => 0, () => 1)
     if (my !== round) return
     if (failed) return wait({ reason: "token_unavailable" }, fresh)
     const { sub } = plan()
