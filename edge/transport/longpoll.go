@@ -115,6 +115,13 @@ func (p *waiting) respond() {
 		problem.Write(p.w, told)
 		return
 	}
+	if got.cursor == "" { // it has ended before its place was known
+		if got.cursor = p.c.Query.LastID; got.cursor == "" {
+			problem.Write(p.w, problem.New(problem.NotReady, "the poll has ended before it could begin; come back").RetrySoon())
+			return
+		}
+		got.presence, got.presenceID = nil, ""
+	}
 	p.t.write(p.w, p.c.R, got, cause)
 }
 
