@@ -103,6 +103,16 @@ func duties() []duty {
 				t.Errorf("it polls five times within %v", sixth.at.Sub(second.at))
 			}
 		}},
+		{"client.keeps", poll, func(n int, _ asked) []step {
+			if n == 0 {
+				return []step{numbered(1, "e1", "c1"), numbered(2, "e2", "c2")}
+			}
+			return []step{{frame: frame{"id": "", "type": "weft.keepalive"}}}
+		}, func(t *testing.T, s *script, _ *driven) {
+			if a := s.awaitAsked(2); a.id != "c2" {
+				t.Errorf("it comes back with %q", a.id)
+			}
+		}},
 		{"client.publish", sse, func(int, asked) []step { return []step{opens("c0"), stays} }, publishes},
 	}
 }

@@ -19,7 +19,7 @@ export const openPoll: Open = (ask, frame, ended) =>
       for (const r of answer.resets ?? []) tell("weft.reset", r)
       if (presence !== (presence = answer.presence_id ?? presence)) for (const p of answer.presence) tell("weft.presence", p)
       for (const f of answer.events) over.aborted || frame(f)
-      ask.cursor = answer.last_event_id
+      ask.cursor = answer.last_event_id || ask.cursor // some nodes had none for a poll that ended at once
       tell("weft.keepalive", {}, ask.cursor)
       if (answer.close) return answer.close
       // A node that stops has nothing to wait for.

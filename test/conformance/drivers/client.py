@@ -111,7 +111,7 @@ def poll(c):
         for frame in frames:
             c.take(frame)
         empty = c.cursor and not frames and time.monotonic() - c.begun < 1
-        c.cursor, c.presence = answer["last_event_id"], answer.get("presence_id", c.presence)
+        c.cursor, c.presence = answer["last_event_id"] or c.cursor, answer.get("presence_id", c.presence)
         c.asked, c.failures = False, 0
         if "close" in answer:
             c.take({"type": "weft.close", "data": answer["close"]})
