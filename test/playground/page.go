@@ -100,10 +100,17 @@ func (p *page) handler() http.Handler {
 	return p.guard(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// fromTheNode hands on what the node serves, as the proxy in front of a page at home does.
+// fromTheNode hands on what the node serves, as the proxy in front of a page at home does. Whoever
+// changes the client and runs this again wants the new one, so that a browser keeps none.
 func (p *page) fromTheNode() http.Handler {
 	return &httputil.ReverseProxy{
-		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: p.addrs.Public}) },
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: p.addrs.Public}) },
+		ModifyResponse: func(r *http.Response) error {
+			for _, name := range []string{"Cache-Control", "X-Content-Type-Options"} {
+				r.Header.Del(name) // guard has said it
+			}
+			return nil
+		},
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 }

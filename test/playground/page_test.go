@@ -117,6 +117,25 @@ func TestEveryAssetThatIsNamedIsThere(t *testing.T) {
 	}
 }
 
+func TestTheClientComesFromTheNodeAndIsNotKept(t *testing.T) {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		_, _ = io.WriteString(w, r.URL.Path)
+	}))
+	defer node.Close()
+	p := testPage(&recorder{})
+	p.addrs.Public = node.Listener.Addr().String()
+	for _, path := range []string{"/_weft/v1/client.js", "/_weft/v1/client-tabs.js"} {
+		w := ask(t, p, http.MethodGet, path, "", nil)
+		if kept := w.Header().Values("Cache-Control"); w.Body.String() != path || len(kept) != 1 || kept[0] != "no-store" {
+			t.Errorf("%s: %s, Cache-Control %q", path, w.Body, kept)
+		}
+	}
+	if w := ask(t, p, http.MethodGet, "/_weft/v1/events", "", nil); w.Code != http.StatusNotFound {
+		t.Errorf("events by the page's own address: status %d", w.Code)
+	}
+}
+
 func TestThePageMayTalkToTheNodeOnly(t *testing.T) {
 	w := ask(t, testPage(&recorder{}), http.MethodGet, "/", "", nil)
 	csp := w.Header().Get("Content-Security-Policy")
