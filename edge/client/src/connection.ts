@@ -4,6 +4,7 @@
 
 import { type Ask, backOff, type Ending, failure, type Frame, kinds, type Link, lost, nameOf, type Open, outdated, sleep, unreachable } from "./link"
 import { later, laterOpen } from "./later"
+import { isNewOf } from "./seen"
 import { stored } from "./storage"
 import { claims, type Tokens } from "./token"
 import type { Options, State, TransportName, Wanted } from "./types"
@@ -28,7 +29,6 @@ export interface Source {
 }
 
 const openTime = 10_000 // a link that has not opened then does not
-const remembered = 2000 // ids of events, by which doubles are told
 const day = 86_400_000
 
 /** Opens a connection, and keeps it open until it is closed. It begins at the cursor, if there
@@ -245,16 +245,5 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     close() {
       if (state !== "closed") finish({ reason: "closed" })
     },
-  }
-}
-
-/** Tells whether an event is new, by its id; it remembers the last ones, or all. */
-export function isNewOf() {
-  const seen = new Set<string>()
-  return (id?: string, all?: unknown) => {
-    const isNew = !id || !seen.has(id)
-    if (id) seen.add(id)
-    if (seen.size > remembered && !all) seen.delete(seen.values().next().value!)
-    return isNew
   }
 }
