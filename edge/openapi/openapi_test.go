@@ -24,7 +24,7 @@ type thing struct {
 	Count  *int            `json:"count,omitempty"`
 	Inside json.RawMessage `json:"inside,omitempty"`
 	Others []thing         `json:"others,omitempty"`
-	hidden string
+	_      string
 }
 
 type counted struct {

@@ -22,9 +22,7 @@ type schemas struct {
 }
 
 func newSchemas() *schemas {
-	s := &schemas{all: map[string]map[string]any{}}
-	s.reflector.InterceptDefName(func(t reflect.Type, _ string) string { return nameOf(t) })
-	return s
+	return &schemas{all: map[string]map[string]any{}}
 }
 
 // named is a schema that has a name of its own, as JSON.
@@ -52,7 +50,7 @@ func (s *schemas) of(v any) (map[string]any, error) {
 	made, err := s.reflector.Reflect(v,
 		jsonschema.DefinitionsPrefix(componentPrefix), jsonschema.RootRef,
 		jsonschema.CollectDefinitions(s.define),
-		jsonschema.InterceptProp(require),
+		jsonschema.InterceptProp(require), jsonschema.InterceptDefName(nameOf),
 	)
 	if err == nil {
 		err = s.err
@@ -117,7 +115,7 @@ func require(p jsonschema.InterceptPropParams) error {
 }
 
 // nameOf is the name that a Go type has in a document: page[admin.userEntry] is UserEntryPage.
-func nameOf(t reflect.Type) string {
+func nameOf(t reflect.Type, _ string) string {
 	if t == reflect.TypeFor[problem.Body]() {
 		return "Problem"
 	}
