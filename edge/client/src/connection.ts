@@ -53,7 +53,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
 
   const isOpen = () => state === "open"
   const isOffline = () => globalThis.navigator?.onLine === false
-  const tell = (name: typeof state, e?: Ending, more?: object) => sink.state({ state: (state = name), reason: e?.reason, detail: e?.detail, ...more })
+  // tell says how it is: revoked and expired have one word each, whether at the door or later.
+  const tell = (name: typeof state, e?: Ending, more?: object) => sink.state({ state: (state = name), reason: e?.reason.replace(/^token_(?=ex|re)/, ""), detail: e?.detail, ...more })
   const typed = () => subjects.some(w => w !== nameOf(w))
 
   // dial opens a link, which takes the place of the one that is there when it is open: what

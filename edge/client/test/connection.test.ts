@@ -151,14 +151,14 @@ test.each([
 })
 
 test.each([
-  [403, "forbidden"],
-  [403, "token_revoked"],
-  [400, "bad_subject"],
-])("a refusal that waiting does not mend is final: %i %s", async (status, code) => {
+  [403, "forbidden", "forbidden"],
+  [403, "token_revoked", "revoked"], // as a connection that is cut says it
+  [400, "bad_subject", "bad_subject"],
+])("a refusal that waiting does not mend is final: %i %s", async (status, code, reason) => {
   const c = await client({ transports: ["sse"] })
   asked().refuse(status, code)
   await pass()
-  expect(c.now()).toMatchObject({ state: "closed", reason: code, detail: "because of " + code })
+  expect(c.now()).toMatchObject({ state: "closed", reason, detail: "because of " + code })
 })
 
 test("what somebody between answers, who is not Weft, is not final", async () => {
