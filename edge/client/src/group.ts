@@ -1,7 +1,7 @@
 // What the parts of a tab that shares know of each other, and what hub and links say (tabs.ts).
 
 import type { connection } from "./connection"
-import type { Ending, Frame, Open } from "./link"
+import { type Ending, type Frame, nameOf, type Open } from "./link"
 import type { Tokens } from "./token"
 import type { Options, State, Wanted } from "./types"
 
@@ -23,6 +23,9 @@ export interface Group {
   /** Ends the connection for good, and lets another tab lead. */
   final(e: Ending): void
 }
+
+/** What is left without these subjects. */
+export const without = (wanted: Wanted[], subjects: string[]) => wanted.filter(w => !subjects.includes(nameOf(w)))
 
 /** What a hub says. */
 export interface Said {

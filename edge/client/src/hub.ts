@@ -1,7 +1,7 @@
 // The hub of the tab that leads: the one connection, which follows what all tabs want.
 
 import type { Source } from "./connection"
-import type { Asked, Group, Said } from "./group"
+import { type Asked, type Group, type Said, without } from "./group"
 import { type Ending, type Frame, lost, nameOf, outdated, sleep } from "./link"
 import type { State, Wanted } from "./types"
 
@@ -52,6 +52,11 @@ export function hub(group: Group): () => void {
       if ((data.user ?? me.user) !== me.user) return group.final({ reason: "user_mismatch" })
       open = data
       for (const then of waiting.splice(0)) then()
+    } else if (type === "weft.unsubscribed") {
+      // Or else what is lost to one would be asked for again for another, and be refused to that one.
+      for (const [by, want] of wants) wants.set(by, without(want, data.subjects))
+      group.wanted = without(group.wanted, data.subjects)
+      followed = JSON.stringify(union())
     } else if (type === "weft.presence") present.set(JSON.stringify([data.topic, data.user]), f)
     if (!/^weft\.(open|expiring|close)$/.test(type!)) say({ frame: f })
   }

@@ -1,6 +1,6 @@
 // A tab's link to the hub of the tab that leads, which is its own or another (tabs.ts).
 
-import type { Group, Said } from "./group"
+import { type Group, type Said, without } from "./group"
 import { at, type Ending, type Frame, lost, nameOf, type Open, refusal, request, unreachable } from "./link"
 import type { State, Wanted } from "./types"
 import { covers } from "./wanted"
@@ -57,6 +57,7 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     const isMine = (s: string) => [...group.me!.subscribe, ...group.wanted].some(w => covers(nameOf(w), s))
     ask.cursor = id ?? ask.cursor
     if (live) group.place = ask.cursor
+    if (type === "weft.unsubscribed") group.wanted = without(group.wanted, data.subjects)
     if (type === "weft.reset") {
       const subjects = data.subjects.filter(isMine)
       if (subjects[0]) frame({ ...f, data: { ...data, subjects } })
@@ -128,7 +129,12 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     if (m.to === id) {
       hub = m.hub
       n = m.n
-      questions.get(m.ask!)?.(m)
+      // Earlier ones were of a hub that is gone; what they asked for is in this one.
+      for (const [n, answer] of questions)
+        if (n <= m.ask!) {
+          questions.delete(n)
+          answer(m)
+        }
     } else if (m.hub === hub && m.n !== ++n) join()
     else if (m.hub === hub) {
       if (m.is) {

@@ -41,7 +41,7 @@ export function share(url: URL, options: Options, tokens: Tokens, wanted: Wanted
 
   // stand stands for election, or takes the lock from a hub that is frozen.
   function stand(steal?: boolean) {
-    standing?.abort()
+    standDown()
     const my = (standing = new AbortController())
     const lead = () => new Promise<void>(done => {
       if (my !== standing) return done()

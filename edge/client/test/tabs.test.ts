@@ -184,6 +184,36 @@ test("what is refused to one tab changes nothing for the others", async () => {
   expect(socket().sent.at(-1).set).toEqual(["topic.a", "topic.b"])
 })
 
+test("what is asked for while the tab that leads goes is asked of the next", async () => {
+  const [a, b] = await tabs(2)
+  socket().say(event(1))
+  await pass()
+  const done = b.weft.subscribe("topic.b")
+  await pass()
+  a.weft.close()
+  await pass(200)
+  expect(socket().url.searchParams.getAll("subject")).toContain("topic.b")
+  socket().open({ user: "ann" })
+  await pass(2000)
+  await done
+  const more = b.weft.subscribe("topic.c")
+  await pass()
+  socket().answer()
+  await more
+})
+
+test("what a new token does not grant is not asked for again", async () => {
+  const [a, b] = await tabs(2)
+  socket().say({ id: "c1", type: "weft.unsubscribed", data: { subjects: ["topic.a"], reason: "unauthorised" } })
+  await pass()
+  const done = b.weft.subscribe("topic.b")
+  await pass()
+  expect(socket().sent.at(-1).set).toEqual(["topic.b"])
+  socket().answer()
+  await done
+  expect(a.now().state).toBe("open")
+})
+
 test("what only a tab that has gone wanted is followed no more", async () => {
   const [a] = await tabs(1)
   const b = await tab({ subjects: ["topic.b"] })
