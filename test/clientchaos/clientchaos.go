@@ -16,6 +16,7 @@ package clientchaos
 import (
 	"context"
 	"os"
+	"strings"
 	"time"
 
 	"weft/test/stage"
@@ -28,8 +29,6 @@ const keepalive = time.Second
 type Fault struct {
 	// Name is that of the row in the table.
 	Name string
-	// Long says that a plain test does not do it.
-	Long bool
 	// Nodes says that it happens to the nodes: events may be late then though a page is
 	// connected.
 	Nodes bool
@@ -42,13 +41,35 @@ func atLength() bool { return os.Getenv("WEFT_CLIENTCHAOS") != "" }
 
 // faults are all faults, in the order in which they are done at first.
 func faults() []Fault {
-	oneWay := []Fault{dropped(stage.In), dropped(stage.Out)}
-	for i := range oneWay {
-		oneWay[i].Long = true
-	}
-	return append([]Fault{nothing, killed, drained, cutOff, balancerReloaded, balancerKilled,
+	return []Fault{nothing, killed, drained, cutOff, balancerReloaded, balancerKilled,
 		dropped(stage.Both), unplugged, offline, frozen, oneFrozen, asleep, closed, reloaded,
-		awayTooLong, revoked, expired, rollingRestart, allKilled, shortCuts, withoutTokens, storm}, oneWay...)
+		awayTooLong, revoked, expired, rollingRestart, allKilled, shortCuts, withoutTokens, storm,
+		dropped(stage.In), dropped(stage.Out)}
+}
+
+// briefly are those of a plain test, some on the heels of others, which saves waiting.
+func briefly() []Fault {
+	return []Fault{nothing, then(killed, frozen), then(drained, balancerReloaded), then(cutOff, balancerKilled),
+		dropped(stage.Both), then(asleep, unplugged), then(oneFrozen, closed, reloaded), awayTooLong, revoked}
+}
+
+// then does faults one after the other as one.
+func then(all ...Fault) Fault {
+	var names []string
+	one := Fault{Apply: func(ctx context.Context, w *World) error {
+		for _, f := range all {
+			if err := f.Apply(ctx, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	for _, f := range all {
+		names = append(names, f.Name)
+		one.Nodes = one.Nodes || f.Nodes
+	}
+	one.Name = strings.Join(names, ", then ")
+	return one
 }
 
 // nothing is the row to compare with.

@@ -12,7 +12,7 @@ import (
 // dropped drops the browser's packets, of connections that are open, too, without a word to
 // anybody, for longer than a page may take to notice.
 func dropped(d stage.Direction) Fault {
-	return Fault{Name: "packets dropped, " + d.String(), Apply: func(ctx context.Context, w *World) error {
+	return Fault{Name: "packets dropped (" + d.String() + ")", Apply: func(ctx context.Context, w *World) error {
 		return w.blackHole(ctx, d, length(silence+time.Second, pollSilence+5*time.Second))
 	}}
 }
@@ -42,7 +42,7 @@ var unplugged = Fault{Name: "link down", Apply: func(ctx context.Context, w *Wor
 }}
 
 // offline is the switch of the developer tools.
-var offline = Fault{Name: "browser offline", Long: true, Apply: func(ctx context.Context, w *World) error {
+var offline = Fault{Name: "browser offline", Apply: func(ctx context.Context, w *World) error {
 	for _, p := range w.Pages {
 		p.Tab.Offline(true)
 	}
@@ -54,7 +54,7 @@ var offline = Fault{Name: "browser offline", Long: true, Apply: func(ctx context
 }}
 
 // shortCuts are cuts that are over before anybody has noticed, or just then.
-var shortCuts = Fault{Name: "short cuts", Long: true, Apply: func(ctx context.Context, w *World) error {
+var shortCuts = Fault{Name: "short cuts", Apply: func(ctx context.Context, w *World) error {
 	for range 8 {
 		if err := w.blackHole(ctx, stage.Direction(1+rand.IntN(int(stage.Both))), rand.N(2*silence)); err != nil {
 			return err
@@ -67,7 +67,7 @@ var shortCuts = Fault{Name: "short cuts", Long: true, Apply: func(ctx context.Co
 }}
 
 // storm does what comes, one thing on the heels of the other.
-var storm = Fault{Name: "storm", Long: true, Nodes: true, Apply: func(ctx context.Context, w *World) error {
+var storm = Fault{Name: "storm", Nodes: true, Apply: func(ctx context.Context, w *World) error {
 	for range 8 {
 		var err error
 		switch rand.IntN(5) {

@@ -26,7 +26,7 @@ var killed = Fault{Name: "node killed", Nodes: true, Apply: func(ctx context.Con
 }}
 
 // allKilled ends all nodes at once; they come back with what they have stored.
-var allKilled = Fault{Name: "all nodes killed", Long: true, Nodes: true, Apply: func(ctx context.Context, w *World) error {
+var allKilled = Fault{Name: "all nodes killed", Nodes: true, Apply: func(ctx context.Context, w *World) error {
 	for _, n := range w.Nodes {
 		n.Kill()
 	}
@@ -49,7 +49,7 @@ var drained = Fault{Name: "node drained", Nodes: true, Apply: func(ctx context.C
 }}
 
 // rollingRestart drains each node in its turn, as an upgrade does.
-var rollingRestart = Fault{Name: "rolling restart", Long: true, Nodes: true, Apply: func(ctx context.Context, w *World) error {
+var rollingRestart = Fault{Name: "rolling restart", Nodes: true, Apply: func(ctx context.Context, w *World) error {
 	for _, n := range w.Nodes {
 		n.Stop()
 		n.Launch()

@@ -10,7 +10,7 @@ import (
 )
 
 // withoutTokens keeps new tokens from all pages until the old ones have ended.
-var withoutTokens = Fault{Name: "no tokens", Long: true, Apply: func(ctx context.Context, w *World) error {
+var withoutTokens = Fault{Name: "no tokens", Apply: func(ctx context.Context, w *World) error {
 	w.Site.Down.Store(true)
 	defer w.Site.Down.Store(false)
 	return pause(ctx, tokenLife()+10*time.Second)
@@ -32,7 +32,7 @@ var revoked = Fault{Name: "token revoked", Apply: func(ctx context.Context, w *W
 }}
 
 // expired lets the tokens of visitors end who have no other.
-var expired = Fault{Name: "token expired", Long: true, Apply: func(ctx context.Context, w *World) error {
+var expired = Fault{Name: "token expired", Apply: func(ctx context.Context, w *World) error {
 	guests, err := w.guests(ctx, url.Values{"token": {token(w.t, w.guestName(), 20*time.Second)}})
 	if err != nil {
 		return err

@@ -151,7 +151,7 @@ func (v *Verdict) states(s Setting, state Entry, log []Entry, d due) {
 			if e.State == "closed" {
 				v.lie("%s: closed: %s", clock(e.time()), e.Text)
 			}
-			if e.State == "waiting" && int64(e.RetryAt) < e.At {
+			if past := e.At - int64(e.RetryAt); e.State == "waiting" && past-stoodStill(log, int64(e.RetryAt), e.At) > settling.Milliseconds() {
 				v.lie("%s: waiting until %s, which is past", clock(e.time()), clock(time.UnixMilli(int64(e.RetryAt))))
 			}
 			state = log[i]

@@ -57,6 +57,7 @@ func TestAVerdictFindsWhatMustNotBe(t *testing.T) {
 		"closed":                   {log: []Entry{event(1, 1), event(2, 2), event(3, 3), state(4, "closed")}, want: "closed"},
 		"not open in the end":      {log: []Entry{event(1, 1), event(2, 2), event(3, 3), state(4, "connecting")}, want: "in the end it is connecting"},
 		"a try that is late":       {log: []Entry{event(1, 1), event(2, 2), state(3, "waiting"), state(5000, "connecting"), state(5001, "open"), event(5002, 3)}, want: "after it should have been tried"},
+		"a try that is past":       {log: []Entry{event(1, 1), event(2, 2), {At: began + 1000, What: "state", State: "waiting", RetryAt: began + 500}, state(1001, "open"), event(1002, 3)}, want: "which is past"},
 		"an event that is late":    {log: []Entry{event(1, 1), event(2, 2), event(9000, 3)}, want: "after it was accepted"},
 		"a node is late":           {nodes: true, log: []Entry{event(1, 1), event(2, 2), event(9000, 3)}},
 		"an error":                 {log: []Entry{event(1, 1), event(2, 2), event(3, 3), {At: began, What: "error", Text: "oops"}}, want: "oops"},
