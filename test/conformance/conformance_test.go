@@ -1,6 +1,8 @@
-// Package conformance is one table: each behaviour of a connection, over each transport, on
-// each way to serve it, of one node and of three, where one is followed at, another one is
-// published at, and a third one is asked for changes.
+// Package conformance holds nodes, and clients, to docs/protocol.md. It is one table: each
+// behaviour of a connection, over each transport, on each way to serve it, of one node and of
+// three, where one is followed at, another one is published at, and a third one is asked for
+// changes. What the document says of clients is played to two of them by a node that is written
+// in the test.
 package conformance
 
 import (
@@ -19,7 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// The rows mostly wait, whatever the number of processors.
-	if err := flag.Set("test.parallel", "16"); err != nil {
+	if err := flag.Set("test.parallel", "32"); err != nil {
 		panic(err)
 	}
 	code := m.Run()

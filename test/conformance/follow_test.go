@@ -23,7 +23,7 @@ func TestClientsMissNothingOfANodeThatDies(t *testing.T) {
 	for key, value := range settings(t, "polled") {
 		config.With(key, value)
 	}
-	config.With("events.max_per_subject", 1000).With("auth.warn_before", "2s")
+	config.With("events.max_per_subject", 1000).With("auth.warn_before", "1s")
 	node := stage.StartNode(t, config)
 	p := of(node)
 	var mu sync.Mutex
@@ -33,7 +33,7 @@ func TestClientsMissNothingOfANodeThatDies(t *testing.T) {
 		mu.Lock()
 		given[user]++
 		mu.Unlock()
-		_, _ = io.WriteString(w, tokenOf(t, user, stage.Claims{"exp": time.Now().Add(4 * time.Second).Unix()}))
+		_, _ = io.WriteString(w, tokenOf(t, user, stage.Claims{"exp": time.Now().Add(3 * time.Second).Unix()}))
 	}))
 	t.Cleanup(tokens.Close)
 
@@ -72,7 +72,7 @@ func TestClientsMissNothingOfANodeThatDies(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		for user := range followers {
-			if given[user] < 4 {
+			if given[user] < 3 {
 				return false
 			}
 		}
