@@ -44,7 +44,7 @@ func TestAScriptInNodeFollowsEvents(t *testing.T) {
 				t.Parallel()
 				user := name + "-" + transports
 				p, err := stage.StartProcess(user, func() *exec.Cmd {
-					cmd := exec.Command(binary, "follow.mjs", node.URL(), stage.Token(t, user, nil), transports)
+					cmd := exec.Command(binary, "follow.mjs", node.URL(), stage.Token(t, user, nil), "topic.hotel."+user, transports)
 					cmd.Dir, cmd.Env = dir, stage.Environment()
 					return cmd
 				}())
