@@ -206,6 +206,11 @@ test("what a new token does not grant is not asked for again", async () => {
   const [a, b] = await tabs(2)
   socket().say({ id: "c1", type: "weft.unsubscribed", data: { subjects: ["topic.a"], reason: "unauthorised" } })
   await pass()
+  const again = expect(a.weft.subscribe("topic.a")).rejects.toMatchObject({ code: "forbidden" })
+  await pass()
+  expect(socket().sent.at(-1).set).toEqual(["topic.a"]) // but by who asks for it anew
+  socket().answer({ code: "forbidden" })
+  await again
   const done = b.weft.subscribe("topic.b")
   await pass()
   expect(socket().sent.at(-1).set).toEqual(["topic.b"])
