@@ -22,11 +22,7 @@ func (m *mux) table() []endpoint {
 	plain := func(name string, serve func(w http.ResponseWriter, r *http.Request) error) func(http.ResponseWriter, *http.Request, string) {
 		return func(w http.ResponseWriter, r *http.Request, _ string) { m.plain(w, r, name, serve(w, r)) }
 	}
-	module := func(h http.Handler) func(http.ResponseWriter, *http.Request, string) {
-		return func(w http.ResponseWriter, r *http.Request, _ string) { h.ServeHTTP(w, r) }
-	}
-	document := func(w http.ResponseWriter, r *http.Request, _ string) { m.showDocument(w, r) }
-	return []endpoint{
+	all := []endpoint{
 		{method: "GET", path: pathEvents, serve: func(w http.ResponseWriter, r *http.Request, _ string) { m.connect.serve(w, r) }, says: followOperation(m.connect.takes)},
 		{method: "POST", path: pathEvents, serve: plain(requestPublish, m.publish.serve), says: publishOperation(m.publish.takes)},
 		{method: "GET", path: pathMe, serve: plain(requestMe, m.me.serve), says: openapi.Operation{
@@ -35,23 +31,25 @@ func (m *mux) table() []endpoint {
 		{method: "PATCH", path: pathConnections, slot: "connection", serve: func(w http.ResponseWriter, r *http.Request, connection string) {
 			m.plain(w, r, requestChange, m.change.serve(w, r, connection))
 		}, says: changeOperation(m.change.takes)},
-		{method: "GET", path: pathClient, serve: module(m.client), says: openapi.Operation{
-			ID: "getClient", Does: "The client for browsers, an ES module.", Token: openapi.Unread, Answers: moduleAnswers(true)}},
-		{method: "HEAD", path: pathClient, serve: module(m.client), says: openapi.Operation{
-			ID: "headClient", Does: "The header of that.", Token: openapi.Unread, Answers: moduleAnswers(false)}},
-		{method: "GET", path: pathClientTabs, serve: module(m.tabs), says: openapi.Operation{
-			ID: "getClientTabs", Does: "What the client loads where tabs share a connection, an ES module.", Token: openapi.Unread, Answers: moduleAnswers(true)}},
-		{method: "HEAD", path: pathClientTabs, serve: module(m.tabs), says: openapi.Operation{
-			ID: "headClientTabs", Does: "The header of that.", Token: openapi.Unread, Answers: moduleAnswers(false)}},
-		{method: "GET", path: pathClientMore, serve: module(m.more), says: openapi.Operation{
-			ID: "getClientMore", Does: "What the client loads once it is connected, an ES module.", Token: openapi.Unread, Answers: moduleAnswers(true)}},
-		{method: "HEAD", path: pathClientMore, serve: module(m.more), says: openapi.Operation{
-			ID: "headClientMore", Does: "The header of that.", Token: openapi.Unread, Answers: moduleAnswers(false)}},
-		{method: "GET", path: pathDocument, serve: document, says: openapi.Operation{
-			ID: "describe", Does: "This document.", Token: openapi.Unread, Answers: openapi.Documents(true)}},
-		{method: "HEAD", path: pathDocument, serve: document, says: openapi.Operation{
-			ID: "headDescription", Does: "The header of that.", Token: openapi.Unread, Answers: openapi.Documents(false)}},
 	}
+	for _, at := range []struct {
+		path, id, does string
+		serve          http.Handler
+		answers        func(body bool) []openapi.Answer
+	}{
+		{pathClient, "Client", "The client for browsers, an ES module.", m.client, moduleAnswers},
+		{pathClientTabs, "ClientTabs", "What the client loads where tabs share a connection, an ES module.", m.tabs, moduleAnswers},
+		{pathClientMore, "ClientMore", "What the client loads once it is connected, an ES module.", m.more, moduleAnswers},
+		{pathDocument, "Description", "This document.", http.HandlerFunc(m.showDocument), openapi.Documents},
+	} {
+		serve := func(w http.ResponseWriter, r *http.Request, _ string) { at.serve.ServeHTTP(w, r) }
+		all = append(all,
+			endpoint{method: "GET", path: at.path, serve: serve, says: openapi.Operation{
+				ID: "get" + at.id, Does: at.does, Token: openapi.Unread, Answers: at.answers(true)}},
+			endpoint{method: "HEAD", path: at.path, serve: serve, says: openapi.Operation{
+				ID: "head" + at.id, Does: "The header of that.", Token: openapi.Unread, Answers: at.answers(false)}})
+	}
+	return all
 }
 
 // describe makes the document of the public listener, of the table by which it dispatches.
@@ -99,8 +97,7 @@ func (g grants) ask(o openapi.Operation) openapi.Operation {
 func (m *mux) showDocument(w http.ResponseWriter, r *http.Request) {
 	_, err := parameter.List{}.Read(r.URL.RawQuery)
 	if err == nil {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		w.Header().Del("Access-Control-Allow-Credentials")
+		access.AnyOrigin(w.Header())
 		if err = m.document.Answer(w, r); err == nil {
 			return
 		}

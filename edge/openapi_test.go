@@ -54,24 +54,21 @@ func (d described) takes(method, path, name string) bool {
 
 func TestThePublicDocumentIsForEverybodyAndCached(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, nil)
+	s := newStack(t, func(c *edge.Config, _ *jetstream.Config) { c.Public.CORSOrigins = []string{"https://shop.example"} })
 	resp, body := s.do("GET", openapi.Path, "", "", "Origin", "https://elsewhere.example", "Accept-Encoding", "identity")
 	tag := resp.Header.Get("ETag")
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Access-Control-Allow-Origin") != "*" || resp.Header.Get("Access-Control-Allow-Credentials") != "" || tag == "" {
 		t.Fatalf("%s, header %v", resp.Status, resp.Header)
 	}
+	if resp, _ := s.do("GET", openapi.Path, "", "", "Origin", "https://shop.example"); resp.Header.Get("Access-Control-Allow-Origin") != "https://shop.example" || resp.Header.Get("Access-Control-Allow-Credentials") != "true" {
+		t.Errorf("a page that asks with its cookies may not read it: %v", resp.Header)
+	}
 	if resp, again := s.do("GET", openapi.Path, "", "", "If-None-Match", `"other", W/`+tag, "Accept-Encoding", "identity"); resp.StatusCode != http.StatusNotModified || again != "" || resp.Header.Get("ETag") != tag {
 		t.Errorf("who has it gets %s, %d bytes, %v", resp.Status, len(again), resp.Header)
-	}
-	if resp, _ := s.do("GET", openapi.Path, "", "", "If-None-Match", `"other"`, "Accept-Encoding", "identity"); resp.StatusCode != http.StatusOK {
-		t.Errorf("who has another one gets %s", resp.Status)
 	}
 	resp, zipped := s.do("GET", openapi.Path, "", "", "Accept-Encoding", "br, gzip;q=0.5")
 	if resp.Header.Get("Content-Encoding") != "gzip" || len(zipped) >= len(body)/2 || resp.Header.Get("ETag") == tag {
 		t.Errorf("by gzip: %d bytes of %d, %v", len(zipped), len(body), resp.Header)
-	}
-	if resp, _ := s.do("GET", openapi.Path, "", "", "Accept-Encoding", "gzip;q=0.0"); resp.Header.Get("Content-Encoding") != "" {
-		t.Errorf("who wants no gzip gets %v", resp.Header)
 	}
 	if resp, none := s.do("HEAD", openapi.Path, "", "", "Accept-Encoding", "identity"); resp.StatusCode != http.StatusOK || none != "" || resp.ContentLength != int64(len(body)) {
 		t.Errorf("HEAD: %s, %d bytes, length %d of %d", resp.Status, len(none), resp.ContentLength, len(body))

@@ -27,7 +27,7 @@ const allOthers = "*"
 var rooms = map[string]roomRules{
 	"weft/jetstream": {nil, []string{"api", "rpc", "natsconn", "server", "replica", "ingress", "services", "store", "kv", "blacklist", "routes", "presence", "feed", "cluster", ""}},
 	"weft/bridge":    {[]string{"weft/jetstream"}, []string{"", "broker", "body", allOthers}},
-	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "openapi", "netpoll", "httpd", "frames", "auth", "auth/check", "access", "wire",
+	"weft/edge": {[]string{"weft/jetstream"}, []string{"parameter", "representation", "openapi", "netpoll", "httpd", "frames", "auth", "auth/check", "access", "wire",
 		"session", "transport", "client", "proxy/reply", "proxy/upstream", "proxy/service", "proxy", "admin", ""}},
 	"weft/config":         {nil, nil},
 	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
