@@ -107,7 +107,7 @@ func Form(expr, means string) Param {
 // Forms that several listeners know: what they leave out is refused, and not all that they have
 // is good.
 const (
-	durationForm = `^([0-9.+]+(ns|us|µs|μs|ms|s|m|h))*$|^[+]?[0-9]+$`
+	durationForm = `^([0-9.+-]+(ns|us|µs|μs|ms|s|m|h))*$|^[+]?[0-9]+$`
 	topicForm    = `^[A-Za-z0-9_=-]+([.][A-Za-z0-9_=-]+)*$`
 	subjectForm  = `^(user|topic)[.][A-Za-z0-9_=.-]+$`
 	followForm   = `^(user|topic|presence)[.][A-Za-z0-9_=.*>-]+$`

@@ -140,6 +140,10 @@ func ownTypes(t *testing.T, p *place, kind client.Transport) {
 		if f := h.json(); h.own() && (f["subject"] != nil || f["event"] != nil) {
 			t.Errorf("a frame of Weft's own has a subject: %v", f)
 		}
+		typ, _ := h.json()["type"].(string)
+		if _, is := h.json()["data"].(map[string]any); strings.HasPrefix(typ, "weft.") && is == (typ == "weft.keepalive") {
+			t.Errorf("a frame of Weft's own has other data than an object: %s", h.data)
+		}
 	}
 }
 

@@ -386,6 +386,9 @@ func keepalives(t *testing.T, p *place, kind client.Transport) {
 		if !json.Valid([]byte(h.data)) || h.json() == nil {
 			t.Errorf("%s: a keep-alive is %q", format, h.data)
 		}
+		if h.json()["data"] != nil {
+			t.Errorf("%s: a keep-alive has data: %q", format, h.data)
+		}
 		for _, h := range v.heard() {
 			if h.data == "" {
 				t.Errorf("%s: something empty was heard: %+v", format, h)
