@@ -33,6 +33,7 @@ type answered struct {
 	Reset       *bool             `json:"reset"`
 	Presence    []json.RawMessage `json:"presence"`
 	PresenceID  string            `json:"presence_id"`
+	Close       json.RawMessage   `json:"close"`
 }
 
 // poll polls once, at the node that changes are asked of.
@@ -56,6 +57,9 @@ func firstPoll(t *testing.T, p *place, _ client.Transport) {
 	first := p.poll(t, token, "subject", a, "wait", "60s")
 	if len(first.Events) > 0 || time.Since(begun) > 30*time.Second {
 		t.Errorf("after %v: %+v", time.Since(begun), first)
+	}
+	if past := p.poll(t, token, "subject", a, "wait", "60s", "since", "all"); len(past.Events) != 1 || past.Events[0]["data"] != 1.0 {
+		t.Errorf("with since=all: %+v", past)
 	}
 	p.note(t, a, "", `2`)
 	if second := p.poll(t, token, "subject", a, "wait", "60s", "last_event_id", first.LastEventID); len(second.Events) != 1 || second.Events[0]["data"] != 2.0 {
