@@ -106,7 +106,6 @@ export interface Weft {
 /** A refusal of the server, with its code, such as `forbidden`. */
 export interface WeftError extends Error {
     code: string;
-    status?: number;
 }
 /** Follows events until it is closed. */
 export declare function connect(options?: Options): Weft;

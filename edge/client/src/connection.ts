@@ -39,6 +39,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   const isNew = isNewOf(), events = new AbortController(), key = "weft " + url.origin
   const dials = new Set<() => void>() // gives up what is being opened
   const waiting: (() => void)[] = [] // for the connection to be open, or closed
+  let who: string | undefined // Weft takes this to be
   let place: string, link: Link | undefined, state: State["state"] = "connecting"
   let round = 0 // of attempts to open; an older one has no say
   let attempt = 0 // to back off by
@@ -112,6 +113,9 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     heard = Date.now()
     passed ||= heard - opened > keepalive / 2
     if (type === "weft.open") {
+      // Of somebody else nothing may reach a page that shows what is the first one's.
+      if (opened && who !== data.user) return finish({ reason: "user_mismatch" })
+      who = data.user
       opened = heard
       asked = passed = false
       keepalive = (data.keepalive ?? 25) * 1000
@@ -205,7 +209,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
       if (!isOpen() || (now && now === old)) return
       // The cookie is a new one; or a poll waits that would end with the old token.
       if (!now || mine[kind] === "poll") return dial(kind, subjects, () => {})
-      if ((await link!.command({ token: now }))?.reason === "user_mismatch") again() // somebody else has signed in
+      const no = await link!.command({ token: now })
+      if (no?.reason === "user_mismatch") finish(no) // somebody else has signed in
     } catch {
       plan(10)
     }

@@ -16,12 +16,13 @@ export function tokens({ token }: Options): Tokens {
     async get(fresh) {
       if (typeof token !== "function") return (this.now = token)
       if (fresh || !asked) {
-        const t = await new Promise<string | undefined>((then, fail) => {
+        let t = await new Promise<string | undefined>((then, fail) => {
           const limit = setTimeout(fail, 30_000)
           Promise.resolve().then(token).then(then, fail).finally(() => clearTimeout(limit))
         })
+        if (/[^-\w.~+/=]/.test((t = t?.trim())!)) throw 0 // it is no token, but a page that a back end answers, say
+        this.now = t
         asked = true
-        this.now = t?.trim()
       }
       return this.now
     },

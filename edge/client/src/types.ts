@@ -101,4 +101,4 @@ export interface Weft {
 }
 
 /** A refusal of the server, with its code, such as `forbidden`. */
-export interface WeftError extends Error { code: string; status?: number }
+export interface WeftError extends Error { code: string }

@@ -200,17 +200,43 @@ test("a renewal that fails is tried again while the connection goes on", async (
   expect(socket().sent[0].token).toBe("t3")
 })
 
-test("a token of somebody else is another connection", async () => {
+test("a token of somebody else closes the client, whose page shows what is the first one's", async () => {
   let user = "ann"
-  await client({ token: () => user })
-  socket().open()
+  const c = await client({ token: () => user })
+  socket().open({ user: "ann" })
   user = "bob"
   socket().say({ type: "weft.expiring", data: { in: 2 } })
   await pass(1000)
   socket().answer({ code: "user_mismatch" })
-  await pass()
-  expect(Socket.all[0].closed).toBe(true)
-  expect(bearer()).toBe("bearer.bob")
+  await pass(60_000)
+  expect(c.now()).toMatchObject({ state: "closed", reason: "user_mismatch" })
+  expect(Socket.all).toHaveLength(1)
+})
+
+test.each([["somebody else", "bob"], ["nobody", undefined]])("a client that comes back as %s is closed, and hands nothing on", async (_, user) => {
+  const c = await client()
+  socket().open({ user: "ann" })
+  socket().say(event(1))
+  socket().cut()
+  await pass(1000)
+  const other = socket()
+  other.open({ user })
+  other.say(event(2))
+  await pass(60_000)
+  expect(c.now()).toMatchObject({ state: "closed", reason: "user_mismatch" })
+  expect(c.ids()).toEqual(["e1"])
+  expect(other.closed).toBe(true)
+  expect(Socket.all).toHaveLength(2)
+})
+
+test.each(["<!doctype html>\n<p>Sign in", '{"token":"t"}', "a b"])("what is no token is not shown as one: %s", async text => {
+  let answer = text
+  const c = await client({ token: async () => answer })
+  expect(c.now()).toMatchObject({ state: "waiting", reason: "token_unavailable" })
+  expect(Socket.all).toHaveLength(0)
+  answer = "t"
+  await pass(500)
+  expect(bearer()).toBe("bearer.t")
 })
 
 test("a token that no WebSocket can carry is shown by a request, and its refusal is told", async () => {
