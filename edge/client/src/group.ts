@@ -1,7 +1,7 @@
 // What the parts of a tab that shares know of each other, and what hub and links say (tabs.ts).
 
 import type { connection } from "./connection"
-import { type Ending, type Frame, nameOf, type Open } from "./link"
+import { type Ask, type Ending, type Frame, nameOf, type Open } from "./link"
 import type { Tokens } from "./token"
 import type { Options, State, Wanted } from "./types"
 
@@ -15,9 +15,11 @@ export interface Group {
   /** Names the group: the tabs with the same have one connection. */
   key: string
   /** What GET /_weft/v1/me has answered. */
-  me?: { user: string; subscribe: string[]; allow: string[]; check?: boolean; expires?: string }
+  me?: { user: string; session?: string; subscribe: string[]; allow: string[]; check?: boolean; expires?: string }
   /** What this tab wants beside what its token brings. */
   wanted: Wanted[]
+  /** What its last link asks for, and where that is. */
+  ask?: Ask
   /** The place of this tab while it is in step with a hub. */
   place?: string
   /** Ends the connection for good, and lets another tab lead. */
@@ -48,8 +50,13 @@ export interface Said {
   cursor?: string
   early?: boolean
   open?: object
+  /** What came in the last seconds, for one that asks the server meanwhile; not if that may not be all. */
+  recent?: Frame[]
 }
 
-/** What a link asks: to follow this for it, which is in step up to a place or is not; or nothing
- * any more, since it closes. */
-export interface Asked { by: string; ask?: number; want?: Wanted[]; place?: string }
+/** For so long what one node has sent may be on its way to another, in milliseconds. */
+export const lag = 5000
+
+/** What a link asks: to follow this for it, which is in step up to a place or is not, or is behind;
+ * or nothing any more, since it closes. */
+export interface Asked { by: string; ask?: number; want?: Wanted[]; place?: string; behind?: boolean }

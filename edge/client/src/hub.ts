@@ -1,11 +1,12 @@
 // The hub of the tab that leads: the one connection, which follows what all tabs want.
 
 import type { Source } from "./connection"
-import { type Asked, type Group, type Said, without } from "./group"
+import { type Asked, type Group, lag, type Said, without } from "./group"
 import { type Ending, type Frame, lost, nameOf, outdated, sleep } from "./link"
 import type { State, Wanted } from "./types"
 
 const gatherTime = 100 // for so long a hub waits for what those want who go on with it
+const kept = 200_000 // characters of what came last
 
 /** Opens a hub; returns what closes it. */
 export function hub(group: Group): () => void {
@@ -17,6 +18,8 @@ export function hub(group: Group): () => void {
   let from = group.place, cursor = from, open: object | undefined
   let is: State = { state: "connecting" }
   let heard = 0, keepalive = 0
+  let recent: [at: number, size: number, frame: Frame][] = [] // what came last: all since then
+  let since: number | undefined, size = 0
   let turn = Promise.resolve()
 
   // A page that is frozen may be asked, though it hears nothing of the network any more; and one
@@ -51,6 +54,7 @@ export function hub(group: Group): () => void {
       keepalive = (data.keepalive ?? 25) * 1000
       if ((data.user ?? me.user) !== me.user) return group.final({ reason: "user_mismatch" })
       open = data
+      since ??= heard
       for (const then of waiting.splice(0)) then()
     } else if (type === "weft.unsubscribed") {
       // Or else what is lost to one would be asked for again for another, and be refused to that one.
@@ -58,6 +62,15 @@ export function hub(group: Group): () => void {
       group.wanted = without(group.wanted, data.subjects)
       followed = JSON.stringify(union())
     } else if (type === "weft.presence") present.set(JSON.stringify([data.topic, data.user]), f)
+    if (f.event) {
+      const length = JSON.stringify(f).length
+      size += length
+      recent.push([heard, length, f])
+      while (size > kept || recent[0]?.[0] < heard - lag) {
+        size -= recent[0][1]
+        since = recent.shift()![0]
+      }
+    }
     if (!/^weft\.(open|expiring|close)$/.test(type!)) say({ frame: f })
   }
 
@@ -68,7 +81,9 @@ export function hub(group: Group): () => void {
     if (reason !== "forbidden" || !wants.size) return group.final({ reason, detail })
     // Somebody's wish is to blame: let each be judged by itself.
     wants.clear()
-    open = from = undefined
+    open = from = since = undefined
+    recent = []
+    size = 0
     is = { state: "connecting" }
     say({ lead: true })
     begin()
@@ -82,7 +97,7 @@ export function hub(group: Group): () => void {
     if (!isOpen()) await new Promise<void>(then => waiting.push(then))
   }
 
-  channel.onmessage = ({ data: { by, ask, want, place } }: MessageEvent<Asked>) => {
+  channel.onmessage = ({ data: { by, ask, want, place, behind } }: MessageEvent<Asked>) => {
     if (!by) return
     if (!source && want && place && place === from) {
       wants.set(by, want)
@@ -102,7 +117,7 @@ export function hub(group: Group): () => void {
         error = { reason: e.code, detail: e.message, reconnect: false }
       })
       if (!want || error?.reason === "closed") return
-      say({ to: by, ask, error, cursor, open, is })
+      say({ to: by, ask, error, cursor, open, is, recent: behind && Date.now() - since! > lag ? recent.map(([,, f]) => f) : undefined })
       if (want.some(w => /^presence/.test(nameOf(w)))) for (const frame of present.values()) say({ frame, only: by })
     })
   }

@@ -1,13 +1,14 @@
 // A tab's link to the hub of the tab that leads, which is its own or another (tabs.ts).
 
-import { type Group, type Said, without } from "./group"
+import { type Group, lag, type Said, without } from "./group"
 import { at, type Ending, type Frame, lost, nameOf, type Open, refusal, request, unreachable } from "./link"
+import { isNewOf } from "./seen"
 import type { State, Wanted } from "./types"
 import { covers } from "./wanted"
 
 const answerTime = 5000 // a hub that says nothing for so long, though asked, is frozen
-const settleTime = 1000 // for so long what one node has sent may be on its way to another
-const large = 200_000 // an answer that has so many characters may not be all
+const checkTime = 15_000 // as often a link asks whether its token, or who has signed in, is still good
+const large = 100_000 // an answer that has so many characters may not be all
 
 /** What a link needs of its tab. */
 export interface Tab {
@@ -17,10 +18,14 @@ export interface Tab {
   enter(key: string): void
   steal(): void
   /** Follows by a connection of its own. */
-  goAlone(cursor?: string): void
+  goAlone(): void
+  /** Whether its hub is the one. */
+  leads(): boolean
   /** How the connection of the hub is. */
   hubIs(s: State): void
 }
+
+const isTooMuch = (e: Ending) => e.reconnect === false && /^(bad_r|lim)/.test(e.reason)
 
 /** Opens a link: finds out who this is, asks the hub to follow, and gets in step with it. */
 export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
@@ -31,15 +36,18 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
   let asks = 0, joins = 0
   let is: State | undefined // how the hub is
   let opened = false, live = false, gone = false
-  let waiting: Frame[] | undefined // what the hub has said while this link gets in step
+  let waiting: Map<unknown, Frame> | undefined // what the hub has said while this link gets in step, and no poll has brought
+  let isNew = isNewOf()
   let poll: { close(): void } | undefined
-  let limit: ReturnType<typeof setTimeout>, settled: typeof limit, expiry: typeof limit
+  let limit: ReturnType<typeof setTimeout>, settled: typeof limit, expiry: typeof limit, check: typeof limit
+  group.ask = ask
 
   function close() {
     gone = true
     tab.links.delete(end)
     unstep()
     clearTimeout(expiry)
+    clearTimeout(check)
     channel?.postMessage({ by: id })
     channel?.close()
     for (const then of questions.values()) then({ error: lost })
@@ -57,7 +65,10 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     const isMine = (s: string) => [...group.me!.subscribe, ...group.wanted].some(w => covers(nameOf(w), s))
     ask.cursor = id ?? ask.cursor
     if (live) group.place = ask.cursor
-    if (type === "weft.unsubscribed") group.wanted = without(group.wanted, data.subjects)
+    if (type === "weft.unsubscribed") {
+      group.wanted = without(group.wanted, data.subjects)
+      ask.subjects = without(ask.subjects, data.subjects)
+    }
     if (type === "weft.reset") {
       const subjects = data.subjects.filter(isMine)
       if (subjects[0]) frame({ ...f, data: { ...data, subjects } })
@@ -72,7 +83,7 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     clearTimeout(limit)
     clearTimeout(settled)
   }
-  function step(rest: Frame[] = []) {
+  function step(rest: Iterable<Frame> = []) {
     unstep()
     live = true
     group.place = ask.cursor
@@ -80,9 +91,9 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     for (const f of rest) if (f.type !== "weft.reset") take(f)
   }
 
-  const question = (want: Wanted[], place?: string) => new Promise<Partial<Said>>(then => {
+  const question = (want: Wanted[], place?: string, behind?: boolean) => new Promise<Partial<Said>>(then => {
     questions.set(++asks, then)
-    channel!.postMessage({ by: id, ask: asks, want, place })
+    channel!.postMessage({ by: id, ask: asks, want, place, behind })
   })
 
   // join gets in step with a hub. It is at once, if the hub goes on from the place of this link.
@@ -90,36 +101,49 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     const my = ++joins
     unstep()
     limit = setTimeout(tab.steal, answerTime)
-    const { error, early, cursor, open, is: state } = await question(group.wanted, place)
+    const behind = !!ask.cursor || ask.query.some(([name, value]) => name === "since" && value)
+    const { error, early, cursor, open, is: state, recent } = await question(group.wanted, place, behind)
     if (my !== joins || gone) return
-    if (error) return end(error)
+    // Together it is more than a connection may follow.
+    if (error) return isTooMuch(error) ? tab.goAlone() : end(error)
     tab.hubIs((is = state!))
     if (early) return step()
     const isOpen = () => {
       if (!opened) frame({ type: "weft.open", data: open, id: ask.cursor })
       opened = true
     }
-    if (!ask.cursor && !ask.query.some(([name, value]) => name === "since" && value)) {
+    if (!behind) {
       ask.cursor = cursor // which weft.open brings to whoever loses this link before anything else comes
       isOpen()
       return step()
     }
-    let size = 0, isAll = false, time = false
-    waiting = []
-    const done = () => isAll && time && step(waiting)
-    settled = setTimeout(() => {
+    // What the node that is asked may not have yet has been said by the hub of late. If the hub
+    // does not know all of that, it is asked until it has it.
+    let time = !!recent
+    waiting = new Map(recent?.map(f => [f.event, f]))
+    isNew = isNewOf()
+    const catchUp = () => {
+      let size = 0, asked = Date.now()
+      poll?.close()
+      poll = group.openPoll({ ...ask }, f => {
+        if (f.type === "weft.open") return isOpen()
+        take(f)
+        isNew(f.event)
+        waiting?.delete(f.event)
+        size += 1000 + JSON.stringify(f).length
+        if (f.type !== "weft.keepalive") return
+        // An answer that was long in coming may be old, or that of a node that did not get at all there is.
+        const isAll = size < large && Date.now() - asked < lag
+        size = 0
+        asked = Date.now()
+        if (time) isAll ? step(waiting?.values()) : catchUp()
+      }, end)
+    }
+    catchUp()
+    if (!time) settled = setTimeout(() => {
       time = true
-      done()
-    }, settleTime)
-    poll = group.openPoll({ ...ask }, f => {
-      if (f.type === "weft.open") return isOpen()
-      take(f)
-      size += 1000 + JSON.stringify(f).length
-      if (f.type !== "weft.keepalive") return
-      isAll = size < large
-      size = 0
-      done()
-    }, end)
+      catchUp()
+    }, lag)
   }
 
   function hear(m: Said) {
@@ -127,6 +151,8 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     clearTimeout(limit)
     if (m.lead) return void join(live && m.from === ask.cursor ? m.from : undefined)
     if (m.to === id) {
+      // One that has woken up answers what another has answered: who of them is there will be seen.
+      if (![...questions.keys()].some(n => n <= m.ask!)) return void (m.hub !== hub && join())
       hub = m.hub
       n = m.n
       // Earlier ones were of a hub that is gone; what they asked for is in this one.
@@ -142,7 +168,7 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
         if (!waiting) tab.hubIs(is) // what this link asks itself comes, however the hub is
         if (opened) frame({ type: "weft.keepalive" })
       }
-      if (m.frame && (m.only ?? id) === id) waiting ? waiting.push(m.frame) : live && take(m.frame)
+      if (m.frame && (m.only ?? id) === id) waiting ? isNew(m.frame.event) && waiting.set(m.frame.event ?? m.frame, m.frame) : live && take(m.frame)
     }
   }
 
@@ -150,36 +176,51 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
   async function prove(token?: string) {
     const r = await request(at("me", url, [["user", options.user]]), token, { signal: AbortSignal.timeout(10_000) })
     if (!r.ok) throw await refusal(r)
-    const me = await r.json(), { user, subscribe, allow, check, expires } = me
+    const me = await r.json().catch(() => {})
     if (gone) return
+    if (!me?.subscribe) throw { reason: "not_found" } // somebody between has answered
+    const { user, session, subscribe, allow, check: isAsked, expires } = me
     if (group.me && group.me.user !== user) throw { reason: "user_mismatch", reconnect: false }
     group.me = me
     clearTimeout(expiry)
     if (expires) expiry = setTimeout(end, Math.min(1e9, Date.parse(expires) - Date.now()), { reason: "expired" })
-    const key = "weft 1 " + JSON.stringify([url, user, subscribe, allow, check, options.types, options.transports, options.device])
+    recheck()
+    // What is in no list is asked of a back end, for each session.
+    const key = "weft 1 " + JSON.stringify([url, user, subscribe, allow, isAsked && session, options.types, options.transports, options.device])
     const other = key !== group.key
     tab.enter(key)
-    if (channel && other) throw { ...lost, reconnect: true }
+    if (channel && other) return end({ ...lost, reconnect: true })
     if (channel) return
     channel = new BroadcastChannel(key)
     channel.onmessage = e => hear(e.data)
     join()
   }
+  // recheck asks from time to time, unless it is the connection's own token, which the server ends.
+  function recheck() {
+    clearTimeout(check)
+    check = setTimeout(() => {
+      if (tab.leads() && ask.token) recheck()
+      else prove(ask.token).catch(e => (e.reconnect === false ? end(e) : gone || recheck()))
+    }, checkTime)
+  }
   const proven = (token?: string) => prove(token).catch(e => {
-    if (/^(status 4|not_f)/.test(e.reason)) tab.goAlone(ask.cursor)
+    if (/^(status 4|not_f)/.test(e.reason)) tab.goAlone()
     else end(e.reason ? e : { ...unreachable, reconnect: true })
   })
   proven(ask.token)
 
   return {
     async command({ set, token }) {
-      if (token) await proven(token)
+      if (token) await proven((ask.token = token))
       if (!set) return
       const before = group.wanted
       group.wanted = set
       const { error } = await question(set)
-      if (error) group.wanted = before
-      else ask.subjects = set
+      if (!error) ask.subjects = set
+      else {
+        group.wanted = before
+        if (isTooMuch(error)) tab.goAlone()
+      }
       return error
     },
     close: () => gone || close(),

@@ -85,7 +85,7 @@ export function share(url: URL, options: Options, tokens: Tokens, wanted: Wanted
     },
   }, undefined, {
     tabs: linkOf({
-      group, links, goAlone,
+      group, links, goAlone, leads: () => !!resign,
       enter(key) {
         if (key !== group.key) standDown()
         group.key = key
@@ -100,13 +100,13 @@ export function share(url: URL, options: Options, tokens: Tokens, wanted: Wanted
   })
 
   // goAlone follows by a connection of its own.
-  function goAlone(cursor?: string) {
+  function goAlone() {
     if (alone) return
     alone = true
     standDown()
     events.abort()
     source.close()
-    source = connection(url, options, tokens, group.wanted, sink, cursor)
+    source = connection(url, options, tokens, group.wanted, sink, group.ask?.cursor)
   }
 
   // A page that is left or frozen lets go, lest the others wait for it.
@@ -115,5 +115,17 @@ export function share(url: URL, options: Options, tokens: Tokens, wanted: Wanted
       standDown()
       endAll({ ...lost, reconnect: true })
     }, { capture: true, signal: events.signal })
-  return { follow: next => source.follow(next), close: () => source.close() }
+  return {
+    async follow(next) {
+      for (;;) {
+        const its = source
+        try {
+          return await its.follow(next)
+        } catch (e) {
+          if (its === source) throw e // else it has gone alone
+        }
+      }
+    },
+    close: () => source.close(),
+  }
 }

@@ -79,6 +79,12 @@ async function tab(options: Options = {}) {
   await known()
   return c
 }
+/** The last tab does not hear of an event. */
+function loses(n: number) {
+  const its = [...Channel.all].at(-1)
+  Channel.lose = (to, m) => to === its && m.frame?.event === "e" + n
+}
+
 /** A tab that leads, and others. */
 async function tabs(n: number, options: Options = {}) {
   const all = [await tab(options)]
@@ -137,8 +143,7 @@ test("a tab that has missed something asks the server for it, and what comes mea
   const [a, b] = await tabs(2)
   socket().say(event(1))
   await pass()
-  const its = [...Channel.all].at(-1)
-  Channel.lose = (to, m) => to === its && m.frame?.event === "e2"
+  loses(2)
   socket().say(event(2), event(3))
   await pass()
   expect(b.ids()).toEqual(["e1"])
@@ -147,12 +152,155 @@ test("a tab that has missed something asks the server for it, and what comes mea
   socket().say(event(4), event(5))
   await pass()
   asked().answer(poll([event(2), event(3), event(4)]))
-  await pass(1000)
+  await pass(5000)
   socket().say(event(6))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2", "e3", "e4"]) // the hub is too young to know all that is on its way
+  expect(asked().url.searchParams.get("wait")).toBe("0s")
+  asked().answer(poll([], { last_event_id: "c4" }))
   await pass()
   expect(b.ids()).toEqual(["e1", "e2", "e3", "e4", "e5", "e6"])
   expect(a.ids()).toEqual(b.ids())
-  expect(asked().aborted).toBe(true)
+  expect(asked().init.signal!.aborted).toBe(true)
+})
+
+test("what the hub has said before, and the node that is asked has not yet, is not lost", async () => {
+  const [a, b] = await tabs(2)
+  await pass(6000)
+  socket().say(event(1))
+  await pass()
+  loses(2)
+  socket().say(event(2), event(3))
+  await pass()
+  asked().answer(poll([], { last_event_id: "c1" }))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2", "e3"])
+  expect(asked().init.signal!.aborted).toBe(true)
+  socket().say(event(4))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2", "e3", "e4"])
+  expect(a.ids()).toEqual(b.ids())
+})
+
+test("a tab asks on when the hub has said more of late than it keeps, or an answer may not be all", async () => {
+  const [, b] = await tabs(2)
+  await pass(6000)
+  socket().say(event(1))
+  await pass()
+  loses(2)
+  const large = { data: "x".repeat(120_000) }
+  socket().say(event(2, large), event(3, large))
+  await pass()
+  asked().answer(poll([], { last_event_id: "c1" }))
+  await pass()
+  expect(b.ids()).toEqual(["e1"])
+  asked().answer(poll([event(2, large)]))
+  await pass(5000)
+  asked().answer(poll([event(3, large)]))
+  await pass()
+  socket().say(event(4))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2", "e3"])
+  asked().answer(poll([], { last_event_id: "c3" }))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2", "e3", "e4"])
+})
+
+test("what more events than are remembered bring twice while a tab catches up comes once", async () => {
+  const [, b] = await tabs(2)
+  socket().say(event(1))
+  await pass()
+  loses(2)
+  socket().say(event(2), event(3))
+  await pass()
+  const many = Array.from({ length: 2500 }, (_, i) => event(4 + i))
+  for (let i = 0; i < many.length; i += 100) {
+    const some = many.slice(i, i + 100)
+    socket().say(...some)
+    await pass()
+    asked().answer(poll(i ? some : [event(2), event(3), ...some]))
+    await pass()
+  }
+  await pass(5000)
+  asked().answer(poll([], { last_event_id: "c2503" }))
+  await pass()
+  expect(b.ids().length).toBe(2503)
+  socket().say(event(2504))
+  await pass()
+  expect(b.ids().at(-1)).toBe("e2504")
+})
+
+test("a hub that has woken up and answers late is not followed", async () => {
+  const [, b] = await tabs(2)
+  const woken = new Channel([...Channel.all][0].name)
+  let question: any
+  woken.onmessage = ({ data }) => { if (data.by) question = data }
+  const subscribed = b.weft.subscribe("topic.b")
+  await pass()
+  socket().answer()
+  await subscribed
+  woken.postMessage({ hub: "old", n: 7, to: question.by, ask: question.ask, cursor: "c0", is: { state: "open" } })
+  await pass()
+  socket().say(event(1))
+  await pass()
+  for (const r of polls()) if (!r.aborted) r.answer(poll([event(1)]))
+  await pass(5000)
+  for (const r of polls()) if (!r.aborted) r.answer(poll([], { last_event_id: "c1" }))
+  socket().say(event(2))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2"])
+})
+
+test("a tab whose subjects are too many together with the others' follows by its own connection", async () => {
+  const [a, b] = await tabs(2)
+  socket().say(event(1))
+  await pass()
+  const subscribed = b.weft.subscribe("topic.b")
+  await pass()
+  socket().answer({ code: "bad_request", detail: "more than 256 subjects" })
+  await pass()
+  expect(Socket.all.length).toBe(2)
+  expect(socket().url.searchParams.get("last_event_id")).toBe("c1")
+  socket().open({ user: "ann", id: "c1" })
+  await pass()
+  expect(socket().sent.at(-1).set).toEqual(["topic.a", "topic.b"])
+  socket().answer()
+  await subscribed
+  socket().say(event(2, { subject: "topic.b" }))
+  Socket.all[0].say(event(3))
+  await pass()
+  expect(b.ids()).toEqual(["e1", "e2"])
+  expect(a.ids()).toEqual(["e1", "e3"])
+})
+
+test("a tab whose session is revoked is told so while another has the connection", async () => {
+  const [a, b] = await tabs(2)
+  await pass(15_000)
+  const last = asked()
+  expect(last.url.pathname).toBe("/_weft/v1/me")
+  socket().say({ type: "weft.keepalive" })
+  last.refuse(502)
+  await pass(15_000)
+  socket().say({ type: "weft.keepalive" })
+  expect(asked()).not.toBe(last)
+  expect(b.now().state).toBe("open")
+  asked().refuse(403, "token_revoked")
+  await pass()
+  expect(b.now()).toMatchObject({ state: "closed", reason: "revoked" })
+  expect(a.now().state).toBe("open")
+})
+
+test("tabs whose subjects a back end is asked about share within a session only", async () => {
+  const some = { user: "ann", subscribe: ["user.ann"], allow: [], check: true }
+  const all = []
+  for (const session of ["s1", "s2", "s1"]) {
+    all.push(await client({ shared: true, token: jwt({ sub: "ann" }) }))
+    asked().answer({ ...some, session })
+    await pass()
+    if (Socket.all.length > new Set(all).size - 1) socket().open({ user: "ann" })
+    await pass()
+  }
+  expect(Socket.all.length).toBe(2)
 })
 
 test("a reset reaches each tab once, if it is of its subjects", async () => {
@@ -217,6 +365,17 @@ test("what a new token does not grant is not asked for again", async () => {
   socket().answer()
   await done
   expect(a.now().state).toBe("open")
+  const subscribed = a.weft.subscribe("topic.c")
+  await pass()
+  socket().answer()
+  await subscribed
+  socket().say({ id: "c2", type: "weft.unsubscribed", data: { subjects: ["topic.c"], reason: "unauthorised" } })
+  await pass()
+  Channel.lose = (_, m) => m.frame?.event === "e3"
+  socket().say(event(3), event(4))
+  await pass()
+  for (const r of polls()) expect(r.url.searchParams.getAll("subject")).not.toContain("topic.c")
+  expect(polls().length).toBe(2)
 })
 
 test("what only a tab that has gone wanted is followed no more", async () => {
@@ -365,7 +524,8 @@ test("a page that is left lets go, and comes back from its place", async () => {
   await pass()
   expect(asked().url.searchParams.get("last_event_id")).toBe("c1")
   asked().answer(poll([event(2)]))
-  await pass(1000)
+  await pass(5000)
+  asked().answer(poll([], { last_event_id: "c2" }))
   socket().say(event(2), event(3))
   await pass()
   expect(a.ids()).toEqual(["e1", "e2", "e3"])
@@ -374,14 +534,23 @@ test("a page that is left lets go, and comes back from its place", async () => {
 test("where the server does not say who this is, and where there are no locks, a tab has its own connection", async () => {
   const c = await client({ shared: true })
   await pass()
+  const subscribed = c.weft.subscribe("topic.a")
+  await pass()
   asked().refuse(404)
   await pass()
   socket().open()
   await pass()
+  socket().answer()
+  await subscribed
+  await pass()
   expect(c.now()).toEqual({ state: "open", transport: "websocket", reason: undefined, detail: undefined })
+  await client({ shared: true }) // a page for whatever is asked for
+  asked().answer("<html>")
+  await pass()
+  expect(Socket.all.length).toBe(2)
   vi.stubGlobal("navigator", { onLine: true })
   const before = Request.all.length
   await client({ shared: true })
   expect(Request.all.length).toBe(before)
-  expect(Socket.all.length).toBe(2)
+  expect(Socket.all.length).toBe(3)
 })
