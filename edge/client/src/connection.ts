@@ -43,7 +43,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   let place: string, link: Link | undefined, state: State["state"] = "connecting"
   let round = 0 // of attempts to open; an older one has no say
   let attempt = 0 // to back off by
-  let asked = false // for a new token, since the last one that was good
+  let stale = false // the token is refused
+  let asked = false // for another one, since the last that was good
   let heard = 0, opened = 0, keepalive = 0, passed = false // more than the beginning came through
   let until = 0 // the server said so
   let pause = 10_000, turn = 0 // when a better transport is tried, and which
@@ -87,7 +88,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
           round++
           settle()
           for (const give of dials) give()
-          if (subjects !== wanted || typed()) own!.command({ set: subjects, last_event_id: cursor })
+          const other = subjects !== wanted
+          if (other || typed()) own!.command({ set: subjects, last_event_id: cursor }).then(e => e && other && give())
         }
         if (own === link) take(f)
       }, give)
@@ -96,14 +98,15 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     }
   }
 
-  async function open(fresh?: boolean) {
+  async function open() {
     const my = ++round
+    until = 0
     if (state !== "connecting" && !isOffline()) tell("connecting")
-    const failed = await tokens.get(fresh || claims(tokens.now).exp! * 1000 < Date.now()).then(() => 0, () => 1)
+    const failed = await tokens.get(stale || claims(tokens.now).exp! * 1000 < Date.now()).then(() => (stale = false), () => true)
     if (my !== round) return
-    if (failed) return wait({ reason: "token_unavailable" }, fresh)
+    if (failed) return wait({ reason: "token_unavailable" })
     const { sub } = plan()
-    place ??= key + JSON.stringify([sub ?? user, subjects, types])
+    place = key + JSON.stringify([sub ?? user, options.subjects, types])
     cursor ??= stored(persist, place)
     dial(kind, subjects, e => e && my === round && ended(e))
   }
@@ -139,7 +142,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
 
   // watch gives a link up that says nothing for so long.
   function watch() {
-    const rest = heard + 2.5 * keepalive - Date.now()
+    const rest = 2.5 * keepalive - Math.abs(Date.now() - heard) // clocks are set back, too
     clearTimeout(timer)
     if (rest > 0) timer = setTimeout(watch, rest)
     else ended({ reason: "silent" })
@@ -159,19 +162,21 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     if (was && heard - opened > openTime) attempt = 0
     const late = outdated(e)
     if (late ? asked || typeof token === "string" : e.reconnect === false) return finish(e)
-    asked ||= late
+    if (late) asked = stale = true
     // Nobody of Weft has spoken: perhaps somebody between does not let this transport through.
     if (e.reconnect === undefined && (!was || (e.reason === "silent" && !passed))) {
       if (++kind < mine.length) return void open()
       kind = good
     }
-    wait(e, late)
+    wait(e, was)
   }
 
-  function wait(e: Ending, fresh?: boolean) {
-    const ms = backOff(e.retry ? 0 : attempt++, e.retry), retryAt = Date.now() + ms // who says when is asked then
-    until = e.retry ? retryAt : 0
-    timer = setTimeout(open, ms, fresh)
+  function wait(e: Ending, was?: boolean) {
+    const now = Date.now()
+    if (e.retry) until = now + e.retry
+    // Who says when is asked then, unless it lets in only to send away.
+    const ms = backOff(e.retry && !was ? 0 : attempt++, until - now), retryAt = now + ms
+    timer = setTimeout(open, ms)
     tell(isOffline() ? "offline" : "waiting", e, { retryAt })
   }
 

@@ -20,7 +20,7 @@ type Change = [make: (to: Map<string, Wanted>) => void, done: () => void, fail: 
 /** Follows events until it is closed. */
 export function connect(options: Options = {}): Weft {
   const here = import.meta.url
-  const url = new URL("/_weft/v1/events", options.url ?? (here.includes("/_weft/") ? here : location.href))
+  const url = new URL("/_weft/v1/events", options.url ?? (here?.includes("/_weft/") ? here : location.href))
   const token = tokens(options)
   let subjects = new Map((options.subjects ?? []).map(s => [nameOf(s), s]))
   let state: State = { state: "connecting" }
@@ -63,8 +63,8 @@ export function connect(options: Options = {}): Weft {
   let turn = Promise.resolve()
   const ask = async (changes: Change[]) => {
     const next = new Map(subjects)
-    for (const [make] of changes) make(next)
     try {
+      for (const [make] of changes) make(next)
       await source.follow([...next.values()])
       subjects = next
       for (const [, done] of changes) done()
@@ -91,7 +91,7 @@ export function connect(options: Options = {}): Weft {
       const of = "presence." + (/^(user|topic)\./.test(subject) ? subject.replace("user.", "") : escaped(subject))
       if (!presence.has(of)) {
         presence.set(of, undefined)
-        change(to => to.set(of, of)).catch(e => (presence.delete(of), report(e)))
+        change(to => to.set(of, of)).catch(e => presence.delete(of) && state.state !== "closed" && report(e))
       }
       if (presence.get(of)) call(then, presence.get(of))
       const off = add(of, then)

@@ -79,9 +79,10 @@ export const request = (url: URL, token: string | undefined, init: RequestInit) 
 
 /** The ending that a refused request is. */
 export async function refusal(r: Response): Promise<Ending> {
-  const { code, detail } = await r.json().catch(() => ({}))
+  // JSON of others may have a code, too.
+  const { code, detail } = /problem/.test(r.headers.get("Content-Type")!) ? await r.json() : ({} as any)
   return {
-    reason: code ?? "status " + r.status,
+    reason: "" + (code ?? "status " + r.status),
     detail,
     reconnect: code && (r.status === 429 || r.status > 499),
     retry: Number(r.headers.get("Retry-After")) * 1000 || 0,

@@ -25,6 +25,7 @@ export const openPoll: Open = (ask, frame, ended) =>
       // A node that stops has nothing to wait for.
       if (wait && !answer.events[0] && Date.now() - asked < 1000) await sleep(500)
       // A poll ends before its token does: the next one brings the new one.
-      wait = Math.max(1, Math.min(16, ~~(claims(ask.token).exp! - Date.now() / 1000) || 16) - 1)
+      const left = claims(ask.token).exp! - Date.now() / 1000
+      wait = left > 0 && left < 16 ? Math.max(1, ~~left - 1) : 15
     }
   })

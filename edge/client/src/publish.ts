@@ -18,7 +18,8 @@ export async function publish(url: URL, tokens: Tokens, query: Record<string, st
       e = await refusal(r)
     } catch {}
     fresh = outdated(e) && !fresh
-    if (!fresh && (e.reconnect === false || /^status 4/.test(e.reason) || Date.now() > until)) throw failure(e.reason, e.detail)
-    await sleep(backOff(tries++, e.retry))
+    const isFinal = !fresh && (e.reconnect === false || /^status 4/.test(e.reason))
+    if (!isFinal) await sleep(Math.min(until - Date.now(), backOff(tries++, e.retry)))
+    if (isFinal || Date.now() >= until) throw failure(e.reason, e.detail)
   }
 }

@@ -3,7 +3,7 @@
 import { address, type Ending, type Frame, lost, type Open } from "./link"
 
 export const openWebSocket: Open = (ask, frame, ended) => {
-  const u = address(ask)
+  const u = address(ask, [["wait", "0s"]]) // where somebody between makes a poll of it
   u.protocol = u.protocol.replace("http", "ws")
   const socket = new WebSocket(u, ask.token ? ["weft.v1", "bearer." + ask.token] : ["weft.v1"])
   const waiting = new Map<number | undefined, (e?: Ending) => void>()

@@ -295,3 +295,71 @@ test("who was told to wait does, whatever the page does", async () => {
   await pass(4000)
   expect(Socket.all).toHaveLength(2)
 })
+
+test.each([
+  [403, { code: 16, message: "no" }],
+  [503, { code: "UPSTREAM", message: "no" }],
+  [403, { code: "blocked" }],
+  [401, { code: "token_invalid" }],
+  [502, null],
+])("an error of somebody between passes, whatever JSON it is: %i %o", async (status, body) => {
+  const c = await client({ transports: ["sse", "poll"] })
+  for (let i = 0; i < 2; i++) {
+    asked().answer(JSON.stringify(body), status, { "Content-Type": "application/json" })
+    await pass()
+  }
+  expect(c.now()).toMatchObject({ state: "waiting", reason: "status " + status })
+  expect(asked().isPoll).toBe(true)
+})
+
+test("who was told to wait does, though the network or the page goes and comes back meanwhile", async () => {
+  const c = await client()
+  socket().say({ type: "weft.close", data: { reason: "limit", reconnect: true, retry: 20_000 } })
+  for (const type of ["offline", "online", "pagehide", "pageshow"]) page.fire(type)
+  await pass(19_999)
+  expect(Socket.all).toHaveLength(1)
+  expect(c.now()).toMatchObject({ state: "waiting", retryAt: Date.now() + 1 })
+  await pass(1)
+  expect(Socket.all).toHaveLength(2)
+})
+
+test("who is let in and sent away with a short time to wait, again and again, is no storm", async () => {
+  await client()
+  for (let s = 0; s < 60; s++) {
+    if (!socket().closed) {
+      socket().open()
+      socket().say({ type: "weft.close", data: { reason: "limit", reconnect: true, retry: 100 } })
+    }
+    await pass(1000)
+  }
+  expect(Socket.all.length).toBeLessThan(9)
+})
+
+test("a dead connection is found though the clock has been set back", async () => {
+  const c = await client({ transports: ["websocket"] })
+  socket().open()
+  await pass(5000)
+  vi.setSystemTime(Date.now() - 7_200_000)
+  await pass(26_000)
+  expect(Socket.all).toHaveLength(2)
+  socket().open()
+  await pass(5000)
+  socket().say({ type: "weft.keepalive" })
+  await pass(5000)
+  expect(c.now().state).toBe("open")
+})
+
+test("a token that was refused is replaced, whatever makes the page try again", async () => {
+  let n = 0
+  const c = await client({ token: () => "t" + n++, transports: ["websocket"] })
+  for (const type of ["visibilitychange", "online", "offline", "pagehide"]) {
+    socket().open()
+    socket().say({ type: "weft.close", data: { reason: "expired", reconnect: true } })
+    page.fire(type)
+    const before = Socket.all.length
+    for (let i = 0; i < 80 && Socket.all.length === before; i++) await pass(500)
+    expect(socket().protocols[1], type).toBe("bearer.t" + (n - 1))
+    expect(n).toBe(Socket.all.length)
+  }
+  expect(c.now().state).not.toBe("closed")
+})

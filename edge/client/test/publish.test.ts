@@ -1,5 +1,5 @@
 // Publishing: stored once, whatever happens to the answers.
-import { expect, test } from "vitest"
+import { expect, test, vi } from "vitest"
 import { asked, client, pass, Request } from "./stage"
 
 const settled = (p: Promise<string>) => p.then(id => id, e => "error " + e.code)
@@ -80,4 +80,36 @@ test("who publishes without tokens is named", async () => {
   await pass()
   expect(asked().url.search).toBe("?subject=user.bob&publisher=ann")
   asked().answer({ ids: ["7"] }, 202)
+})
+
+test("a page that slept does not send what could be stored twice", async () => {
+  const c = await client()
+  const id = settled(c.weft.publish("topic.chat", 1))
+  await pass()
+  asked().fail(new TypeError("cut"))
+  await pass()
+  vi.setSystemTime(Date.now() + 3_600_000) // asleep, while it waits to try again
+  await pass(1000)
+  expect(await id).toBe("error unreachable")
+  expect(Request.all).toHaveLength(1)
+})
+
+test("whatever the waits, nothing is sent when a repetition is not known as one any more", async () => {
+  for (const random of [0, 0.3, 0.6, 0.99]) {
+    vi.mocked(Math.random).mockReturnValue(random)
+    const c = await client()
+    const begun = Date.now(), id = settled(c.weft.publish("topic.chat", 1))
+    let last = begun, n = 0
+    for (let i = 0; i < 150; i++) {
+      await pass(1000)
+      const sent = Request.all.filter(r => r.method === "POST")
+      if (sent.length === n) continue
+      n = sent.length
+      last = Date.now()
+      sent[n - 1].fail(new TypeError("no"))
+    }
+    Request.all = []
+    expect(await id).toBe("error unreachable")
+    expect(last - begun).toBeLessThan(92_000)
+  }
 })

@@ -48,7 +48,7 @@ export class Request {
   answer(body: object | string, status = 200, headers = {}) {
     this.done(new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers }))
   }
-  refuse(status: number, code?: string, headers = {}) { this.answer(code ? { code, detail: "because of " + code } : "<html>", status, headers) }
+  refuse(status: number, code?: string, headers = {}) { this.answer(code ? { code, detail: "because of " + code } : "<html>", status, { ...(code && { "Content-Type": "application/problem+json" }), ...headers }) }
   /** Begins an answer of Server-Sent Events. */
   begin() { this.done(new Response(new ReadableStream({ start: c => { this.stream = c } }))) }
   text(text: string) { this.stream!.enqueue(new TextEncoder().encode(text)) }

@@ -168,7 +168,7 @@ test("what a subject wants of types counts instead of what all want, whatever th
 
 test("types of all are asked of the server", async () => {
   await client({ types: ["order.*", "room.free"], device: "Ann's phone", user: "ann" })
-  expect(String(socket().url)).toBe("wss://weft.example/_weft/v1/events?device=Ann%27s+phone&user=ann&type=order.*&type=room.free")
+  expect(String(socket().url)).toBe("wss://weft.example/_weft/v1/events?device=Ann%27s+phone&user=ann&type=order.*&type=room.free&wait=0s")
 })
 
 test("what a new token does not allow is not asked for again", async () => {
@@ -263,4 +263,46 @@ test("a handler that throws hurts no other, and nothing that follows", async () 
   expect(got).toEqual(["e1", "e2"])
   expect(c.ids()).toEqual(["e1", "e2", "e3", "e4"])
   expect(said).toHaveBeenCalledTimes(4)
+})
+
+test("a subject that is none fails, and nothing else with it", async () => {
+  const c = await client()
+  socket().open()
+  const bad = c.weft.subscribe(undefined as any).then(() => "ok", e => e.constructor.name), good = c.weft.subscribe("topic.x").then(() => "ok", () => "no")
+  await pass()
+  socket().answer()
+  await pass()
+  expect(await bad).toBe("TypeError")
+  expect(await good).toBe("ok")
+})
+
+test("presence that waited while the page closed is no error", async () => {
+  const errors = vi.fn()
+  vi.stubGlobal("reportError", errors)
+  const c = await client()
+  c.weft.onPresence("topic.a", () => {})
+  await pass()
+  c.weft.close()
+  await pass(2000)
+  expect(errors).not.toHaveBeenCalled()
+})
+
+test("what was subscribed while a connection was replaced is followed, though the new one could not be told", async () => {
+  const c = await client({ transports: ["sse"], token: () => undefined })
+  const old = asked()
+  old.open()
+  await pass()
+  old.say({ type: "weft.expiring", data: { in: 2 } })
+  await pass(1000)
+  const next = asked() // with the cookie that was renewed
+  const done = c.weft.subscribe("topic.x")
+  await pass()
+  asked().answer({})
+  await done
+  next.open()
+  await pass()
+  expect(asked().method).toBe("PATCH")
+  asked().answer("<html>", 502)
+  await pass(500)
+  expect(asked().url.searchParams.getAll("subject")).toEqual(["topic.x"])
 })

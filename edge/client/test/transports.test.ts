@@ -233,3 +233,15 @@ test("a poll that is answered at once with nothing, as by a node that stops, is 
   }
   expect(Request.all.length).toBeLessThan(8)
 })
+
+test("a browser whose clock is hours ahead polls no more often", async () => {
+  await client({ transports: ["poll"], token: () => jwt({ exp: Date.now() / 1000 - 7200 }) })
+  asked().answer(poll())
+  await pass()
+  expect(asked().url.searchParams.get("wait")).toBe("15s")
+})
+
+test("what a WebSocket asks for is answered at once where a proxy makes a poll of it", async () => {
+  await client()
+  expect(socket().url.searchParams.get("wait")).toBe("0s")
+})
