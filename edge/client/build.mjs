@@ -47,6 +47,7 @@ async function moduleOf({ entry }) {
       conditionals: false, sequences: false, hoist_funs: true, // shorter unpacked, longer for the wire
     },
     mangle: { properties: { regex: /^_[a-z]/ } },
+    format: { comments: /^ (webpackIgnore|@vite-ignore)/ }, // what is said to bundlers
   })
   return code + "\n"
 }

@@ -4,10 +4,19 @@
 import { failure, type Link, type Open, unreachable } from "./link"
 import { seam } from "./seam"
 
-export const later = () => import("./more").then(m => {
+let failed = 0
+
+// Gecko, once it has failed to load a module, does not ask again, nor does any browser for one of
+// another version: a query makes it another one. It is for the browser, not for a bundler.
+const again = () => import(/* webpackIgnore: true */ /* @vite-ignore */ import.meta.url.replace(/[^/]*$/, "client-more.js?" + failed)) as Promise<typeof import("./more")>
+
+export const later = () => (failed ? again() : import("./more")).then(m => {
   if (m.version !== seam) throw 0 // it is of another version, as while nodes are upgraded
   return m
-}).catch(() => { throw failure("unreachable") })
+}).catch(() => {
+  failed++
+  throw failure("unreachable")
+})
 
 /** The transport of that name, as soon as the module is there. */
 export const laterOpen = (name: "openSSE" | "openPoll"): Open => (ask, frame, ended) => {
