@@ -163,8 +163,9 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     const late = outdated(e)
     if (late ? asked || typeof token === "string" : e.reconnect === false) return finish(e)
     if (late) asked = stale = true
-    // Nobody of Weft has spoken: perhaps somebody between does not let this transport through.
-    if (e.reconnect === undefined && (!was || (e.reason === "silent" && !passed))) {
+    // Nobody of Weft has spoken: perhaps somebody between does not let this transport through, or
+    // not for long.
+    if (e.reconnect === undefined && (!was || attempt > 2 || (e.reason === "silent" && !passed))) {
       if (++kind < mine.length) return void open()
       kind = good
     }

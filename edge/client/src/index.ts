@@ -48,7 +48,7 @@ export function connect(options: Options = {}): Weft {
       if (state.state === "closed") return
       if (subject) wants(subjects.values(), options.types, f) && emit("event", f, type)
       else if (type === "weft.reset") emit("reset", data)
-      else if (type === "weft.unsubscribed") for (const s of data.subjects) subjects.delete(s)
+      else if (type === "weft.unsubscribed") for (const s of data.subjects) subjects.delete(s), presence.delete(s)
       else if (type === "weft.presence") {
         const of = "presence." + (data.user === undefined ? "topic." + data.topic : escaped(data.user))
         if (presence.has(of)) presence.set(of, data)

@@ -112,7 +112,7 @@ function follow(latest: () => Use, tellState: (s: State) => void, tellError: (e?
     handlers(weft)
   }
   const opened = Promise.resolve().then(open)
-  opened.catch(() => {})
+  opened.catch(err => over || (globalThis.reportError ?? console.error)(err)) // such as of an address that is none
   return {
     connected: () => opened.then(() => weft!),
     update,

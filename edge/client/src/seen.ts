@@ -2,13 +2,18 @@
 
 const remembered = 2000 // ids
 
-/** Tells whether an event is new, by its id; it remembers the last ones, or all. */
+/** Tells whether an event is new, by its id; it remembers the last ones. What comes while all are
+ * to be remembered is forgotten by as many new ones later: another connection may bring it again in
+ * another order. */
 export function isNewOf() {
   const seen = new Set<string>()
+  let more = 0
   return (id?: string, all?: unknown) => {
-    const isNew = !id || !seen.has(id)
-    if (id) seen.add(id)
-    if (seen.size > remembered && !all) seen.delete(seen.values().next().value!)
-    return isNew
+    if (!id) return true
+    if (seen.has(id)) return false
+    seen.add(id)
+    more = all ? more + 1 : Math.max(0, more - 1)
+    while (seen.size > remembered + more) seen.delete(seen.values().next().value!)
+    return true
   }
 }

@@ -306,3 +306,20 @@ test("what was subscribed while a connection was replaced is followed, though th
   await pass(500)
   expect(asked().url.searchParams.getAll("subject")).toEqual(["topic.x"])
 })
+
+test("presence that a new token took away is asked for anew by the next who wants it", async () => {
+  const c = await client({ token: () => "t" })
+  const told: number[] = []
+  socket().open()
+  c.weft.onPresence("topic.a", () => {})
+  await pass()
+  socket().answer()
+  socket().say({ type: "weft.presence", data: { topic: "a", online: true, connections: 3 } })
+  socket().say({ type: "weft.unsubscribed", data: { subjects: ["presence.topic.a"], reason: "unauthorised" } })
+  await pass()
+  c.weft.onPresence("topic.a", p => told.push(p.connections))
+  await pass()
+  expect(socket().sent.at(-1).set).toEqual(["presence.topic.a"])
+  expect(socket().sent).toHaveLength(2)
+  expect(told).toEqual([])
+})

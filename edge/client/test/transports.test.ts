@@ -245,3 +245,35 @@ test("what a WebSocket asks for is answered at once where a proxy makes a poll o
   await client()
   expect(socket().url.searchParams.get("wait")).toBe("0s")
 })
+
+test("a transport that opens and is cut each time soon is passed by", async () => {
+  const c = await client()
+  for (let i = 0; i < 20 && !Request.all.length; i++) {
+    if (!socket().closed) {
+      socket().open()
+      socket().cut()
+    }
+    await pass(1000)
+  }
+  expect(Socket.all).toHaveLength(4)
+  asked().open()
+  await pass()
+  expect(c.now()).toMatchObject({ state: "open", transport: "sse" })
+})
+
+test("however much comes while another transport opens, in whatever order it comes there, each comes once", async () => {
+  const c = await client()
+  socket().cut()
+  await pass()
+  asked().open()
+  await pass(10_000)
+  const n = Array.from({ length: 5000 }, (_, i) => i)
+  asked().say(...n.map(i => event(i)))
+  await pass()
+  socket().open()
+  socket().say(...n.filter(i => i % 2).map(i => event(i)), ...n.filter(i => !(i % 2)).map(i => event(i)), event(5000))
+  expect(c.ids()).toHaveLength(5001)
+  for (let i = 5001; i < 20_000; i++) socket().say(event(i))
+  socket().say(event(20_000 - 2001))
+  expect(c.ids()).toHaveLength(20_001)
+})
