@@ -33,7 +33,7 @@ var rooms = map[string]roomRules{
 	"weft/cmd/weft":       {[]string{"weft/jetstream", "weft/bridge", "weft/edge"}, []string{"client", "settings", "platform", "heaptrim", ""}},
 	"weft/config/testkit": {nil, []string{"clientframe", "freeport", "slow", "standstill", "testlog", "waitfor"}}, // for tests alone
 	"weft/test": {[]string{"weft/config/testkit"}, []string{"client", "follow", "browser", "stage", "access", "fault", "clientchaos", "load/meter", "load/plot", "load/crowd",
-		"load/baseline", "load", "natsclients", "sseclients", "openapi", "npm", "engines", "proxies", "conformance", "bench", "deploy", "playground/child", "playground", "kafka", "release", ""}},
+		"load/baseline", "load", "natsclients", "sseclients", "openapi", "npm", "tabs", "engines", "proxies", "conformance", "bench", "deploy", "playground/child", "playground", "kafka", "release", ""}},
 }
 
 // leaves are values and pure functions: they import nothing of ours but leaves, and

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -31,4 +32,15 @@ func (tab *Tab) Offline(offline bool) {
 	if _, err := chromedp.Call(tab.ctx, network.OverrideNetworkState, state); err != nil {
 		tab.t.Fatalf("tell a page of its network (%v): %v", offline, err)
 	}
+}
+
+// Crash ends the process of the page, as a browser's that runs out of memory does.
+func (tab *Tab) Crash() {
+	go func() { _, _ = chromedp.Call(tab.ctx, page.Crash, cdp.Empty{}) }() // who crashes does not answer
+}
+
+// Back goes back to the page before this one.
+func (tab *Tab) Back() {
+	tab.t.Helper()
+	eval[bool](tab, "(setTimeout(() => history.back()), true)")
 }
