@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -54,17 +57,21 @@ func (b *browser) judge(state string) {
 	}
 }
 
-// schemes are the values of Blink's setting preferredColorScheme.
-var schemes = []struct{ name, setting string }{{"dark", "0"}, {"light", "1"}}
-
-// openScheme opens a browser whose user likes a scheme of colours.
-func openScheme(t *testing.T, name, setting string) *browser {
-	t.Helper()
-	b := openBrowser(t, chromedp.Flag("blink-settings", "preferredColorScheme="+setting))
-	if got := b.eval(`matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"`); got != name {
-		t.Fatalf("the browser is %s, want %s", got, name)
+// like has the user of the browser like a scheme of colours, and checks that the page knows.
+func (b *browser) like(scheme string) {
+	b.t.Helper()
+	err := chromedp.Do(b.ctx, chromedp.Func(func(ctx context.Context, page *chromedp.Target) error {
+		_, err := cdp.Call(ctx, page, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
+	}))
+	if err != nil {
+		b.t.Fatalf("like %s: %v", scheme, err)
 	}
-	return b
+	if got := b.eval(`matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"`); got != scheme {
+		b.t.Fatalf("the browser is %s, want %s", got, scheme)
+	}
 }
 
 // viewports are what the pages are looked at with.
@@ -80,66 +87,66 @@ func (b *browser) resize(width, height int64) {
 	}
 }
 
-// judgeAll judges a state in each viewport.
+// judgeAll judges a state in each viewport and each scheme of colours.
 func (b *browser) judgeAll(state string) {
 	b.t.Helper()
 	for _, v := range viewports {
 		b.resize(v.width, v.height)
-		b.judge(state + " on " + v.name)
+		for _, scheme := range []string{"dark", "light"} {
+			b.like(scheme)
+			b.judge(state + ", " + scheme + " on " + v.name)
+		}
 	}
 }
 
 func TestAxeFindsNothingOnThePageInAnyState(t *testing.T) {
+	t.Parallel()
 	p := openPlayground(t, options{wish: anyPort})
-	for _, s := range schemes {
-		b := openScheme(t, s.name, s.setting)
-		b.open("http://" + p.addrs.Page)
-		b.await("both connect", is("ann", "open")+" && "+is("bob", "open"))
-		b.judgeAll(s.name + ", empty")
+	b := openBrowser(t)
+	b.open("http://" + p.addrs.Page)
+	b.await("both connect", is("ann", "open")+" && "+is("bob", "open"))
+	b.judgeAll("empty")
 
-		b.click("#send")
-		b.await("an event is there", numbers("ann", ".event")+` === "1"`)
-		b.spoil("ann", netGone)
-		b.await("she is away", is("ann", "waiting"))
-		b.judgeAll(s.name + ", away")
-		b.click("#send-three")
-		b.await("three are sent", `document.getElementById("caption").textContent === "Sent 3."`)
-		b.spoil("ann", netWorks)
-		b.awaitFor(time.Minute, "she has what she missed", text("ann", ".note.back")+`.endsWith("missed while away: 3")`)
-		b.click("summary")
-		b.judgeAll(s.name + ", with events")
+	b.click("#send")
+	b.await("an event is there", numbers("ann", ".event")+` === "1"`)
+	b.spoil("ann", netGone)
+	b.await("she is away", is("ann", "waiting"))
+	b.judgeAll("away")
+	b.click("#send-three")
+	b.await("three are sent", `document.getElementById("caption").textContent === "Sent 3."`)
+	b.spoil("ann", netWorks)
+	b.awaitFor(time.Minute, "she has what she missed", text("ann", ".note.back")+`.endsWith("missed while away: 3")`)
+	b.click("summary")
+	b.judgeAll("with events")
 
-		b.click(tab("ann", ".revoke"))
-		b.await("she is cut", is("ann", "closed"))
-		b.eval(`(document.getElementById("type").value = "", document.getElementById("text").value = "x".repeat(600), document.getElementById("text").maxLength = 600, "")`)
-		b.click("#send")
-		b.await("the playground refuses", `document.querySelector("#caption.failed") !== null`)
-		b.judgeAll(s.name + ", cut and refused")
+	b.click(tab("ann", ".revoke"))
+	b.await("she is cut", is("ann", "closed"))
+	b.eval(`(document.getElementById("type").value = "", document.getElementById("text").value = "x".repeat(600), document.getElementById("text").maxLength = 600, "")`)
+	b.click("#send")
+	b.await("the playground refuses", `document.querySelector("#caption.failed") !== null`)
+	b.judgeAll("cut and refused")
 
-		b.open("http://" + p.addrs.Page + "/second.html?user=bob&transport=websocket")
-		b.await("the second tab is connected", `document.querySelector(".state")?.dataset.state === "open"`)
-		b.judgeAll(s.name + ", a second tab")
-		b.open("http://" + p.addrs.Page + "/hotel.html")
-		b.await("somebody looks at the hotel", `document.getElementById("looking").textContent !== "…"`)
-		b.judgeAll(s.name + ", the hotel")
-	}
+	b.open("http://" + p.addrs.Page + "/second.html?user=bob&transport=websocket")
+	b.await("the second tab is connected", `document.querySelector(".state")?.dataset.state === "open"`)
+	b.judgeAll("a second tab")
+	b.open("http://" + p.addrs.Page + "/hotel.html")
+	b.await("somebody looks at the hotel", `document.getElementById("looking").textContent !== "…"`)
+	b.judgeAll("the hotel")
 }
 
 func TestAxeFindsNothingOnThePageOfTheClusterInAnyState(t *testing.T) {
 	p := openPlayground(t, options{wish: anyPort, members: anyMembers()})
 	const patience = 90 * time.Second
-	for _, s := range schemes {
-		b := openScheme(t, s.name, s.setting)
-		b.open("http://" + p.addrs.Page)
-		b.awaitFor(patience, "events flow and all are well",
-			counted("received")+` > 20 && document.querySelectorAll(".seat[data-health=ready]").length === 3`)
-		b.click("summary")
-		b.judgeAll(s.name + ", well")
+	b := openBrowser(t)
+	b.open("http://" + p.addrs.Page)
+	b.awaitFor(patience, "events flow and all are well",
+		counted("received")+` > 20 && document.querySelectorAll(".seat[data-health=ready]").length === 3`)
+	b.click("summary")
+	b.judgeAll("well")
 
-		b.click(card("n1", "[data-do=kill]"))
-		b.awaitFor(patience, "it is down", `document.querySelector(".seat[data-node=n1]").dataset.health === "down"`)
-		b.judgeAll(s.name + ", one is down")
-		b.click(card("n1", "[data-do=start]"))
-		b.awaitFor(patience, "it is back", `document.querySelectorAll(".seat[data-health=ready]").length === 3`)
-	}
+	b.click(card("n1", "[data-do=kill]"))
+	b.awaitFor(patience, "it is down", `document.querySelector(".seat[data-node=n1]").dataset.health === "down"`)
+	b.judgeAll("one is down")
+	b.click(card("n1", "[data-do=start]"))
+	b.awaitFor(patience, "it is back", `document.querySelectorAll(".seat[data-health=ready]").length === 3`)
 }
