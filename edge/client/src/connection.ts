@@ -117,8 +117,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     passed ||= heard - opened > keepalive / 2
     if (type === "weft.open") {
       // Of somebody else nothing may reach a page that shows what is the first one's.
-      if (opened && who !== data.user) return finish({ reason: "user_mismatch" })
-      who = data.user
+      if ((who ??= data.user) !== (data.user ?? who)) return finish({ reason: "user_mismatch" }) // a poll is told no user
       opened = heard
       asked = passed = false
       keepalive = (data.keepalive ?? 25) * 1000

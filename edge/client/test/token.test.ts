@@ -213,20 +213,37 @@ test("a token of somebody else closes the client, whose page shows what is the f
   expect(Socket.all).toHaveLength(1)
 })
 
-test.each([["somebody else", "bob"], ["nobody", undefined]])("a client that comes back as %s is closed, and hands nothing on", async (_, user) => {
+test("a client that comes back as somebody else is closed, and hands nothing on", async () => {
   const c = await client()
   socket().open({ user: "ann" })
   socket().say(event(1))
   socket().cut()
   await pass(1000)
   const other = socket()
-  other.open({ user })
+  other.open({ user: "bob" })
   other.say(event(2))
   await pass(60_000)
   expect(c.now()).toMatchObject({ state: "closed", reason: "user_mismatch" })
   expect(c.ids()).toEqual(["e1"])
   expect(other.closed).toBe(true)
   expect(Socket.all).toHaveLength(2)
+})
+
+test("a poll is told no user: who falls back to polls, and returns, is who she was", async () => {
+  const c = await client({ transports: ["websocket", "poll"] })
+  socket().open({ user: "ann" })
+  await pass(1)
+  socket().cut()
+  await pass(1000)
+  socket().cut() // before it has opened
+  await pass()
+  asked().answer(poll([event(1)]))
+  await pass()
+  expect(c.now()).toMatchObject({ state: "open", transport: "poll" })
+  expect(c.ids()).toEqual(["e1"])
+  await pass(12_000)
+  socket().open({ user: "ann" })
+  expect(c.now()).toMatchObject({ state: "open", transport: "websocket" })
 })
 
 test.each(["<!doctype html>\n<p>Sign in", '{"token":"t"}', "a b"])("what is no token is not shown as one: %s", async text => {
