@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -195,15 +196,16 @@ func TestWhatStandsStillIsLetGo(t *testing.T) {
 				}
 			}
 		}
-		worst := time.Duration(0)
+		var took []time.Duration
 		for range 50 {
 			began := time.Now()
 			ask()
-			worst = max(worst, time.Since(began))
+			took = append(took, time.Since(began))
 		}
-		t.Logf("%s: beside %d that stand still a request takes at most %v", path, many, worst)
-		if worst > 5*time.Second {
-			t.Errorf("%s: others wait %v", path, worst)
+		slices.Sort(took)
+		t.Logf("%s: beside %d that stand still a request takes %v, at most %v", path, many, took[25], took[49])
+		if took[25] > time.Second { // those that stand still do so for two
+			t.Errorf("%s: others wait %v", path, took[25])
 		}
 		client.CloseIdleConnections()
 		eventually(t, 30*time.Second, path+": nothing is running", func() bool { return runningHTTP(t, node) == 0 })
