@@ -2,7 +2,7 @@
 // again, where it stands. What is shared between tabs is above it (tabs.ts), how bytes come
 // below it (link.ts).
 
-import { type Ask, backOff, type Ending, failure, type Frame, kinds, type Link, lost, nameOf, type Open, outdated, sleep, unreachable } from "./link"
+import { type Ask, backOff, type Ending, failure, type Frame, type Link, lost, nameOf, type Open, outdated, sleep, unreachable } from "./link"
 import { later, laterOpen } from "./later"
 import { isNewOf } from "./seen"
 import { stored } from "./storage"
@@ -10,7 +10,8 @@ import { claims, type Tokens } from "./token"
 import type { Options, State, TransportName, Wanted } from "./types"
 import { openWebSocket } from "./websocket"
 
-export const openers: Record<TransportName, Open> = { websocket: openWebSocket, sse: laterOpen("openSSE"), poll: laterOpen("openPoll") }
+/** The transports, the best first. */
+export const openers: Record<TransportName, Open> = { websocket: openWebSocket, sse: laterOpen("sse"), poll: laterOpen("poll") }
 
 /** Where a connection tells what happens. */
 export interface Sink {
@@ -35,7 +36,7 @@ const day = 86_400_000
  * is one; via are its transports. */
 export function connection(url: URL, options: Options, tokens: Tokens, subjects: Wanted[], sink: Sink, cursor?: string, via: Record<string, Open> = openers): Source {
   const { types, since, device, user, persist, token } = options
-  const mine = (options.transports ?? kinds).filter(k => k !== "websocket" || globalThis.WebSocket)
+  const mine = (options.transports ?? (Object.keys(via) as TransportName[])).filter(k => k !== "websocket" || globalThis.WebSocket)
   const isNew = isNewOf(), events = new AbortController(), key = "weft " + url.origin
   const dials = new Set<() => void>() // gives up what is being opened
   const waiting: (() => void)[] = [] // for the connection to be open, or closed
@@ -117,7 +118,9 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     passed ||= heard - opened > keepalive / 2
     if (type === "weft.open") {
       // Of somebody else nothing may reach a page that shows what is the first one's.
-      if ((who ??= data.user) !== (data.user ?? who)) return finish({ reason: "user_mismatch" }) // a poll is told no user
+      // A poll is told no user.
+      const its = data.user ?? ""
+      if (data.connection && (who ??= its) !== its) return finish({ reason: "user_mismatch" })
       opened = heard
       asked = passed = false
       keepalive = (data.keepalive ?? 25) * 1000

@@ -19,7 +19,7 @@ export const later = () => (failed ? again() : import("./more")).then(m => {
 })
 
 /** The transport of that name, as soon as the module is there. */
-export const laterOpen = (name: "openSSE" | "openPoll"): Open => (ask, frame, ended) => {
+export const laterOpen = (name: "sse" | "poll"): Open => (ask, frame, ended) => {
   let link: Link | undefined, over = false
   later().then(m => over || (link = m[name](ask, frame, ended)), () => over || ended(unreachable))
   return {

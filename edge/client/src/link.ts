@@ -1,6 +1,6 @@
 // What the three transports have in common: a Link is one connection, or one chain of polls.
 
-import type { TransportName, Wanted, WeftError } from "./types"
+import type { Wanted, WeftError } from "./types"
 
 /** A frame as the server sends it (docs/protocol.md); its type may be one of Weft's own. */
 export interface Frame {
@@ -43,7 +43,6 @@ export interface Link {
  * and not after close(). */
 export type Open = (ask: Ask, frame: (f: Frame) => void, ended: (e: Ending) => void) => Link
 
-export const kinds: TransportName[] = ["websocket", "sse", "poll"]
 export const lost: Ending = { reason: "lost" }
 export const unreachable: Ending = { reason: "unreachable" }
 

@@ -1,5 +1,5 @@
 // What the client loads later (later.ts).
-export { openPoll } from "./poll"
+export { openPoll as poll } from "./poll"
 export { publish } from "./publish"
-export { openSSE } from "./sse"
+export { openSSE as sse } from "./sse"
 export { seam as version } from "./seam"

@@ -213,14 +213,14 @@ test("a token of somebody else closes the client, whose page shows what is the f
   expect(Socket.all).toHaveLength(1)
 })
 
-test("a client that comes back as somebody else is closed, and hands nothing on", async () => {
+test.each([["somebody else", "bob"], ["nobody", undefined]])("a client that comes back as %s is closed, and hands nothing on", async (_, user) => {
   const c = await client()
   socket().open({ user: "ann" })
   socket().say(event(1))
   socket().cut()
   await pass(1000)
   const other = socket()
-  other.open({ user: "bob" })
+  other.open({ user })
   other.say(event(2))
   await pass(60_000)
   expect(c.now()).toMatchObject({ state: "closed", reason: "user_mismatch" })
