@@ -45,6 +45,12 @@ export function hub(group: Group): () => void {
     source = group.connection(group.url, { ...group.options, since: undefined, persist: undefined }, group.tokens, all, { frame, state }, from)
   }
 
+  function forget(at?: number) {
+    since = at
+    recent = []
+    size = 0
+  }
+
   function frame(f: Frame) {
     const { type, data, id } = f
     if (over) return
@@ -62,6 +68,7 @@ export function hub(group: Group): () => void {
       group.wanted = without(group.wanted, data.subjects)
       followed = JSON.stringify(union())
     } else if (type === "weft.presence") present.set(JSON.stringify([data.topic, data.user]), f)
+    if (type === "weft.reset") forget(heard) // what is older must not follow it
     if (f.event) {
       const length = JSON.stringify(f).length
       size += length
@@ -81,9 +88,8 @@ export function hub(group: Group): () => void {
     if (reason !== "forbidden" || !wants.size) return group.final({ reason, detail })
     // Somebody's wish is to blame: let each be judged by itself.
     wants.clear()
-    open = from = since = undefined
-    recent = []
-    size = 0
+    open = from = undefined
+    forget()
     is = { state: "connecting" }
     say({ lead: true })
     begin()

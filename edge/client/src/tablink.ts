@@ -130,6 +130,8 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
         take(f)
         isNew(f.event)
         waiting?.delete(f.event)
+        // A page that is told to load its state anew has what was before.
+        if (f.type === "weft.reset") for (const [key, { subject }] of waiting ?? []) if (subject && f.data.subjects.some((s: string) => covers(s, subject))) waiting!.delete(key)
         size += 1000 + JSON.stringify(f).length
         if (f.type !== "weft.keepalive") return
         // An answer that was long in coming may be old, or that of a node that did not get at all there is.

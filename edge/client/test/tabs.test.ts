@@ -315,6 +315,30 @@ test("a reset reaches each tab once, if it is of its subjects", async () => {
   expect(b.resets).toEqual([{ subjects: ["user.ann"], reason: "trimmed" }])
 })
 
+test("nothing older follows a reset that a tab is told while it catches up", async () => {
+  const [, b] = await tabs(2)
+  await pass(6000)
+  socket().say(event(1))
+  await pass()
+  loses(2)
+  socket().say(event(2), event(3), event(4, { subject: "user.ann" }))
+  await pass()
+  asked().answer(poll([], { last_event_id: "c3", resets: [{ subjects: ["topic.a"], reason: "trimmed" }] }))
+  await pass()
+  socket().say(event(5))
+  await pass()
+  expect(b.resets.length).toBe(1)
+  expect(b.ids()).toEqual(["e1", "e4", "e5"])
+  socket().say({ id: "c6", type: "weft.reset", data: { subjects: ["topic.a"], reason: "recreated" } }, event(6))
+  await pass()
+  loses(7)
+  socket().say(event(7), event(8))
+  await pass()
+  asked().answer(poll([], { last_event_id: "c6" }))
+  await pass(100)
+  expect(b.ids()).toEqual(["e1", "e4", "e5", "e6"]) // the hub does not tell what was before
+})
+
 test("what is refused to one tab changes nothing for the others", async () => {
   const [a, b] = await tabs(2)
   const refused = b.weft.subscribe("topic.secret")
