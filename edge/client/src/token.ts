@@ -20,7 +20,7 @@ export function tokens({ token }: Options): Tokens {
           const limit = setTimeout(fail, 30_000)
           Promise.resolve().then(token).then(then, fail).finally(() => clearTimeout(limit))
         })
-        if (/[^-\w.~+/=]/.test((t = t?.trim())!)) throw 0 // it is no token, but a page that a back end answers, say
+        if (/[\s"<]/.test((t = t?.trim())!)) throw 0 // it is no token, but a page that a back end answers, say
         this.now = t
         asked = true
       }

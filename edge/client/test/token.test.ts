@@ -246,7 +246,7 @@ test("a poll is told no user: who falls back to polls, and returns, is who she w
   expect(c.now()).toMatchObject({ state: "open", transport: "websocket" })
 })
 
-test.each(["<!doctype html>\n<p>Sign in", '{"token":"t"}', "a b"])("what is no token is not shown as one: %s", async text => {
+test.each(["<!doctype html>\n<p>Sign in", '{"token":"t"}', '"t"', "a b"])("what is no token is not shown as one: %s", async text => {
   let answer = text
   const c = await client({ token: async () => answer })
   expect(c.now()).toMatchObject({ state: "waiting", reason: "token_unavailable" })
