@@ -9,7 +9,8 @@ import type { Options, State, Wanted } from "./types"
 export interface Group {
   url: URL
   options: Options
-  tokens: Tokens
+  /** Makes what a connection has its tokens from. */
+  once(): Tokens
   connection: typeof connection
   openPoll: Open
   /** Names the group: the tabs with the same have one connection. */

@@ -42,7 +42,7 @@ export function hub(group: Group): () => void {
   function begin() {
     const all = union()
     followed = JSON.stringify(all)
-    source = group.connection(group.url, { ...group.options, since: undefined, persist: undefined }, group.tokens, all, { frame, state }, from)
+    source = group.connection(group.url, { ...group.options, since: undefined, persist: undefined }, group.once(), all, { frame, state }, from)
   }
 
   function forget(at?: number) {

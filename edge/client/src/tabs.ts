@@ -28,8 +28,22 @@ export function share(url: URL, options: Options, tokens: Tokens, wanted: Wanted
   let own: State["state"], theirs: State = { state: "connecting" } // the link, and the hub's connection
   let shown = ""
 
+  // The link and the hub of a tab that leads renew their tokens at about the same time: by one new
+  // one, since who renews by a thing that is good for once would be taken for a thief.
+  let asking: Promise<string | undefined> | undefined
+  const once = (): Tokens => ({
+    now: tokens.now,
+    async get(fresh) {
+      if (fresh && !asking) {
+        const forget = () => { asking = undefined }
+        asking = tokens.get(fresh)
+        asking.then(() => setTimeout(forget, 1000), forget)
+      }
+      return (this.now = await (asking ?? tokens.get()))
+    },
+  })
   const group: Group = {
-    url, options, tokens, wanted, connection, openPoll, key: "",
+    url, options, once, wanted, connection, openPoll, key: "",
     final(e) {
       standDown()
       endAll({ ...e, reconnect: false })
@@ -72,7 +86,7 @@ export function share(url: URL, options: Options, tokens: Tokens, wanted: Wanted
   }
   const showTheirs = () => show({ ...theirs, shared: !resign })
 
-  let source = connection(url, { ...options, transports: ["tabs" as TransportName] }, tokens, wanted, {
+  let source = connection(url, { ...options, transports: ["tabs" as TransportName] }, once(), wanted, {
     frame: f => alone || sink.frame(f),
     state(s) {
       if (alone) return

@@ -482,6 +482,22 @@ test("a token of somebody else closes the page that has it", async () => {
   expect(b.now()).toMatchObject({ state: "closed", reason: "user_mismatch" })
 })
 
+test("a tab that leads asks for one new token, and shows it to both who is asked and its connection", async () => {
+  let n = 0
+  const a = await tab({ token: () => jwt({ sub: "ann", n: n++, exp: Date.now() / 1000 + 60 }) })
+  socket().open({ user: "ann" })
+  await pass(10_000)
+  socket().say({ type: "weft.keepalive" })
+  await pass(10_000)
+  socket().say({ type: "weft.keepalive" })
+  await pass(10_500)
+  expect(n).toBe(2)
+  expect(socket().sent.at(-1).token).toBe(asked().headers.Authorization.slice(7))
+  await known()
+  socket().answer()
+  expect(a.now().state).toBe("open")
+})
+
 test("revoked is final for the tab whose token it is; the next leads with its own", async () => {
   const [a, b] = await tabs(2)
   socket().say({ type: "weft.close", data: { reason: "revoked", reconnect: false } })
