@@ -134,7 +134,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     } else if (type === "weft.expiring") plan(data.in)
     else if (type === "weft.unsubscribed") subjects = subjects.filter(w => !data.subjects.includes(nameOf(w)))
     if (isNew(event, dials.size)) sink.frame(f)
-    if (id) {
+    if (id && data?.resume !== "reset") { // which is still to come, else a cut now would hide it
       cursor = id
       if (persist) stored(persist, place, id)
     }

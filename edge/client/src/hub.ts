@@ -59,7 +59,7 @@ export function hub(group: Group): () => void {
     if (type === "weft.open") {
       keepalive = (data.keepalive ?? 25) * 1000
       if ((data.user ?? me.user) !== me.user) return group.final({ reason: "user_mismatch" })
-      open = data
+      open = { ...data, resume: "" } // a reset that follows is told to all; who joins later begins after it
       since ??= heard
       for (const then of waiting.splice(0)) then()
     } else if (type === "weft.unsubscribed") {

@@ -363,3 +363,21 @@ test("a token that was refused is replaced, whatever makes the page try again", 
   }
   expect(c.now().state).not.toBe("closed")
 })
+
+test("a connection that is cut before the reset that it has announced comes back from the old place, and is told", async () => {
+  const c = await client({ persist: "session" })
+  socket().open()
+  socket().say(event(1))
+  socket().cut()
+  await pass(500)
+  socket().open({ resume: "reset" })
+  socket().cut()
+  await pass(1000)
+  expect(socket().url.searchParams.get("last_event_id")).toBe("c1")
+  socket().open({ resume: "reset" })
+  socket().say({ id: "c9", type: "weft.reset", data: { subjects: ["topic.a"], reason: "trimmed" } })
+  socket().cut()
+  await pass(2000)
+  expect(socket().url.searchParams.get("last_event_id")).toBe("c9")
+  expect(c.resets).toHaveLength(1)
+})
