@@ -7,7 +7,7 @@ import type { State, Wanted } from "./types"
 import { covers } from "./wanted"
 
 const answerTime = 5000 // a hub that says nothing for so long, though asked, is frozen
-const checkTime = 15_000 // as often a link asks whether its token, or who has signed in, is still good
+const checkTime = 30_000 // as often a link asks whether its token, or who has signed in, is still good
 const large = 100_000 // an answer that has so many characters may not be all
 
 /** What a link needs of its tab. */
@@ -197,11 +197,12 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     channel.onmessage = e => hear(e.data)
     join()
   }
-  // recheck asks from time to time, unless it is the connection's own token, which the server ends.
+  // recheck asks from time to time, unless the server ends what is this tab's own connection. Each
+  // poll is by the cookie that there is then.
   function recheck() {
     clearTimeout(check)
     check = setTimeout(() => {
-      if (tab.leads() && ask.token) recheck()
+      if (tab.leads() && (ask.token || is?.transport !== "poll")) recheck()
       else prove(ask.token).catch(e => (e.reconnect === false ? end(e) : gone || recheck()))
     }, checkTime)
   }
