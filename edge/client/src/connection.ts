@@ -176,7 +176,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
 
   function wait(e: Ending, was?: boolean) {
     const now = Date.now()
-    if (e.retry) until = now + e.retry
+    if (e.retry) until = now + Math.min(day, e.retry) // timers have no more than 25 days
     // Who says when is asked then, unless it lets in only to send away.
     const ms = backOff(e.retry && !was ? 0 : attempt++, until - now), retryAt = now + ms
     timer = setTimeout(open, ms)

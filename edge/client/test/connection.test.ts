@@ -381,3 +381,10 @@ test("a connection that is cut before the reset that it has announced comes back
   expect(socket().url.searchParams.get("last_event_id")).toBe("c9")
   expect(c.resets).toHaveLength(1)
 })
+
+test("who is told to wait for a month is no storm", async () => {
+  await client({ transports: ["sse"] })
+  asked().refuse(503, "not_ready", { "Retry-After": "2592000" })
+  await pass(3_600_000)
+  expect(Request.all).toHaveLength(1)
+})
