@@ -32,7 +32,7 @@ var shared struct {
 	sync.Mutex
 	broker  *stage.Kafka
 	folder  string
-	browser *browser.Browser
+	browser browser.Shared
 	closers []func()
 }
 
@@ -42,6 +42,7 @@ func closeShared() {
 	for _, f := range shared.closers {
 		f()
 	}
+	shared.browser.Close()
 }
 
 // broker returns the Kafka that all tests share.
@@ -86,17 +87,7 @@ func ownBroker(t testing.TB) *stage.Kafka {
 // chromium returns the browser that all tests share.
 func chromium(t testing.TB) *browser.Browser {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.browser == nil {
-		b, err := browser.Start()
-		if err != nil {
-			t.Fatalf("%v; test/scripts/prepare.sh installs it", err)
-		}
-		shared.browser = b
-		shared.closers = append(shared.closers, b.Close)
-	}
-	return shared.browser
+	return shared.browser.Get(t)
 }
 
 // soon bounds the wait for something that should come at once. It is generous:

@@ -21,9 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.Browser != nil {
-		shared.Close()
-	}
+	shared.Close()
 	if packing != "" {
 		_ = os.RemoveAll(packing)
 	}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"weft/test/browser"
@@ -12,23 +11,11 @@ import (
 )
 
 // shared is the browser of all tests; each tab is a visitor of its own.
-var shared struct {
-	sync.Mutex
-	*browser.Browser
-}
+var shared browser.Shared
 
 func chromium(t testing.TB) *browser.Browser {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.Browser == nil {
-		b, err := browser.Start()
-		if err != nil {
-			t.Fatalf("%v; test/scripts/prepare.sh installs it", err)
-		}
-		shared.Browser = b
-	}
-	return shared.Browser
+	return shared.Get(t)
 }
 
 // startSite serves a folder and a node; header, of names and values, goes with each file.

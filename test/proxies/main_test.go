@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,16 +16,11 @@ import (
 	"weft/test/stage"
 )
 
-var shared struct {
-	sync.Mutex
-	browser *browser.Browser
-}
+var shared browser.Shared
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.browser != nil {
-		shared.browser.Close()
-	}
+	shared.Close()
 	stage.RemoveBinary()
 	os.Exit(code)
 }
@@ -34,16 +28,7 @@ func TestMain(m *testing.M) {
 // chromium is the browser that all tests share. It believes any certificate.
 func chromium(t *testing.T) *browser.Browser {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.browser == nil {
-		b, err := browser.Start(chromedp.Flag("ignore-certificate-errors", true))
-		if err != nil {
-			t.Fatalf("%v; test/scripts/prepare.sh installs it", err)
-		}
-		shared.browser = b
-	}
-	return shared.browser
+	return shared.Get(t, chromedp.Flag("ignore-certificate-errors", true))
 }
 
 // eventually asks until the answer is yes, for a minute, and fails with what was hoped for

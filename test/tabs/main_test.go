@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,16 +16,11 @@ import (
 	"weft/test/stage"
 )
 
-var shared struct {
-	sync.Mutex
-	browser *browser.Browser
-}
+var shared browser.Shared
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.browser != nil {
-		shared.browser.Close()
-	}
+	shared.Close()
 	stage.RemoveBinary()
 	os.Exit(code)
 }
@@ -34,16 +28,7 @@ func TestMain(m *testing.M) {
 // chromium is the browser that all tests share.
 func chromium(t *testing.T) *browser.Browser {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.browser == nil {
-		b, err := browser.Start()
-		if err != nil {
-			t.Fatalf("%v; test/scripts/prepare.sh installs it", err)
-		}
-		shared.browser = b
-	}
-	return shared.browser
+	return shared.Get(t)
 }
 
 func eventually(t *testing.T, limit time.Duration, hope string, yes func() bool) {
