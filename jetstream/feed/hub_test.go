@@ -79,9 +79,10 @@ func TestHistoryThatIsGoneGivesOneReset(t *testing.T) {
 	publish(t, h, "user.ann", 2, 150)
 	h.waitWatermark(t) // else the feed, which lingers, might bring them live
 	c2, r2 := follow(t, h, c.lastID(), "user.ann")
-	if c2.opened.Resume != feed.ResumeReset || c2.opened.ID == c.lastID() {
-		t.Errorf("opened %+v", c2.opened)
+	if c2.opened.Resume != feed.ResumeReset || c2.opened.ID != c.lastID() {
+		t.Errorf("opened %+v: who is cut off before the reset would not be told of it", c2.opened)
 	}
+	place := c2.lastID() // the reset's
 	publish(t, h, "user.ann", 152, 2)
 	c2.untilEvents(2)
 	want(t, "after the reset", c2.seen(), numbered("user.ann", 152, 153))
@@ -89,7 +90,7 @@ func TestHistoryThatIsGoneGivesOneReset(t *testing.T) {
 		t.Errorf("resets %v", c2.resets)
 	}
 	r2.Close()
-	c3, _ := follow(t, h, c2.opened.ID, "user.ann")
+	c3, _ := follow(t, h, place, "user.ann")
 	c3.untilEvents(2)
 	if len(c3.resets) != 0 {
 		t.Errorf("the id of the reset is not a good cursor: %v", c3.resets)

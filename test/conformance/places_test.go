@@ -28,6 +28,7 @@ func places() []behaviour {
 		{"an id is brought with other subjects", nil, otherSubjects, "cursor.subjects"},
 		{"an id that nobody gave is reset", nil, unknownID, "reset.unknown"},
 		{"an id of another store is reset", nil, recreatedID, "reset.recreated"},
+		{"a reset that a cut hides is told again", lasting, cutBeforeReset, "reset.cut"},
 		{"what is gone is reset", nil, trimmed, "poll.reset reset.trimmed reset.reason reset.others reset.live"},
 		{"an event that two subjects bring comes once", nil, onceEach, "order.once"},
 	}
@@ -258,6 +259,21 @@ func unknownID(t *testing.T, p *place, kind client.Transport) {
 
 func recreatedID(t *testing.T, p *place, kind client.Transport) {
 	resetBy(t, p, kind, "AQECAwQFBgc", "recreated") // of version 1, of the stream 010203040506, at 7
+}
+
+// cutBeforeReset looks at what one has who has heard the first frame and no more.
+func cutBeforeReset(t *testing.T, p *place, kind client.Transport) {
+	const brought = "AQECAwQFBgc" // as above
+	v := p.visit(t, kind, tokenOf(t, fresh("ann"), nil), "subject", hall(fresh("a")), "format", "frame", "last_event_id", brought)
+	_, about := v.open()
+	h := v.heard()[0]
+	id, _ := h.json()["id"].(string)
+	if id == "" {
+		id = h.id
+	}
+	if about["resume"] != "reset" || id != brought {
+		t.Errorf("it begins with %q, and says %v", id, about)
+	}
 }
 
 func resetBy(t *testing.T, p *place, kind client.Transport, id, reason string) {
