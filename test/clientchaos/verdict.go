@@ -16,6 +16,8 @@ const (
 	// pollSilence is that of a page that polls: an answer may take the wait.
 	pollSilence = 25*time.Second + lateness
 	lateness    = 1500 * time.Millisecond
+	// catchingUp is that of a tab that shares: so long it asks by polls of its own, and is open.
+	catchingUp = silence + 5*time.Second
 	// settling is how long what had come already may be handed on when it is not open any
 	// more.
 	settling = 250 * time.Millisecond
@@ -130,14 +132,10 @@ func (v *Verdict) events(log []Entry, d due) {
 
 // states says where what was shown was not so.
 func (v *Verdict) states(s Setting, state Entry, log []Entry, d due) {
-	limit := silence
-	if s.Transport == "poll" {
-		limit = pollSilence
-	}
 	for i, e := range log {
 		switch e.What {
 		case "event":
-			v.late(e, state, limit, log, d)
+			v.late(e, state, silenceOf(s, state), log, d)
 			if e.State != "open" && e.At-state.At > settling.Milliseconds() {
 				v.lie("%s: event %d of %s came while the page was told %s", clock(e.time()), e.N, e.Subject, e.State)
 			}
@@ -146,7 +144,7 @@ func (v *Verdict) states(s Setting, state Entry, log []Entry, d due) {
 				v.lie("%s: the state is %s, and the page was told %s", clock(e.time()), e.State, state.State)
 			}
 		case "state":
-			v.shown(state, max(state.At, d.began.UnixMilli()), e.At, limit, log, d)
+			v.shown(state, max(state.At, d.began.UnixMilli()), e.At, silenceOf(s, state), log, d)
 			v.promised(state, e, log)
 			if e.State == "closed" {
 				v.lie("%s: closed: %s", clock(e.time()), e.Text)
@@ -157,13 +155,24 @@ func (v *Verdict) states(s Setting, state Entry, log []Entry, d due) {
 			state = log[i]
 		}
 	}
-	v.shown(state, max(state.At, d.began.UnixMilli()), d.ended.UnixMilli(), limit, log, d)
+	v.shown(state, max(state.At, d.began.UnixMilli()), d.ended.UnixMilli(), silenceOf(s, state), log, d)
 	if state.State != "open" {
 		v.fault("in the end it is %s: %s", state.State, state.Text)
 	}
 	if s.Transport != "" && state.Transport != s.Transport && state.State == "open" {
 		v.fault("it is open over %s", state.Transport)
 	}
+}
+
+// silenceOf is how long a page may show this state though nothing comes to it.
+func silenceOf(s Setting, state Entry) time.Duration {
+	switch {
+	case s.Transport == "poll" || state.Transport == "poll":
+		return pollSilence
+	case s.Shared:
+		return catchingUp
+	}
+	return silence
 }
 
 // shown judges a time, in milliseconds, in which one state was shown.
