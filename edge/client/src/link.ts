@@ -54,7 +54,7 @@ export const failure = (code: string, detail?: string): WeftError => Object.assi
 export const outdated = (e: Ending) => /^(expired|token_[mie])/.test(e.reason)
 
 /** How long to wait before trying again, in milliseconds: longer each time, and never all at once. */
-export const backOff = (tries: number, retry = 0) => Math.max(retry, Math.min(30_000, 500 * 2 ** tries) * (0.5 + Math.random()))
+export const backOff = (tries: number, retry = 0) => Math.max(retry, Math.min(20_000, 500 * 2 ** tries) * (0.5 + Math.random()))
 
 /** An address with what there is of a query. */
 export function at(path: string | URL, url: URL, query: Iterable<[string, string | undefined]>): URL {
