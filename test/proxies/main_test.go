@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package proxies runs the snippets of docs/proxies.md with the proxies that they are for,
 // nginx, HAProxy and Caddy, and follows events through them with a real browser: by what it
 // has, and with the client. Then with proxies that do what none should.
