@@ -62,6 +62,12 @@ type endpoint struct {
 	says               openapi.Operation
 }
 
+// has reports whether a path is the endpoint's, and what it has in the slot.
+func (e *endpoint) has(path string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, e.path)
+	return rest, ok && (rest == "" || e.slot != "")
+}
+
 // newMux makes the handler of the public listener; names nil lets it be addressed by any.
 func newMux(m mux, cors *access.CORS, names *access.Host) http.Handler {
 	m.endpoints = m.table()
@@ -112,18 +118,21 @@ func (m *mux) closing(h http.HandlerFunc) http.Handler {
 // serveWeft serves Weft's own paths.
 func (m *mux) serveWeft(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
-	var allow []string
 	for i := range m.endpoints {
 		at := &m.endpoints[i]
-		rest, ok := strings.CutPrefix(path, at.path)
-		if !ok || rest != "" && at.slot == "" {
+		if at.method != r.Method {
 			continue
 		}
-		if at.method == r.Method {
+		if rest, ok := at.has(path); ok {
 			at.serve(w, r, rest)
 			return
 		}
-		allow = append(allow, at.method)
+	}
+	var allow []string
+	for i := range m.endpoints {
+		if _, ok := m.endpoints[i].has(path); ok {
+			allow = append(allow, m.endpoints[i].method)
+		}
 	}
 	if allow != nil {
 		notAllowed(w, strings.Join(allow, ", "))

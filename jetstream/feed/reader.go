@@ -124,8 +124,10 @@ func (r *Reader) openedLocked(j *join, start Start) Opened {
 	default:
 		o.Resume = ResumeSince
 	}
-	if _, err := event.ParseCursor(start.LastID); o.Resume == ResumeReset && err == nil {
-		return o // who is cut off before the reset comes back with it, and is told then
+	if o.Resume == ResumeReset {
+		if _, err := event.ParseCursor(start.LastID); err == nil {
+			return o // who is cut off before the reset comes back with it, and is told then
+		}
 	}
 	if o.Resume != ResumeExact {
 		o.ID = r.cursorLocked()
