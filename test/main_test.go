@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/browser"
 	"weft/test/client"
 	"weft/test/stage"
@@ -106,16 +107,7 @@ func within(t testing.TB, limit time.Duration) context.Context {
 // with what was hoped for.
 func eventually(t testing.TB, limit time.Duration, hope string, yes func() bool) {
 	t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(limit)
-	for !yes() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("not within %v: %s", limit, hope)
-		}
-	}
+	waitfor.Within(t, limit, hope, yes)
 }
 
 // record follows a user's events until the test ends. It returns when the

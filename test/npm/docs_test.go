@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/browser"
 	"weft/test/stage"
 )
@@ -58,19 +60,19 @@ func TestThePagesOfTheDocsDoWhatIsSaid(t *testing.T) {
 		site := browser.StartSite(t, http.FileServer(http.Dir(dir)), node.URL(), func(string) string { return stage.Token(t, user, nil) })
 		tab := chromium(t).NewTab(t)
 		tab.Visit(site.URL + "/" + page)
-		eventually(t, page+" is connected", func() bool { return len(connections(t, node, user)) == 1 })
+		waitfor.Within(t, time.Minute, page+" is connected", func() bool { return len(connections(t, node, user)) == 1 })
 		return tab
 	}
 	example, page, react := open("example.html"), open("page.html"), open("react.html")
 	has := func(tab *browser.Tab, value, want string) {
 		t.Helper()
-		eventually(t, "the page has "+want+", it has "+tab.Run(value), func() bool { return tab.Run(value) == want })
+		waitfor.Within(t, time.Minute, "the page has "+want+", it has "+tab.Run(value), func() bool { return tab.Run(value) == want })
 	}
 	has(example, "state.trim()", "open")
 	has(page, `document.getElementById("state").textContent`, "")
 	has(react, `document.querySelector("p").textContent`, "open")
 	for subject := range strings.SplitSeq("42 43", " ") {
-		eventually(t, "somebody follows hotel "+subject, func() bool {
+		waitfor.Within(t, time.Minute, "somebody follows hotel "+subject, func() bool {
 			return strings.Contains(asAdmin(t, node, "topics/hotel."+subject), `"user1"`)
 		})
 	}
@@ -85,7 +87,7 @@ func TestThePagesOfTheDocsDoWhatIsSaid(t *testing.T) {
 	has(react, lines, "b: 25")
 
 	node.Kill()
-	eventually(t, "the page says that it is cut off", func() bool {
+	waitfor.Within(t, time.Minute, "the page says that it is cut off", func() bool {
 		return regexp.MustCompile(`^Not connected\. Next try in \d+ seconds\.$`).MatchString(page.Run(`document.getElementById("state").textContent`))
 	})
 	node.Start()

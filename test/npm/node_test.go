@@ -10,7 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -53,9 +55,9 @@ func TestAScriptInNodeFollowsEvents(t *testing.T) {
 				said := func(text string) func() bool {
 					return func() bool { return strings.Contains(strings.Join(p.Output(), "\n"), text) }
 				}
-				eventually(t, "it is open", said(`"state":"open"`))
+				waitfor.Within(t, time.Minute, "it is open", said(`"state":"open"`))
 				publish(t, node, "type=note.a&user="+user, map[string]any{"n": 1})
-				eventually(t, "its own event comes", said(`{"event":2}`))
+				waitfor.Within(t, time.Minute, "its own event comes", said(`{"event":2}`))
 
 				// Sent away, it comes back.
 				r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, node.AdminURL()+"/_weft/v1/users/"+user+"/connections?reconnect=true", nil)

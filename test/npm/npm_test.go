@@ -154,16 +154,6 @@ func asAdmin(t testing.TB, node *stage.Node, path string) string {
 	return string(text)
 }
 
-// eventually waits for something to come true.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal(fmt.Sprint("waited in vain: ", what))
-		}
-	}
-}
-
 // soon bounds a wait; it is generous, for the machine may be busy.
 func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -35,12 +37,12 @@ func TestAPageWithAStrictPolicyFollowsEvents(t *testing.T) {
 		"Cross-Origin-Opener-Policy", "same-origin", "Cross-Origin-Embedder-Policy", "require-corp")
 	tab := chromium(t).NewTab(t)
 	tab.Visit(server.URL)
-	eventually(t, "all are open", func() bool {
+	waitfor.Within(t, time.Minute, "all are open", func() bool {
 		return strings.Count(tab.Run(`Object.values(window.shown ?? {}).join()`), "open") == 4
 	})
 	publish(t, node, "user=ann", "hello")
 	const want = "poll hello,shared hello,sse hello,websocket hello"
-	eventually(t, "each has the event", func() bool { return tab.Run("[...seen].sort().join()") == want })
+	waitfor.Within(t, time.Minute, "each has the event", func() bool { return tab.Run("[...seen].sort().join()") == want })
 	if violations := tab.Run("violations.join()"); violations != "" {
 		t.Errorf("violated: %s", violations)
 	}
@@ -49,7 +51,7 @@ func TestAPageWithAStrictPolicyFollowsEvents(t *testing.T) {
 	}
 	// The policy is in force: this is what it refuses.
 	tab.Run(`(() => { try { setTimeout("1") } catch {} })()`)
-	eventually(t, "the policy refuses a script of text", func() bool { return tab.Run("violations.join()") != "" })
+	waitfor.Within(t, time.Minute, "the policy refuses a script of text", func() bool { return tab.Run("violations.join()") != "" })
 }
 
 // A page of another origin loads the client from the node, which is then where the events are.
@@ -63,7 +65,7 @@ func TestAPageOfAnotherOriginFollowsEvents(t *testing.T) {
 		weft.onState(s => window.shown = s.state)
 		weft.on("*", e => seen.push(e.data))
 	}), "")`, node.URL()+"/_weft/v1/client.js", stage.Token(t, "ann", nil)))
-	eventually(t, "it is open", func() bool { return tab.Run("window.shown") == "open" })
+	waitfor.Within(t, time.Minute, "it is open", func() bool { return tab.Run("window.shown") == "open" })
 	publish(t, node, "user=ann", "hello")
-	eventually(t, "it has the event", func() bool { return tab.Run("seen.join()") == "hello" })
+	waitfor.Within(t, time.Minute, "it has the event", func() bool { return tab.Run("seen.join()") == "hello" })
 }

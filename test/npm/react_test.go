@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -25,21 +27,21 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	server := startSite(t, dir, node)
 	tab := chromium(t).NewTab(t)
 	tab.Visit(server.URL)
-	eventually(t, "the page has loaded", func() bool { return tab.Run("typeof render") == "function" })
+	waitfor.Within(t, time.Minute, "the page has loaded", func() bool { return tab.Run("typeof render") == "function" })
 
 	shows := func(text string) {
 		t.Helper()
-		eventually(t, "the component shows "+text, func() bool { return strings.Contains(tab.Run(`document.getElementById("shown")?.textContent`), text) })
+		waitfor.Within(t, time.Minute, "the component shows "+text, func() bool { return strings.Contains(tab.Run(`document.getElementById("shown")?.textContent`), text) })
 	}
 	sees := func(want string) {
 		t.Helper()
-		eventually(t, "the component has seen "+want+", and has "+tab.Run("seen.join()"), func() bool { return tab.Run("seen.join()") == want })
+		waitfor.Within(t, time.Minute, "the component has seen "+want+", and has "+tab.Run("seen.join()"), func() bool { return tab.Run("seen.join()") == want })
 	}
 	// renders lets the component be as it is told to.
 	renders := func(label, props string) {
 		t.Helper()
 		tab.Run(fmt.Sprintf("render({label: %q, %s})", label, props))
-		eventually(t, "it is rendered anew", func() bool { return tab.Run("window.rendered") == label })
+		waitfor.Within(t, time.Minute, "it is rendered anew", func() bool { return tab.Run("window.rendered") == label })
 	}
 	var first string // the connection
 	same := func() {
@@ -69,8 +71,8 @@ func TestAComponentFollowsEvents(t *testing.T) {
 			return strings.Contains(asAdmin(t, node, "topics/"+strings.TrimPrefix(subject, "topic.")), `"ann"`)
 		}
 	}
-	eventually(t, "it follows the other hotel", follows("topic.hotel.43"))
-	eventually(t, "it has left the first hotel", func() bool { return !follows("topic.hotel.42")() })
+	waitfor.Within(t, time.Minute, "it follows the other hotel", follows("topic.hotel.43"))
+	waitfor.Within(t, time.Minute, "it has left the first hotel", func() bool { return !follows("topic.hotel.42")() })
 	publish(t, node, "subject=topic.hotel.42&type=order.paid", map[string]int{"n": 3})
 	publish(t, node, "subject=topic.hotel.43&type=order.paid", map[string]int{"n": 4})
 	sees("a 1,all 2,* 2,b 4")
@@ -89,10 +91,10 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	renders("d", `user: "ann", subjects: ["topic.hotel.43", "topic.secret"]`)
 	shows("open websocket forbidden")
 	renders("e", `user: "ann", subjects: ["topic.hotel.43"]`)
-	eventually(t, "the refusal has passed", func() bool { return !strings.Contains(tab.Text("shown"), "forbidden") })
+	waitfor.Within(t, time.Minute, "the refusal has passed", func() bool { return !strings.Contains(tab.Text("shown"), "forbidden") })
 	tab.Run(`publish("topic.hotel.43", {n: 7}, {type: "order.own"}).then(id => published.id = id)`)
 	sees("topic.hotel.43 1,c 5,c 6,e 7")
-	eventually(t, "the publisher has the id", func() bool { return tab.Run("published.id") != "undefined" })
+	waitfor.Within(t, time.Minute, "the publisher has the id", func() bool { return tab.Run("published.id") != "undefined" })
 	if n := tab.Run("published.size"); n != "1" {
 		t.Errorf("publish was %s functions", n)
 	}
@@ -101,11 +103,11 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	// Signed out there is no connection; who signs in next has one of their own.
 	renders("none", `user: ""`)
 	shows("closed")
-	eventually(t, "ann has left", func() bool { return len(connections(t, node, "ann")) == 0 })
+	waitfor.Within(t, time.Minute, "ann has left", func() bool { return len(connections(t, node, "ann")) == 0 })
 	if refusal := tab.Run(`(publish("topic.hotel.43", 1).catch(e => seen.push(e.message)), "")`); refusal != "" {
 		t.Error(refusal)
 	}
-	eventually(t, "there is nothing to publish by", func() bool { return strings.HasSuffix(tab.Run("seen.join()"), "there is no connection") })
+	waitfor.Within(t, time.Minute, "there is nothing to publish by", func() bool { return strings.HasSuffix(tab.Run("seen.join()"), "there is no connection") })
 	tab.Run("seen.length = 0")
 	renders("f", `user: "bob"`)
 	shows("open websocket")
@@ -118,7 +120,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 
 	// Who is refused from the beginning is let in with what is granted.
 	tab.Run("render()")
-	eventually(t, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
+	waitfor.Within(t, time.Minute, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
 	tab.Run("seen.length = 0")
 	renders("g", `user: "bob", subjects: ["topic.secret"]`)
 	shows("closed")
@@ -127,7 +129,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	publish(t, node, "subject=topic.hotel.42&type=order.paid", map[string]int{"n": 10})
 	sees("h 10")
 	tab.Run("render()")
-	eventually(t, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
+	waitfor.Within(t, time.Minute, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
 	if got := tab.Run("failures.join()"); strings.Count(got, "the handler fails") != 2 || strings.Count(got, ",") != 1 {
 		t.Errorf("beside the two handlers that were to fail: %s", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -22,7 +23,7 @@ func TestATabThatLeadsAndCrashesIsReplaced(t *testing.T) {
 	enough := publishing(t, node, "ann")
 	stays.has(1)
 	leads.Crash()
-	eventually(t, time.Minute, "the other one leads", func() bool { is := stays.state(); return is.State == "open" && !is.Shared })
+	waitfor.Within(t, time.Minute, "the other one leads", func() bool { is := stays.state(); return is.State == "open" && !is.Shared })
 	stays.has(enough())
 }
 
@@ -43,18 +44,18 @@ func TestAPageThatIsComeBackToHasMissedNothing(t *testing.T) {
 		leads.has(last)
 		leads.Run(`(window.kept = false, addEventListener("pageshow", e => { kept = e.persisted }))`)
 		leads.Visit(b.Origin + "/elsewhere")
-		eventually(t, time.Minute, "the other one leads", func() bool { is := stays.state(); return is.State == "open" && !is.Shared })
+		waitfor.Within(t, time.Minute, "the other one leads", func() bool { is := stays.state(); return is.State == "open" && !is.Shared })
 		last = stays.isWhole() + 1
 		stays.has(last)
 		leads.Back()
-		eventually(t, time.Minute, "the page is shown as it was left", func() bool { return leads.Run("window.kept") == "true" })
+		waitfor.Within(t, time.Minute, "the page is shown as it was left", func() bool { return leads.Run("window.kept") == "true" })
 		leads.has(last)
 		leads.awaitOpen()
 	}
 	last = enough()
 	first.has(last)
 	second.has(last)
-	eventually(t, time.Minute, "one connection", func() bool { return connections(t, node, "ann") == 1 })
+	waitfor.Within(t, time.Minute, "one connection", func() bool { return connections(t, node, "ann") == 1 })
 	if first.Run("resets") != "0" || second.Run("resets") != "0" {
 		t.Error("resets")
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/browser"
 	"weft/test/stage"
 )
@@ -29,20 +30,6 @@ func TestMain(m *testing.M) {
 func chromium(t *testing.T) *browser.Browser {
 	t.Helper()
 	return shared.Get(t)
-}
-
-func eventually(t *testing.T, limit time.Duration, hope string, yes func() bool) {
-	t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(limit)
-	for !yes() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("not within %v: %s", limit, hope)
-		}
-	}
 }
 
 // asked asks a node, and returns the status and what it answers.
@@ -110,7 +97,7 @@ func (s sharer) state() shownState {
 
 func (s sharer) awaitOpen() {
 	s.t.Helper()
-	eventually(s.t, time.Minute, "the page is open", func() bool { return s.state().State == "open" })
+	waitfor.Within(s.t, time.Minute, "the page is open", func() bool { return s.state().State == "open" })
 }
 
 // got is what the page has had: the numbers of events.
@@ -143,7 +130,7 @@ func (s sharer) isWhole() int {
 func (s sharer) has(last int) {
 	s.t.Helper()
 	limit := time.Now().Add(time.Minute)
-	eventually(s.t, 2*time.Minute, fmt.Sprint("event ", last), func() bool {
+	waitfor.Within(s.t, 2*time.Minute, fmt.Sprint("event ", last), func() bool {
 		at := s.isWhole()
 		if time.Now().After(limit) {
 			s.t.Fatalf("the page has %d events of %d, resets %s, states %s", at, last, s.Run("resets"), s.Run("JSON.stringify(states)"))
@@ -178,7 +165,7 @@ func leading(t *testing.T, tabs []sharer) int {
 	leads := -1
 	var states string
 	limit := time.Now().Add(time.Minute)
-	eventually(t, 2*time.Minute, "one of the tabs leads", func() bool {
+	waitfor.Within(t, 2*time.Minute, "one of the tabs leads", func() bool {
 		if states = ""; time.Now().After(limit) {
 			for _, s := range tabs {
 				states += s.Run("JSON.stringify(states)") + "\n"

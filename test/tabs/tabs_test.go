@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -31,7 +32,7 @@ func TestTwelveTabsHaveOneConnection(t *testing.T) {
 	for _, s := range tabs {
 		s.has(20)
 	}
-	eventually(t, time.Minute, "12 tabs have one connection", func() bool { return connections(t, node, "ann") == 1 })
+	waitfor.Within(t, time.Minute, "12 tabs have one connection", func() bool { return connections(t, node, "ann") == 1 })
 	for _, s := range tabs {
 		if n := s.got()[0]; n != 1 {
 			t.Errorf("the first event of a page that is open is %d", n)
@@ -104,7 +105,7 @@ func TestATabThatLeadsAndIsFrozenIsReplaced(t *testing.T) {
 	if n := frozen.Run("resets"); n != "0" {
 		t.Errorf("%s resets", n)
 	}
-	eventually(t, time.Minute, "one connection", func() bool { return connections(t, node, "ann") == 1 })
+	waitfor.Within(t, time.Minute, "one connection", func() bool { return connections(t, node, "ann") == 1 })
 }
 
 // Two users in the tabs of one browser have a connection each and see nothing of each other;
@@ -122,7 +123,7 @@ func TestTabsOfTwoUsersShareNothing(t *testing.T) {
 	}
 	ann, again, bob := open("ann", "a1"), open("ann", "a2"), open("bob", "b1")
 	for user, n := range map[string]int{"ann": 1, "bob": 1} {
-		eventually(t, time.Minute, "one connection of "+user, func() bool { return connections(t, node, user) == n })
+		waitfor.Within(t, time.Minute, "one connection of "+user, func() bool { return connections(t, node, user) == n })
 	}
 	if is := bob.state(); is.Shared {
 		t.Errorf("bob's page shares: %+v", is)
@@ -137,8 +138,8 @@ func TestTabsOfTwoUsersShareNothing(t *testing.T) {
 	if status, text := asked(t, http.MethodPut, node.AdminURL()+"/_weft/v1/blacklist/a1", ""); status/100 != 2 {
 		t.Fatalf("%d %s", status, text)
 	}
-	eventually(t, time.Minute, "the page whose session is revoked is closed", func() bool { is := ann.state(); return is.State == "closed" && is.Reason == "revoked" })
-	eventually(t, time.Minute, "the other one leads", func() bool { is := again.state(); return is.State == "open" && !is.Shared })
+	waitfor.Within(t, time.Minute, "the page whose session is revoked is closed", func() bool { is := ann.state(); return is.State == "closed" && is.Reason == "revoked" })
+	waitfor.Within(t, time.Minute, "the other one leads", func() bool { is := again.state(); return is.State == "open" && !is.Shared })
 	numbers(t, node, 11, 12)
 	again.has(12)
 	if last := ann.isWhole(); last != 10 {

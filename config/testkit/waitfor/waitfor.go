@@ -20,3 +20,19 @@ func True(t testing.TB, ok func() bool) {
 		}
 	}
 }
+
+// Within waits until yes is true, which it asks every 25 ms; after the limit the test fails with
+// what was hoped for.
+func Within(t testing.TB, limit time.Duration, hope string, yes func() bool) {
+	t.Helper()
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(limit)
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("not within %v: %s", limit, hope)
+		}
+	}
+}
