@@ -12,4 +12,4 @@ weft.on("note.*", e => {
   if (e.data.n === 1) weft.publish(topic, { n: 2 }, { type: "note.mine" }).then(id => say({ published: id }), e => say({ failed: e.code }))
   if (e.data.last) weft.close()
 })
-weft.subscribe(topic).catch(e => say({ failed: e.code }))
+weft.subscribe(topic).then(() => say({ subscribed: topic }), e => say({ failed: e.code }))
