@@ -17,12 +17,22 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(stage.Private(m.Run, nil)) }
 
-// settings are those that pages are opened with; a shared one has two tabs.
-var settings = []Setting{
-	{"websocket", false}, {"websocket", true},
-	{"sse", false}, {"sse", true},
-	{"poll", false}, {"poll", true},
-	{"", true},
+// settings are those that pages are opened with; a shared one has two tabs. In a plain test each
+// is with TLS or without, at length there are both.
+func settings() (all []Setting) {
+	for i, s := range []Setting{
+		{Transport: "websocket"}, {Transport: "websocket", Shared: true},
+		{Transport: "sse", Shared: true}, {Transport: "sse"},
+		{Transport: "poll"}, {Transport: "poll", Shared: true},
+		{Shared: true},
+	} {
+		if s.Secure = i%2 == 0; atLength() {
+			all = append(all, s)
+			s.Secure = !s.Secure
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // planned yields the faults to do: each once, and at length then those that come up at
@@ -68,7 +78,7 @@ func TestAPageMissesNothingAndIsToldTheTruth(t *testing.T) {
 	defer cancel()
 	next := planned(t)
 	w := Start(t, ctx)
-	w.StartPages(ctx, settings)
+	w.StartPages(ctx, settings())
 	report := Report{Title: fmt.Sprintf("Pages in Chromium, %s, on %d cores, begun %s.",
 		cmp.Or(os.Getenv("WEFT_CLIENTCHAOS"), "briefly"), runtime.NumCPU(), time.Now().Format(time.DateTime))}
 	defer func() { t.Logf("\n%s", &report) }()

@@ -16,13 +16,19 @@ type Setting struct {
 	Transport string
 	// Shared says that tabs of a user share one connection.
 	Shared bool
+	// Secure says that page and events are of one origin with TLS, and share one connection of
+	// HTTP/2; else they are of two, by HTTP/1.1.
+	Secure bool
 }
 
 // String names the setting for a table.
 func (s Setting) String() string {
 	name := cmp.Or(s.Transport, "any")
 	if s.Shared {
-		return name + ", shared"
+		name += ", shared"
+	}
+	if s.Secure {
+		name += ", TLS"
 	}
 	return name
 }
@@ -68,7 +74,11 @@ type Page struct {
 // Open opens so many pages of a user, side by side, with a setting.
 func (w *World) Open(s Setting, user string, tabs int, more url.Values) []*Page {
 	w.t.Helper()
-	query := url.Values{"client": {w.Balancer.URL() + "/_weft/v1/client.js"}, "user": {user},
+	site, weft := w.Site.URL, w.Balancer.URL()
+	if s.Secure {
+		site, weft = w.Balancer.SecureURL(), w.Balancer.SecureURL()
+	}
+	query := url.Values{"client": {weft + "/_weft/v1/client.js"}, "user": {user},
 		"shared": {fmt.Sprint(s.Shared)}, "subject": {busy, quiet, flooded}}
 	if s.Transport != "" {
 		query.Set("transport", s.Transport)
@@ -76,7 +86,7 @@ func (w *World) Open(s Setting, user string, tabs int, more url.Values) []*Page 
 	for key, values := range more {
 		query[key] = values
 	}
-	where := w.Site.URL + "/?" + query.Encode()
+	where := site + "/?" + query.Encode()
 	visitor := w.Browser.NewTabAt(w.t, "about:blank")
 	var pages []*Page
 	for i := range tabs {

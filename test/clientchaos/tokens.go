@@ -50,7 +50,7 @@ func (w *World) guestName() string {
 // there is a token for all of them.
 func (w *World) guests(ctx context.Context, more url.Values) ([]*Page, error) {
 	var guests []*Page
-	for _, s := range []Setting{{"websocket", false}, {"sse", false}, {"poll", false}, {"websocket", true}} {
+	for _, s := range []Setting{{Transport: "websocket", Secure: true}, {Transport: "sse"}, {Transport: "poll", Secure: true}, {Transport: "websocket", Shared: true}} {
 		tabs := 1
 		if s.Shared {
 			tabs = 2

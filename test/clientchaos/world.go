@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,7 +76,9 @@ func Start(t testing.TB, ctx context.Context) *World {
 		"auth.allow":             []any{"topic.chaos.*"},
 		"auth.warn_before":       (tokenLife() / 3).String(),
 	})
-	w.Balancer = stage.StartHTTPBalancer(t, ctx, freeAddress(t), w.Nodes)
+	_, _, both := stage.Certificate(t)
+	front := stage.Front{Address: freeAddress(t), Secure: freeAddress(t), Certificate: both, App: strings.TrimPrefix(w.Site.URL, "http://")}
+	w.Balancer = stage.StartHTTPBalancer(t, ctx, front, w.Nodes)
 	w.startBrowser()
 	return w
 }
@@ -90,12 +93,13 @@ func freeAddress(t testing.TB) string {
 	return net.JoinHostPort(stage.Home(), port)
 }
 
-// startBrowser starts Chromium on its host. Pages share their connection only where the
-// origin is secure.
+// startBrowser starts Chromium on its host. It believes any certificate. Pages share their
+// connection only where the origin is secure.
 func (w *World) startBrowser() {
 	w.t.Helper()
 	b, err := browser.Start(
 		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { w.Host.Enter(cmd) }),
+		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("unsafely-treat-insecure-origin-as-secure", w.Site.URL))
 	if err != nil {
 		w.t.Fatal(err)
@@ -162,6 +166,9 @@ func (w *World) StartPages(ctx context.Context, settings []Setting) {
 		w.t.FailNow()
 	}
 	for _, p := range w.Pages {
+		if by := p.Tab.Run(`[...new Set(performance.getEntriesByType("resource").map(x => x.nextHopProtocol))].join()`); p.Secure && by != "h2" {
+			w.t.Fatalf("%s: by %q, not by HTTP/2 alone", p.Name, by)
+		}
 		p.state, p.log, p.fresh = p.shown(), nil, nil // nothing was published before
 	}
 	w.told = map[string]int{}

@@ -3,15 +3,9 @@
 package proxies
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	_ "embed"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +16,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"weft/test/stage"
 )
@@ -65,34 +58,6 @@ func backEnd(t *testing.T, user string, pages map[string]string) string {
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
-}
-
-// certificate writes one for 127.0.0.1 and its key, and both in one file.
-func certificate(t *testing.T) (cert, key, both string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
-	cert, key, both = filepath.Join(folder, "app.crt"), filepath.Join(folder, "app.key"), filepath.Join(folder, "app.pem")
-	c := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	k := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-	for file, bytes := range map[string][]byte{cert: c, key: k, both: append(append([]byte{}, c...), k...)} {
-		if err := os.WriteFile(file, bytes, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key, both
 }
 
 // A kind is a proxy of Debian: what surrounds a snippet in its file, how it is started, and how

@@ -83,7 +83,7 @@ func TestTheSnippetsCarryAllTransports(t *testing.T) {
 	b := chromium(t)
 	nodes, public, admin := farm(t)
 	app := backEnd(t, "ann", map[string]string{"/followers": followersPage})
-	cert, key, both := certificate(t)
+	cert, key, both := stage.Certificate(t)
 	var pages []*page
 	var reloads []func()
 	for _, k := range []kind{nginx, haproxy, caddy} {

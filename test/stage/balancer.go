@@ -22,6 +22,7 @@ type Balancer struct {
 	t       testing.TB
 	mode    string // of HAProxy
 	address string
+	front   Front
 	file    string
 	process *Process
 }
@@ -36,11 +37,22 @@ func StartBalancer(t testing.TB, ctx context.Context, nodes []*Node) *Balancer {
 	return startBalancer(t, ctx, &Balancer{mode: "tcp", address: FreeAddress(t)}, nodes)
 }
 
-// StartHTTPBalancer is StartBalancer at an address, where each request is passed on by
+// A Front is what a balancer of HTTP is to browsers.
+type Front struct {
+	// Address is that of HTTP/1.1 without TLS.
+	Address string
+	// Secure is the address of TLS with HTTP/2 and HTTP/1.1, and Certificate the file of both
+	// certificate and key. There is none if it is empty.
+	Secure, Certificate string
+	// App is the address of a server that gets at Secure all that is not below /_weft/.
+	App string
+}
+
+// StartHTTPBalancer is StartBalancer with a front, where each request is passed on by
 // itself, and HAProxy answers those that no node takes.
-func StartHTTPBalancer(t testing.TB, ctx context.Context, address string, nodes []*Node) *Balancer {
+func StartHTTPBalancer(t testing.TB, ctx context.Context, front Front, nodes []*Node) *Balancer {
 	t.Helper()
-	return startBalancer(t, ctx, &Balancer{mode: "http", address: address}, nodes)
+	return startBalancer(t, ctx, &Balancer{mode: "http", address: front.Address, front: front}, nodes)
 }
 
 func startBalancer(t testing.TB, ctx context.Context, b *Balancer, nodes []*Node) *Balancer {
@@ -64,6 +76,9 @@ func startBalancer(t testing.TB, ctx context.Context, b *Balancer, nodes []*Node
 
 // URL is the origin of the balancer.
 func (b *Balancer) URL() string { return "http://" + b.address }
+
+// SecureURL is the origin with TLS.
+func (b *Balancer) SecureURL() string { return "https://" + b.front.Secure }
 
 // Restart kills the balancer, and with it all connections, and starts it again.
 func (b *Balancer) Restart(ctx context.Context, arguments ...string) {
@@ -158,6 +173,15 @@ backend nodes
 	for _, n := range nodes {
 		host, port, _ := net.SplitHostPort(n.admin)
 		fmt.Fprintf(&s, "\tserver %s %s addr %s port %s\n", n.Config["node.name"], n.public, host, port)
+	}
+	if f := b.front; f.Secure != "" {
+		fmt.Fprintf(&s, `frontend secure
+	bind %s ssl crt %s alpn h2,http/1.1
+	use_backend nodes if { path_beg /_weft/ }
+	default_backend app
+backend app
+	server app %s
+`, f.Secure, f.Certificate, f.App)
 	}
 	return s.String()
 }
