@@ -27,30 +27,32 @@ export interface Tab {
 
 const isTooMuch = (e: Ending) => e.reconnect === false && /^(bad_r|lim)/.test(e.reason)
 
-/** Opens a link: finds out who this is, asks the hub to follow, and gets in step with it. */
-export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
+/** Opens a link: finds out who this is, asks the hub to follow, and gets in step with it. Links in a
+ * row that were not answered are counted. */
+export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) => {
   const { group } = tab, { url, options } = group
   const id = Math.random() + "", questions = new Map<number, (m: Partial<Said>) => void>()
   let channel: BroadcastChannel | undefined
   let hub = "", n = 0 // whom this link hears, and what it has heard of it
   let asks = 0, joins = 0
   let is: State | undefined // how the hub is
-  let opened = false, live = false, gone = false
+  let opened = false, live = false, gone = false, speaks = false // the hub
   let waiting: Map<unknown, Frame> | undefined // what the hub has said while this link gets in step, and no poll has brought
   let isNew = isNewOf()
   let poll: { close(): void } | undefined
-  let limit: ReturnType<typeof setTimeout>, settled: typeof limit, expiry: typeof limit, check: typeof limit
+  let limit: ReturnType<typeof setTimeout>, settled: typeof limit, check: typeof limit
   group.ask = ask
 
   function close() {
     gone = true
     tab.links.delete(end)
     unstep()
-    clearTimeout(expiry)
     clearTimeout(check)
     channel?.postMessage({ by: id })
     channel?.close()
     for (const then of questions.values()) then({ error: lost })
+    // A hub that is open, but does not answer one link after the other, is of a client that is broken.
+    if (speaks && questions.size && ++unanswered > 2) tab.goAlone()
   }
   const end = (e: Ending) => {
     if (gone) return
@@ -151,12 +153,14 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
   function hear(m: Said) {
     if (!m.hub) return
     clearTimeout(limit)
+    speaks ||= !!m.frame || m.is?.state === "open"
     if (m.lead) return void join(live && m.from === ask.cursor ? m.from : undefined)
     if (m.to === id) {
       // One that has woken up answers what another has answered: who of them is there will be seen.
       if (![...questions.keys()].some(n => n <= m.ask!)) return void (m.hub !== hub && join())
       hub = m.hub
       n = m.n
+      unanswered = 0
       // Earlier ones were of a hub that is gone; what they asked for is in this one.
       for (const [n, answer] of questions)
         if (n <= m.ask!) {
@@ -184,9 +188,7 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     const { user, session, subscribe, allow, check: isAsked, expires } = me
     if (group.me && group.me.user !== user) throw { reason: "user_mismatch", reconnect: false }
     group.me = me
-    clearTimeout(expiry)
-    if (expires) expiry = setTimeout(end, Math.min(1e9, Date.parse(expires) - Date.now()), { reason: "expired" })
-    recheck()
+    recheck(Date.parse(expires!) - Date.now() + 1000)
     // What is in no list is asked of a back end, for each session.
     const key = "weft 1 " + JSON.stringify([url, user, subscribe, allow, isAsked && session, options.types, options.transports, options.device])
     const other = key !== group.key
@@ -197,14 +199,15 @@ export const linkOf = (tab: Tab): Open => (ask, frame, ended) => {
     channel.onmessage = e => hear(e.data)
     join()
   }
-  // recheck asks from time to time, unless the server ends what is this tab's own connection. Each
-  // poll is by the cookie that there is then.
-  function recheck() {
+  // recheck asks from time to time, and when the token should have ended: whether it has, the server
+  // knows, since a page's clock may be wrong. It need not where the server ends what is this tab's own
+  // connection; each poll is by the cookie that there is then.
+  function recheck(left = 0) {
     clearTimeout(check)
     check = setTimeout(() => {
       if (tab.leads() && (ask.token || is?.transport !== "poll")) recheck()
       else prove(ask.token).catch(e => (e.reconnect === false ? end(e) : gone || recheck()))
-    }, checkTime)
+    }, left > 0 ? Math.min(checkTime, left) : checkTime)
   }
   const proven = (token?: string) => prove(token).catch(e => {
     if (/^(status 4|not_f)/.test(e.reason)) tab.goAlone()

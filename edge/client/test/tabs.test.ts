@@ -598,3 +598,55 @@ test("where the server does not say who this is, and where there are no locks, a
   expect(Request.all.length).toBe(before)
   expect(Socket.all.length).toBe(3)
 })
+
+test("a clock that is wrong by an hour ends no tab", async () => {
+  for (const wrong of [3_600_000, -3_600_000]) {
+    const token = jwt({ sub: "ann" }), expires = () => new Date(Date.now() - wrong + 60_000).toISOString() // a minute is left
+    const me = { user: "ann", subscribe: ["user.ann"], allow: [] }
+    const all = [], earlier = Request.all.length
+    for (let i = 0; i < 2; i++) {
+      const sockets = Socket.all.length
+      all.push(await client({ shared: true, token }))
+      asked().answer({ ...me, expires: expires() })
+      await pass()
+      if (Socket.all.length > sockets) socket().open({ user: "ann" })
+      await pass()
+    }
+    const mes = () => Request.all.slice(earlier).filter(r => r.url.pathname.endsWith("/me"))
+    for (let s = 0; s < 60; s += 5) {
+      const before = mes().length
+      socket().say({ type: "weft.keepalive" })
+      await pass(5000)
+      if (mes().length > before) asked().answer({ ...me, expires: expires() })
+      for (const c of all) expect(c.now()).toMatchObject({ state: "open", transport: "websocket" })
+    }
+    expect(mes().length).toBeLessThan(6)
+    for (const c of all) c.weft.close()
+  }
+})
+
+test("the server is asked when the token of a tab that shares ends", async () => {
+  const [a] = await tabs(1)
+  const b = await client({ shared: true, token: jwt({ sub: "ann" }) })
+  asked().answer({ user: "ann", subscribe: ["user.ann"], allow: ["topic.*"], publish: [], expires: new Date(Date.now() + 8000).toISOString() })
+  await pass(9000)
+  expect(asked().url.pathname).toBe("/_weft/v1/me")
+  asked().refuse(401, "token_expired")
+  await pass()
+  expect(b.now()).toMatchObject({ state: "closed", reason: "expired" })
+  expect(a.now().state).toBe("open")
+})
+
+test("a hub that speaks and does not answer, as one of a client that is broken, hangs no tab for good", async () => {
+  const [a] = await tabs(1)
+  Channel.lose = (_, m) => !!m.ask // neither what is asked nor an answer
+  const b = await tab()
+  for (let s = 0; s < 60 && b.now().state !== "open"; s++) {
+    socket().say({ type: "weft.keepalive" })
+    if (!socket().sent[0] && Socket.all.length > 1) socket().open({ user: "ann" })
+    await pass(1000)
+    await known()
+  }
+  expect(b.now()).toMatchObject({ state: "open", transport: "websocket" })
+  expect(a.now().state).toBe("open")
+})
