@@ -132,11 +132,11 @@ soak: build ## visitors that come and go for SOAK (1h), and what grows meanwhile
 
 # What it writes is committed, so that building weft needs no Node.
 client: ## build the browser client, edge/client/dist, from its sources (needs Node)
-	cd edge/client && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --silent; } && npm run --silent build
+	cd edge/client && { [ node_modules/.package-lock.json -nt package-lock.json ] || ../../test/scripts/again.sh npm ci --no-audit --no-fund --silent; } && npm run --silent build
 
 # The packages are installed anew where the lock file is newer than what is there.
 client-test: ## the browser client: types, size, unit tests, and that dist is what src gives (needs Node)
-	cd edge/client && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --silent; } && npm run --silent check && npm test --silent
+	cd edge/client && { [ node_modules/.package-lock.json -nt package-lock.json ] || ../../test/scripts/again.sh npm ci --no-audit --no-fund --silent; } && npm run --silent check && npm test --silent
 
 release: ## binaries for all platforms, their SBOMs and checksums in dist/ (VERSION=v0.1.0)
 	@deploy/release.sh "$(VERSION)" $(platforms)

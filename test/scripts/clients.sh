@@ -29,7 +29,7 @@ begin() {
 install() { # install <what> <command>...
 	what=$1
 	shift
-	if ! "$@" >"$work/log" 2>&1; then
+	if ! "$(dirname "$0")/again.sh" "$@" >"$work/log" 2>&1; then
 		cat "$work/log" >&2
 		echo "$name: error: could not install $what" >&2
 		exit 1

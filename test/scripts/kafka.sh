@@ -42,7 +42,7 @@ cat >"$work/pom.xml" <<POM
 POM
 
 echo "kafka: fetching Apache Kafka $version into $home" >&2
-if ! mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies \
+if ! "$(dirname "$0")/again.sh" mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies \
 	-DincludeScope=runtime -DoutputDirectory="$work/home/lib" >"$work/log" 2>&1; then
 	cat "$work/log" >&2
 	echo "kafka: error: could not fetch Apache Kafka $version from Maven Central" >&2

@@ -79,14 +79,10 @@ fi
 echo "prepare: installing$missing" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# The package lists of a fresh image are empty or old, so they are fetched once.
-# $missing is a list of words.
-if ! {
-	$root apt-get -q update &&
-		# shellcheck disable=SC2086
-		$root env DEBIAN_FRONTEND=noninteractive \
-			apt-get -q -y --no-install-recommends install $missing
-} >"$log" 2>&1; then
+# The package lists of a fresh image are empty or old, so they are fetched once. $missing is a
+# list of words.
+if ! "$here/again.sh" sh -c "$root apt-get -q update &&
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing" >"$log" 2>&1; then
 	cat "$log" >&2
 	echo "prepare: error: could not install$missing" >&2
 	exit 1

@@ -29,7 +29,8 @@ root=
 [ "$(id -u)" -eq 0 ] || root=sudo
 # The package lists of a fresh image are empty or old, so they are fetched when
 # the package is not found.
-if ! (cd "$work" && { apt-get -q download prometheus || { $root apt-get -q update && apt-get -q download prometheus; }; }) >"$work/log" 2>&1; then
+again=$(cd "$(dirname "$0")" && pwd)/again.sh
+if ! (cd "$work" && { apt-get -q download prometheus || "$again" sh -c "$root apt-get -q update && apt-get -q download prometheus"; }) >"$work/log" 2>&1; then
 	cat "$work/log" >&2
 	echo "promtool: error: could not fetch Debian's package prometheus" >&2
 	exit 1

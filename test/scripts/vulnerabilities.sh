@@ -18,8 +18,8 @@ skip() {
 	exit 0
 }
 
-if ! GOBIN=$work go install "golang.org/x/vuln/cmd/govulncheck@$version" >"$work/log" 2>&1; then
-	grep -Eq 'dial tcp|no such host|proxyconnect|i/o timeout|GOPROXY|module lookup disabled' "$work/log" &&
+if ! GOBIN=$work test/scripts/again.sh go install "golang.org/x/vuln/cmd/govulncheck@$version" >"$work/log" 2>&1; then
+	grep -Eq 'https?://|dial tcp|no such host|proxyconnect|i/o timeout|GOPROXY|module lookup disabled' "$work/log" &&
 		skip "govulncheck $version cannot be fetched"
 	cat "$work/log" >&2
 	exit 1
