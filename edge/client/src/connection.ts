@@ -81,7 +81,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     // Where a subject has types of its own, those of all would hide them.
     if (!typed()) for (const t of types ?? []) query.push(["type", t])
     try {
-      own = via[mine[i]]({ url, token: tokens.now, subjects: wanted, query, cursor }, f => {
+      own = via[mine[i]]({ url, token: tokens.now, subjects: wanted, query, cursor }, (f, twice) => {
         if (!done && f.type === "weft.open") {
           link?.close()
           link = own
@@ -92,7 +92,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
           const other = subjects !== wanted
           if (other || typed()) own!.command({ set: subjects, last_event_id: cursor }).then(e => e && other && give())
         }
-        if (own === link) take(f)
+        if (own === link) take(f, twice)
       }, give)
     } catch {
       give(unreachable)
@@ -112,7 +112,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     dial(kind, subjects, e => e && my === round && ended(e))
   }
 
-  function take(f: Frame) {
+  function take(f: Frame, twice?: boolean) {
     const { type, id, event, data } = f
     heard = Date.now()
     passed ||= heard - opened > keepalive / 2
@@ -133,7 +133,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
       later().catch(() => {}) // while there is a network
     } else if (type === "weft.expiring") plan(data.in)
     else if (type === "weft.unsubscribed") subjects = subjects.filter(w => !data.subjects.includes(nameOf(w)))
-    if (isNew(event, dials.size)) sink.frame(f)
+    if (isNew(event, twice || dials.size)) sink.frame(f)
     if (id && data?.resume !== "reset") { // which is still to come, else a cut now would hide it
       cursor = id
       if (persist) stored(persist, place, id)

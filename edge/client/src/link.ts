@@ -39,9 +39,9 @@ export interface Link {
   close(): void
 }
 
-/** Opens a link. All that comes is handed to frame, in order; ended is called once at the end,
- * and not after close(). */
-export type Open = (ask: Ask, frame: (f: Frame) => void, ended: (e: Ending) => void) => Link
+/** Opens a link. All that comes is handed to frame, in order, with twice if it may come again much
+ * later; ended is called once at the end, and not after close(). */
+export type Open = (ask: Ask, frame: (f: Frame, twice?: boolean) => void, ended: (e: Ending) => void) => Link
 
 export const lost: Ending = { reason: "lost" }
 export const unreachable: Ending = { reason: "unreachable" }

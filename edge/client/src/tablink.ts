@@ -62,7 +62,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
   tab.links.add(end)
 
   // take hands on what of all that comes is for this tab; the rest only moves its place.
-  function take(f: Frame) {
+  function take(f: Frame, twice?: boolean) {
     const { type, data, subject, id } = f
     const isMine = (s: string) => [...group.me!.subscribe, ...group.wanted].some(w => covers(nameOf(w), s))
     ask.cursor = id ?? ask.cursor
@@ -74,7 +74,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     if (type === "weft.reset") {
       const subjects = data.subjects.filter(isMine)
       if (subjects[0]) frame({ ...f, data: { ...data, subjects } })
-    } else frame(!subject || isMine(subject) ? f : { type: "weft.keepalive", id })
+    } else frame(!subject || isMine(subject) ? f : { type: "weft.keepalive", id }, twice)
   }
 
   function unstep() {
@@ -129,7 +129,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
       poll?.close()
       poll = group.openPoll({ ...ask }, f => {
         if (f.type === "weft.open") return isOpen()
-        take(f)
+        take(f, true) // the hub's connection may stand still, and bring it when it goes on
         isNew(f.event)
         waiting?.delete(f.event)
         // A page that is told to load its state anew has what was before.

@@ -230,6 +230,28 @@ test("what more events than are remembered bring twice while a tab catches up co
   expect(b.ids().at(-1)).toBe("e2504")
 })
 
+test("what a hub brings long after a tab has asked for it itself comes once", async () => {
+  const [a, b] = await tabs(2)
+  socket().say(event(1))
+  await pass()
+  loses(2)
+  const many = Array.from({ length: 2500 }, (_, i) => event(2 + i))
+  socket().say(...many.slice(0, 2))
+  await pass()
+  for (let i = 0; i < many.length; i += 100) {
+    asked().answer(poll(many.slice(i, i + 100)))
+    await pass()
+  }
+  await pass(5000)
+  asked().answer(poll([], { last_event_id: "c2501" }))
+  await pass()
+  expect(b.ids().length).toBe(2501)
+  socket().say(...many.slice(2), event(2502)) // its connection had stood still
+  await pass()
+  expect(b.ids().length).toBe(2502)
+  expect(a.ids()).toEqual(b.ids())
+})
+
 test("a hub that has woken up and answers late is not followed", async () => {
   const [, b] = await tabs(2)
   const woken = new Channel([...Channel.all][0].name)
