@@ -10,7 +10,7 @@ import { typed, wants } from "./wanted"
 export type * from "./types"
 
 // A user as it is written in a subject.
-const escaped = (user: string) => encodeURIComponent(user).replace(/[!'()*.~]/g, c => "%" + c.charCodeAt(0).toString(16).toUpperCase()).replaceAll("%", "=")
+const escaped = (user: string) => encodeURIComponent(user).replace(/[^\w%-]/g, c => "%" + c.charCodeAt(0).toString(16).toUpperCase()).replaceAll("%", "=")
 
 const report = (err: unknown) => (globalThis.reportError ?? console.error)(err)
 

@@ -1,7 +1,7 @@
 // Long polling: ask, wait for the answer, ask again with its last id. What is answered is
 // handed on as the frames that a connection would have sent.
 
-import { fetched, type Open, sleep } from "./link"
+import { fetched, type Frame, type Open, sleep } from "./link"
 import { claims } from "./token"
 
 export const openPoll: Open = (ask, frame, ended) =>
@@ -13,17 +13,18 @@ export const openPoll: Open = (ask, frame, ended) =>
     for (let wait = 0; ; ) {
       const asked = Date.now()
       const answer = await (await get([["wait", wait + "s"], ["presence", presence]])).json()
+      const events: Frame[] = [...answer.events] // or it is none of Weft's, and nothing is open
       const tell = (type: string, data: any, id?: string) => over.aborted || frame({ type, data, id })
       // A poll says nothing while it waits: 25 seconds of silence are much.
       if (!wait) tell("weft.open", { keepalive: 10 })
       for (const r of answer.resets ?? []) tell("weft.reset", r)
       if (presence !== (presence = answer.presence_id ?? presence)) for (const p of answer.presence) tell("weft.presence", p)
-      for (const f of answer.events) over.aborted || frame(f)
+      for (const f of events) over.aborted || frame(f)
       ask.cursor = answer.last_event_id || ask.cursor // some nodes had none for a poll that ended at once
       tell("weft.keepalive", {}, ask.cursor)
       if (answer.close) return answer.close
       // A node that stops has nothing to wait for.
-      if (wait && !answer.events[0] && Date.now() - asked < 1000) await sleep(500)
+      if (wait && !events[0] && Date.now() - asked < 1000) await sleep(500)
       // A poll ends before its token does: the next one brings the new one.
       const left = claims(ask.token).exp! - Date.now() / 1000
       wait = left > 0 && left < 16 ? Math.max(1, ~~left - 1) : 15

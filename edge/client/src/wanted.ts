@@ -14,7 +14,7 @@ export const covers = (pattern: string, subject: string) =>
 export function wants(wanted: Iterable<Wanted>, types: string[] | undefined, { subject, type }: Frame) {
   const of = [...wanted].filter(w => covers(nameOf(w), subject!))
   return (of.length ? of : [""]).some(w => {
-    const some = typeof w === "string" ? types : w.type ?? types
+    const some = (w as { type?: string[] }).type ?? types
     return !some?.length || some.some(t => typed(t, type))
   })
 }

@@ -1,6 +1,6 @@
 // A WebSocket; a page can give it no header but the sub-protocol, which has the token.
 
-import { address, type Ending, type Frame, lost, type Open } from "./link"
+import { address, type Ending, type Frame, lost, type Open, unreachable } from "./link"
 
 export const openWebSocket: Open = (ask, frame, ended) => {
   const u = address(ask, [["wait", "0s"]]) // where somebody between makes a poll of it
@@ -20,13 +20,17 @@ export const openWebSocket: Open = (ask, frame, ended) => {
     ended(e)
   }
   socket.onmessage = ({ data }) => {
-    const f: Frame = JSON.parse(data), { ref, error } = f
     if (over) return
-    if (ref) {
-      waiting.get(ref)?.(error && { reason: error.code, detail: error.detail })
-      waiting.delete(ref)
-    } else if (f.type === "weft.close") end(f.data)
-    else frame(f)
+    try {
+      const f: Frame = JSON.parse(data), { ref, error } = f
+      if (ref) {
+        waiting.get(ref)?.(error && { reason: error.code, detail: error.detail })
+        waiting.delete(ref)
+      } else if (f.type === "weft.close") end(f.data)
+      else frame(f)
+    } catch { // it is none of Weft's
+      end(unreachable)
+    }
   }
   socket.onclose = () => end(lost)
   return {
