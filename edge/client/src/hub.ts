@@ -125,7 +125,7 @@ export function hub(group: Group): () => void {
       if (!want || error?.reason === "closed") return
       say({ to: by, ask, error, cursor, open, is, recent: behind && Date.now() - since! > lag ? recent.map(([,, f]) => f) : undefined })
       if (want.some(w => /^presence/.test(nameOf(w)))) for (const frame of present.values()) say({ frame, only: by })
-    })
+    }).catch(() => {}) // who asks for what is no list, as one of another version, keeps nobody else waiting
   }
 
   say({ lead: true, from })

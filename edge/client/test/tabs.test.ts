@@ -672,3 +672,34 @@ test("a hub that speaks and does not answer, as one of a client that is broken, 
   expect(b.now()).toMatchObject({ state: "open", transport: "websocket" })
   expect(a.now().state).toBe("open")
 })
+
+test("what another program of the origin says on the channel hangs no tab", async () => {
+  const odd = [null, 0, 1, "", "topic.a", [], {}, [7], { subject: 7 }, { state: "open" }, { state: "closed" }, { type: "weft.keepalive" }, undefined]
+  let i = 1
+  const any = () => odd[(i = (i * 48271) % 2147483647) % odd.length]
+  const [a, b] = await tabs(2)
+  const other = new Channel([...Channel.all][0].name)
+  const errors: unknown[] = []
+  for (const c of Channel.all) {
+    const hear = c.onmessage
+    if (hear) c.onmessage = e => { try { hear(e) } catch (err) { errors.push(err) } } // it is reported, and that is all
+  }
+  for (const m of odd) other.postMessage(m ?? null)
+  for (let n = 0; n < 60; n++) {
+    other.postMessage({ by: "other", ask: any(), want: any(), place: any(), behind: any() })
+    other.postMessage({ hub: "other", n: any(), to: any(), ask: any(), lead: any(), from: any(), is: any(), recent: any(), error: any() })
+    await vi.advanceTimersByTimeAsync(10)
+  }
+  for (let s = 0; s < 60 && !(a.ids().includes("e9") && b.ids().includes("e9")); s++) {
+    for (const s of Socket.all) {
+      if (s.closed) continue
+      if (!s.sent.length && s !== Socket.all[0]) s.open({ user: "ann" })
+      for (const { ref } of s.sent.splice(0)) s.say({ ref, ok: true })
+      s.say(event(9))
+    }
+    for (const r of polls()) answered.add(r), r.answer(poll([event(9)]))
+    await known()
+    await pass(1000)
+  }
+  for (const c of [a, b]) expect([c.now().state, ...c.ids()]).toEqual(["open", "e9"])
+})
