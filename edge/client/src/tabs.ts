@@ -21,6 +21,8 @@ export const version = seam
 
 /** Follows events over the connection of all tabs. */
 export function share(url: URL, options: Options, tokens: Tokens, wanted: Wanted[], sink: Sink, connection: typeof Connection, openPoll: Open): Source {
+  // A frame in a sandbox has no origin, and so no locks, nor an answer of who this is.
+  if (globalThis.origin === "null") return connection(url, options, tokens, wanted, sink)
   const links = new Set<(e: Ending) => void>(), events = new AbortController()
   let standing: AbortController | undefined // for election
   let resign: (() => void) | undefined // while this tab leads
