@@ -30,7 +30,7 @@ func TestAScriptInNodeFollowsEvents(t *testing.T) {
 	dir := project(t, "follow.mjs")
 	node := stage.StartNode(t, stage.Settings(t.TempDir()).
 		With("auth.allow", []string{"topic.hotel.*"}).With("auth.publish", []string{"topic.hotel.*"}))
-	for name, binary := range nodes(installed(t)) {
+	for name, binary := range nodes(stage.Installed(t, "npm.sh")) {
 		version, err := strconv.Atoi(strings.Split(strings.TrimPrefix(strings.TrimSpace(run(t, dir, binary, "--version")), "v"), ".")[0])
 		must(t, err)
 		sockets := version >= 22
@@ -109,7 +109,7 @@ func TestAScriptInNodeFollowsEvents(t *testing.T) {
 func TestAServerRendersAComponentWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	dir := project(t, "rendered.mjs")
-	for name, binary := range nodes(installed(t)) {
+	for name, binary := range nodes(stage.Installed(t, "npm.sh")) {
 		if got := run(t, dir, binary, "rendered.mjs"); got != "<p>connecting</p>\n" {
 			t.Errorf("Node %s renders %s", name, got)
 		}

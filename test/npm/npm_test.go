@@ -29,18 +29,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// installed is the folder that the script keeps React, TypeScript and Node in.
-func installed(t testing.TB) string {
-	t.Helper()
-	script := exec.Command(filepath.Join("..", "scripts", "npm.sh"))
-	script.Stderr = t.Output()
-	out, err := script.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
-}
-
 // packing is the folder of the archive, which TestMain removes.
 var packing string
 
@@ -74,7 +62,7 @@ func pack(t testing.TB) string {
 // what is installed.
 func project(t testing.TB, files ...string) string {
 	t.Helper()
-	dir, home := t.TempDir(), installed(t)
+	dir, home := t.TempDir(), stage.Installed(t, "npm.sh")
 	modules := filepath.Join(dir, "node_modules")
 	must(t, os.MkdirAll(filepath.Join(modules, "weft-client"), 0o755))
 	run(t, dir, "tar", "-xzf", pack(t), "--strip-components=1", "-C", filepath.Join(modules, "weft-client"))

@@ -109,13 +109,7 @@ func (l *listener) as(token string) *listener {
 // tools is what runs a module of Python with what the script has installed.
 func tools(t *testing.T) func(code string, args ...string) *exec.Cmd {
 	t.Helper()
-	script := exec.Command(filepath.Join("..", "scripts", "openapi.sh"))
-	script.Stderr = t.Output()
-	out, err := script.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := strings.TrimSpace(string(out))
+	home := stage.Installed(t, "openapi.sh")
 	drivers, err := filepath.Abs("drivers")
 	if err != nil {
 		t.Fatal(err)

@@ -84,6 +84,30 @@ func TestTheClientGetsThroughProxiesThatDoWhatNoneShould(t *testing.T) {
 	}
 }
 
+// Over HTTP/1.1 a browser has six connections to a host: a seventh EventSource waits for one, as does
+// what else the page asks for, and nobody is told. Over HTTP/2 twelve open at once, which
+// TestTheSnippetsCarryAllTransports sees.
+func TestTheSeventhStreamOfHTTP1Waits(t *testing.T) {
+	t.Parallel()
+	app := backEnd(t, "ann", map[string]string{"/followers": followersPage})
+	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("public.keepalive", "1s"))
+	p := behind(t, "nginx over HTTP/1.1", node, app, "proxy_http_version 1.1; proxy_buffering off;")
+	p.Run("tabs(7)")
+	is := func(hope, script, want string) {
+		t.Helper()
+		eventually(t, hope, func() bool { return p.Run(script) == want }, func() any { return p.Run(script) })
+	}
+	const told = `[open, streams.map(s => s.readyState).sort(), window.fetched].join()`
+	is("six streams are open", told, "6,0,1,1,1,1,1,1,")
+	p.Run(`(fetch("/token").then(r => window.fetched = r.status), 0)`)
+	is("six streams have been told weft.open and two keep-alives", `String(streams.filter(s => s.heard > 2).length)`, "6")
+	if got := p.Run(told); got != "6,0,1,1,1,1,1,1," {
+		t.Errorf("the seventh stream and the request do not wait: %s", got)
+	}
+	p.Run(`(streams.filter(s => s.readyState === 1).slice(4).forEach(s => s.close()), 0)`)
+	is("two are closed, and what waited has its turn", told, "7,1,1,1,1,1,2,2,200")
+}
+
 // A cookie counts for the page's own site. Browsers tell which that is by Sec-Fetch-Site, but not
 // with a WebSocket, and not those that are older; then it is the host that the proxy passes on.
 func TestACookieNeedsTheHostWhereTheBrowserDoesNotTellTheSite(t *testing.T) {

@@ -1,7 +1,7 @@
 //go:build unix
 
 // Package proxies runs the snippets of docs/proxies.md with the proxies that they are for,
-// nginx, HAProxy and Caddy, and follows events through them with a real browser: by what it
+// nginx, HAProxy, Caddy and Envoy, and follows events through them with a real browser: by what it
 // has, and with the client. Then with proxies that do what none should.
 package proxies
 

@@ -60,8 +60,8 @@ func backEnd(t *testing.T, user string, pages map[string]string) string {
 	return s.Listener.Addr().String()
 }
 
-// A kind is a proxy of Debian: what surrounds a snippet in its file, how it is started, and how
-// it is told to read its file again.
+// A kind is a proxy: what surrounds a snippet in its file, how it is started, and how it is told
+// to read its file again, if it can be told so.
 type kind struct {
 	name   string
 	file   func(folder, snippet string) string
@@ -98,6 +98,13 @@ var caddy = kind{"Caddy", func(folder, snippet string) string {
 	return nil
 }}
 
+// envoyOf is Envoy of the folder that it is installed in. It has no signal for its file.
+func envoyOf(home string) kind {
+	return kind{"Envoy", func(_, snippet string) string { return snippet }, func(_, file string) *exec.Cmd {
+		return exec.Command(filepath.Join(home, "python", "envoy", "_bin", "envoy"), "--config-path", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warn")
+	}, nil}
+}
+
 // installed is the path of a program, which Debian has where users have no path to.
 func installed(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
@@ -107,11 +114,12 @@ func installed(name string) string {
 }
 
 // run starts a proxy with a snippet until the test ends, and waits until it takes
-// connections. What it returns has it read its file again.
+// connections. What it returns has it read its file again, and is nil
+// where that would be another process.
 func (k kind) run(t *testing.T, snippet, address string) (reload func()) {
 	t.Helper()
 	folder := t.TempDir()
-	file := filepath.Join(folder, "proxy.conf")
+	file := filepath.Join(folder, "proxy.yaml") // Envoy goes by the ending
 	if err := os.WriteFile(file, []byte(k.file(folder, snippet)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +144,9 @@ func (k kind) run(t *testing.T, snippet, address string) (reload func()) {
 		}
 		return err == nil
 	}, func() any { return p.Output() })
+	if k.reload == nil {
+		return nil
+	}
 	return func() {
 		t.Helper()
 		if err := k.reload(p, folder, file); err != nil {

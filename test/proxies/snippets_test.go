@@ -86,17 +86,22 @@ func TestTheSnippetsCarryAllTransports(t *testing.T) {
 	cert, key, both := stage.Certificate(t)
 	var pages []*page
 	var reloads []func()
-	for _, k := range []kind{nginx, haproxy, caddy} {
+	for _, k := range []kind{nginx, haproxy, caddy, envoyOf(stage.Installed(t, "proxies.sh"))} {
 		address := stage.FreeAddress(t)
 		_, port, _ := net.SplitHostPort(address)
+		appHost, appPort, _ := net.SplitHostPort(app)
 		// The addresses are others, and what takes 60 seconds takes three.
 		snippet := strings.NewReplacer(
 			"10.0.0.", "127.0.1.", ":4000", ":"+public, "4010", admin, "127.0.0.1:3000", app,
 			"60s", "3s", "listen 443", "listen 127.0.0.1:"+port, "bind :443", "bind 127.0.0.1:"+port,
+			"{address: 0.0.0.0, port_value: 443}", "{address: 127.0.0.1, port_value: "+port+"}", "port_value: 4000", "port_value: "+public,
+			"{address: 127.0.0.1, port_value: 3000}", fmt.Sprintf("{address: %s, port_value: %s}", appHost, appPort),
 			"/etc/ssl/app.crt", cert, "/etc/ssl/app.key", key, "/etc/ssl/app.pem", both,
 			"app.example.com {", fmt.Sprintf("https://%s {\nbind 127.0.0.1\ntls %s %s", address, cert, key), "server_name app.example.com;", "",
 		).Replace(section(t, "proxies.md", k.name))
-		reloads = append(reloads, k.run(t, snippet, address))
+		if reload := k.run(t, snippet, address); reload != nil {
+			reloads = append(reloads, reload)
+		}
 		pages = append(pages, visit(t, b, k.name, "https://"+address+"/followers?short"))
 	}
 	clients := []string{"websocket", "sse", "poll"}

@@ -1,5 +1,5 @@
-# What natsclients.sh, sseclients.sh, npm.sh and openapi.sh, which source it, have in common: they install
-# clients that were written elsewhere into a cache folder, and print the folder. A second
+# What natsclients.sh, sseclients.sh, npm.sh, openapi.sh and proxies.sh, which source it, have in common:
+# they install clients that were written elsewhere into a cache folder, and print the folder. A second
 # call finds them there and needs no network. Two calls at once do not harm each other: each
 # installs into a folder of its own and the first to finish puts it in place.
 

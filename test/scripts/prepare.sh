@@ -5,7 +5,7 @@
 # iproute2 and HAProxy for those that cut the network, nginx and Caddy for those of
 # proxies, systemd for the unit's, Node.js and Python for the clients of NATS and of
 # Server-Sent Events, which natsclients.sh and sseclients.sh install; npm.sh installs what
-# weft-client is used with, openapi.sh what asks nodes by their documents. Quiet and quick when
+# weft-client is used with, openapi.sh what asks nodes by their documents, proxies.sh Envoy. Quiet and quick when
 # everything is there. On other systems it says what is missing and leaves the installing to
 # you. promtool is put into the cache folder.
 set -eu
@@ -54,6 +54,7 @@ rest() { # what is no package of the system
 	"$here/openapi.sh" >/dev/null
 	"$here/sseclients.sh" >/dev/null
 	"$here/npm.sh" >/dev/null
+	"$here/proxies.sh" >/dev/null
 }
 if [ -z "$missing" ]; then
 	rest

@@ -25,18 +25,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// installed is the folder that the script keeps the clients in.
-func installed(t *testing.T) string {
-	t.Helper()
-	script := exec.Command(filepath.Join("..", "scripts", "sseclients.sh"))
-	script.Stderr = t.Output()
-	out, err := script.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
-}
-
 // told is a line of a driver: what its client tells a page.
 type told struct{ What, Type, Data string }
 
@@ -132,7 +120,7 @@ func note(t *testing.T, n *stage.Node, user, data string) {
 // which tells its page of nothing that is no JSON; the event that comes then comes once.
 func TestAnIdleStreamIsQuietAndStays(t *testing.T) {
 	t.Parallel()
-	home := installed(t)
+	home := stage.Installed(t, "sseclients.sh")
 	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("public.keepalive", "1s"))
 	// All wait at the same time, in drivers of their own.
 	followers := map[string]*following{}
@@ -182,7 +170,7 @@ func isNote(x told) bool {
 // its place: it gets each event once. One that is sent away stays away.
 func TestALibraryComesBackToItsPlaceAndStaysAwayWhenTold(t *testing.T) {
 	t.Parallel()
-	home := installed(t)
+	home := stage.Installed(t, "sseclients.sh")
 	node := stage.StartNode(t, stage.Settings(t.TempDir()).With("public.keepalive", "1s"))
 	end := func(t *testing.T, user, query string) {
 		t.Helper()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -196,4 +197,18 @@ func replaceFile(path string, text []byte) error {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// Installed runs the script of that name in test/scripts, which installs programs of others unless
+// it has done so before, and returns the folder where they are.
+func Installed(t testing.TB, name string) string {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	script := exec.Command(filepath.Join(filepath.Dir(here), "..", "scripts", name))
+	script.Stderr = t.Output()
+	out, err := script.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return strings.TrimSpace(string(out))
 }
