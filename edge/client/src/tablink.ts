@@ -2,6 +2,7 @@
 
 import { type Group, lag, type Said, without } from "./group"
 import { at, type Ending, type Frame, lost, nameOf, type Open, refusal, request, unreachable } from "./link"
+import { seam } from "./seam"
 import { isNewOf } from "./seen"
 import type { State, Wanted } from "./types"
 import { covers } from "./wanted"
@@ -36,7 +37,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
   let hub = "", n = 0 // whom this link hears, and what it has heard of it
   let asks = 0, joins = 0
   let is: State | undefined // how the hub is
-  let opened = false, live = false, gone = false, speaks = false // the hub
+  let opened = false, live = false, gone = false, busy = false // the hub
   let waiting: Map<unknown, Frame> | undefined // what the hub has said while this link gets in step, and no poll has brought
   let isNew = isNewOf()
   let poll: { close(): void } | undefined
@@ -51,8 +52,8 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     channel?.postMessage({ by: id })
     channel?.close()
     for (const then of questions.values()) then({ error: lost })
-    // A hub that is open, but does not answer one link after the other, is of a client that is broken.
-    if (speaks && questions.size && ++unanswered > 2) tab.goAlone()
+    // What has a connection, or says nothing, and does not answer one link after the other is broken.
+    if (!busy && questions.size && ++unanswered > 2) tab.goAlone()
   }
   const end = (e: Ending) => {
     if (gone) return
@@ -153,7 +154,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
   function hear(m: Said) {
     if (!m.hub) return
     clearTimeout(limit)
-    speaks ||= !!m.frame || m.is?.state === "open"
+    busy ||= !!m.is && m.is.state !== "open"
     if (m.lead) return void join(live && m.from === ask.cursor ? m.from : undefined)
     if (m.to === id) {
       // One that has woken up answers what another has answered: who of them is there will be seen.
@@ -190,7 +191,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     group.me = me
     recheck(Date.parse(expires!) - Date.now() + 1000)
     // What is in no list is asked of a back end, for each session.
-    const key = "weft 1 " + JSON.stringify([url, user, subscribe, allow, isAsked && session, options.types, options.transports, options.device])
+    const key = `weft ${seam} ` + JSON.stringify([url, user, subscribe, allow, isAsked && session, options.types, options.transports, options.device])
     const other = key !== group.key
     tab.enter(key)
     if (channel && other) return end({ ...lost, reconnect: true })

@@ -673,6 +673,44 @@ test("a hub that speaks and does not answer, as one of a client that is broken, 
   expect(a.now().state).toBe("open")
 })
 
+test("a browser that grants no lock, not even a stolen one, hangs no tab for good", async () => {
+  vi.stubGlobal("navigator", { onLine: true, locks: { request: () => new Promise(() => {}) } })
+  const c = await tab()
+  for (let s = 0; s < 60 && !Socket.all[0]; s++) {
+    await pass(1000)
+    await known()
+  }
+  socket().open({ user: "ann" })
+  await pass()
+  expect(c.now()).toMatchObject({ state: "open", transport: "websocket" })
+})
+
+test("a token is on no channel, in no address and in no storage", async () => {
+  const said: unknown[] = []
+  Channel.lose = (_, m) => !said.push(m)
+  const secret = () => jwt({ sub: "ann", exp: Date.now() / 1000 + 100 }) + "secret"
+  const [a, b] = await tabs(2, { token: async () => secret(), persist: "local", device: "phone" })
+  const [its] = [...Channel.all].slice(-1)
+  Channel.lose = (to, m) => !said.push(m) || (to === its && m.frame?.event === "e1")
+  socket().say(event(1), event(2))
+  await pass()
+  for (const r of polls()) answered.add(r), r.answer(poll([event(1), event(2)]))
+  await pass()
+  a.weft.publish("topic.a", 1)
+  for (let s = 0; s < 80; s += 5) { // beyond a renewal
+    socket().say({ type: "weft.keepalive" })
+    for (const m of socket().sent.splice(0)) socket().say({ ref: m.ref, ok: true })
+    await pass(5000)
+    await known()
+  }
+  expect(b.ids()).toEqual(["e1", "e2"])
+  expect(said.length).toBeGreaterThan(10)
+  expect(Request.all.filter(r => r.headers.Authorization?.includes("secret")).length).toBeGreaterThan(4)
+  const seen = JSON.stringify([said, Request.all.map(r => r.url), Socket.all.map(s => s.url), localStorage, sessionStorage, [...Channel.all].map(c => c.name)])
+  expect(seen).toContain("topic.a")
+  expect(seen).not.toContain("secret")
+})
+
 test("what another program of the origin says on the channel hangs no tab", async () => {
   const odd = [null, 0, 1, "", "topic.a", [], {}, [7], { subject: 7 }, { state: "open" }, { state: "closed" }, { type: "weft.keepalive" }, undefined]
   let i = 1
