@@ -155,6 +155,20 @@ func TestTheEndOfATokenIsToldOnceAndAgainAfterARefresh(t *testing.T) {
 		if got := told(long); got != `weft.expiring {"in":60}` {
 			t.Errorf("a refreshed token is told of by %q", got)
 		}
+		hasty := newTestSession("hal", "h", time.Now().Add(time.Hour))
+		w.Add(hasty.Session)
+		hasty.mu.Lock()
+		hasty.identity = &auth.Identity{User: "hal", Session: "h2", Expires: time.Now().Add(20 * time.Second)}
+		hasty.mu.Unlock()
+		w.Moved(hasty.Session)
+		time.Sleep(9 * time.Second)
+		if got := told(hasty); got != "" {
+			t.Errorf("of a short token that follows another one is told at once, by %q", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := told(hasty); got != `weft.expiring {"in":10}` {
+			t.Errorf("of a short token that follows another one is told by %q", got)
+		}
 		if got := told(forever) + told(brief); got != "" || forever.reader.beats.Load() < 20 {
 			t.Errorf("others heard %q, %d keep-alives", got, forever.reader.beats.Load())
 		}

@@ -28,14 +28,16 @@ type Wheel struct {
 // entry is a session's place in the wheel, guarded by Wheel.mu.
 type entry struct {
 	in         bool
-	warned     bool // of the end of the token, or needs no warning
 	slot       uint8
+	ahead      time.Duration // of the end of the token it is warned; 0: it was, or needs no warning
 	prev, next *Session
 	beat       time.Time // next keep-alive
 }
 
 // NewWheel makes a wheel that gives each session a keep-alive per every, and warns it
-// once, warn before the end of its token; with warn 0 it does not.
+// once, warn before the end of its token; with warn 0 it does not. Who has come with a token
+// that is shorter is warned at once; of one that follows it when half of it is over, else a
+// client that answers each warning with such a token would never rest.
 func NewWheel(every, warn time.Duration) *Wheel {
 	w := &Wheel{tick: min(250*time.Millisecond, every/4), every: every, warn: warn, now: time.Now}
 	w.at = w.number(w.now())
@@ -48,7 +50,7 @@ func (w *Wheel) number(t time.Time) int64 { return t.UnixNano() / int64(w.tick) 
 func (w *Wheel) Add(s *Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s.entry.beat, s.entry.warned = w.now().Add(w.every), w.warn == 0
+	s.entry.beat, s.entry.ahead = w.now().Add(w.every), w.warn
 	w.place(s)
 }
 
@@ -65,7 +67,10 @@ func (w *Wheel) Moved(s *Session) {
 	defer w.mu.Unlock()
 	if s.entry.in {
 		w.take(s)
-		s.entry.warned = w.warn == 0
+		s.entry.ahead = w.warn
+		if end := s.Identity().Expires; !end.IsZero() {
+			s.entry.ahead = min(w.warn, end.Sub(w.now())/2)
+		}
 		w.place(s)
 	}
 }
@@ -74,9 +79,7 @@ func (w *Wheel) Moved(s *Session) {
 func (w *Wheel) place(s *Session) {
 	due := s.entry.beat
 	if end := s.Identity().Expires; !end.IsZero() {
-		if !s.entry.warned {
-			end = end.Add(-w.warn)
-		}
+		end = end.Add(-s.entry.ahead)
 		if end.Before(due) {
 			due = end
 		}
@@ -135,10 +138,10 @@ func (w *Wheel) advance() {
 			switch {
 			case !end.IsZero() && !now.Before(end): // it stays: a new token may be on its way
 				w.expired = append(w.expired, s)
-			case !end.IsZero() && !s.entry.warned && !now.Before(end.Add(-w.warn)):
+			case !end.IsZero() && s.entry.ahead > 0 && !now.Before(end.Add(-s.entry.ahead)):
 				w.take(s)
 				if s.attached() != nil { // else weft.open comes first
-					s.entry.warned = true
+					s.entry.ahead = 0
 					w.warned = append(w.warned, s)
 				}
 				w.place(s)
