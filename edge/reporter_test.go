@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A logBook keeps the lines of a log.
@@ -30,10 +31,11 @@ func (b *logBook) count(text string) int {
 }
 
 // TestStrangersCannotFillTheLog whatever they do wrong how often: it is counted, and
-// a line is written for each cause.
+// a line a minute is written for each cause.
 func TestStrangersCannotFillTheLog(t *testing.T) {
 	t.Parallel()
 	const often = 40
+	begun := time.Now()
 	book := &logBook{}
 	s := prepareStack(t, "n1", nil)
 	s.cfg.Admin.Token = "the token of the operators"
@@ -63,11 +65,11 @@ func TestStrangersCannotFillTheLog(t *testing.T) {
 		s.eventually(fmt.Sprint(c, " is counted"), func() bool {
 			return s.metric("weft_edge_blame_total", "listener", c.listener, "cause", c.cause) == c.count
 		})
-		if n := book.count("listener=" + c.listener + " cause=" + c.cause); n != 1 {
-			t.Errorf("%s, %s: %d lines", c.listener, c.cause, n)
+		if n := book.count("listener=" + c.listener + " cause=" + c.cause); n < 1 || n > 1+int(time.Since(begun)/time.Minute) {
+			t.Errorf("%s, %s: %d lines within %v", c.listener, c.cause, n, time.Since(begun))
 		}
 	}
-	if book.count("eyJ") != 0 || book.count("nonsense") != 1 {
-		t.Errorf("the log has\n%s", book.lines.String())
+	if n := book.count("nonsense"); book.count("eyJ") != 0 || n < 1 || n > 1+int(time.Since(begun)/time.Minute) {
+		t.Errorf("within %v the log has\n%s", time.Since(begun), book.lines.String())
 	}
 }

@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"weft/edge/problem"
 	"weft/edge/proxy/reply"
 	"weft/jetstream"
+	"weft/jetstream/api"
 	"weft/jetstream/event"
 	"weft/jetstream/feed"
 	"weft/jetstream/subject"
@@ -181,10 +183,15 @@ func (i *storing) AcceptEvent(ctx context.Context, _ event.Publisher, may func(s
 	return ack.Cursor, err
 }
 
-// store publishes to the stream and returns the event's cursor.
+// store publishes to the stream and returns the event's cursor. What a busy machine does not
+// store within seconds is sent again, which its id makes safe.
 func (s *stack) store(sub, typ string, data []byte) string {
 	s.t.Helper()
-	ack, err := s.node.Store().Publish(s.t.Context(), event.Event{Subject: sub, Type: typ, Data: data})
+	e := event.Event{Subject: sub, Type: typ, Data: data, ID: event.Operators.KeyID(rand.Text(), 0)}
+	ack, err := s.node.Store().Publish(s.t.Context(), e)
+	for end := time.Now().Add(time.Minute); errors.Is(err, api.ErrUnavailable) && time.Now().Before(end); {
+		ack, err = s.node.Store().Publish(s.t.Context(), e)
+	}
 	s.must(err)
 	return ack.Cursor
 }
@@ -237,10 +244,10 @@ func (s *stack) do(method, path, token, body string, header ...string) (*http.Re
 // eventually waits until ok, which must come true by itself.
 func (s *stack) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("not so within 30s: %s", what)
+			s.t.Fatalf("not so within a minute: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
