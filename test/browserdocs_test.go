@@ -36,7 +36,16 @@ func runs(t *testing.T, tab *browser.Tab, node *stage.Node, token, before, code 
 // saw waits until the page has been told something.
 func saw(t *testing.T, tab *browser.Tab, what string) {
 	t.Helper()
-	eventually(t, time.Minute, "the page sees "+what, func() bool { return strings.Contains(tab.Run("seen.join()"), what) })
+	var seen string
+	t.Cleanup(func() {
+		if t.Failed() && !strings.Contains(seen, what) {
+			t.Logf("the page has seen %s", seen)
+		}
+	})
+	eventually(t, time.Minute, "the page sees "+what, func() bool {
+		seen = tab.Run("seen.join()")
+		return strings.Contains(seen, what)
+	})
 }
 
 // docsNode is a node for code of docs/browser-plain.md.
@@ -137,7 +146,7 @@ func TestAPagePollsPresence(t *testing.T) {
 	r := record(t, client.SSE, client.Target{URL: node.URL(), Token: stage.Token(t, "bob", nil), Query: map[string][]string{"subject": {"topic.hotel.42"}}})
 	saw(t, tab, `"connections":1`)
 	r.Close()
-	eventually(t, time.Minute, "that bob has gone", func() bool { return strings.Count(tab.Run("seen.join()"), `"connections":0`) == 2 })
+	eventually(t, time.Minute, "that bob has gone", func() bool { return strings.Count(tab.Run("seen.join()"), `"connections":0`) >= 2 })
 }
 
 // A stream that brings a keep-alive each second and nothing else is one connection to a

@@ -84,6 +84,8 @@ func resumedSubject(t *testing.T, p *place, kind client.Transport) {
 	start := v.cursor()
 	p.note(t, a, "", `"a1"`)
 	p.note(t, b, "", `"b1"`)
+	p.has(t, following, token, a, 1)
+	p.has(t, following, token, b, 1)
 	v.alter(token, map[string]any{"subscribe": []string{a}})
 	p.note(t, a, "", `"a2"`)
 	v.events(1)
@@ -144,7 +146,7 @@ func changeOfNobody(t *testing.T, p *place, _ client.Transport) {
 
 func outlives(t *testing.T, p *place, kind client.Transport) {
 	ann := fresh("ann")
-	end := time.Now().Add(3 * time.Second)
+	end := time.Now().Add(6 * time.Second) // on a busy machine a change takes seconds
 	v := p.visit(t, kind, tokenOf(t, ann, stage.Claims{"exp": end.Unix()}), "format", "frame")
 	v.awaitType("weft.expiring")
 	next := tokenOf(t, ann, nil)

@@ -159,7 +159,7 @@ func TestClientsDoWhatTheProtocolSays(t *testing.T) {
 }
 
 func opens(id string) step {
-	return step{frame: frame{"id": id, "type": "weft.open", "data": frame{"connection": "c", "node": "n", "user": "ann", "subjects": []any{}, "resume": "new", "keepalive": 1}}}
+	return step{frame: frame{"id": id, "type": "weft.open", "data": frame{"connection": "c", "node": "n", "user": "ann", "subjects": []any{}, "resume": "new", "keepalive": 25}}}
 }
 
 // numbered is an event: number n, known as event, at a cursor.

@@ -57,7 +57,9 @@ func duties() []duty {
 			}
 		}},
 		{"client.silent", lasting, func(n int, _ asked) []step {
-			return []step{opens(fmt.Sprint("c", n)), stays}
+			first := opens(fmt.Sprint("c", n))
+			first.frame["data"].(frame)["keepalive"] = 1
+			return []step{first, stays}
 		}, func(t *testing.T, s *script, _ *driven) {
 			second, first := s.awaitAsked(1), s.awaitAsked(0)
 			if after := second.at.Sub(first.at); after < 2*time.Second || after > 30*time.Second {
@@ -74,7 +76,12 @@ func duties() []duty {
 		{"client.expired", lasting, closedBy(frame{"reason": "expired", "reconnect": true}), refreshed},
 		{"client.token", answered, refusedBy(401, "token_expired", ""), func(t *testing.T, s *script, d *driven) {
 			refreshed(t, s, d)
-			closes(2)(t, s, d)
+			d.await("closed", 1)
+			all, _ := s.seen()
+			// Who was refused after a while may have had a token that was good when it asked.
+			if late := int(all[len(all)-1].at.Sub(all[0].at) / time.Second); len(all) > 2+late {
+				t.Errorf("asked %d times: %+v", len(all), all)
+			}
 		}},
 		{"client.refresh", lasting, func(n int, _ asked) []step {
 			steps := []step{opens("c0"), own("expiring", "", frame{"in": 2})}
@@ -117,16 +124,25 @@ func duties() []duty {
 	}
 }
 
-// longer expects waits that grow.
+// longer expects waits that grow: one comes that is longer than chance makes one of those that do
+// not. On a busy machine any of them may be longer than it should.
 func longer(t *testing.T, s *script, _ *driven) {
-	s.awaitAsked(4)
-	all, _ := s.seen()
 	var gaps []time.Duration
-	for i, a := range all[1:] {
-		gaps = append(gaps, a.at.Sub(all[i].at))
-	}
-	if gaps[0] < 100*time.Millisecond || gaps[3] <= gaps[0] || gaps[2]+gaps[3] <= gaps[0]+gaps[1] {
-		t.Errorf("it comes back after %v", gaps)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("it comes back after %v", gaps)
+		}
+	})
+	waitfor.Within(t, 2*time.Minute, "it comes back after waits that grow", func() bool {
+		all, _ := s.seen()
+		gaps = nil
+		for i := 1; i < len(all); i++ {
+			gaps = append(gaps, all[i].at.Sub(all[i-1].at))
+		}
+		return len(gaps) > 3 && slices.Max(gaps) >= 4*slices.Min(gaps)
+	})
+	if slices.Min(gaps) < 100*time.Millisecond {
+		t.Error("it comes back at once")
 	}
 }
 

@@ -280,6 +280,7 @@ func resetBy(t *testing.T, p *place, kind client.Transport, id, reason string) {
 	t.Helper()
 	ann, a := fresh("ann"), hall(fresh("a"))
 	p.note(t, a, "", `1`)
+	p.has(t, following, tokenOf(t, ann, nil), a, 1)
 	v := p.visit(t, kind, tokenOf(t, ann, nil), "subject", a, "format", "frame", "last_event_id", id)
 	about, now := v.awaitReset()
 	if got := texts(about["subjects"]); about["reason"] != reason || now == "" || !slices.Equal(got, sorted("user."+ann, a)) {
@@ -303,6 +304,7 @@ func trimmed(t *testing.T, p *place, kind client.Transport) {
 	}
 	p.publish(t, "", "application/cloudevents-batch+json", "["+strings.Join(list, ",")+"]")
 	p.note(t, b, "", `"second"`)
+	p.has(t, changing, token, b, 2)
 	v := p.visitAt(changing, t, kind, token, "subject", a, "subject", b, "format", "frame", "last_event_id", id)
 	about, now := v.awaitReset()
 	if about["reason"] != "trimmed" || !slices.Equal(texts(about["subjects"]), []string{a}) || now == "" {

@@ -335,6 +335,12 @@ func (p *place) call(t *testing.T, method, address, token, contentType string, b
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+	return p.send(t, req)
+}
+
+// send sends a request, and returns the status and what is answered.
+func (p *place) send(t *testing.T, req *http.Request) (int, []byte) {
+	t.Helper()
 	answer, err := p.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -355,10 +361,34 @@ func (p *place) publish(t *testing.T, query, contentType string, body string) []
 	if query != "" {
 		address += "?" + query
 	}
-	status, text := p.call(t, http.MethodPost, address, "", contentType, []byte(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	if !strings.Contains(contentType, "cloudevents") {
+		req.Header.Set("Idempotency-Key", fresh("key")) // a node that is busy tries again
+	}
+	status, text := p.send(t, req)
 	var answer struct{ IDs []string }
 	if err := json.Unmarshal(text, &answer); status != http.StatusAccepted || err != nil || len(answer.IDs) == 0 {
 		t.Fatalf("publish: %d %s", status, text)
 	}
 	return answer.IDs
+}
+
+// has waits until a node has so many events of a subject: what was published at another one is
+// on its way to it, and would come to who follows only then.
+func (p *place) has(t *testing.T, node int, token, subject string, n int) {
+	t.Helper()
+	q := url.Values{"subject": {subject}, "since": {"all"}, "wait": {"0s"}}
+	var text []byte
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		var a answered
+		_, text = p.inquire(t, node, inquiry{http.MethodGet, events + "?" + q.Encode(), bearer(token), nil})
+		if json.Unmarshal(text, &a) == nil && len(a.Events) >= n {
+			return
+		}
+	}
+	t.Fatalf("node %d has not %d events of %s: %s", node, n, subject, text)
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/browser"
 	"weft/test/stage"
 )
@@ -136,7 +137,7 @@ func (p *page) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 // await waits until ok holds of each client that is named.
 func (p *page) await(what string, names []string, ok func(state told, events []int) bool) {
 	p.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		p.mu.Lock()
 		missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return ok(p.states[name], p.events[name]) })
 		text := fmt.Sprintf("%s; of %q not %q: states %v, events %v, failures %v", what, p.agent, missing, p.states, p.events, p.failure)
@@ -195,9 +196,7 @@ func TestThePageRunsInEachEngine(t *testing.T) {
 			open := func(state told, _ []int) bool { return state.State == "open" }
 
 			p.await("it is open", all, open)
-			if n := streams(t, node); n != 3 {
-				t.Errorf("%d connections stay open for a WebSocket, a stream and three tabs", n)
-			}
+			waitfor.Within(t, time.Minute, "a WebSocket, a stream and three tabs have three connections", func() bool { return streams(t, node) == 3 })
 			gets(10)
 			p.await("it has the first events", all, hasAll)
 			ask(http.MethodDelete, "users/ann/connections?reconnect=true", "")

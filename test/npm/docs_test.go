@@ -66,7 +66,7 @@ func TestThePagesOfTheDocsDoWhatIsSaid(t *testing.T) {
 	example, page, react := open("example.html"), open("page.html"), open("react.html")
 	has := func(tab *browser.Tab, value, want string) {
 		t.Helper()
-		waitfor.Within(t, time.Minute, "the page has "+want+", it has "+tab.Run(value), func() bool { return tab.Run(value) == want })
+		shows(t, tab, value, func(got string) bool { return got == want })
 	}
 	has(example, "state.trim()", "open")
 	has(page, `document.getElementById("state").textContent`, "")

@@ -37,12 +37,10 @@ func TestAPageWithAStrictPolicyFollowsEvents(t *testing.T) {
 		"Cross-Origin-Opener-Policy", "same-origin", "Cross-Origin-Embedder-Policy", "require-corp")
 	tab := chromium(t).NewTab(t)
 	tab.Visit(server.URL)
-	waitfor.Within(t, time.Minute, "all are open", func() bool {
-		return strings.Count(tab.Run(`Object.values(window.shown ?? {}).join()`), "open") == 4
-	})
+	shows(t, tab, `Object.values(window.shown ?? {}).join()`, func(got string) bool { return strings.Count(got, "open") == 4 })
 	publish(t, node, "user=ann", "hello")
 	const want = "poll hello,shared hello,sse hello,websocket hello"
-	waitfor.Within(t, time.Minute, "each has the event", func() bool { return tab.Run("[...seen].sort().join()") == want })
+	shows(t, tab, "[...seen].sort().join()", func(got string) bool { return got == want })
 	if violations := tab.Run("violations.join()"); violations != "" {
 		t.Errorf("violated: %s", violations)
 	}
@@ -65,7 +63,7 @@ func TestAPageOfAnotherOriginFollowsEvents(t *testing.T) {
 		weft.onState(s => window.shown = s.state)
 		weft.on("*", e => seen.push(e.data))
 	}), "")`, node.URL()+"/_weft/v1/client.js", stage.Token(t, "ann", nil)))
-	waitfor.Within(t, time.Minute, "it is open", func() bool { return tab.Run("window.shown") == "open" })
+	shows(t, tab, "window.shown", func(got string) bool { return got == "open" })
 	publish(t, node, "user=ann", "hello")
-	waitfor.Within(t, time.Minute, "it has the event", func() bool { return tab.Run("seen.join()") == "hello" })
+	shows(t, tab, "seen.join()", func(got string) bool { return got == "hello" })
 }

@@ -29,13 +29,13 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	tab.Visit(server.URL)
 	waitfor.Within(t, time.Minute, "the page has loaded", func() bool { return tab.Run("typeof render") == "function" })
 
-	shows := func(text string) {
+	says := func(text string) {
 		t.Helper()
-		waitfor.Within(t, time.Minute, "the component shows "+text, func() bool { return strings.Contains(tab.Run(`document.getElementById("shown")?.textContent`), text) })
+		shows(t, tab, `document.getElementById("shown")?.textContent`, func(got string) bool { return strings.Contains(got, text) })
 	}
 	sees := func(want string) {
 		t.Helper()
-		waitfor.Within(t, time.Minute, "the component has seen "+want+", and has "+tab.Run("seen.join()"), func() bool { return tab.Run("seen.join()") == want })
+		shows(t, tab, "seen.join()", func(got string) bool { return got == want })
 	}
 	// renders lets the component be as it is told to.
 	renders := func(label, props string) {
@@ -53,7 +53,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 
 	// StrictMode mounts it twice; there is one connection, and one token.
 	renders("a", `user: "ann", subjects: ["topic.hotel.42"]`)
-	shows("open websocket")
+	says("open websocket")
 	if asked, connected := server.Tokens.Load(), server.Connections.Load(); asked != 1 || connected != 1 {
 		t.Errorf("%d tokens and %d connections, want one of each", asked, connected)
 	}
@@ -89,7 +89,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 
 	// A refusal is told, and what is granted goes on.
 	renders("d", `user: "ann", subjects: ["topic.hotel.43", "topic.secret"]`)
-	shows("open websocket forbidden")
+	says("open websocket forbidden")
 	renders("e", `user: "ann", subjects: ["topic.hotel.43"]`)
 	waitfor.Within(t, time.Minute, "the refusal has passed", func() bool { return !strings.Contains(tab.Text("shown"), "forbidden") })
 	tab.Run(`publish("topic.hotel.43", {n: 7}, {type: "order.own"}).then(id => published.id = id)`)
@@ -102,7 +102,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 
 	// Signed out there is no connection; who signs in next has one of their own.
 	renders("none", `user: ""`)
-	shows("closed")
+	says("closed")
 	waitfor.Within(t, time.Minute, "ann has left", func() bool { return len(connections(t, node, "ann")) == 0 })
 	if refusal := tab.Run(`(publish("topic.hotel.43", 1).catch(e => seen.push(e.message)), "")`); refusal != "" {
 		t.Error(refusal)
@@ -110,7 +110,7 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	waitfor.Within(t, time.Minute, "there is nothing to publish by", func() bool { return strings.HasSuffix(tab.Run("seen.join()"), "there is no connection") })
 	tab.Run("seen.length = 0")
 	renders("f", `user: "bob"`)
-	shows("open websocket")
+	says("open websocket")
 	publish(t, node, "user=ann&type=order.paid", map[string]int{"n": 8})
 	publish(t, node, "user=bob&type=order.paid", map[string]int{"n": 9})
 	sees("f 9")
@@ -123,9 +123,9 @@ func TestAComponentFollowsEvents(t *testing.T) {
 	waitfor.Within(t, time.Minute, "bob has left", func() bool { return len(connections(t, node, "bob")) == 0 })
 	tab.Run("seen.length = 0")
 	renders("g", `user: "bob", subjects: ["topic.secret"]`)
-	shows("closed")
+	says("closed")
 	renders("h", `user: "bob", subjects: ["topic.hotel.42"]`)
-	shows("open websocket")
+	says("open websocket")
 	publish(t, node, "subject=topic.hotel.42&type=order.paid", map[string]int{"n": 10})
 	sees("h 10")
 	tab.Run("render()")

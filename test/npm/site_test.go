@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/browser"
 	"weft/test/stage"
 )
@@ -22,6 +24,21 @@ func chromium(t testing.TB) *browser.Browser {
 func startSite(t testing.TB, dir string, node *stage.Node, header ...string) *browser.Site {
 	t.Helper()
 	return browser.StartSite(t, http.FileServer(http.Dir(dir)), node.URL(), func(user string) string { return stage.Token(t, user, nil) }, header...)
+}
+
+// shows waits until what a script finds in a page is so; if it never is, it tells what that is.
+func shows(t testing.TB, tab *browser.Tab, script string, so func(got string) bool) {
+	t.Helper()
+	var got string
+	t.Cleanup(func() {
+		if t.Failed() && !so(got) {
+			t.Logf("%s is last %s", script, got)
+		}
+	})
+	waitfor.Within(t, time.Minute, script+" is as it should", func() bool {
+		got = tab.Run(script)
+		return so(got)
+	})
 }
 
 // write writes a file of a site.

@@ -16,7 +16,7 @@ type browser struct {
 
 func openBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()),
@@ -41,7 +41,7 @@ func (b *browser) open(url string) {
 // click presses what the selector finds, as a user would.
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
 		b.t.Fatalf("click %s: %v", selector, err)
@@ -51,7 +51,7 @@ func (b *browser) click(selector string) {
 // await blocks until the JavaScript expression is true; what names it.
 func (b *browser) await(what, expression string) {
 	b.t.Helper()
-	b.awaitFor(30*time.Second, what, expression)
+	b.awaitFor(time.Minute, what, expression)
 }
 
 func (b *browser) awaitFor(limit time.Duration, what, expression string) {

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// quick is the life of tokens where a test watches them being replaced.
-const quick = 6 * time.Second
+// quick is the life of tokens where a test watches them being replaced. Half of it is left for
+// that, on a busy machine, too.
+const quick = 10 * time.Second
 
 // While Ann's network lets less and less through, and Bob's says nothing any more, each event
 // comes once, by whichever transport is left.
@@ -25,6 +26,7 @@ func TestTheNetworkIsSpoiltAndNothingIsLost(t *testing.T) {
 	b.spoil("ann", netNoUpgrade)
 	b.click("#send")
 	b.awaitFor(time.Minute, "she has it by SSE", by("ann", "sse")+" && "+numbers("ann", ".event")+` === "1"`)
+	b.await("he has it, too", numbers("bob", ".event")+` === "1"`)
 
 	b.spoil("ann", netBuffers)
 	b.spoil("bob", netStalls)
@@ -39,7 +41,7 @@ func TestTheNetworkIsSpoiltAndNothingIsLost(t *testing.T) {
 	b.spoil("bob", netWorks)
 	b.click("#send")
 	b.awaitFor(2*time.Minute, "all is here", numbers("ann", ".event")+` === "1 2 3" && `+numbers("bob", ".event")+` === "1 2 3"`)
-	b.awaitFor(2*time.Minute, "both go back to what is better", by("ann", "websocket")+" && "+by("bob", "websocket"))
+	b.awaitFor(4*time.Minute, "both go back to what is better", by("ann", "websocket")+" && "+by("bob", "websocket"))
 	for _, user := range users {
 		for _, fact := range []string{".twice", ".resets"} {
 			if got := b.eval(text(user, fact)); got != "0" {
@@ -61,7 +63,7 @@ func TestTokensAreReplacedInSightAndNothingBreaks(t *testing.T) {
 	b.open("http://" + p.addrs.Page)
 	b.click(tab("bob", "label:has([value=poll])"))
 	b.await("both connect", by("ann", "websocket")+" && "+by("bob", "poll"))
-	const refreshed = `Number(document.querySelector("%s").textContent.match(/refreshed (\d+)/)?.[1]) >= 3`
+	const refreshed = `Number(document.querySelector("%s").textContent.match(/refreshed (\d+)/)?.[1]) >= 2`
 	for _, user := range users {
 		b.awaitFor(time.Minute, user+"'s token is replaced", fmt.Sprintf(refreshed, tab(user, ".life")))
 		if got := b.eval(`String(` + ended(user) + `)`); got != "0" {

@@ -176,16 +176,18 @@ func (l wires) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.n.is() == netGone {
-			_ = c.Close() // that it ends is what it is told
-			continue
-		}
 		ctx, cut := context.WithCancel(context.Background())
 		w := &wire{c, l.n, ctx, cut}
-		l.n.mu.Lock()
-		l.n.conns[w] = struct{}{}
+		l.n.mu.Lock() // else a network that goes now would not know of it
+		gone := l.n.is() == netGone
+		if !gone {
+			l.n.conns[w] = struct{}{}
+		}
 		l.n.mu.Unlock()
-		return w, nil
+		if !gone {
+			return w, nil
+		}
+		_ = w.Close() // that it ends is what it is told
 	}
 }
 

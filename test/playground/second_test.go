@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // connections is how many the node has of a user.
@@ -40,9 +42,7 @@ func TestASecondTabSharesAndTakesOver(t *testing.T) {
 	if got := b.eval(text("ann", ".leads")); got != "this tab’s" {
 		t.Errorf("the first tab says that the connection is %s", got)
 	}
-	if n := p.connections(t, "ann"); n != 1 {
-		t.Errorf("two tabs have %d connections", n)
-	}
+	waitfor.Within(t, time.Minute, "two tabs have one connection", func() bool { return p.connections(t, "ann") == 1 })
 	const has = `[...document.querySelectorAll(".event")].map((e) => e.dataset.n).reverse().join(" ")`
 	send := func(n int) {
 		t.Helper()

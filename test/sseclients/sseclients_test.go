@@ -85,7 +85,7 @@ func (l library) follow(t *testing.T, home, address, user string) *following {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	return &following{t, p, ctx}
 }

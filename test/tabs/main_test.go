@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -184,13 +185,13 @@ func leading(t *testing.T, tabs []sharer) int {
 }
 
 // publishing publishes numbers to a user until the test says that it is enough, which returns
-// the last one.
+// the last one, or is over.
 func publishing(t *testing.T, node *stage.Node, user string) (enough func() int) {
 	t.Helper()
-	stop, last := make(chan struct{}), make(chan int)
+	stop, over := make(chan struct{}), make(chan struct{})
+	n := 0
 	go func() {
-		n := 0
-		defer func() { last <- n }()
+		defer close(over)
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		for {
@@ -208,8 +209,11 @@ func publishing(t *testing.T, node *stage.Node, user string) (enough func() int)
 			n++
 		}
 	}()
-	return func() int {
+	enough = sync.OnceValue(func() int {
 		close(stop)
-		return <-last
-	}
+		<-over
+		return n
+	})
+	t.Cleanup(func() { enough() })
+	return enough
 }

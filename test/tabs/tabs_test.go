@@ -138,7 +138,8 @@ func TestTabsOfTwoUsersShareNothing(t *testing.T) {
 	if status, text := asked(t, http.MethodPut, node.AdminURL()+"/_weft/v1/blacklist/a1", ""); status/100 != 2 {
 		t.Fatalf("%d %s", status, text)
 	}
-	waitfor.Within(t, time.Minute, "the page whose session is revoked is closed", func() bool { is := ann.state(); return is.State == "closed" && is.Reason == "revoked" })
+	// If another one leads by now, on a busy machine, a minute may pass until it asks.
+	waitfor.Within(t, 2*time.Minute, "the page whose session is revoked is closed", func() bool { is := ann.state(); return is.State == "closed" && is.Reason == "revoked" })
 	waitfor.Within(t, time.Minute, "the other one leads", func() bool { is := again.state(); return is.State == "open" && !is.Shared })
 	numbers(t, node, 11, 12)
 	again.has(12)

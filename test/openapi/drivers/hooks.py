@@ -39,7 +39,7 @@ def connection():
     request.add_header("Accept", "text/event-stream")
     if token:
         request.add_header("Authorization", "Bearer " + token)
-    stream = urllib.request.urlopen(request, timeout=20)
+    stream = urllib.request.urlopen(request, timeout=60)
     connections.append(stream)
     for line in stream:
         if line.startswith(b"data: "):

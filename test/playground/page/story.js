@@ -2,7 +2,7 @@
 
 const breath = () => new Promise((done) => setTimeout(done, 1100));
 
-// until resolves when test holds of inbox, and fails after half a minute.
+// until resolves when test holds of inbox, and fails after a minute.
 function until(inbox, test, what) {
   return new Promise((done, fail) => {
     const finish = (settle) => {
@@ -11,7 +11,7 @@ function until(inbox, test, what) {
       settle();
     };
     const check = () => { if (test(inbox)) finish(done); };
-    const timer = setTimeout(() => finish(() => fail(new Error(`waited too long: ${what}`))), 30_000);
+    const timer = setTimeout(() => finish(() => fail(new Error(`waited too long: ${what}`))), 60_000);
     inbox.addEventListener("change", check);
     check();
   });
