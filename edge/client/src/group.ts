@@ -35,6 +35,8 @@ export interface Said {
   hub: string
   /** Counts what it says. */
   n: number
+  /** When it says it. */
+  at: number
   frame?: Frame
   /** For this link only. */
   only?: string

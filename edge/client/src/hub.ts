@@ -26,7 +26,7 @@ export function hub(group: Group): () => void {
   // that has just woken up will find out.
   const isOpen = () => is.state === "open" && Date.now() - heard < 2.5 * keepalive
 
-  const say = (m: Partial<Said>) => over || channel.postMessage({ hub: name, n: n++, ...m })
+  const say = (m: Partial<Said>) => over || channel.postMessage({ hub: name, n: n++, at: Date.now(), ...m })
 
   // union is what all want together; each takes its own of it.
   function union() {

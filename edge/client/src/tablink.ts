@@ -9,7 +9,8 @@ import { covers } from "./wanted"
 
 const answerTime = 5000 // a hub that says nothing for so long, though asked, is frozen
 const checkTime = 30_000 // as often a link asks whether its token, or who has signed in, is still good
-const large = 100_000 // an answer that has so many characters may not be all
+const most = 256, large = 100_000 // an answer that has so many events, or characters, may not be all
+const held = 30_000 // what a hub has said meanwhile, at most
 
 /** What a link needs of its tab. */
 export interface Tab {
@@ -36,6 +37,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
   let channel: BroadcastChannel | undefined
   let hub = "", n = 0 // whom this link hears, and what it has heard of it
   let asks = 0, joins = 0
+  let late = 0, began = 0, spent = 0 // since when it hears late, and for how long its handlers took since it began to count
   let is: State | undefined // how the hub is
   let opened = false, live = false, gone = false, busy = false // the hub
   let waiting: Map<unknown, Frame> | undefined // what the hub has said while this link gets in step, and no poll has brought
@@ -126,7 +128,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     waiting = new Map(recent?.map(f => [f.event, f]))
     isNew = isNewOf()
     const catchUp = () => {
-      let size = 0, asked = Date.now()
+      let size = 0, count = 0, asked = Date.now()
       poll?.close()
       poll = group.openPoll({ ...ask }, f => {
         if (f.type === "weft.open") return isOpen()
@@ -135,11 +137,12 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
         waiting?.delete(f.event)
         // A page that is told to load its state anew has what was before.
         if (f.type === "weft.reset") for (const [key, { subject }] of waiting ?? []) if (subject && f.data.subjects.some((s: string) => covers(s, subject))) waiting!.delete(key)
-        size += 1000 + JSON.stringify(f).length
+        size += JSON.stringify(f).length
+        if (f.event) count++
         if (f.type !== "weft.keepalive") return
         // An answer that was long in coming may be old, or that of a node that did not get at all there is.
-        const isAll = size < large && Date.now() - asked < lag
-        size = 0
+        const isAll = count < most && size < large && Date.now() - asked < lag
+        size = count = 0
         asked = Date.now()
         if (time) isAll ? step(waiting?.values()) : catchUp()
       }, end)
@@ -170,12 +173,23 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
         }
     } else if (m.hub === hub && m.n !== ++n) join()
     else if (m.hub === hub) {
+      const now = Date.now()
+      // A channel keeps all for who does not keep pace, and a hub is as slow as its tab's handlers;
+      // a connection of its own keeps back only who has it.
+      late = now - m.at > lag ? late || now : 0
+      if (now - began > lag) {
+        if (tab.leads() && spent > 0.8 * (now - began)) return tab.goAlone()
+        began = now
+        spent = 0
+      }
+      if ((late && now - late > lag) || waiting?.size! > held) return tab.goAlone()
       if (m.is) {
         is = m.is
         if (!waiting) tab.hubIs(is) // what this link asks itself comes, however the hub is
         if (opened) frame({ type: "weft.keepalive" })
       }
       if (m.frame && (m.only ?? id) === id) waiting ? isNew(m.frame.event) && waiting.set(m.frame.event ?? m.frame, m.frame) : live && take(m.frame)
+      spent += Math.min(1000, Date.now() - now) // once is no habit
     }
   }
 

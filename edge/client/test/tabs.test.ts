@@ -741,3 +741,149 @@ test("what another program of the origin says on the channel hangs no tab", asyn
   }
   for (const c of [a, b]) expect([c.now().state, ...c.ids()]).toEqual(["open", "e9"])
 })
+
+// A page whose handlers are slow hears from its channel one message at a time, each when it has done
+// with the one before; next hands on the next one.
+function hears(its: Set<Channel>) {
+  const held: (() => void)[] = []
+  Channel.lose = (to, m) => its.has(to) && held.push(() => Channel.all.has(to) && to.onmessage?.({ data: JSON.parse(JSON.stringify(m)) })) > 0
+  return { held, next: (n = 1) => { for (const one of held.splice(0, n)) one() } }
+}
+
+/** The channel of the tab that opens last. */
+async function tabAnd(): Promise<[Awaited<ReturnType<typeof tab>>, Set<Channel>]> {
+  const before = new Set(Channel.all), c = await tab()
+  return [c, new Set([...Channel.all].filter(one => !before.has(one)))]
+}
+
+test("a tab that falls ever further behind the hub has a connection of its own, and what waits for it is let go", async () => {
+  const [a] = await tabs(1), hub = socket()
+  const [b, its] = await tabAnd()
+  const queue = hears(its)
+  let n = 0
+  for (let half = 0; half < 60 && Socket.all.length < 2; half++) {
+    hub.say(event(++n), event(++n))
+    await pass(500)
+    queue.next()
+  }
+  expect(socket()).not.toBe(hub)
+  expect(n).toBeGreaterThan(40) // not at once
+  const had = b.ids().length
+  expect(socket().url.searchParams.get("last_event_id")).toBe("c" + had)
+  socket().open({ user: "ann" })
+  await pass()
+  expect(b.now()).toMatchObject({ state: "open", transport: "websocket" })
+  expect(b.now().shared).toBeFalsy()
+  queue.next(1000)
+  await pass()
+  expect(b.ids().length).toBe(had) // that was of its channel
+  while (b.ids().length < n) socket().say(event(b.ids().length + 1))
+  expect(b.ids()).toEqual(a.ids())
+  expect(a.now().shared).toBe(false)
+  expect(polls()).toEqual([])
+})
+
+test("a tab that has stood still for long takes what has waited, and goes on with the hub", async () => {
+  const [a] = await tabs(1)
+  const [b, its] = await tabAnd()
+  const queue = hears(its)
+  for (let n = 1; n <= 20; n++) {
+    socket().say(event(n))
+    await pass(1000)
+  }
+  expect(b.ids()).toEqual([])
+  queue.next(5)
+  await pass(2000)
+  queue.next(1000)
+  await pass()
+  Channel.lose = () => false
+  socket().say(event(21))
+  await pass(6000)
+  socket().say(event(22))
+  await pass()
+  expect(b.ids()).toEqual(a.ids())
+  expect(b.ids().length).toBe(22)
+  expect(Socket.all.length).toBe(1)
+  expect(polls()).toEqual([])
+})
+
+test("a tab that leads and whose handlers take all its time leaves the others to one that has time", async () => {
+  const [a, b, c] = await tabs(3), hub = socket()
+  a.weft.on("*", () => void vi.setSystemTime(Date.now() + 180))
+  let n = 0
+  for (; n < 100 && Socket.all.length < 2; n++) {
+    hub.say(event(n + 1))
+    await pass(20)
+  }
+  expect(n * 200).toBeGreaterThanOrEqual(5000)
+  expect(hub.closed).toBe(true)
+  await pass(200)
+  expect(Socket.all.length).toBe(3)
+  for (const s of Socket.all.slice(1)) s.open({ user: "ann" })
+  await pass()
+  expect([a, b, c].map(t => t.now().state)).toEqual(["open", "open", "open"])
+  expect([a, b, c].filter(t => t.now().shared).length).toBe(1)
+  for (const s of Socket.all.slice(1)) for (let i = +s.url.searchParams.get("last_event_id")!.slice(1) + 1; i <= n + 5; i++) s.say(event(i))
+  await pass()
+  for (const t of [a, b, c]) expect(t.ids()).toEqual(Array.from({ length: n + 5 }, (_, i) => "e" + (i + 1)))
+})
+
+test("one long handler, and one that is busy half of the time, lead on", async () => {
+  const [a, b] = await tabs(2)
+  let takes = 15_000
+  a.weft.on("*", () => void vi.setSystemTime(Date.now() + takes))
+  for (let n = 1; n <= 80; n++) {
+    socket().say(event(n))
+    await pass(100)
+    takes = 100
+  }
+  expect(Socket.all.length).toBe(1)
+  expect(b.ids().length).toBe(80)
+})
+
+test("a tab that catches up while very much comes gets in step, and one that cannot has a connection of its own", async () => {
+  const [a, b] = await tabs(2)
+  await pass(6000)
+  const hub = socket()
+  hub.say(event(1))
+  await pass()
+  loses(2)
+  hub.say(event(2), event(3))
+  await pass()
+  let n = 3
+  const comes = (count: number) => {
+    const from = n + 1
+    hub.say(...Array.from({ length: count }, () => event(++n)))
+    return Array.from({ length: count }, (_, i) => event(from + i))
+  }
+  asked().answer(poll([event(2), event(3), ...comes(253)])) // 255: that was all there is
+  await pass()
+  hub.say(event(++n))
+  await pass()
+  expect(b.ids().at(-1)).toBe("e" + n)
+  expect(asked().init.signal!.aborted).toBe(true)
+
+  loses(n + 1)
+  const waits = () => polls().filter(r => !r.init.signal!.aborted)
+  let next = [...comes(2)]
+  await pass()
+  for (let round = 0; round < 3; round++) {
+    next.push(...comes(256 - next.length))
+    const asking = waits()[0]
+    asking.answer(poll(next))
+    next = []
+    await pass()
+    expect(waits().map(r => r === asking)).toEqual([false]) // that may not have been all
+  }
+  expect(Socket.all.length).toBe(1)
+  comes(30_001) // and the answer does not come
+  await pass()
+  expect(Socket.all.length).toBe(2)
+  expect(socket().url.searchParams.get("last_event_id")).toBe(b.events.at(-1)!.id)
+  socket().open({ user: "ann" })
+  socket().say(event(b.ids().length + 1))
+  await pass()
+  expect(b.now()).toMatchObject({ state: "open", transport: "websocket" })
+  expect(b.ids()).toEqual(Array.from({ length: b.ids().length }, (_, i) => "e" + (i + 1)))
+  expect(a.ids().length).toBe(n)
+}, 60_000)
