@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func changes() []behaviour {
 	return []behaviour{
 		{"an answer has the ref of its command", socket, refs, "change.ref change.order change.bad"},
 		{"what is new begins now or after an id", lasting, resumedSubject, "change.begin change.resume change.again"},
-		{"a change is made as a whole or not at all", lasting, wholeOrNot, "change.whole change.stays change.inbox change.members"},
+		{"a change is made as a whole or not at all", lasting, wholeOrNot, "change.whole change.stays change.inbox change.members change.ref"},
 		{"a token of another user is refused", lasting, anotherUser, "change.user"},
 		{"a change of nobody is answered 404", []client.Transport{client.SSE}, changeOfNobody, "change.gone"},
 		{"a refreshed connection outlives its first token", lasting, outlives, "refresh.outlives"},
@@ -63,7 +64,7 @@ func refs(t *testing.T, p *place, kind client.Transport) {
 		for _, h := range v.heard() {
 			switch f := h.json(); {
 			case f["type"] != nil:
-			case f["ok"] == true:
+			case f["ok"] == true && f["error"] == nil:
 				got = append(got, mustJSON(f["ref"])+" ok")
 			default:
 				problem, _ := f["error"].(map[string]any)
@@ -115,6 +116,11 @@ func wholeOrNot(t *testing.T, p *place, kind client.Transport) {
 	} {
 		if code := v.try(token, c.change); code != c.code {
 			t.Errorf("%v is answered %q, want %s", c.change, code, c.code)
+		}
+	}
+	if kind == client.SSE {
+		if status, answer := v.change(token, map[string]any{"subscribe": []string{a}, "ref": 1}); status != http.StatusBadRequest || answer["code"] != "bad_request" {
+			t.Errorf("a ref is answered %d %v", status, answer)
 		}
 	}
 	p.note(t, a, "", `"a"`)
@@ -196,5 +202,31 @@ func publishCommand(t *testing.T, p *place, kind client.Transport) {
 	}
 	if code := v.try("", map[string]any{"publish": map[string]any{"subject": "topic.room.x", "data": 1}}); code != "forbidden" {
 		t.Errorf("what the token does not allow is answered %q", code)
+	}
+}
+
+func expiringShort(t *testing.T, p *place, kind client.Transport) {
+	ann := fresh("ann")
+	short := func() string { return tokenOf(t, ann, stage.Claims{"exp": time.Now().Add(16 * time.Second).Unix()}) }
+	v := p.visit(t, kind, short(), "format", "frame")
+	told := func(n int) (in float64) {
+		v.await(fmt.Sprint(n, " words of a token's end"), func(heard) bool {
+			seen := 0
+			for _, h := range v.heard() {
+				if h.typ() == "weft.expiring" {
+					about, _ := h.json()["data"].(map[string]any)
+					in, _ = about["in"].(float64)
+					seen++
+				}
+			}
+			return seen >= n
+		})
+		return in
+	}
+	told(1)
+	fresher := short()
+	v.alter(fresher, map[string]any{"token": fresher})
+	if in := told(2); in > 8 {
+		t.Errorf("%v seconds before its end it is told of a token that has replaced another one", in)
 	}
 }

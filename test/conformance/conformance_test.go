@@ -70,6 +70,8 @@ func strictly() []behaviour {
 		{"who has no token where all need one is refused", nil, missing, "refuse.missing"},
 		{"who is one too many comes later", nil, limited, "end.limit close.refused close.retry error.retry"},
 		{"who takes nothing is cut and misses nothing", lasting, lazy, "end.slow"},
+		{"a frame may be long", nil, longFrame, "frame.size"},
+		{"of a short token is told at once, and later of one that replaces it", lasting, expiringShort, "expiring.once"},
 	}
 }
 

@@ -73,6 +73,8 @@ func duties() []duty {
 		{"client.unheard", lasting, closedBy(frame{"reason": "tomorrow", "reconnect": true}), comesBack("c2")},
 		{"client.final", lasting, closedBy(frame{"reason": "disconnected", "reconnect": false}), closes(1)},
 		{"client.forbidden", answered, refusedBy(403, "forbidden", ""), closes(1)},
+		{"client.forbidden", answered, refusedBy(400, "bad_subject", ""), closes(1)},
+		{"client.between", answered, refusedBy(403, "", ""), func(_ *testing.T, s *script, _ *driven) { s.awaitAsked(2) }},
 		{"client.expired", lasting, closedBy(frame{"reason": "expired", "reconnect": true}), refreshed},
 		{"client.token", answered, refusedBy(401, "token_expired", ""), func(t *testing.T, s *script, d *driven) {
 			refreshed(t, s, d)

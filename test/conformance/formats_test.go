@@ -211,3 +211,15 @@ func sameJSON(a, b []byte) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && mustJSON(x) == mustJSON(y)
 }
+
+// longFrame is that of the payload that JSON makes the most of.
+func longFrame(t *testing.T, p *place, kind client.Transport) {
+	ann, payload := fresh("ann"), strings.Repeat("\x00", 1<<20)
+	v := p.visit(t, kind, tokenOf(t, ann, nil), "format", "frame")
+	v.begun()
+	p.publish(t, "subject=user."+ann, "application/octet-stream", payload)
+	got := v.events(1)[0]
+	if got.json()["data"] != payload || len(got.data) < 6<<20 || len(got.data) > 7<<20 {
+		t.Errorf("a frame of %d bytes", len(got.data))
+	}
+}

@@ -46,7 +46,7 @@ type step struct {
 	frame  frame         // is sent
 	raw    string        // bytes of SSE, each by itself
 	status int           // is answered in the place of 200
-	code   string        // of the problem
+	code   string        // of the problem; without one it is a page of HTML
 	after  string        // Retry-After
 	wait   time.Duration // before what follows
 	ping   bool          // of a WebSocket
@@ -86,6 +86,12 @@ func (s *script) start() {
 }
 
 func refuse(w http.ResponseWriter, x step) {
+	if x.code == "" {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(x.status)
+		_, _ = io.WriteString(w, "<h1>No</h1>")
+		return
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	if x.after != "" {
 		w.Header().Set("Retry-After", x.after)

@@ -136,7 +136,11 @@ func TestAnIdleStreamIsQuietAndStays(t *testing.T) {
 	}
 	for user, f := range followers {
 		f.await(4, "weft.keepalive")
-		note(t, node, user, `{"the":"note"}`)
+		text := `{"the":"note"}`
+		if strings.HasSuffix(user, "-frame") { // more than a mebibyte, with what is around it
+			text = `{"the":"note","x":"` + strings.Repeat("x", 1<<20-21) + `"}`
+		}
+		note(t, node, user, text)
 	}
 	for user, f := range followers {
 		f.await(1, "the")

@@ -70,7 +70,7 @@ def websockets():
     from websockets.asyncio.client import connect
 
     async def follow():
-        async with connect(socket_address(), subprotocols=["weft.v1"], additional_headers=headers) as socket:
+        async with connect(socket_address(), subprotocols=["weft.v1"], additional_headers=headers, max_size=None) as socket:
             say(what="open")
             async for text in socket:
                 frame(text)
