@@ -48,6 +48,11 @@ export interface Reset {
     subjects: string[];
     reason: "trimmed" | "recreated" | "unknown";
 }
+/** These are followed no more: the new token does not grant them (`unauthorised`). */
+export interface Unsubscribed {
+    subjects: string[];
+    reason: string;
+}
 /** Who is there. */
 export interface Presence {
     user?: string;
@@ -88,6 +93,8 @@ export interface Weft {
     /** Calls back with each event whose type matches: `order.paid`, `order.*`, or `*` for all. */
     on<T = unknown>(type: string, then: (e: WeftEvent<T>) => void): Off;
     onReset(then: (r: Reset) => void): Off;
+    /** Calls back with what a new token does not grant any more; the rest goes on. */
+    onUnsubscribed(then: (u: Unsubscribed) => void): Off;
     /** Calls back at once with the state as it is, then whenever it changes. */
     onState(then: (s: State) => void): Off;
     /** Follows who is there: of a topic (`topic.hotel.42`) or a user (`user.ann`, or `ann`). */

@@ -1,4 +1,4 @@
-import type { Options, Presence, Reset, State, Weft, WeftError, WeftEvent } from "./client.js";
+import type { Options, Presence, Reset, State, Unsubscribed, Weft, WeftError, WeftEvent } from "./client.js";
 export type * from "./client.js";
 /** What a component follows. Subjects and handlers may be others at each rendering: those of the
  * last one count, and the connection stays. Another one of the rest, a token that is a string
@@ -7,6 +7,7 @@ export interface Use extends Options {
     /** Called back with each event, by type: `order.paid`, `order.*`, or `*` for all. */
     on?: Record<string, (e: WeftEvent<any>) => void>;
     onReset?: (r: Reset) => void;
+    onUnsubscribed?: (u: Unsubscribed) => void;
     /** Follows who is there, by subject: a topic (`topic.hotel.42`) or a user (`user.ann`). */
     onPresence?: Record<string, (p: Presence) => void>;
     /** Another key is another connection: where `token` is a function, say who has signed in. */

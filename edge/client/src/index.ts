@@ -47,12 +47,13 @@ export function connect(options: Options = {}): Weft {
       const { type, data, subject } = f
       if (state.state === "closed") return
       if (subject) wants(subjects.values(), options.types, f) && emit("event", f, type)
-      else if (type === "weft.reset") emit("reset", data)
-      else if (type === "weft.unsubscribed") for (const s of data.subjects) subjects.delete(s), presence.delete(s)
       else if (type === "weft.presence") {
-        const of = "presence." + (data.user === undefined ? "topic." + data.topic : escaped(data.user))
+        const of = "presence." + (data.topic ? "topic." + data.topic : escaped(data.user))
         if (presence.has(of)) presence.set(of, data)
         emit(of, data)
+      } else {
+        if (type === "weft.unsubscribed") for (const s of data.subjects) subjects.delete(s), presence.delete(s)
+        emit(type!, data)
       }
     },
     state: s => emit("state", (state = s)),
@@ -82,7 +83,8 @@ export function connect(options: Options = {}): Weft {
 
   return {
     on: (type, then) => add("event", then, type),
-    onReset: then => add("reset", then),
+    onReset: then => add("weft.reset", then),
+    onUnsubscribed: then => add("weft.unsubscribed", then),
     onState(then) {
       call(then, state)
       return add("state", then)

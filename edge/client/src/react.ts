@@ -3,7 +3,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "react"
 import { connect } from "./index"
-import type { Off, Options, Presence, Reset, State, Wanted, Weft, WeftError, WeftEvent } from "./types"
+import type { Off, Options, Presence, Reset, State, Unsubscribed, Wanted, Weft, WeftError, WeftEvent } from "./types"
 
 export type * from "./types"
 
@@ -14,6 +14,7 @@ export interface Use extends Options {
   /** Called back with each event, by type: `order.paid`, `order.*`, or `*` for all. */
   on?: Record<string, (e: WeftEvent<any>) => void>
   onReset?: (r: Reset) => void
+  onUnsubscribed?: (u: Unsubscribed) => void
   /** Follows who is there, by subject: a topic (`topic.hotel.42`) or a user (`user.ann`). */
   onPresence?: Record<string, (p: Presence) => void>
   /** Another key is another connection: where `token` is a function, say who has signed in. */
@@ -109,6 +110,7 @@ function follow(latest: () => Use, tellState: (s: State) => void, tellError: (e?
     weft = connect({ ...use, token: typeof use.token === "function" ? () => (latest().token as () => string)() : use.token })
     weft.onState(s => over || tellState(s))
     weft.onReset(r => latest().onReset?.(r))
+    weft.onUnsubscribed(u => latest().onUnsubscribed?.(u))
     handlers(weft)
   }
   const opened = Promise.resolve().then(open)

@@ -11,7 +11,8 @@ import type { Options, Wanted } from "./types"
  * page is not secure, nor where the other module cannot be had. */
 export function follow(url: URL, options: Options, tokens: Tokens, subjects: Wanted[], sink: Sink): Source {
   const own = () => connection(url, options, tokens, subjects, sink)
-  if (options.shared === false || !globalThis.document || !globalThis.BroadcastChannel || !navigator.locks) return own()
+  // Who has locks has a BroadcastChannel, too.
+  if (options.shared === false || !globalThis.document || !navigator.locks) return own()
   let source: Source | undefined, closed = false
   const late = sleep(10_000).then(() => { throw 0 })
   const ready = Promise.race([import("./tabs"), late]).then(m => {

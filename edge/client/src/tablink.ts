@@ -67,15 +67,17 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
   // take hands on what of all that comes is for this tab; the rest only moves its place.
   function take(f: Frame, twice?: boolean) {
     const { type, data, subject, id } = f
-    const isMine = (s: string) => [...group.me!.subscribe, ...group.wanted].some(w => covers(nameOf(w), s))
+    const ends = type === "weft.unsubscribed"
+    // The hub of this tab does not want any more what ends, which the page has not been told yet.
+    const isMine = (s: string) => [...group.me!.subscribe, ...(ends ? ask.subjects : group.wanted)].some(w => covers(nameOf(w), s))
     ask.cursor = id ?? ask.cursor
     if (live) group.place = ask.cursor
-    if (type === "weft.unsubscribed") {
-      group.wanted = without(group.wanted, data.subjects)
-      ask.subjects = without(ask.subjects, data.subjects)
-    }
-    if (type === "weft.reset") {
+    if (ends || type === "weft.reset") {
       const subjects = data.subjects.filter(isMine)
+      if (ends) {
+        group.wanted = without(group.wanted, subjects)
+        ask.subjects = without(ask.subjects, subjects)
+      }
       if (subjects[0]) frame({ ...f, data: { ...data, subjects } })
     } else frame(!subject || isMine(subject) ? f : { type: "weft.keepalive", id }, twice)
   }

@@ -96,15 +96,16 @@ export const asked = () => Request.all.at(-1)!
 
 /** A client, and all that it told. */
 export async function client(options: Options = {}) {
-  const states: State[] = [], events: WeftEvent<any>[] = [], resets: unknown[] = []
+  const states: State[] = [], events: WeftEvent<any>[] = [], resets: unknown[] = [], gone: unknown[] = []
   const weft = connect({ url: "https://weft.example", shared: false, ...options })
   clients.push(weft)
   weft.onState(s => states.push(s))
   weft.on("*", e => events.push(e))
   weft.onReset(r => resets.push(r))
+  weft.onUnsubscribed(u => gone.push(u))
   await pass()
   return {
-    weft, states, resets,
+    weft, states, resets, gone,
     ids: () => events.map(e => e.event),
     events,
     now: () => states.at(-1)!,

@@ -175,6 +175,7 @@ test("what a new token does not allow is not asked for again", async () => {
   const c = await client({ subjects: ["topic.a", "topic.b"] })
   socket().open()
   socket().say({ type: "weft.unsubscribed", data: { subjects: ["topic.b"], reason: "unauthorised" } })
+  expect(c.gone).toEqual([{ subjects: ["topic.b"], reason: "unauthorised" }])
   socket().cut()
   await pass(500)
   asked()?.fail(new TypeError("no"))
@@ -185,6 +186,19 @@ test("what a new token does not allow is not asked for again", async () => {
   expect(socket().sent.at(-1).set).toEqual(["topic.a", "topic.c"])
   socket().answer()
   expect(await made).toBe("done")
+})
+
+test("a page is told over Server-Sent Events, too, what a new token does not allow", async () => {
+  const c = await client({ subjects: ["topic.b"], transports: ["sse"] })
+  const off = c.weft.onUnsubscribed(() => { throw new Error("it was taken away") })
+  off()
+  asked().open()
+  await pass()
+  asked().say({ type: "weft.unsubscribed", data: { subjects: ["topic.b"], reason: "unauthorised" } })
+  await pass()
+  expect(c.gone).toEqual([{ subjects: ["topic.b"], reason: "unauthorised" }])
+  expect(c.resets).toEqual([])
+  expect(c.now().state).toBe("open")
 })
 
 test("who has not waited for an answer has no unhandled rejection", async () => {

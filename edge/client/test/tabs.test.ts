@@ -400,6 +400,21 @@ test("what is asked for while the tab that leads goes is asked of the next", asy
   await more
 })
 
+test("each tab is told once of what a new token does not grant, if it follows that", async () => {
+  const [a, b] = await tabs(2)
+  const opened = tab({ subjects: ["topic.b"] })
+  await pass()
+  await known()
+  socket().answer()
+  const c = await opened
+  await pass()
+  expect(c.now().state).toBe("open")
+  socket().say({ id: "c1", type: "weft.unsubscribed", data: { subjects: ["topic.a", "topic.b"], reason: "unauthorised" } })
+  await pass()
+  const gone = (...subjects: string[]) => [{ subjects, reason: "unauthorised" }]
+  expect([a.gone, b.gone, c.gone]).toEqual([gone("topic.a"), gone("topic.a"), gone("topic.b")])
+})
+
 test("what a new token does not grant is not asked for again", async () => {
   const [a, b] = await tabs(2)
   socket().say({ id: "c1", type: "weft.unsubscribed", data: { subjects: ["topic.a"], reason: "unauthorised" } })

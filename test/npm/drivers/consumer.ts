@@ -1,5 +1,5 @@
 // A page in TypeScript: all that the client has, and what its types must refuse.
-import { connect, type Off, type Options, type Presence, type Reset, type State, type Wanted, type Weft, type WeftError, type WeftEvent } from "weft-client"
+import { connect, type Off, type Options, type Presence, type Reset, type State, type Unsubscribed, type Wanted, type Weft, type WeftError, type WeftEvent } from "weft-client"
 
 interface Order { id: number; total: number }
 
@@ -23,6 +23,7 @@ weft.on("*", (e: WeftEvent) => {
   e.data.total
 })
 weft.onReset((r: Reset) => console.log(r.subjects.join(), r.reason))
+weft.onUnsubscribed((u: Unsubscribed) => console.log(u.subjects.join(), u.reason))
 weft.onState((s: State) => {
   if (s.state === "waiting" && s.retryAt !== undefined) console.log(s.retryAt - Date.now())
   // @ts-expect-error no state is called so
