@@ -11,7 +11,7 @@ export interface Options {
     url?: string;
     /** The token, or what gets one: it is asked again before the token expires, and once when it
      * is refused. Without it the cookie `weft_token` counts, or nobody has signed in. */
-    token?: string | (() => string | undefined | Promise<string | undefined>);
+    token?: string | (() => string | null | undefined | Promise<string | null | undefined>);
     /** What to follow beside what the token brings. */
     subjects?: Wanted[];
     /** Only these types of all that is followed, such as `order.*`. */
@@ -92,6 +92,7 @@ export type Off = () => void;
 export interface Weft {
     /** Calls back with each event whose type matches: `order.paid`, `order.*`, or `*` for all. */
     on<T = unknown>(type: string, then: (e: WeftEvent<T>) => void): Off;
+    /** Calls back when history is gone: load your state anew. */
     onReset(then: (r: Reset) => void): Off;
     /** Calls back with what a new token does not grant any more; the rest goes on. */
     onUnsubscribed(then: (u: Unsubscribed) => void): Off;
@@ -101,13 +102,15 @@ export interface Weft {
     onPresence(subject: string, then: (p: Presence) => void): Off;
     /** Follows these, too. Fails with a WeftError when that is not allowed. */
     subscribe(...subjects: Wanted[]): Promise<void>;
+    /** Follows these no more. What the token brings cannot be left. */
     unsubscribe(...subjects: string[]): Promise<void>;
-    /** Publishes an event, and is done when it is stored. Returns its id. */
+    /** Publishes an event, and is done when it is stored. Returns its id; fails with a WeftError. */
     publish(subject: string, data: unknown, more?: {
         type?: string;
     }): Promise<string>;
     /** How it is now. */
     readonly state: State;
+    /** Ends it for good; another `connect` begins anew. */
     close(): void;
 }
 /** A refusal of the server, with its code, such as `forbidden`. */

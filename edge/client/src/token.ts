@@ -16,7 +16,7 @@ export function tokens({ token }: Options): Tokens {
     async get(fresh) {
       if (typeof token !== "function") return (this.now = token)
       if (fresh || !asked) {
-        let t = await new Promise<string | undefined>((then, fail) => {
+        let t = await new Promise<string | null | undefined>((then, fail) => {
           const limit = setTimeout(fail, 30_000)
           Promise.resolve().then(token).then(then, fail).finally(() => clearTimeout(limit))
         })

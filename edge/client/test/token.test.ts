@@ -14,8 +14,8 @@ test("a token goes by the sub-protocol, by a header, without the blanks that a f
   expect(asked().init.credentials).toBe("same-origin")
 })
 
-test("without a token the cookie goes along", async () => {
-  await client({ transports: ["sse"] })
+test.each([[{}], [{ token: () => undefined }], [{ token: () => null }]])("without a token the cookie goes along: %o", async options => {
+  await client({ transports: ["sse"], ...options })
   expect(asked().headers.Authorization).toBeUndefined()
   expect(asked().init.credentials).toBe("include")
 })

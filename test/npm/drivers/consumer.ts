@@ -45,3 +45,4 @@ off()
 weft.close()
 connect().close()
 connect({ token: "a token", url: "https://events.example.com" }).close()
+connect({ token: () => localStorage.getItem("token") }).close() // null is nobody
