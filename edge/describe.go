@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"strings"
 
 	"weft/edge/access"
 	"weft/edge/openapi"
@@ -47,7 +48,7 @@ func (m *mux) table() []endpoint {
 			endpoint{method: "GET", path: at.path, serve: serve, says: openapi.Operation{
 				ID: "get" + at.id, Does: at.does, Token: openapi.Unread, Answers: at.answers(true)}},
 			endpoint{method: "HEAD", path: at.path, serve: serve, says: openapi.Operation{
-				ID: "head" + at.id, Does: "The header of that.", Token: openapi.Unread, Answers: at.answers(false)}})
+				ID: "head" + at.id, Does: strings.TrimSuffix(at.does, ".") + ": the header alone.", Token: openapi.Unread, Answers: at.answers(false)}})
 	}
 	return all
 }
@@ -177,11 +178,9 @@ func publishOperation(takes parameter.List) openapi.Operation {
 			"After 503 it is unknown whether the event is stored: send it again with the same id or `Idempotency-Key`.",
 		Takes: takes, Means: means, Headers: []openapi.Header{
 			{Name: "Idempotency-Key", Param: openapi.NonEmpty("what has the same key within two minutes is stored once")}},
-		Bodies: []openapi.Body{
-			{Type: "application/cloudevents+json", Of: event},
-			{Type: "application/cloudevents-batch+json", Of: openapi.Schema{"type": "array", "items": event, "minItems": 1}},
-			{Type: "application/json", Of: openapi.Schema{}},
-			{Type: "*/*", Of: openapi.Schema{}}},
+		Bodies: append(openapi.Anything("the payload"),
+			openapi.Body{Type: "application/cloudevents+json", Of: event},
+			openapi.Body{Type: "application/cloudevents-batch+json", Of: openapi.Schema{"type": "array", "items": event, "minItems": 1}}),
 		Answers: []openapi.Answer{{Status: http.StatusAccepted, Says: "all is stored; an id for each subject", Bodies: openapi.JSON(accepted{})}},
 		Fails: []problem.Code{problem.Forbidden, problem.BadSubject, problem.BadEvent, problem.TooLarge, problem.UnsupportedType, problem.Limit, problem.NotReady,
 			problem.DiskFull, problem.StoreUnavailable},

@@ -70,7 +70,7 @@ func (b *blacklistEntries) table() []endpoint {
 			Means:  params{"session": sessionSlot, "ttl": openapi.Duration("for how long, such as `2h`; without it until the token has ended")},
 			Bodies: openapi.JSON(revocation{}), Answers: done("the entry is stored"), Fails: []problem.Code{problem.StoreUnavailable}}},
 		{method: "DELETE", path: "blacklist/{session}", serve: b.delete, says: openapi.Operation{
-			ID: "unrevoke", Does: "Takes that back. That there is no such entry is fine.", Means: session,
+			ID: "unrevoke", Does: "Lets a session, or a user, in again. That there is no such entry is fine.", Means: session,
 			Answers: done("there is no such entry"), Fails: []problem.Code{problem.StoreUnavailable}}},
 	}
 }

@@ -125,7 +125,7 @@ func (a *Admin) table() []endpoint {
 		}, says: a.deps.Publishing},
 		{method: "POST", path: "replies/{correlation}", serve: a.takeReply, says: openapi.Operation{
 			ID: "answerRequest", Does: "Answers a request that waits, on any node.", Says: "`Weft-Status` is the status of the answer, 200 without it; the rest of the header that a route lets pass goes with it.",
-			Means: params{"correlation": openapi.String("the correlation id of the request")}, Bodies: []openapi.Body{{Type: "*/*", Of: openapi.Schema{}}},
+			Means: params{"correlation": openapi.String("the correlation id of the request")}, Bodies: openapi.Anything("the body of the answer"),
 			Answers: done("the request is answered"), Fails: []problem.Code{problem.NotFound, problem.TooLarge, problem.NotReady}}},
 		{method: "POST", path: "drain", serve: a.drain, says: openapi.Operation{
 			ID: "drain", Does: "Stops the node as SIGTERM does.",

@@ -49,7 +49,7 @@ func shadowed(name string, table []endpoint) (own []endpoint) {
 			return serve(w, &request{r.Request, name, r.query})
 		}
 		at.says.ID += "Called" + strings.ToUpper(name[:1]) + name[1:]
-		at.says.Does = "The same for a route that is called `" + name + "`."
+		at.says.Does = strings.TrimSuffix(at.says.Does, ".") + ", for one that is called `" + name + "`."
 		delete(at.says.Means, "name")
 		own = append(own, at)
 	}

@@ -134,6 +134,30 @@ func TestATokenIsNoParameter(t *testing.T) {
 	}
 }
 
+// Tools pass over a media type whose schema is empty, and complain of an operation of which
+// nobody says whether it asks for a token.
+func TestToolsFindWhatTheyLookFor(t *testing.T) {
+	t.Parallel()
+	o := operation()
+	o.Bodies, o.Token = Anything("a thing"), Unread
+	text, err := Document(Listener{}, []Operation{o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d any
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	if list, ok := dig(d, "security").([]any); !ok || len(list) > 0 || dig(d, "info", "license", "identifier") != "Apache-2.0" {
+		t.Errorf("it begins with %.200s", text)
+	}
+	for _, kind := range []string{"application/json", "application/octet-stream", "*/*"} {
+		if dig(d, "paths", o.Path, "get", "requestBody", "content", kind, "schema", "description") != "a thing" {
+			t.Errorf("%s has no schema: %s", kind, text)
+		}
+	}
+}
+
 func TestEachCodeIsRefusedWithItsStatus(t *testing.T) {
 	t.Parallel()
 	o := operation()

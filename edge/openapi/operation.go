@@ -62,6 +62,13 @@ type Body struct {
 // JSON is a body of JSON.
 func JSON(of any) []Body { return []Body{{"application/json", of}} }
 
+// Anything is a body of whatever bytes, JSON among them: for each media type there is a schema
+// that is not empty, which some tools pass over.
+func Anything(says string) []Body {
+	free := Schema{"description": says}
+	return []Body{{"application/json", free}, {"application/octet-stream", Schema{"type": "string", "format": "binary", "description": says}}, {"*/*", free}}
+}
+
 // Text is one of plain text.
 func Text() []Body { return []Body{{"text/plain", Schema{"type": "string"}}} }
 

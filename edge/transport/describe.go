@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/json"
+	"time"
 
 	"weft/edge/openapi"
 	"weft/edge/session"
@@ -61,12 +62,22 @@ type Reset struct {
 
 // Presence is the data of weft.presence.
 type Presence struct {
-	User        string           `json:"user,omitempty"`
-	Topic       string           `json:"topic,omitempty"`
-	Online      bool             `json:"online"`
-	Connections int              `json:"connections"`
-	Complete    *bool            `json:"complete,omitempty"`
-	Devices     []map[string]any `json:"devices,omitempty"`
+	User        string   `json:"user,omitempty"`
+	Topic       string   `json:"topic,omitempty"`
+	Online      bool     `json:"online"`
+	Connections int      `json:"connections"`
+	Complete    *bool    `json:"complete,omitempty"`
+	Devices     []Device `json:"devices,omitempty"`
+}
+
+// A Device is one of the connections of a user, for those who may see them.
+type Device struct {
+	ID        string    `json:"id"`
+	Node      string    `json:"node"`
+	Transport string    `json:"transport"`
+	Since     time.Time `json:"since"`
+	Agent     string    `json:"agent,omitempty"`
+	Device    string    `json:"device,omitempty"`
 }
 
 // Meanings are those of Parameters.
