@@ -121,3 +121,23 @@ test("a token may say of itself what it likes", async () => {
     plain.weft.close()
   }
 })
+
+test("who is told to wait for what is no time waits as for nothing; for ever, for a day", async () => {
+  for (const after of ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "NaN", "-5", "1e400", "1e30"]) {
+    const c = await client({ transports: ["sse"] })
+    asked().refuse(503, "not_ready", { "Retry-After": after })
+    await pass(1)
+    const ms = c.now().retryAt! - Date.now()
+    expect([after, c.now().state, ms > 0, ms <= (after.startsWith("1e") ? 86_400_000 : 1000)]).toEqual([after, "waiting", true, true])
+    c.weft.close()
+  }
+  for (const after of ["NaN", "soon", "-1", "1e400"]) {
+    const c = await client({ transports: ["sse"] })
+    asked().open()
+    asked().text(`retry: ${after}\ndata: {"type":"weft.close","data":{"reason":"drain","reconnect":true}}\n\n`)
+    await pass(1)
+    const ms = c.now().retryAt! - Date.now()
+    expect([after, c.now().reason, ms > 0, ms <= (after === "1e400" ? 86_400_000 : 1000)]).toEqual([after, "drain", true, true])
+    c.weft.close()
+  }
+})
