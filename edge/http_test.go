@@ -127,6 +127,14 @@ func TestAPollIsBoundedAndTheNextBringsTheRest(t *testing.T) {
 			t.Fatalf("a poll brings %d large events, want %d", len(events), want)
 		}
 	}
+	// Of what is short a client takes it that there is no more.
+	s.store("user.ann", "", []byte(`1`))
+	other.next()
+	s.store("user.ann", "", []byte(`"`+strings.Repeat("x", 1<<20-2)+`"`))
+	other.next()
+	if events, _ := poll(id); len(events) != 2 {
+		t.Fatalf("a poll brings %d events, want a small one and the largest after it", len(events))
+	}
 }
 
 func TestAPollWithoutEventsEndsInTimeWithItsCursor(t *testing.T) {

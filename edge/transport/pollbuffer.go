@@ -12,11 +12,14 @@ import (
 )
 
 // Bounds of one poll's answer; what is beyond comes with the next poll. One
-// event of any size always fits.
+// event of any size always fits, also after small ones.
 const (
 	// MaxPollEvents is how many events a response has at most.
 	MaxPollEvents = 256
 	maxPollBytes  = 1 << 20
+	// cutPollBytes is what an answer has at least when the next event is left for the next poll,
+	// so that one that is short is known to be all there is, whatever its spelling.
+	cutPollBytes = 640 << 10
 )
 
 // overtime is for how long after its time a poll waits for the store to say what there is.
@@ -169,7 +172,7 @@ func (b *pollBuffer) Event(m *feed.Message, id string) bool {
 	if b.full {
 		return true
 	}
-	if len(b.got.events) > 0 && b.bytes+n > maxPollBytes {
+	if b.bytes >= cutPollBytes && b.bytes+n > maxPollBytes {
 		b.full = true
 		b.tell()
 		return true
