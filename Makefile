@@ -23,7 +23,7 @@ roads = $$(go list ./test/... | grep -v '^weft/test/kafka$$')
 # Those that weft is built for; a release has one binary for each.
 platforms := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault chaos bench bench-edge bench-routes soak client client-test release docs clean prepare
+.PHONY: help build run cluster test check lint style cross unit race fuzz vulnerabilities e2e fault chaos bench bench-edge bench-routes bench-client soak client client-test release docs clean prepare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +124,10 @@ bench-routes: build ## what routes cost: matching, tables, puts, and requests be
 	@go build -o bin/load ./test/load
 	@go build -o bin/baseline ./test/load/baseline
 	@bin/load routes -weft $(binary) -baseline bin/baseline $(if $(QUICK),-quick) $(if $(SET),-set '$(SET)')
+
+# WEFT_CLIENT_FOR=2m for more than five seconds each, WEFT_CLIENT_ONLY='1000 12 tabs' for some.
+bench-client: build ## what events cost pages and tabs that share, in a real browser, beside EventSource
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench Client -benchtime 1x -v -timeout 60m ./test/tabs | grep -v '^ *{'
 
 # 5,000 visitors over all transports; N=500 for fewer, SOAK=12m for less.
 soak: build ## visitors that come and go for SOAK (1h), and what grows meanwhile
