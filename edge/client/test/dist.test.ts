@@ -46,7 +46,7 @@ test("a bundler may make a script of it, which knows no address of its own", asy
   let opened = ""
   try {
     const weft = new Function(outputFiles[0].text + "; return weft")().connect()
-    await vi.waitFor(() => expect(opened).toMatch(/^wss:\/\/app\.example\/_weft\/v1\/events/))
+    await vi.waitFor(() => expect(opened).toMatch(/^wss:\/\/app\.example\/_weft\/v1\/events/), 60_000)
     weft.close()
   } finally {
     vi.unstubAllGlobals()
