@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/follow"
 	"weft/test/stage"
@@ -259,7 +260,7 @@ func awaitStored(t *testing.T, ctx context.Context, k *stage.Kafka, topic string
 		if ctx.Err() != nil {
 			t.Fatalf("the topic ends at %v and the group has committed %v (%v)", ends, committed, err)
 		}
-		pause(ctx, 100*time.Millisecond)
+		waitfor.Time(ctx, 100*time.Millisecond)
 	}
 }
 
@@ -272,7 +273,7 @@ func finish(t *testing.T, ctx context.Context, node *stage.Node, followers map[s
 		for user := range left {
 			publish(t, node, user, "", fmt.Appendf(nil, `{"n":%d}`, follow.End))
 		}
-		pause(ctx, time.Second)
+		waitfor.Time(ctx, time.Second)
 		for user, list := range left {
 			if !slices.ContainsFunc(list, func(f *follow.Follower) bool { return !f.Ended() }) {
 				delete(left, user)
@@ -333,19 +334,19 @@ func killAll(t *testing.T, ctx context.Context, size chaosSize, node *stage.Node
 		kinds = append(slices.Delete(kinds, i, i+1), longKill)
 	}
 	for _, kind := range kinds {
-		pause(ctx, 2*time.Second+rand.N(2*time.Second))
+		waitfor.Time(ctx, 2*time.Second+rand.N(2*time.Second))
 		switch kind {
 		case "weft":
 			node.Restart()
 		case "broker":
 			k.Kill()
-			pause(ctx, time.Second)
+			waitfor.Time(ctx, time.Second)
 			if err := k.Start(ctx); err != nil {
 				t.Fatalf("start the broker again: %v", err)
 			}
 		case longKill:
 			killBetweenStoreAndCommit(t, ctx, node, k, topic, stored)
-			pause(ctx, size.away)
+			waitfor.Time(ctx, size.away)
 			node.Start()
 		}
 	}
@@ -374,11 +375,4 @@ func killBetweenStoreAndCommit(t *testing.T, ctx context.Context, node *stage.No
 		node.Start()
 	}
 	t.Fatal("Weft was never caught between a store and its commit")
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/stage"
 )
@@ -100,7 +101,7 @@ func knock(ctx context.Context, url, token string) error {
 		case ctx.Err() != nil:
 			return nil
 		}
-		pause(ctx, 5*time.Millisecond)
+		waitfor.Time(ctx, 5*time.Millisecond)
 	}
 }
 
@@ -155,7 +156,7 @@ func staysReady(ctx context.Context, n *stage.Node) error {
 		if until.IsZero() && stored(ctx, n) {
 			until = time.Now().Add(time.Second)
 		}
-		pause(ctx, 20*time.Millisecond)
+		waitfor.Time(ctx, 20*time.Millisecond)
 	}
 	return nil
 }
@@ -196,7 +197,7 @@ func TestANodeAloneIsAliveAndSaysWhatItWaitsFor(t *testing.T) {
 				break
 			}
 		}
-		pause(ctx, 20*time.Millisecond)
+		waitfor.Time(ctx, 20*time.Millisecond)
 	}
 	if ctx.Err() != nil {
 		t.Fatal("the node does not say what it waits for")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/stage"
 )
@@ -93,7 +94,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 					t.Error("an event was accepted on a full disk")
 					break
 				}
-				pause(t.Context(), 5*time.Millisecond)
+				waitfor.Time(t.Context(), 5*time.Millisecond)
 			}
 			got := committed() // what is stored may be on its way to bob
 			eventually(t, 20*time.Second, "no offset is committed of a record that is not stored", func() bool {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/stage"
 )
@@ -51,7 +52,7 @@ func awaitCommand(t testing.TB, ctx context.Context, at *stage.Node, hope func(s
 		if ctx.Err() != nil {
 			t.Fatalf("weft %s: it does not come true: %+v", strings.Join(args, " "), s)
 		}
-		pause(ctx, 200*time.Millisecond)
+		waitfor.Time(ctx, 200*time.Millisecond)
 	}
 }
 

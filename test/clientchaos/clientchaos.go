@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -74,7 +75,7 @@ func then(all ...Fault) Fault {
 
 // nothing is the row to compare with.
 var nothing = Fault{Name: "nothing", Apply: func(ctx context.Context, _ *World) error {
-	return pause(ctx, length(300*time.Millisecond, 10*time.Second))
+	return waitfor.Time(ctx, length(300*time.Millisecond, 10*time.Second))
 }}
 
 // length is how long something takes in a plain test, and at length.
@@ -83,14 +84,4 @@ func length(brief, long time.Duration) time.Duration {
 		return long
 	}
 	return brief
-}
-
-// pause waits; it fails when the context ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

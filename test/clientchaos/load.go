@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -60,7 +61,7 @@ func startLoad(t testing.TB, ctx context.Context, nodes []*stage.Node) *Load {
 // Publish publishes to a subject at a pace until the load ends.
 func (l *Load) Publish(subject string, every time.Duration) {
 	l.running.Go(func() {
-		for pause(l.ctx, every/2+rand.N(every)) == nil {
+		for waitfor.Time(l.ctx, every/2+rand.N(every)) == nil {
 			l.gate.RLock()
 			at, err := l.next(l.ctx, subject, 1)
 			if err == nil && subject == busy {
@@ -94,7 +95,7 @@ func (l *Load) next(ctx context.Context, subject string, many int) (time.Time, e
 		if err == nil {
 			break
 		}
-		if pause(ctx, 100*time.Millisecond) != nil {
+		if waitfor.Time(ctx, 100*time.Millisecond) != nil {
 			return time.Time{}, fmt.Errorf("publish event %d of %s: %w", first, subject, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -23,7 +24,7 @@ func (w *World) blackHole(ctx context.Context, d stage.Direction, lasting time.D
 	if err := w.Host.Cut(d, stage.All); err != nil {
 		return err
 	}
-	err := pause(ctx, lasting)
+	err := waitfor.Time(ctx, lasting)
 	c.To = time.Now()
 	w.Cuts = append(w.Cuts, c)
 	return err
@@ -35,7 +36,7 @@ var unplugged = Fault{Name: "link down", Apply: func(ctx context.Context, w *Wor
 	if err := w.Host.Unplug(); err != nil {
 		return err
 	}
-	err := pause(ctx, length(2*time.Second, 15*time.Second))
+	err := waitfor.Time(ctx, length(2*time.Second, 15*time.Second))
 	c.To = time.Now()
 	w.Cuts = append(w.Cuts, c)
 	return errors.Join(err, w.Host.Plug())
@@ -46,7 +47,7 @@ var offline = Fault{Name: "browser offline", Apply: func(ctx context.Context, w 
 	for _, p := range w.Pages {
 		p.Tab.Offline(true)
 	}
-	err := pause(ctx, 10*time.Second)
+	err := waitfor.Time(ctx, 10*time.Second)
 	for _, p := range w.Pages {
 		p.Tab.Offline(false)
 	}
@@ -59,7 +60,7 @@ var shortCuts = Fault{Name: "short cuts", Apply: func(ctx context.Context, w *Wo
 		if err := w.blackHole(ctx, stage.Direction(1+rand.IntN(int(stage.Both))), rand.N(2*silence)); err != nil {
 			return err
 		}
-		if err := pause(ctx, rand.N(3*time.Second)); err != nil {
+		if err := waitfor.Time(ctx, rand.N(3*time.Second)); err != nil {
 			return err
 		}
 	}
@@ -85,7 +86,7 @@ var storm = Fault{Name: "storm", Nodes: true, Apply: func(ctx context.Context, w
 		if err != nil {
 			return err
 		}
-		if err := pause(ctx, rand.N(2*time.Second)); err != nil {
+		if err := waitfor.Time(ctx, rand.N(2*time.Second)); err != nil {
 			return err
 		}
 	}
@@ -98,7 +99,7 @@ var awayTooLong = Fault{Name: "away beyond retention", Apply: func(ctx context.C
 	if err := w.Host.Unplug(); err != nil {
 		return err
 	}
-	err := pause(ctx, 500*time.Millisecond) // what was on its way is lost
+	err := waitfor.Time(ctx, 500*time.Millisecond) // what was on its way is lost
 	if err == nil {
 		err = w.Load.Flood(ctx, flooded, perSubject()+50)
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -18,7 +19,7 @@ var killed = Fault{Name: "node killed", Nodes: true, Apply: func(ctx context.Con
 	n := w.anyNode()
 	w.Log("kill %s", n.Config["node.name"])
 	n.Kill()
-	if err := pause(ctx, downFor); err != nil {
+	if err := waitfor.Time(ctx, downFor); err != nil {
 		return err
 	}
 	n.Launch()
@@ -30,7 +31,7 @@ var allKilled = Fault{Name: "all nodes killed", Nodes: true, Apply: func(ctx con
 	for _, n := range w.Nodes {
 		n.Kill()
 	}
-	if err := pause(ctx, 5*time.Second); err != nil {
+	if err := waitfor.Time(ctx, 5*time.Second); err != nil {
 		return err
 	}
 	for _, n := range w.Nodes {
@@ -68,19 +69,19 @@ var cutOff = Fault{Name: "node cut off", Nodes: true, Apply: func(ctx context.Co
 	if err := n.Place.Cut(stage.Both, stage.Peers); err != nil {
 		return err
 	}
-	return pause(ctx, length(isolatedFor+time.Second, 3*isolatedFor))
+	return waitfor.Time(ctx, length(isolatedFor+time.Second, 3*isolatedFor))
 }}
 
 // balancerReloaded lets a new process take over; the one before cuts after a second.
 var balancerReloaded = Fault{Name: "balancer reloaded", Apply: func(ctx context.Context, w *World) error {
 	w.Balancer.Reload(ctx)
-	return pause(ctx, 1300*time.Millisecond)
+	return waitfor.Time(ctx, 1300*time.Millisecond)
 }}
 
 // balancerKilled takes the balancer away for a while.
 var balancerKilled = Fault{Name: "balancer killed", Apply: func(ctx context.Context, w *World) error {
 	w.Balancer.Process().Kill()
-	if err := pause(ctx, length(time.Second, 5*time.Second)); err != nil {
+	if err := waitfor.Time(ctx, length(time.Second, 5*time.Second)); err != nil {
 		return err
 	}
 	w.Balancer.Restart(ctx)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -29,7 +30,7 @@ func (w *World) freeze(ctx context.Context, pages []*Page, lasting time.Duration
 	for _, p := range pages {
 		p.Tab.Freeze(true)
 	}
-	err := pause(ctx, lasting)
+	err := waitfor.Time(ctx, lasting)
 	for _, p := range pages {
 		p.Tab.Freeze(false)
 	}
@@ -44,7 +45,7 @@ var asleep = Fault{Name: "laptop asleep", Apply: func(ctx context.Context, w *Wo
 	}
 	err := w.Host.Cut(stage.Both, stage.All)
 	if err == nil {
-		err = pause(ctx, length(3*time.Second, 20*time.Second))
+		err = waitfor.Time(ctx, length(3*time.Second, 20*time.Second))
 	}
 	w.Host.Heal()
 	if e := w.Host.Resume(); e != nil {

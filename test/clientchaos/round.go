@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // catchUp bounds how long pages may take to be open and to have all that was published.
@@ -153,7 +155,7 @@ func (w *World) awaitPages(ctx context.Context, last map[string]int) (map[*Page]
 			}
 			slow = end
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := waitfor.Time(ctx, 100*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

@@ -7,13 +7,15 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // withoutTokens keeps new tokens from all pages until the old ones have ended.
 var withoutTokens = Fault{Name: "no tokens", Apply: func(ctx context.Context, w *World) error {
 	w.Site.Down.Store(true)
 	defer w.Site.Down.Store(false)
-	return pause(ctx, tokenLife()+10*time.Second)
+	return waitfor.Time(ctx, tokenLife()+10*time.Second)
 }}
 
 // revoked takes from visitors of their own what they may see: each of their pages is closed,
@@ -77,7 +79,7 @@ func (w *World) awaitClosed(ctx context.Context, guests []*Page, reason string) 
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, length(time.Second, 5*time.Second)); err != nil {
+	if err := waitfor.Time(ctx, length(time.Second, 5*time.Second)); err != nil {
 		return err
 	}
 	for _, p := range guests {
@@ -115,7 +117,7 @@ func (w *World) await(ctx context.Context, pages []*Page, missing func(*Page) st
 				w.tell(p, Verdict{Faults: []string{why}})
 				return fmt.Errorf("%s: %s", p.Name, why)
 			}
-			if err := pause(ctx, 50*time.Millisecond); err != nil {
+			if err := waitfor.Time(ctx, 50*time.Millisecond); err != nil {
 				return err
 			}
 		}
@@ -150,7 +152,7 @@ func (w *World) admin(ctx context.Context, method, path string) error {
 			}
 			err = fmt.Errorf("status %d", answer.StatusCode)
 		}
-		if pause(ctx, 100*time.Millisecond) != nil {
+		if waitfor.Time(ctx, 100*time.Millisecond) != nil {
 			return fmt.Errorf("%s %s: %w", method, path, err)
 		}
 	}

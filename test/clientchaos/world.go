@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/browser"
 	"weft/test/stage"
 )
@@ -125,7 +126,7 @@ func (w *World) awaitReady(ctx context.Context) error {
 	defer cancel()
 	for _, n := range w.Nodes {
 		for !answers(ctx, n.AdminURL()+"/readyz") {
-			if err := pause(ctx, 50*time.Millisecond); err != nil {
+			if err := waitfor.Time(ctx, 50*time.Millisecond); err != nil {
 				return fmt.Errorf("%s is not ready after %v: %w", n.Config["node.name"], readyLimit, err)
 			}
 		}

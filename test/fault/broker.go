@@ -8,13 +8,14 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
 // brokerRestart kills Kafka's only broker and starts it again.
 var brokerRestart = Fault{Name: "broker restart", Calm: true, Apply: func(ctx context.Context, c *Cluster) error {
 	c.Kafka.Kill()
-	if err := Pause(ctx, time.Second); err != nil {
+	if err := waitfor.Time(ctx, time.Second); err != nil {
 		return err
 	}
 	return c.Kafka.Start(ctx)

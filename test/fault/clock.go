@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/follow"
 )
@@ -88,7 +89,7 @@ func startSkewed(ctx context.Context, c *Cluster) (*skewed, error) {
 						s.fault("publish event %d of %s, whose clock is %v wrong: %w", n, user, skew, err)
 						return
 					}
-					if Pause(ctx, busyEvery) != nil {
+					if waitfor.Time(ctx, busyEvery) != nil {
 						return
 					}
 				}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -156,18 +157,8 @@ func (c *Cluster) awaitReady(ctx context.Context, i int) error {
 		if why == nil {
 			return nil
 		}
-		if Pause(ctx, 50*time.Millisecond) != nil {
+		if waitfor.Time(ctx, 50*time.Millisecond) != nil {
 			return fmt.Errorf("n%d is not ready after %v: %w", i+1, readyLimit, why)
 		}
-	}
-}
-
-// Pause waits; it fails when the context ends first.
-func Pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

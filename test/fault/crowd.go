@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/follow"
 )
 
@@ -175,7 +176,7 @@ func (g *gathering) back(ctx context.Context, at time.Time, way int) (took []tim
 	connections := 2
 	if way == wayNode { // the visitors of the others have lost nothing
 		connections = 1
-		if err := Pause(ctx, time.Second); err != nil { // it takes less to notice
+		if err := waitfor.Time(ctx, time.Second); err != nil { // it takes less to notice
 			return nil, err
 		}
 	}
@@ -196,7 +197,7 @@ func (g *gathering) watch(ctx context.Context) (names func() []string, stop func
 	unready := make([]string, len(g.c.Nodes))
 	for i := range g.c.Nodes {
 		watching.Go(func() {
-			for Pause(ctx, 100*time.Millisecond) == nil {
+			for waitfor.Time(ctx, 100*time.Millisecond) == nil {
 				if errors.Is(g.c.readiness(ctx, i), errNotReady) {
 					unready[i] = fmt.Sprintf("n%d", i+1)
 				}

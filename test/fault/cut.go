@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -57,12 +58,12 @@ var shortCuts = Fault{Name: "short cuts", Long: true, Network: true, Apply: func
 		if err := c.Nodes[i].Place.Cut(d, stage.Peers); err != nil {
 			return err
 		}
-		err := Pause(ctx, held)
+		err := waitfor.Time(ctx, held)
 		c.Nodes[i].Place.Heal()
 		if err != nil {
 			return err
 		}
-		if err := Pause(ctx, rand.N(2*time.Second)); err != nil {
+		if err := waitfor.Time(ctx, rand.N(2*time.Second)); err != nil {
 			return err
 		}
 	}
@@ -80,7 +81,7 @@ var offline = Fault{Name: "off the network", Long: true, Network: true, Apply: f
 	if err := place.Cut(d, stage.All); err != nil {
 		return err
 	}
-	return Pause(ctx, 4*isolatedFor)
+	return waitfor.Time(ctx, 4*isolatedFor)
 }}
 
 // victim is the stream's leader as often as not, if anybody leads. In a plain test

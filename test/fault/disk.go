@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 const (
@@ -43,7 +45,7 @@ func (c *Cluster) fill(ctx context.Context, i int, leave int64) error {
 	if err := c.Disks[i].Fill(leave); err != nil {
 		return err
 	}
-	if err := Pause(ctx, fullFor); err != nil {
+	if err := waitfor.Time(ctx, fullFor); err != nil {
 		return err
 	}
 	return c.Disks[i].Free()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/stage"
 )
@@ -48,27 +49,27 @@ func TestALeaderThatWasCutOffFollowsAgainSoon(t *testing.T) {
 	defer flood.Close()
 	defer asking.Close()
 	publishers.Go(func() {
-		for n := 0; Pause(publishing, 2*time.Millisecond) == nil; n++ {
+		for n := 0; waitfor.Time(publishing, 2*time.Millisecond) == nil; n++ {
 			_ = flood.Publish(fmt.Sprintf("user.u%d", n%100), fmt.Appendf(nil, `{"n":%d}`, n))
 		}
 	})
 	acknowledged := map[string]bool{}
 	publishers.Go(func() {
-		for n := 0; Pause(publishing, 2*time.Millisecond) == nil; n++ {
+		for n := 0; waitfor.Time(publishing, 2*time.Millisecond) == nil; n++ {
 			body := fmt.Sprintf(`{"n":%d}`, n)
 			if m, err := asking.Request("user.kept", []byte(body), time.Second); err == nil && !strings.Contains(string(m.Data), "error") {
 				acknowledged[body] = true
 			}
 		}
 	})
-	if err := Pause(ctx, time.Second); err != nil {
+	if err := waitfor.Time(ctx, time.Second); err != nil {
 		t.Fatal(err)
 	}
 	c.Log("cut n%d off, which leads", led+1)
 	if err := c.Nodes[led].Place.Cut(stage.Both, stage.Peers); err != nil {
 		t.Fatal(err)
 	}
-	if err := Pause(ctx, divergedCut); err != nil {
+	if err := waitfor.Time(ctx, divergedCut); err != nil {
 		t.Fatal(err)
 	}
 	c.Nodes[led].Place.Heal()
@@ -92,7 +93,7 @@ func TestALeaderThatWasCutOffFollowsAgainSoon(t *testing.T) {
 		if err == nil && known && behindBy < mostlyBehind && why == nil {
 			follows = time.Since(healed)
 		}
-		if err := Pause(ctx, 50*time.Millisecond); err != nil {
+		if err := waitfor.Time(ctx, 50*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // Terms are how often each group has elected, by its name.
@@ -159,7 +161,7 @@ func (k *counter) next(ctx context.Context) (Calm, error) {
 	defer cancel()
 	terms, err := k.c.terms(ctx)
 	for err != nil { // a machine that is busy may let all questions time out
-		if Pause(ctx, 100*time.Millisecond) != nil {
+		if waitfor.Time(ctx, 100*time.Millisecond) != nil {
 			return Calm{}, err
 		}
 		terms, err = k.c.terms(ctx)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/stage"
 )
@@ -162,7 +163,7 @@ func (c *Cluster) silenceAfter(ctx context.Context, l loss) (time.Duration, erro
 				}
 				from := n.Config["node.name"].(string)
 				for !listening.heard(from).After(after) {
-					if err := listening.ended(); err != nil || Pause(ctx, 10*time.Millisecond) != nil {
+					if err := listening.ended(); err != nil || waitfor.Time(ctx, 10*time.Millisecond) != nil {
 						return fmt.Errorf("wait for an event of %s after %s: %w", from, l.name, errors.Join(err, ctx.Err()))
 					}
 				}
@@ -179,7 +180,7 @@ func (c *Cluster) silenceAfter(ctx context.Context, l loss) (time.Duration, erro
 		return 0, err
 	}
 	defer func() { l.restore(c, led); c.Log("  restored") }()
-	if err := Pause(ctx, longestElection); err != nil {
+	if err := waitfor.Time(ctx, longestElection); err != nil {
 		return 0, err
 	}
 	if err := awaitFrom(time.Now()); err != nil {
@@ -259,7 +260,7 @@ func (c *Cluster) postOften(ctx context.Context, n *stage.Node, size int) {
 	defer posts.CloseIdleConnections()
 	url := n.AdminURL() + "/_weft/v1/events?user=ann&type=" + n.Config["node.name"].(string)
 	body := []byte(`{` + strings.Repeat(" ", size-2) + `}`)
-	for Pause(ctx, busyEvery) == nil {
+	for waitfor.Time(ctx, busyEvery) == nil {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 		if err != nil {
 			return

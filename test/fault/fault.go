@@ -25,6 +25,7 @@ import (
 	"os"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -67,7 +68,7 @@ func faults() []Fault {
 // nothing is the row to compare with: what the machine itself costs.
 var nothing = Fault{Name: "nothing", Calm: true, Apply: func(ctx context.Context, _ *Cluster) error {
 	if atLength() {
-		return Pause(ctx, 20*time.Second)
+		return waitfor.Time(ctx, 20*time.Second)
 	}
-	return Pause(ctx, 3*time.Second)
+	return waitfor.Time(ctx, 3*time.Second)
 }}

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // overHTTP posts events with a key that makes a repetition harmless, at whatever
@@ -66,7 +68,7 @@ func (h *overHTTP) publish(ctx context.Context, user string, n int) (refused int
 			return refused, fmt.Errorf("post event %d of %s: status %d: %s", n, user, status, answer)
 		}
 		refused++
-		if err := Pause(ctx, publishPause); err != nil {
+		if err := waitfor.Time(ctx, publishPause); err != nil {
 			return refused, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -48,7 +49,7 @@ func (k *overKafka) publish(ctx context.Context, user string, n int) (refused in
 			return refused, nil
 		}
 		refused++
-		if err := Pause(ctx, publishPause); err != nil {
+		if err := waitfor.Time(ctx, publishPause); err != nil {
 			return refused, err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // downFor is how long a node stays away after a kill.
@@ -39,7 +41,7 @@ var killOther = Fault{Name: "kill -9 of another", MaxSilence: electionSilence, A
 func (c *Cluster) kill(ctx context.Context, i int) error {
 	c.Log("kill n%d", i+1)
 	c.Nodes[i].Kill()
-	if err := Pause(ctx, downFor); err != nil {
+	if err := waitfor.Time(ctx, downFor); err != nil {
 		return err
 	}
 	c.Nodes[i].Launch()

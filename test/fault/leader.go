@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -60,7 +61,7 @@ func (c *Cluster) leader(ctx context.Context) (int, error) {
 				return i, nil
 			}
 		}
-		if Pause(ctx, 100*time.Millisecond) != nil {
+		if waitfor.Time(ctx, 100*time.Millisecond) != nil {
 			return 0, fmt.Errorf("ask who leads: nobody does: %+v, %w", groups, errors.Join(err, ctx.Err()))
 		}
 	}
@@ -83,7 +84,7 @@ func (c *Cluster) awaitCopies(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if Pause(ctx, 100*time.Millisecond) != nil {
+		if waitfor.Time(ctx, 100*time.Millisecond) != nil {
 			return fmt.Errorf("copies are behind after %v: %w", copiesLimit, err)
 		}
 	}

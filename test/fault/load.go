@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/follow"
 )
@@ -134,7 +135,7 @@ func (l *Load) publish(ctx context.Context, u *user) {
 		if !u.busy {
 			wait = quietEvery/2 + rand.N(quietEvery)
 		}
-		if Pause(ctx, wait) != nil {
+		if waitfor.Time(ctx, wait) != nil {
 			return
 		}
 		l.gate.RLock()

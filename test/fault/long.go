@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -42,7 +43,7 @@ func newLongAway() Fault {
 				return err
 			}
 			defer place.Heal()
-			return Pause(ctx, held)
+			return waitfor.Time(ctx, held)
 		},
 		Check: func(*Round) error { return watched.end() },
 	}
@@ -61,7 +62,7 @@ func watchMemory(ctx context.Context, c *Cluster) *memoryWatch {
 	w := &memoryWatch{c: c, most: make([]int64, len(c.Nodes)), stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(w.done)
-		for Pause(ctx, 200*time.Millisecond) == nil {
+		for waitfor.Time(ctx, 200*time.Millisecond) == nil {
 			for i, n := range c.Nodes {
 				if rss, err := n.Process().RSS(); err == nil {
 					w.most[i] = max(w.most[i], rss)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/follow"
 	"weft/test/stage"
@@ -88,7 +89,7 @@ func (m *minority) publish(ctx context.Context) {
 	overHTTP := newAdmin(m.c)
 	overHTTP.origin = m.c.Nodes[m.at].AdminURL
 	defer overHTTP.close()
-	for n := 1; Pause(ctx, busyEvery) == nil; n++ {
+	for n := 1; waitfor.Time(ctx, busyEvery) == nil; n++ {
 		try, cancel := context.WithTimeout(ctx, pinnedTry)
 		before := m.cutOff.Load()
 		ok := false
@@ -134,7 +135,7 @@ func (m *minority) endure(ctx context.Context) error {
 	limit, cancel := context.WithTimeout(ctx, noticed)
 	defer cancel()
 	for !errors.Is(m.c.readiness(limit, m.at), errNotReady) {
-		if Pause(limit, 50*time.Millisecond) != nil {
+		if waitfor.Time(limit, 50*time.Millisecond) != nil {
 			m.fault("n%d does not say within %v that it is cut off", m.at+1, noticed)
 			return ctx.Err()
 		}
@@ -161,7 +162,7 @@ func (m *minority) endure(ctx context.Context) error {
 
 // watchOther finds fault with a node of the majority that is not ready.
 func (m *minority) watchOther(ctx context.Context, i int) {
-	for Pause(ctx, 200*time.Millisecond) == nil {
+	for waitfor.Time(ctx, 200*time.Millisecond) == nil {
 		if err := m.c.readiness(ctx, i); errors.Is(err, errNotReady) {
 			m.fault("n%d, of the majority, says: %w", i+1, err)
 			return

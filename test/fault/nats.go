@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -100,7 +101,7 @@ func (o *overNATS) publish(ctx context.Context, user string, n int) (refused int
 			return refused, nil
 		}
 		refused++
-		if err := Pause(ctx, publishPause); err != nil {
+		if err := waitfor.Time(ctx, publishPause); err != nil {
 			return refused, err
 		}
 	}

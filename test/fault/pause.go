@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/follow"
 )
@@ -27,7 +28,7 @@ var paused = Fault{Name: "paused node", MaxSilence: linkSilence, Apply: func(ctx
 	if err := c.Nodes[i].Process().Pause(); err != nil {
 		return err
 	}
-	if err := Pause(ctx, pausedFor); err != nil {
+	if err := waitfor.Time(ctx, pausedFor); err != nil {
 		return err
 	}
 	var asking sync.WaitGroup
@@ -36,7 +37,7 @@ var paused = Fault{Name: "paused node", MaxSilence: linkSilence, Apply: func(ctx
 	defer cancel()
 	asking.Go(func() { late.Run(ctx) })
 	// Its first question is there before the node knows that time has passed.
-	if err := Pause(ctx, 50*time.Millisecond); err != nil {
+	if err := waitfor.Time(ctx, 50*time.Millisecond); err != nil {
 		return err
 	}
 	c.Log("n%d goes on", i+1)
@@ -69,7 +70,7 @@ func (l *Load) latecomer(ctx context.Context, first, then string) (*latecomer, e
 	defer cancel()
 	seen := d.Seen()
 	for len(seen) == 0 { // since the fault before it may have had none
-		if err := Pause(ctx, busyEvery); err != nil {
+		if err := waitfor.Time(ctx, busyEvery); err != nil {
 			return nil, fmt.Errorf("a device has no event: %s", d)
 		}
 		seen = d.Seen()
@@ -91,7 +92,7 @@ func (l *Load) latecomer(ctx context.Context, first, then string) (*latecomer, e
 // check waits until it has what its user's other device has, and looks whether that is
 // everything.
 func (l *latecomer) check(ctx context.Context) error {
-	if err := Pause(ctx, 4*time.Second); err != nil { // it turns to the other node meanwhile
+	if err := waitfor.Time(ctx, 4*time.Second); err != nil { // it turns to the other node meanwhile
 		return err
 	}
 	present := l.here.Seen()

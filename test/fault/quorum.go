@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // downTogether is how long two nodes are away at once.
@@ -34,7 +36,7 @@ var twoDown = Fault{Name: "two of three down", Apply: func(ctx context.Context, 
 		if status != http.StatusServiceUnavailable {
 			return fmt.Errorf("publish at a node without a majority: status %d, want 503: %s", status, answer)
 		}
-		if err := Pause(ctx, 100*time.Millisecond); err != nil {
+		if err := waitfor.Time(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

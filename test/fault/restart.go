@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"weft/config/testkit/waitfor"
 )
 
 // stopLimit bounds how long a node may take to leave in good order.
@@ -85,7 +87,7 @@ func (c *Cluster) flood(ctx context.Context, i int) error {
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(end) || Pause(ctx, publishPause) != nil {
+		if time.Now().After(end) || waitfor.Time(ctx, publishPause) != nil {
 			return fmt.Errorf("flood: %w", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/follow"
 )
 
@@ -46,7 +47,7 @@ type Round struct {
 // Play does one fault while the load runs, waits until all is well again and counts.
 func (c *Cluster) Play(ctx context.Context, f Fault) (*Round, error) {
 	r := &Round{Fault: f.Name, Began: time.Now(), Elected: Elections{}}
-	if err := Pause(ctx, before); err != nil {
+	if err := waitfor.Time(ctx, before); err != nil {
 		return nil, err
 	}
 	if err := c.enterElections(ctx, r, c.settled); err != nil {
@@ -71,7 +72,7 @@ func (c *Cluster) Play(ctx context.Context, f Fault) (*Round, error) {
 	if err := c.enterElections(ctx, r, f.Calm && c.settled); err != nil {
 		return nil, err
 	}
-	if err := Pause(ctx, after); err != nil {
+	if err := waitfor.Time(ctx, after); err != nil {
 		return nil, err
 	}
 	if err := c.count(ctx, r); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/stage"
 )
@@ -178,7 +179,7 @@ func (s *skewedCluster) filled(i int) float64 {
 // wait lets what is stored grow older.
 func (s *skewedCluster) wait(d time.Duration) {
 	s.t.Helper()
-	if err := Pause(s.ctx, d); err != nil {
+	if err := waitfor.Time(s.ctx, d); err != nil {
 		s.t.Fatal(err)
 	}
 }

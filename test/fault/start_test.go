@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/stage"
 )
 
@@ -42,7 +43,7 @@ func TestNodesAreReadySoonAndStaySo(t *testing.T) {
 					t.Fatalf("%s: n%d was ready and is not: %v", how, i+1, err)
 				}
 			}
-			if err := Pause(ctx, 20*time.Millisecond); err != nil {
+			if err := waitfor.Time(ctx, 20*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/follow"
 )
 
@@ -48,7 +49,7 @@ func (v *visitor) run(ctx context.Context, address string) {
 	for ctx.Err() == nil {
 		retry, err := v.visit(ctx, address)
 		v.update(func() { v.set(false); v.lastErr = err })
-		if Pause(ctx, retry+rand.N(retry/4)) != nil { // a browser adds a little of its own
+		if waitfor.Time(ctx, retry+rand.N(retry/4)) != nil { // a browser adds a little of its own
 			return
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 )
 
@@ -115,7 +116,7 @@ func (f *Follower) Run(ctx context.Context) {
 			retry = 0
 		}
 		f.ended(kind, own, retry, err)
-		pause(ctx, max(f.habits.Away(f.habits.Random), retry))
+		waitfor.Time(ctx, max(f.habits.Away(f.habits.Random), retry))
 	}
 }
 
@@ -304,11 +305,4 @@ func (f *Follower) String() string {
 	}
 	return fmt.Sprintf("%d events, id %q, connection %d at %s; the one before ended with: %v",
 		len(f.log), f.id, f.connections, at, f.lastErr)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/load/meter"
 )
 
@@ -142,7 +143,7 @@ func (s *soak) publish(ctx context.Context, to string) error {
 		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				due := began.Add(time.Duration(n) * time.Second / time.Duration(s.rate))
-				if n%s.users%publishers == first && pause(ctx, time.Until(due)) == nil {
+				if n%s.users%publishers == first && waitfor.Time(ctx, time.Until(due)) == nil {
 					s.store(ctx, conn, n)
 				}
 			}
@@ -164,7 +165,7 @@ func (s *soak) store(ctx context.Context, conn *nats.Conn, n int) {
 		if err == nil && !bytes.Contains(answer.Data, []byte(`"error"`)) {
 			return
 		}
-		_ = pause(ctx, 100*time.Millisecond) // asked by the loop
+		_ = waitfor.Time(ctx, 100*time.Millisecond) // asked by the loop
 	}
 }
 

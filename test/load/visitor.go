@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 )
 
@@ -33,20 +34,11 @@ type visitor struct {
 
 func (v *visitor) run(ctx context.Context) {
 	v.last = -1
-	for pause(ctx, rand.N(maxAway)) == nil {
+	for waitfor.Time(ctx, rand.N(maxAway)) == nil {
 		if err := v.visit(ctx); err != nil && ctx.Err() == nil {
 			v.tally.failed.Add(1)
 			v.fault(fmt.Errorf("visitor %d: %w", v.number, err))
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package waitfor lets a test wait for what other goroutines bring about.
+// Package waitfor lets a test wait for what other goroutines bring about, or for some time.
 package waitfor
 
 import (
@@ -34,5 +34,15 @@ func Within(t testing.TB, limit time.Duration, hope string, yes func() bool) {
 		case <-end:
 			t.Fatalf("not within %v: %s", limit, hope)
 		}
+	}
+}
+
+// Time waits for as long as d; it fails when the context ends first.
+func Time(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
