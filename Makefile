@@ -127,7 +127,7 @@ bench-routes: build ## what routes cost: matching, tables, puts, and requests be
 
 # WEFT_CLIENT_FOR=2m for more than five seconds each, WEFT_CLIENT_ONLY='1000 12 tabs' for some.
 bench-client: build ## what events cost pages and tabs that share, in a real browser, beside EventSource
-	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench Client -benchtime 1x -v -timeout 60m ./test/tabs | grep -v '^ *{'
+	WEFT_BINARY=$(CURDIR)/$(binary) go test -vet=off -run '^$$' -bench Client -benchtime 1x -v -timeout 60m ./test/tabs | grep --line-buffered -v '^ *{'
 
 # 5,000 visitors over all transports; N=500 for fewer, SOAK=12m for less.
 soak: build ## visitors that come and go for SOAK (1h), and what grows meanwhile

@@ -29,10 +29,12 @@ type way struct {
 var ways = []way{
 	{"one page, EventSource", 1, true, ""},
 	{"one page, shared: false", 1, false, "shared: false"},
+	{"one page, the same, SSE", 1, false, `shared: false, transports: ["sse"]`},
 	{"one page that could share", 1, false, ""},
 	{"12 tabs, EventSource", 12, true, ""},
 	{"12 tabs, shared: false", 12, false, "shared: false"},
 	{"12 tabs that share", 12, false, ""},
+	{"12 tabs that share, SSE", 12, false, `transports: ["sse"]`},
 }
 
 // counting counts in a page what comes, how late that is, and what is wrong with it.
