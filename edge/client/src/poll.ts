@@ -10,13 +10,27 @@ export const openPoll: Open = (ask, frame, ended) =>
     ask.subjects = c.set ?? ask.subjects
   }, async (get, over) => {
     let presence: string | undefined
+    let opened = false
     for (let wait = 0; ; ) {
-      const asked = Date.now()
-      const answer = await (await get([["wait", wait + "s"], ["presence", presence]])).json()
-      const events: Frame[] = [...answer.events] // or it is none of Weft's, and nothing is open
-      const tell = (type: string, data: any, id?: string) => over.aborted || frame({ type, data, id })
+      const asked = Date.now(), decoder = new TextDecoder()
+      const tell = (type: string, data?: any, id?: string) => over.aborted || frame({ type, data, id })
       // A poll says nothing while it waits: 25 seconds of silence are much.
-      if (!wait) tell("weft.open", { keepalive: 10 })
+      const open = () => {
+        if (!opened) tell("weft.open", { keepalive: 10 })
+        opened = true
+      }
+      const reader = (await get([["wait", wait + "s"], ["presence", presence]])).body!.getReader()
+      let text = ""
+      for (;;) {
+        const { value, done } = await reader.read()
+        text += decoder.decode(value, { stream: !done })
+        if (done) break
+        // An answer may have a megabyte. Over a slow line it is no silence while it comes.
+        if (text.startsWith('{"events":[')) open()
+        if (opened) tell("weft.part")
+      }
+      const answer = JSON.parse(text), events: Frame[] = [...answer.events] // or it is none of Weft's, and nothing is open
+      open()
       for (const r of answer.resets ?? []) tell("weft.reset", r)
       if (presence !== (presence = answer.presence_id ?? presence)) for (const p of answer.presence) tell("weft.presence", p)
       for (const f of events) over.aborted || frame(f)

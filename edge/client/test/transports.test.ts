@@ -277,3 +277,30 @@ test("however much comes while another transport opens, in whatever order it com
   socket().say(event(20_000 - 2001))
   expect(c.ids()).toHaveLength(20_001)
 })
+
+test("an answer to a poll that is long in coming over a slow line is no silence, unless no more of it comes", async () => {
+  const c = await client({ transports: ["poll"], subjects: ["topic.a"] })
+  const pieces = JSON.stringify(poll([event(1, { data: "x".repeat(900) }), event(2)])).match(/.{1,150}/g)!
+  const slowly = async (pieces: string[]) => {
+    const slow = asked()
+    slow.begin()
+    for (const piece of pieces) {
+      slow.text(piece)
+      await pass(9000)
+    }
+    return slow
+  }
+  expect(pieces.length).toBeGreaterThan(7)
+  const first = await slowly(pieces)
+  expect(first.aborted).toBe(false)
+  expect(c.names()).toEqual(["connecting", "open"])
+  first.end()
+  await pass()
+  expect(c.ids()).toEqual(["e1", "e2"])
+  expect(asked().url.searchParams.get("last_event_id")).toBe("c2")
+  const second = await slowly(pieces.slice(0, 4))
+  expect(second.aborted).toBe(false)
+  await pass(20_000)
+  expect(second.aborted).toBe(true)
+  expect(c.states.find(s => s.reason)).toMatchObject({ state: "waiting", reason: "silent" })
+})
