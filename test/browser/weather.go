@@ -1,6 +1,7 @@
 package browser
 
 import (
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -17,6 +18,25 @@ func (tab *Tab) Freeze(frozen bool) {
 	}
 	if _, err := chromedp.Call(tab.ctx, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state}); err != nil {
 		tab.t.Fatalf("freeze a page (%v): %v", frozen, err)
+	}
+}
+
+// Hide takes the page out of sight, or shows it, as a window is that is minimised.
+func (tab *Tab) Hide(hidden bool) {
+	tab.t.Helper()
+	state := cdpbrowser.WindowStateNormal
+	if hidden {
+		state = cdpbrowser.WindowStateMinimized
+	}
+	window, err := chromedp.Call(tab.ctx, cdpbrowser.GetWindowForTarget, cdpbrowser.GetWindowForTargetParams{})
+	if err == nil {
+		_, err = chromedp.Call(tab.ctx, cdpbrowser.SetWindowBounds, cdpbrowser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &cdpbrowser.Bounds{WindowState: state}})
+	}
+	if err != nil {
+		tab.t.Fatalf("hide a page (%v): %v", hidden, err)
+	}
+	if now := eval[bool](tab, "document.hidden"); now != hidden {
+		tab.t.Fatalf("a page that was hidden (%v) is so: %v", hidden, now)
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package clientchaos does to real browsers what happens to them: pages in Chromium follow
 // numbered events with the client that the nodes serve, over each transport, with a
 // connection of their own or one for several tabs; there are three real nodes behind
-// HAProxy, and the browser is a host of its own as far as the network goes. Faults are done
+// HAProxy, and the browser is a host of its own as far as the network goes. Pages come by
+// HTTP/1.1, by TLS and HTTP/2 of the balancer, and by that of the nodes. Faults are done
 // to nodes, balancer, network and pages one after the other. After each one every event is
 // counted at every page: none is lost, doubled or out of order, a reset comes only where it
 // is due, and what the page was told of its connection was true.
@@ -43,7 +44,7 @@ func atLength() bool { return os.Getenv("WEFT_CLIENTCHAOS") != "" }
 // faults are all faults, in the order in which they are done at first.
 func faults() []Fault {
 	return []Fault{nothing, killed, drained, cutOff, balancerReloaded, balancerKilled,
-		dropped(stage.Both), unplugged, offline, frozen, oneFrozen, asleep, closed, reloaded,
+		dropped(stage.Both), forgotten, unplugged, offline, frozen, oneFrozen, asleep, closed, reloaded,
 		awayTooLong, revoked, expired, rollingRestart, allKilled, shortCuts, withoutTokens, storm,
 		dropped(stage.In), dropped(stage.Out)}
 }

@@ -12,25 +12,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"weft/test/stage"
 )
 
 func TestMain(m *testing.M) { os.Exit(stage.Private(m.Run, nil)) }
 
 // settings are those that pages are opened with; a shared one has two tabs. In a plain test each
-// is with TLS or without, at length there are both.
-func settings() (all []Setting) {
-	for i, s := range []Setting{
-		{Transport: "websocket"}, {Transport: "websocket", Shared: true},
-		{Transport: "sse", Shared: true}, {Transport: "sse"},
-		{Transport: "poll"}, {Transport: "poll", Shared: true},
-		{Shared: true},
-	} {
-		if s.Secure = i%2 == 0; atLength() {
-			all = append(all, s)
-			s.Secure = !s.Secure
-		}
-		all = append(all, s)
+// comes one way, at length there are more.
+func settings() []Setting {
+	all := []Setting{
+		{"websocket", false, balancerTLS}, {"websocket", true, ""},
+		{"sse", false, nodeTLS}, {"sse", true, balancerTLS},
+		{"poll", false, balancerTLS}, {"poll", true, ""},
+		{"", true, balancerTLS},
+	}
+	if atLength() {
+		all = append(all, []Setting{
+			{"websocket", false, ""}, {"websocket", true, balancerTLS}, {"websocket", false, nodeTLS},
+			{"sse", false, ""}, {"sse", true, ""}, {"sse", false, balancerTLS},
+			{"poll", false, ""}, {"poll", true, balancerTLS}, {"poll", false, nodeTLS},
+			{"", true, ""},
+		}...)
 	}
 	return all
 }
@@ -101,6 +105,34 @@ func TestAPageMissesNothingAndIsToldTheTruth(t *testing.T) {
 		}
 		if t.Failed() {
 			return // what comes after would be counted against a false start
+		}
+	}
+}
+
+// A page that nobody looks at for long has its timers once a minute: it loses neither events nor
+// its session, and is back when it is shown.
+func TestAHiddenPageMissesNothing(t *testing.T) {
+	if !stage.HasNetwork() || !atLength() {
+		t.Log("not run: no private network, or not at length")
+		return
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w := Start(t, ctx,
+		chromedp.Flag("disable-background-timer-throttling", false),
+		chromedp.Flag("disable-renderer-backgrounding", false),
+		chromedp.Flag("enable-features", "IntensiveWakeUpThrottling:grace_period_seconds/5"))
+	w.StartPages(ctx, settings())
+	r, err := w.Play(ctx, hidden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := Report{Title: "Pages that are hidden."}
+	report.Enter(r)
+	t.Logf("\n%s", &report)
+	for _, v := range r.Verdicts {
+		for _, fault := range v.Faults {
+			t.Errorf("%s: %s", v.Page.Name, fault)
 		}
 	}
 }

@@ -130,6 +130,13 @@ func (l *Load) try(ctx context.Context, n *stage.Node, subject string, first, ma
 	return nil
 }
 
+// Last is the number of the last event of a subject.
+func (l *Load) Last(subject string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last[subject]
+}
+
 // Hold stops publishing until Resume: each event that was begun has been accepted then. It
 // returns the last number of each subject.
 func (l *Load) Hold() map[string]int {

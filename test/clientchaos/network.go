@@ -3,6 +3,7 @@ package clientchaos
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -29,6 +30,33 @@ func (w *World) blackHole(ctx context.Context, d stage.Direction, lasting time.D
 	w.Cuts = append(w.Cuts, c)
 	return err
 }
+
+// forgotten drops the packets of all connections that there are, and lets new ones through.
+var forgotten = Fault{Name: "connections forgotten", Apply: func(ctx context.Context, w *World) error {
+	defer w.Host.Heal()
+	c := Cut{From: time.Now(), Old: true}
+	if err := w.Host.Forget(); err != nil {
+		return err
+	}
+	after := w.Load.Last(busy) + 1
+	err := w.awaitFor(ctx, 3*time.Minute, w.Pages, func(p *Page) string {
+		if p.last[busy] < after {
+			return fmt.Sprintf("it is %s and has nothing new", p.shown().State)
+		}
+		return ""
+	})
+	c.To = time.Now()
+	w.Cuts = append(w.Cuts, c)
+	for _, p := range w.Pages {
+		for _, e := range p.log {
+			if e.What == "event" && e.Subject == busy && e.N >= after {
+				w.Log("%s has events again after %v", p.Name, e.time().Sub(c.From).Round(100*time.Millisecond))
+				break
+			}
+		}
+	}
+	return err
+}}
 
 // unplugged takes the browser's link down, which the browser notices.
 var unplugged = Fault{Name: "link down", Apply: func(ctx context.Context, w *World) error {

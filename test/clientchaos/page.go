@@ -16,10 +16,20 @@ type Setting struct {
 	Transport string
 	// Shared says that tabs of a user share one connection.
 	Shared bool
-	// Secure says that page and events are of one origin with TLS, and share one connection of
-	// HTTP/2; else they are of two, by HTTP/1.1.
-	Secure bool
+	// By says how: by HTTP/1.1 if empty.
+	By By
 }
+
+// By is a way to the nodes that has HTTP/2.
+type By string
+
+const (
+	// balancerTLS is that of the balancer; page and events are of one origin, and share one
+	// connection.
+	balancerTLS By = "TLS"
+	// nodeTLS is that of the nodes.
+	nodeTLS By = "TLS of nodes"
+)
 
 // String names the setting for a table.
 func (s Setting) String() string {
@@ -27,8 +37,8 @@ func (s Setting) String() string {
 	if s.Shared {
 		name += ", shared"
 	}
-	if s.Secure {
-		name += ", TLS"
+	if s.By != "" {
+		name += ", " + string(s.By)
 	}
 	return name
 }
@@ -75,8 +85,11 @@ type Page struct {
 func (w *World) Open(s Setting, user string, tabs int, more url.Values) []*Page {
 	w.t.Helper()
 	site, weft := w.Site.URL, w.Balancer.URL()
-	if s.Secure {
+	switch s.By {
+	case balancerTLS:
 		site, weft = w.Balancer.SecureURL(), w.Balancer.SecureURL()
+	case nodeTLS:
+		weft = w.Balancer.ThroughURL()
 	}
 	query := url.Values{"client": {weft + "/_weft/v1/client.js"}, "user": {user},
 		"shared": {fmt.Sprint(s.Shared)}, "subject": {busy, quiet, flooded}}

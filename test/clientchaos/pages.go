@@ -37,6 +37,33 @@ func (w *World) freeze(ctx context.Context, pages []*Page, lasting time.Duration
 	return err
 }
 
+// hidden hides all pages until their timers run once a minute at most, and tokens have ended
+// several times: each is renewed in time. For a while nothing comes through then.
+var hidden = Fault{Name: "pages hidden", Apply: func(ctx context.Context, w *World) error {
+	for _, p := range w.Pages {
+		p.Tab.Hide(true)
+	}
+	err := waitfor.Time(ctx, 2*time.Minute)
+	for _, p := range w.Pages {
+		if err != nil {
+			break
+		}
+		err = p.pull()
+		for _, e := range p.log {
+			if e.What == "state" && e.State != "open" {
+				w.Log("%s, hidden, was told %s: %s", p.Name, e.State, e.Text)
+			}
+		}
+	}
+	if err == nil {
+		err = w.blackHole(ctx, stage.Both, pollSilence+5*time.Second)
+	}
+	for _, p := range w.Pages {
+		p.Tab.Hide(false)
+	}
+	return err
+}}
+
 // asleep stops the browser as a lid does that is shut, and the network with it: a node gives
 // the clients up meanwhile, and nobody tells them.
 var asleep = Fault{Name: "laptop asleep", Apply: func(ctx context.Context, w *World) error {

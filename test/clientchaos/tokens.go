@@ -52,7 +52,7 @@ func (w *World) guestName() string {
 // there is a token for all of them.
 func (w *World) guests(ctx context.Context, more url.Values) ([]*Page, error) {
 	var guests []*Page
-	for _, s := range []Setting{{Transport: "websocket", Secure: true}, {Transport: "sse"}, {Transport: "poll", Secure: true}, {Transport: "websocket", Shared: true}} {
+	for _, s := range []Setting{{Transport: "websocket", By: balancerTLS}, {Transport: "sse"}, {Transport: "poll", By: balancerTLS}, {Transport: "websocket", Shared: true}} {
 		tabs := 1
 		if s.Shared {
 			tabs = 2
@@ -101,9 +101,13 @@ func (w *World) awaitClosed(ctx context.Context, guests []*Page, reason string) 
 	return nil
 }
 
-// await pulls the logs of pages until nothing is missing.
+// await pulls the logs of pages until nothing is missing, for a minute at most.
 func (w *World) await(ctx context.Context, pages []*Page, missing func(*Page) string) error {
-	end := time.Now().Add(time.Minute)
+	return w.awaitFor(ctx, time.Minute, pages, missing)
+}
+
+func (w *World) awaitFor(ctx context.Context, limit time.Duration, pages []*Page, missing func(*Page) string) error {
+	end := time.Now().Add(limit)
 	for _, p := range pages {
 		for {
 			if err := p.pull(); err != nil {

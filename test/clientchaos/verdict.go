@@ -2,6 +2,7 @@ package clientchaos
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -187,11 +188,24 @@ func (v *Verdict) shown(state Entry, from, to int64, limit time.Duration, log []
 			limit = lateness
 		}
 		begin, end := c.From.Add(limit).UnixMilli(), c.To.UnixMilli()
+		if c.Old {
+			end = min(end, firstAfter(c.From, log, d))
+		}
 		begin += stoodStill(log, c.From.UnixMilli(), to)
 		if lie := min(end, to) - max(begin, from); lie > 0 {
 			v.lie("open from %s to %s, though nothing came through from %s to %s", clock(time.UnixMilli(from)), clock(time.UnixMilli(to)), clock(c.From), clock(c.To))
 		}
 	}
+}
+
+// firstAfter is when, in milliseconds, the first event came that was accepted after a time.
+func firstAfter(from time.Time, log []Entry, d due) int64 {
+	for _, e := range log {
+		if e.What == "event" && e.Subject == busy && d.accepted[e.N].After(from.Add(settling)) {
+			return e.At
+		}
+	}
+	return math.MaxInt64
 }
 
 // promised says whether a page that waited until a time tried then.

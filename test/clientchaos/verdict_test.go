@@ -26,6 +26,7 @@ func reset(ms int64, subjects ...string) Entry {
 // Each thing that a page must not see or be told is a fault, and what it may is none.
 func TestAVerdictFindsWhatMustNotBe(t *testing.T) {
 	cut := []Cut{{From: at(1000), To: at(9000)}}
+	old := []Cut{{From: at(1000), To: at(9000), Old: true}}
 	told := []Cut{{From: at(1000), To: at(9000), Told: true}}
 	for name, c := range map[string]struct {
 		log    []Entry
@@ -50,6 +51,8 @@ func TestAVerdictFindsWhatMustNotBe(t *testing.T) {
 		"open while cut off":       {cuts: cut, log: []Entry{event(1, 1), event(9100, 2), event(9200, 3)}, want: "nothing came through"},
 		"open too long":            {cuts: cut, log: []Entry{event(1, 1), state(6000, "waiting"), state(6500, "connecting"), state(9100, "open"), event(9100, 2), event(9200, 3)}, want: "nothing came through"},
 		"open though it was told":  {cuts: told, log: []Entry{event(1, 1), state(3000, "offline"), state(9100, "open"), event(9100, 2), event(9200, 3)}, want: "nothing came through"},
+		"by a new connection":      {cuts: old, log: []Entry{event(1, 1), state(4000, "waiting"), state(4500, "open"), event(4600, 2), event(9200, 3)}},
+		"by none":                  {cuts: old, log: []Entry{event(1, 1), state(6000, "waiting"), state(6500, "open"), event(6600, 2), event(9200, 3)}, want: "nothing came through"},
 		"it could not know":        {cuts: cut, log: []Entry{event(1, 1), {At: began + 8000, What: "standstill", MS: 7000}, state(8001, "waiting"), state(9100, "open"), event(9100, 2), event(9200, 3)}},
 		"not open while one comes": {log: []Entry{event(1, 1), state(2, "waiting"), {At: began + 900, What: "event", State: "waiting", Subject: busy, N: 2}, state(901, "open"), event(902, 3)}, want: "while the page was told waiting"},
 		"it had come already":      {log: []Entry{event(1, 1), state(2, "waiting"), {At: began + 3, What: "event", State: "waiting", Subject: busy, N: 2}, state(901, "open"), event(902, 3)}},
@@ -66,7 +69,7 @@ func TestAVerdictFindsWhatMustNotBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := judge(Setting{Transport: "sse"}, Entry{At: began - 1, What: "state", State: "open", Transport: "sse"}, c.log, due{
 				numbers: map[string][2]int{busy: {1, 3}}, resets: c.resets, cuts: c.cuts, late: c.nodes, began: at(0), ended: at(10_000),
-				accepted: map[int]time.Time{3: at(3)},
+				accepted: map[int]time.Time{2: at(4500), 3: at(3)},
 			})
 			switch said := strings.Join(v.Faults, "\n"); {
 			case c.want == "" && said != "":

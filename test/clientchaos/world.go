@@ -55,32 +55,36 @@ type World struct {
 	visitors int
 }
 
-// A Cut is a time in which nothing reached the pages. Told says that their browser knew.
+// A Cut is a time in which nothing reached the pages. Told says that their browser
+// knew, Old that only those were cut that had been open before.
 type Cut struct {
-	From, To time.Time
-	Told     bool
+	From, To  time.Time
+	Told, Old bool
 }
 
-// Start starts nodes, balancer, site and browser, until the test ends.
-func Start(t testing.TB, ctx context.Context) *World {
+// Start starts nodes, balancer, site and browser, with more options if there are any, until the
+// test ends.
+func Start(t testing.TB, ctx context.Context, more ...chromedp.ExecAllocatorOption) *World {
 	t.Helper()
 	w := &World{t: t, Log: logger(t), Site: startSite(t)}
 	net := stage.NewNetwork(t, stage.ClusterSize+1)
 	w.Host = net.Places[stage.ClusterSize]
 	nodes := &stage.Network{Places: net.Places[:stage.ClusterSize]}
+	cert, key, both := stage.Certificate(t)
 	w.Nodes = nodes.StartCluster(t, ctx, stage.Config{
 		"cluster.isolated_for":   isolatedFor.String(),
 		"public.keepalive":       keepalive.String(),
 		"public.drain_delay":     "1s", // two of the balancer's checks
 		"public.cors_origins":    []any{w.Site.URL},
+		"public.tls.cert":        cert,
+		"public.tls.key":         key,
 		"events.max_per_subject": perSubject(),
 		"auth.allow":             []any{"topic.chaos.*"},
 		"auth.warn_before":       (tokenLife() / 3).String(),
 	})
-	_, _, both := stage.Certificate(t)
-	front := stage.Front{Address: freeAddress(t), Secure: freeAddress(t), Certificate: both, App: strings.TrimPrefix(w.Site.URL, "http://")}
+	front := stage.Front{Address: freeAddress(t), Secure: freeAddress(t), Through: freeAddress(t), Certificate: both, App: strings.TrimPrefix(w.Site.URL, "http://")}
 	w.Balancer = stage.StartHTTPBalancer(t, ctx, front, w.Nodes)
-	w.startBrowser()
+	w.startBrowser(more)
 	return w
 }
 
@@ -96,12 +100,12 @@ func freeAddress(t testing.TB) string {
 
 // startBrowser starts Chromium on its host. It believes any certificate. Pages share their
 // connection only where the origin is secure.
-func (w *World) startBrowser() {
+func (w *World) startBrowser(more []chromedp.ExecAllocatorOption) {
 	w.t.Helper()
-	b, err := browser.Start(
+	b, err := browser.Start(append(more,
 		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { w.Host.Enter(cmd) }),
 		chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("unsafely-treat-insecure-origin-as-secure", w.Site.URL))
+		chromedp.Flag("unsafely-treat-insecure-origin-as-secure", w.Site.URL))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -167,7 +171,7 @@ func (w *World) StartPages(ctx context.Context, settings []Setting) {
 		w.t.FailNow()
 	}
 	for _, p := range w.Pages {
-		if by := p.Tab.Run(`[...new Set(performance.getEntriesByType("resource").map(x => x.nextHopProtocol))].join()`); p.Secure && by != "h2" {
+		if by := p.Tab.Run(`[...new Set(performance.getEntriesByType("resource").map(x => x.nextHopProtocol).filter(by => by))].join()`); p.By == balancerTLS && by != "h2" {
 			w.t.Fatalf("%s: by %q, not by HTTP/2 alone", p.Name, by)
 		}
 		p.state, p.log, p.fresh = p.shown(), nil, nil // nothing was published before

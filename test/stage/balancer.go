@@ -46,6 +46,9 @@ type Front struct {
 	Secure, Certificate string
 	// App is the address of a server that gets at Secure all that is not below /_weft/.
 	App string
+	// Through is an address from which bytes are passed on to the nodes, whose public
+	// listeners have TLS of their own; they have none if it is empty.
+	Through string
 }
 
 // StartHTTPBalancer is StartBalancer with a front, where each request is passed on by
@@ -79,6 +82,9 @@ func (b *Balancer) URL() string { return "http://" + b.address }
 
 // SecureURL is the origin with TLS.
 func (b *Balancer) SecureURL() string { return "https://" + b.front.Secure }
+
+// ThroughURL is the origin with the TLS of the nodes.
+func (b *Balancer) ThroughURL() string { return "https://" + b.front.Through }
 
 // Restart kills the balancer, and with it all connections, and starts it again.
 func (b *Balancer) Restart(ctx context.Context, arguments ...string) {
@@ -170,9 +176,19 @@ backend nodes
 	http-check expect status 200 error-status L7OKC
 	default-server check inter %[2]s fastinter %[2]s downinter %[2]s fall 2 rise 1 on-marked-down shutdown-sessions
 `, b.address, checkEvery, b.mode)
+	tls := ""
+	if b.front.Through != "" {
+		tls = " ssl verify none no-check-ssl"
+	}
 	for _, n := range nodes {
 		host, port, _ := net.SplitHostPort(n.admin)
-		fmt.Fprintf(&s, "\tserver %s %s addr %s port %s\n", n.Config["node.name"], n.public, host, port)
+		fmt.Fprintf(&s, "\tserver %s %s addr %s port %s%s\n", n.Config["node.name"], n.public, host, port, tls)
+	}
+	if tls != "" {
+		fmt.Fprintf(&s, "frontend through\n\tmode tcp\n\tbind %s\n\tdefault_backend through\nbackend through\n\tmode tcp\n\tbalance random\n\tdefault-server on-marked-down shutdown-sessions\n", b.front.Through)
+		for _, n := range nodes {
+			fmt.Fprintf(&s, "\tserver %[1]s %[2]s track nodes/%[1]s\n", n.Config["node.name"], n.public)
+		}
 	}
 	if f := b.front; f.Secure != "" {
 		fmt.Fprintf(&s, `frontend secure

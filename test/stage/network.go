@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +43,7 @@ type Place struct {
 	Address string
 
 	number int
+	ports  int // which of ports connections come from
 }
 
 // NewNetwork makes places until the test ends.
@@ -125,6 +127,26 @@ func (p *Place) Heal() {
 	for ip(fmt.Sprintf("rule del pref %d iif %s", dropOut, p.link())) == nil {
 	}
 }
+
+// Forget drops the packets of the TCP connections that the place has opened, as what
+// translates addresses does once it has forgotten them; new connections are let through. Each
+// call undoes the one before it, and Heal does.
+func (p *Place) Forget() error {
+	p.Heal()
+	old, next := ports[p.ports], ports[1-p.ports]
+	p.ports = 1 - p.ports
+	// There is a range of ports to each network namespace, which this path is about.
+	write := exec.Command("sh", "-c", "echo "+strings.Replace(next, "-", " ", 1)+" >/proc/sys/net/ipv4/ip_local_port_range")
+	p.Enter(write)
+	if out, err := write.CombinedOutput(); err != nil {
+		return fmt.Errorf("give %s other ports: %w: %s", p.name(), err, out)
+	}
+	return ip(fmt.Sprintf("-n %s rule add pref %d iif eth0 ipproto tcp dport %s blackhole", p.name(), dropIn, old),
+		fmt.Sprintf("rule add pref %d iif %s ipproto tcp sport %s blackhole", dropOut, p.link(), old))
+}
+
+// ports are those that connections come from, by turns; the first are those of Linux unless it is told.
+var ports = [2]string{"32768-60999", "10000-32000"}
 
 // Narrow lets the place receive no more than so many bytes a second, until it ends. It fails
 // where there is no tc.

@@ -142,6 +142,29 @@ func TestACutDropsWhatItSaysAndNothingElse(t *testing.T) {
 	}
 }
 
+// What was open when a place was forgotten is dropped, also the second time; what comes later is not.
+func TestOldConnectionsAreForgotten(t *testing.T) {
+	if !HasNetwork() {
+		t.Skip("run the tests as root to have this one")
+	}
+	host := NewNetwork(t, 1).Places[0]
+	for range 3 {
+		old := connect(t, host, nil)
+		if err := host.Forget(); err != nil {
+			t.Fatal(err)
+		}
+		if passes(t, old.far, old.near, false) || passes(t, old.near, old.far, false) {
+			t.Error("a connection that was open passes")
+		}
+		later := connect(t, host, nil)
+		if !passes(t, later.far, later.near, true) || !passes(t, later.near, later.far, true) {
+			t.Error("a new connection does not pass")
+		}
+		host.Heal()
+		awaitByte(t, old.far, old.near)
+	}
+}
+
 // awaitByte waits until what was held up by a cut is there.
 func awaitByte(t *testing.T, to, from net.Conn) {
 	t.Helper()
