@@ -209,6 +209,9 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     // What is in no list is asked of a back end, for each session.
     const key = `weft ${seam} ` + JSON.stringify([url, user, subscribe, allow, isAsked && session, options.types, options.transports, options.device])
     const other = key !== group.key
+    // What is granted no more must not be asked for anew: all would be refused.
+    const less = ask.subjects.map(nameOf).filter(s => ![...subscribe, ...allow].some((g: string) => covers(g, s)))
+    if (channel && !isAsked && less[0]) take({ type: "weft.unsubscribed", data: { subjects: less, reason: "unauthorised" } })
     tab.enter(key)
     if (channel && other) return end({ ...lost, reconnect: true })
     if (channel) return

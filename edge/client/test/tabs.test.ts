@@ -902,3 +902,21 @@ test("a tab that catches up while very much comes gets in step, and one that can
   expect(b.ids()).toEqual(Array.from({ length: b.ids().length }, (_, i) => "e" + (i + 1)))
   expect(a.ids().length).toBe(n)
 }, 60_000)
+
+test("what the token of a tab grants no more is told to its page, and not asked for anew", async () => {
+  let n = 0
+  const a = await tab({ subjects: ["topic.a", "topic.b"], transports: ["websocket"], token: () => jwt({ sub: "ann", jti: "s" + n++, exp: Date.now() / 1000 + 100 }) })
+  socket().open({ user: "ann" })
+  await pass()
+  expect(a.now().state).toBe("open")
+  await pass(50_000) // by when the token is renewed
+  for (const r of Request.all) if (r.url.pathname.endsWith("/me") && !answered.has(r)) {
+    answered.add(r)
+    r.answer({ user: "ann", subscribe: ["user.ann"], allow: ["topic.b"], publish: [] })
+  }
+  await pass(1000)
+  await known() // of the other group
+  expect(a.gone).toEqual([{ subjects: ["topic.a"], reason: "unauthorised" }])
+  expect(socket().closed).toBe(false)
+  expect(socket().url.searchParams.getAll("subject")).toEqual(["topic.b"])
+})
