@@ -71,6 +71,7 @@ func strictly() []behaviour {
 		{"who is one too many comes later", nil, limited, "end.limit close.refused close.retry error.retry"},
 		{"who takes nothing is cut and misses nothing", lasting, lazy, "end.slow"},
 		{"a frame may be long", nil, longFrame, "frame.size"},
+		{"a message that is too long ends a connection", []client.Transport{client.WebSocket}, tooLong, "close.alone"},
 		{"of a short token is told at once, and later of one that replaces it", lasting, expiringShort, "expiring.once"},
 	}
 }

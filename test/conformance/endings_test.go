@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/config/testkit/waitfor"
 	"weft/test/client"
 	"weft/test/stage"
 )
@@ -264,5 +265,30 @@ func lazy(t *testing.T, p *place, kind client.Transport) {
 	again := p.visit(t, kind, token, "subject", a, "format", "frame", "last_event_id", id)
 	if got := again.events(all - had); !strings.Contains(got[0].data, fmt.Sprintf("[%d,", had)) {
 		t.Errorf("after %d events comes %.200s", had, got[0].data)
+	}
+}
+
+// tooLong announces a message of two mebibytes, of which nothing comes: what the node has not
+// read when it closes could take its word away.
+func tooLong(t *testing.T, p *place, kind client.Transport) {
+	v := p.visit(t, kind, tokenOf(t, fresh("ann"), nil))
+	v.begun()
+	if _, err := v.socket.NetConn().Write([]byte{0x81, 0xff, 0, 0, 0, 0, 0, 0x20, 0, 0, 1, 2, 3, 4}); err != nil {
+		t.Fatal(err)
+	}
+	var over error
+	waitfor.True(t, func() bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		over = v.over
+		return over != nil
+	})
+	if !websocket.IsCloseError(over, websocket.CloseMessageTooBig) {
+		t.Errorf("it ends with %v", over)
+	}
+	for _, h := range v.heard() {
+		if h.typ() == "weft.close" {
+			t.Errorf("it is told %s", h.data)
+		}
 	}
 }
