@@ -274,7 +274,11 @@ func (w way) measure(b *testing.B, rate int, length time.Duration, plain map[int
 	if w.plain {
 		plain[w.tabs] = each
 	}
-	b.Logf("%-26s %6d %9d %9.1f %6.2f %9.1f %8.1f %8.1f %7d %6d %6d %8.1f", w.name, rate, m.Came/w.tabs, each, each/plain[w.tabs],
+	ratio := "-" // EventSource was left out
+	if plain[w.tabs] > 0 {
+		ratio = fmt.Sprintf("%.2f", each/plain[w.tabs])
+	}
+	b.Logf("%-26s %6d %9d %9.1f %6s %9.1f %8.1f %8.1f %7d %6d %6d %8.1f", w.name, rate, m.Came/w.tabs, each, ratio,
 		float64((nodeAfter-nodeBefore).Microseconds())/float64(last-warm), m.P50, m.P99, missing, m.Wrong, m.Resets, float64(pagesNow-pages)/1e6)
 	for _, tab := range tabs {
 		tab.Shut()
