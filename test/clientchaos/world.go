@@ -24,12 +24,13 @@ const (
 )
 
 // perSubject is how many events of a subject the store keeps: more than pass in any fault but
-// the one that is about that.
+// the one that is about that. It is those of a minute and more, for which pages and nodes may be
+// away on a busy machine.
 func perSubject() int {
 	if atLength() {
 		return 4000
 	}
-	return 600
+	return 1500
 }
 
 // A World is what faults are done to.

@@ -189,7 +189,7 @@ func TestThePageRunsInEachEngine(t *testing.T) {
 				t.Helper()
 				for range n {
 					published++
-					ask(http.MethodPost, "events?user=ann&type=note", fmt.Sprint(published))
+					must(t, node.Publish(t.Context(), "user=ann&type=note", fmt.Sprint(published)))
 				}
 			}
 			hasAll := func(_ told, events []int) bool { return len(events) >= published }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,12 +111,7 @@ func publish(t testing.TB, node *stage.Node, query string, data any) {
 	t.Helper()
 	text, err := json.Marshal(data)
 	must(t, err)
-	resp, err := http.Post(node.AdminURL()+"/_weft/v1/events?"+query, "application/json", strings.NewReader(string(text)))
-	must(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusAccepted {
-		t.Fatalf("publish %s: %s", query, resp.Status)
-	}
+	must(t, node.Publish(t.Context(), query, string(text)))
 }
 
 // A connection is one of a user's, as an operator sees it.

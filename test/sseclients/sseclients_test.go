@@ -106,13 +106,8 @@ func (l library) user(more string) string {
 // note publishes an event to a user.
 func note(t *testing.T, n *stage.Node, user, data string) {
 	t.Helper()
-	answer, err := http.Post(n.AdminURL()+"/_weft/v1/events?type=note&user="+user, "application/json", strings.NewReader(data))
-	if err != nil {
+	if err := n.Publish(t.Context(), "type=note&user="+user, data); err != nil {
 		t.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	if answer.StatusCode != http.StatusAccepted {
-		t.Fatalf("publish: %s", answer.Status)
 	}
 }
 

@@ -2,8 +2,12 @@ package stage
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,6 +202,35 @@ func (n *Node) NATS(options ...nats.Option) *nats.Conn {
 	}
 	n.t.Cleanup(nc.Close)
 	return nc
+}
+
+// Publish stores an event of JSON as an operator, by a query such as "user=ann&type=note". It has a
+// key: without one the node gives up what is not stored after two seconds, which happens on a busy
+// machine. Publish may be called concurrently.
+func (n *Node) Publish(ctx context.Context, query, data string) error {
+	key := rand.Text()
+	for end := time.Now().Add(time.Minute); ; {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, n.AdminURL()+"/_weft/v1/events?"+query, strings.NewReader(data))
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", key)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		why, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		switch {
+		case err != nil:
+			return err
+		case answer.StatusCode == http.StatusAccepted:
+			return nil
+		case answer.StatusCode != http.StatusServiceUnavailable || time.Now().After(end):
+			return fmt.Errorf("publish %s: %s %s", query, answer.Status, why)
+		}
+	}
 }
 
 // Output is what all processes of the node have written that is kept, oldest first.

@@ -3,6 +3,7 @@
 package tabs
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -144,9 +145,8 @@ func (s sharer) has(last int) {
 func numbers(t *testing.T, node *stage.Node, from, to int) {
 	t.Helper()
 	for n := from; n <= to; n++ {
-		status, text := asked(t, http.MethodPost, node.AdminURL()+"/_weft/v1/events?user=ann&type=note", fmt.Sprintf(`{"n":%d}`, n))
-		if status != http.StatusAccepted {
-			t.Fatalf("%d %s", status, text)
+		if err := node.Publish(t.Context(), "user=ann&type=note", fmt.Sprintf(`{"n":%d}`, n)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -200,12 +200,10 @@ func publishing(t *testing.T, node *stage.Node, user string) (enough func() int)
 				return
 			case <-tick.C:
 			}
-			resp, err := http.Post(node.AdminURL()+"/_weft/v1/events?type=note&user="+user, "application/json", strings.NewReader(fmt.Sprintf(`{"n":%d}`, n+1)))
-			if err != nil || resp.StatusCode != http.StatusAccepted {
-				t.Errorf("publish %d: %v %v", n+1, resp, err)
+			if err := node.Publish(context.Background(), "type=note&user="+user, fmt.Sprintf(`{"n":%d}`, n+1)); err != nil {
+				t.Error(err)
 				return
 			}
-			resp.Body.Close()
 			n++
 		}
 	}()
