@@ -13,7 +13,12 @@ const heard = (type, data) => {
   say("event", { type, data });
   return type === "weft.close" && !JSON.parse(data).reconnect;
 };
-const closed = () => say("closed");
+// Node ends when nothing holds it, which a connection that is being made does not always do.
+const stays = setInterval(() => {}, 1 << 30);
+const closed = () => {
+  clearInterval(stays);
+  say("closed");
+};
 
 // listen is for what looks like an EventSource.
 const listen = (source) => {
