@@ -33,16 +33,16 @@ func (m *mux) table() []endpoint {
 			m.plain(w, r, requestChange, m.change.serve(w, r, connection))
 		}, says: changeOperation(m.change.takes)},
 	}
-	for _, at := range []struct {
+	type file struct {
 		path, id, does string
 		serve          http.Handler
 		answers        func(body bool) []openapi.Answer
-	}{
-		{pathClient, "Client", "The client for browsers, an ES module.", m.client, moduleAnswers},
-		{pathClientTabs, "ClientTabs", "What the client loads where tabs share a connection, an ES module.", m.tabs, moduleAnswers},
-		{pathClientMore, "ClientMore", "What the client loads once it is connected, an ES module.", m.more, moduleAnswers},
-		{pathDocument, "Description", "This document.", http.HandlerFunc(m.showDocument), openapi.Documents},
-	} {
+	}
+	var files []file
+	for _, of := range m.modules {
+		files = append(files, file{pathModules + of.Name, of.ID, of.Does, of, moduleAnswers})
+	}
+	for _, at := range append(files, file{pathDocument, "Description", "This document.", http.HandlerFunc(m.showDocument), openapi.Documents}) {
 		serve := func(w http.ResponseWriter, r *http.Request, _ string) { at.serve.ServeHTTP(w, r) }
 		all = append(all,
 			endpoint{method: "GET", path: at.path, serve: serve, says: openapi.Operation{

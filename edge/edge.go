@@ -173,8 +173,8 @@ func (e *Edge) compose(reg prometheus.Registerer) error {
 	e.public = newMux(mux{
 		others: e.proxy, connect: connect, publish: publish, change: e.changer,
 		me: &mirror{who, takes.me, e.checker.Asks}, ready: &e.ready, report: e.report, requests: e.metrics.requests,
-		client: client.New(), tabs: client.NewTabs(), more: client.NewMore(),
-		grants: grants{tokens: !deps.Verifier.ModeNone(), tokenInQuery: cfg.TokenInQuery && !deps.Verifier.ModeNone(), guests: guests},
+		modules: client.Modules(),
+		grants:  grants{tokens: !deps.Verifier.ModeNone(), tokenInQuery: cfg.TokenInQuery && !deps.Verifier.ModeNone(), guests: guests},
 	}, &access.CORS{Origins: origins, Methods: corsMethods, Header: access.EventHeader}, names)
 	e.admin, err = admin.New(admin.Config{
 		Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen, Hosts: e.cfg.Admin.Hosts,

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/edge/access"
+	"weft/edge/client"
 	"weft/edge/openapi"
 	"weft/edge/problem"
 )
@@ -17,9 +18,7 @@ const (
 	pathEvents      = "/_weft/v1/events"
 	pathConnections = "/_weft/v1/connections/"
 	pathMe          = "/_weft/v1/me"
-	pathClient      = "/_weft/v1/client.js"
-	pathClientTabs  = "/_weft/v1/client-tabs.js" // which the client loads from beside itself
-	pathClientMore  = "/_weft/v1/client-more.js"
+	pathModules     = "/_weft/v1/" // of the client
 	pathDocument    = openapi.Path
 )
 
@@ -40,9 +39,7 @@ type mux struct {
 	publish  *publisher
 	change   *changer
 	me       *mirror
-	client   http.Handler
-	tabs     http.Handler // what the client loads for tabs
-	more     http.Handler // what it loads later
+	modules  []*client.Module
 	ready    *readiness
 	report   *errorReporter
 	requests *prometheus.CounterVec

@@ -4,7 +4,7 @@
 package client
 
 import (
-	_ "embed"
+	"embed"
 	"net/http"
 	"strconv"
 
@@ -12,38 +12,40 @@ import (
 	"weft/edge/representation"
 )
 
-//go:embed dist/client.js
-var module []byte
-
-//go:embed dist/client-tabs.js
-var tabs []byte
-
-//go:embed dist/client-more.js
-var more []byte
+//go:embed dist/client*.js
+var dist embed.FS
 
 // maxAge is for how many seconds a browser uses what it has without asking. A page that needs
 // it for longer has a copy of its own, from npm.
 const maxAge = 3600
 
-// A Module serves the client as an ES module (RFC 9239) to a GET or a HEAD: to anybody, for it
-// holds no secret, and while the node drains, too. Any query is taken, so that a page can put a
+// A Module serves an ES module (RFC 9239) to a GET or a HEAD: to anybody, for it holds no
+// secret, and while the node drains, too. Any query is taken, so that a page can put a
 // version there. It may be used concurrently.
 type Module struct {
+	// Name is that of its file: they load each other from beside themselves.
+	Name string
+	// ID and Does are those of its operations in OpenAPI, without the method.
+	ID, Does string
+
 	text *representation.Representation
 }
 
-// New prepares the client.
-func New() *Module { return prepare(module) }
-
-// NewTabs prepares what the client loads in a page whose tabs share a connection.
-func NewTabs() *Module { return prepare(tabs) }
-
-// NewMore prepares what the client loads once there is a connection, or when it is wanted
-// before: the transports beside WebSocket, and publishing.
-func NewMore() *Module { return prepare(more) }
-
-func prepare(module []byte) *Module {
-	return &Module{representation.New("text/javascript; charset=utf-8", module)}
+// Modules prepares the client and what it loads.
+func Modules() []*Module {
+	all := []*Module{
+		{Name: "client.js", ID: "Client", Does: "The client for browsers, an ES module."},
+		{Name: "client-tabs.js", ID: "ClientTabs", Does: "What the client loads where tabs share a connection, an ES module."},
+		{Name: "client-more.js", ID: "ClientMore", Does: "What the client loads once it is connected, an ES module."},
+	}
+	for _, m := range all {
+		text, err := dist.ReadFile("dist/" + m.Name)
+		if err != nil {
+			panic(err) // it is not built
+		}
+		m.text = representation.New("text/javascript; charset=utf-8", text)
+	}
+	return all
 }
 
 // ServeHTTP implements http.Handler. What a page of another origin needs to load the module is
