@@ -42,13 +42,13 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   const waiting: (() => void)[] = [] // for the connection to be open, or closed
   let who: string | undefined // Weft takes this to be
   let place: string, link: Link | undefined, state: State["state"] = "connecting"
-  let round = 0 // of attempts to open; an older one has no say
+  let round = 0 // of attempts to open: what an older one waits for comes to nothing
   let attempt = 0 // to back off by
   let stale = false // the token is refused
   let asked = false // for another one, since the last that was good
   let heard = 0, opened = 0, keepalive = 0, passed = false // more than the beginning came through
   let until = 0 // the server said so
-  let pause = 10_000, turn = 0 // when a better transport is tried, and which
+  let pause = 10_000, turn = 0 // when a better transport is tried, and which of them: in turn
   let timer: ReturnType<typeof setTimeout>, better: typeof timer, renewal: typeof timer
 
   const [name, at] = (stored("local", key) ?? "").split(" ")
@@ -61,7 +61,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
   const typed = () => subjects.some(w => w !== nameOf(w))
 
   // dial opens a link, which takes the place of the one that is there when it is open: what
-  // both bring is told by the event's id. It tells once how it went; nothing is well.
+  // both bring is told by the event's id. It tells once how it went; nothing is well. From then on
+  // the end of the link is the end of the connection, unless another has taken its place.
   function dial(i: number, wanted: Wanted[], told: (e?: Ending) => void) {
     let own: Link | undefined, done = false
     const settle = (e?: Ending) => {
@@ -99,6 +100,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     }
   }
 
+  // open asks for a token where there is none that is good, and dials. What goes on while it waits
+  // for the page's function may have opened another link, or closed all.
   async function open() {
     const my = ++round
     until = 0
@@ -112,6 +115,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     dial(kind, subjects, e => e && my === round && ended(e))
   }
 
+  // take learns from a frame and hands it on. The place moves last: an event that no handler has had
+  // must come again.
   function take(f: Frame, twice?: boolean) {
     const { type, id, event, data } = f
     heard = Date.now()
@@ -158,6 +163,8 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     })
   }
 
+  // ended decides what follows the end of a link: nothing, another token, another transport at
+  // once, or the same after a wait.
   function ended(e: Ending) {
     const was = isOpen()
     stop()
@@ -209,6 +216,7 @@ export function connection(url: URL, options: Options, tokens: Tokens, subjects:
     return said
   }
 
+  // renew shows a new token to the link that is open, or opens one with it where that cannot be.
   async function renew() {
     const old = tokens.now
     try {

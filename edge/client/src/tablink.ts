@@ -82,6 +82,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     } else frame(!subject || isMine(subject) ? f : { type: "weft.keepalive", id }, twice)
   }
 
+  // unstep: what the hub says is not taken, nor is the place of this link one to go on from.
   function unstep() {
     if (live) group.place = undefined
     live = false
@@ -90,6 +91,8 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     clearTimeout(limit)
     clearTimeout(settled)
   }
+  // step goes on with the hub, after what it has said meanwhile. A reset among that was the hub's
+  // own: this link has asked the server for itself.
   function step(rest: Iterable<Frame> = []) {
     unstep()
     live = true
@@ -156,6 +159,8 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     }, lag)
   }
 
+  // hear sorts what a hub says: a new one is joined anew, an answer is for who asked, and a number
+  // that is missing means that something was lost.
   function hear(m: Said) {
     if (!m.hub) return
     clearTimeout(limit)
