@@ -207,7 +207,7 @@ func publishCommand(t *testing.T, p *place, kind client.Transport) {
 
 func expiringShort(t *testing.T, p *place, kind client.Transport) {
 	ann := fresh("ann")
-	short := func() string { return tokenOf(t, ann, stage.Claims{"exp": time.Now().Add(16 * time.Second).Unix()}) }
+	short := func() string { return tokenOf(t, ann, stage.Claims{"exp": time.Now().Add(30 * time.Second).Unix()}) }
 	v := p.visit(t, kind, short(), "format", "frame")
 	told := func(n int) (in float64) {
 		v.await(fmt.Sprint(n, " words of a token's end"), func(heard) bool {
@@ -226,7 +226,7 @@ func expiringShort(t *testing.T, p *place, kind client.Transport) {
 	told(1)
 	fresher := short()
 	v.alter(fresher, map[string]any{"token": fresher})
-	if in := told(2); in > 8 {
+	if in := told(2); in > 15 {
 		t.Errorf("%v seconds before its end it is told of a token that has replaced another one", in)
 	}
 }
