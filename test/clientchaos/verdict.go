@@ -189,6 +189,9 @@ func (v *Verdict) shown(state Entry, from, to int64, limit time.Duration, log []
 		}
 		begin, end := c.From.Add(limit).UnixMilli(), c.To.UnixMilli()
 		if c.Old {
+			if state.At > c.From.UnixMilli() {
+				continue // by a new connection
+			}
 			end = min(end, firstAfter(c.From, log, d))
 		}
 		begin += stoodStill(log, c.From.UnixMilli(), to)
