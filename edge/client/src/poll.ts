@@ -4,6 +4,8 @@
 import { fetched, type Frame, type Open, sleep } from "./link"
 import { claims } from "./token"
 
+const most = 256, large = 100_000 // an answer that has so many events, or characters, may not be all
+
 export const openPoll: Open = (ask, frame, ended) =>
   fetched(ask, ended, async c => { // the next poll says it all
     ask.token = c.token ?? ask.token
@@ -35,7 +37,8 @@ export const openPoll: Open = (ask, frame, ended) =>
       if (presence !== (presence = answer.presence_id ?? presence)) for (const p of answer.presence) tell("weft.presence", p)
       for (const f of events) over.aborted || frame(f)
       ask.cursor = answer.last_event_id || ask.cursor // some nodes had none for a poll that ended at once
-      tell("weft.keepalive", {}, ask.cursor)
+      // By what the server sent, not by what is made of it: a payload may be spaces for the most part.
+      tell("weft.keepalive", { all: !events[most - 1] && text.length < large }, ask.cursor)
       if (answer.close) return answer.close
       // A node that stops has nothing to wait for.
       if (wait && !events[0] && Date.now() - asked < 1000) await sleep(500)

@@ -9,7 +9,6 @@ import { covers } from "./wanted"
 
 const answerTime = 5000 // a hub that says nothing for so long, though asked, is frozen
 const checkTime = 30_000 // as often a link asks whether its token, or who has signed in, is still good
-const most = 256, large = 100_000 // an answer that has so many events, or characters, may not be all
 const held = 30_000 // what a hub has said meanwhile, at most
 
 /** What a link needs of its tab. */
@@ -133,7 +132,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     waiting = new Map(recent?.map(f => [f.event, f]))
     isNew = isNewOf()
     const catchUp = () => {
-      let size = 0, count = 0, asked = Date.now()
+      let asked = Date.now()
       poll?.close()
       poll = group.openPoll({ ...ask }, f => {
         if (f.type === "weft.open") return isOpen()
@@ -142,12 +141,9 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
         waiting?.delete(f.event)
         // A page that is told to load its state anew has what was before.
         if (f.type === "weft.reset") for (const [key, { subject }] of waiting ?? []) if (subject && f.data.subjects.some((s: string) => covers(s, subject))) waiting!.delete(key)
-        size += JSON.stringify(f).length
-        if (f.event) count++
         if (f.type !== "weft.keepalive") return
         // An answer that was long in coming may be old, or that of a node that did not get at all there is.
-        const isAll = count < most && size < large && Date.now() - asked < lag
-        size = count = 0
+        const isAll = f.data.all && Date.now() - asked < lag
         asked = Date.now()
         if (time) isAll ? step(waiting?.values()) : catchUp()
       }, end)
