@@ -53,13 +53,15 @@ export interface Said {
   cursor?: string
   early?: boolean
   open?: object
-  /** What came in the last seconds, for one that asks the server meanwhile; not if that may not be all. */
+  /** What came in the last seconds, of which one that begins has nothing, and one that asks the
+   * server meanwhile may not have all yet; and whether it is all. */
   recent?: Frame[]
+  isAll?: boolean
 }
 
 /** For so long what one node has sent may be on its way to another, in milliseconds. */
 export const lag = 5000
 
-/** What a link asks: to follow this for it, which is in step up to a place or is not, or is behind;
- * or nothing any more, since it closes. */
-export interface Asked { by: string; ask?: number; want?: Wanted[]; place?: string; behind?: boolean }
+/** What a link asks: to follow this for it, which may be in step up to a place; or nothing any
+ * more, since it closes. */
+export interface Asked { by: string; ask?: number; want?: Wanted[]; place?: string }

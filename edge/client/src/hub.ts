@@ -103,7 +103,7 @@ export function hub(group: Group): () => void {
     if (!isOpen()) await new Promise<void>(then => waiting.push(then))
   }
 
-  channel.onmessage = ({ data: { by, ask, want, place, behind } }: MessageEvent<Asked>) => {
+  channel.onmessage = ({ data: { by, ask, want, place } }: MessageEvent<Asked>) => {
     if (!by) return
     if (!source && want && place && place === from) {
       wants.set(by, want)
@@ -123,7 +123,7 @@ export function hub(group: Group): () => void {
         error = { reason: e.code, detail: e.message, reconnect: false }
       })
       if (!want || error?.reason === "closed") return
-      say({ to: by, ask, error, cursor, open, is, recent: behind && Date.now() - since! > lag ? recent.map(([,, f]) => f) : undefined })
+      say({ to: by, ask, error, cursor, open, is, recent: recent.map(([,, f]) => f), isAll: Date.now() - since! > lag })
       if (want.some(w => /^presence/.test(nameOf(w)))) for (const frame of present.values()) say({ frame, only: by })
     }).catch(() => {}) // who asks for what is no list, as one of another version, keeps nobody else waiting
   }

@@ -28,6 +28,9 @@ export interface Tab {
 
 const isTooMuch = (e: Ending) => e.reconnect === false && /^(bad_r|lim)/.test(e.reason)
 
+// What is not for a page is known to it, too, and moves its place: a hub may say it again.
+const passed = ({ id, event }: Frame): Frame => ({ type: "weft.keepalive", id, event })
+
 /** Opens a link: finds out who this is, asks the hub to follow, and gets in step with it. Links in a
  * row that were not answered are counted. */
 export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) => {
@@ -78,7 +81,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
         ask.subjects = without(ask.subjects, subjects)
       }
       if (subjects[0]) frame({ ...f, data: { ...data, subjects } })
-    } else frame(!subject || isMine(subject) ? f : { type: "weft.keepalive", id }, twice)
+    } else frame(!subject || isMine(subject) ? f : passed(f), twice)
   }
 
   // unstep: what the hub says is not taken, nor is the place of this link one to go on from.
@@ -100,9 +103,9 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     for (const f of rest) if (f.type !== "weft.reset") take(f)
   }
 
-  const question = (want: Wanted[], place?: string, behind?: boolean) => new Promise<Partial<Said>>(then => {
+  const question = (want: Wanted[], place?: string) => new Promise<Partial<Said>>(then => {
     questions.set(++asks, then)
-    channel!.postMessage({ by: id, ask: asks, want, place, behind })
+    channel!.postMessage({ by: id, ask: asks, want, place })
   })
 
   // join gets in step with a hub. It is at once, if the hub goes on from the place of this link.
@@ -110,8 +113,7 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
     const my = ++joins
     unstep()
     limit = setTimeout(tab.steal, answerTime)
-    const behind = !!ask.cursor || ask.query.some(([name, value]) => name === "since" && value)
-    const { error, early, cursor, open, is: state, recent } = await question(group.wanted, place, behind)
+    const { error, early, cursor, open, is: state, recent, isAll } = await question(group.wanted, place)
     if (my !== joins || gone) return
     // Together it is more than a connection may follow.
     if (error) return isTooMuch(error) ? tab.goAlone() : end(error)
@@ -121,15 +123,17 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
       if (!opened) frame({ type: "weft.open", data: open, id: ask.cursor })
       opened = true
     }
-    if (!behind) {
+    if (!ask.cursor && !ask.query.some(([name, value]) => name === "since" && value)) {
       ask.cursor = cursor // which weft.open brings to whoever loses this link before anything else comes
       isOpen()
+      recent?.forEach(({ event }) => frame(passed({ event })))
       return step()
     }
     // What the node that is asked may not have yet has been said by the hub of late. If the hub
-    // does not know all of that, it is asked until it has it.
-    let time = !!recent
-    waiting = new Map(recent?.map(f => [f.event, f]))
+    // does not know all of that, or this link has no place yet and cannot tell what of it is from
+    // before it, the node is asked until it has it.
+    waiting = new Map(ask.cursor ? recent?.map(f => [f.event, f]) : null)
+    let time = ask.cursor && isAll
     isNew = isNewOf()
     const catchUp = () => {
       let asked = Date.now()
@@ -143,9 +147,9 @@ export const linkOf = (tab: Tab, unanswered = 0): Open => (ask, frame, ended) =>
         if (f.type === "weft.reset") for (const [key, { subject }] of waiting ?? []) if (subject && f.data.subjects.some((s: string) => covers(s, subject))) waiting!.delete(key)
         if (f.type !== "weft.keepalive") return
         // An answer that was long in coming may be old, or that of a node that did not get at all there is.
-        const isAll = f.data.all && Date.now() - asked < lag
+        const done = f.data.all && Date.now() - asked < lag
         asked = Date.now()
-        if (time) isAll ? step(waiting?.values()) : catchUp()
+        if (time) done ? step(waiting?.values()) : catchUp()
       }, end)
     }
     catchUp()

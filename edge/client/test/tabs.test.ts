@@ -207,6 +207,45 @@ test("a tab asks on when the hub has said more of late than it keeps, or an answ
   expect(b.ids()).toEqual(["e1", "e2", "e3", "e4"])
 })
 
+test("what a hub keeps from before a tab began, or followed a subject, is not brought to it later", async () => {
+  const [a] = await tabs(1)
+  await pass(6000)
+  socket().say(event(1), event(2, { subject: "topic.b" }))
+  await pass()
+  const b = await tab()
+  socket().say(event(3), event(4, { subject: "topic.b" }))
+  await pass()
+  a.weft.subscribe("topic.b")
+  b.weft.subscribe("topic.b")
+  await pass()
+  socket().answer()
+  await pass()
+  loses(5)
+  socket().say(event(5), event(6, { subject: "topic.b" }))
+  await pass()
+  asked().answer(poll([event(5)]))
+  await pass()
+  expect(b.ids()).toEqual(["e3", "e5", "e6"])
+  expect(a.ids()).toEqual(["e1", "e3", "e5", "e6"])
+})
+
+test("a tab that begins with what is stored gets none of what a hub keeps from before that", async () => {
+  await tabs(1)
+  await pass(6000)
+  socket().say(event(1), event(2))
+  await pass()
+  const b = await tab({ since: "1s" })
+  asked().answer(poll([event(2)]))
+  await pass()
+  socket().say(event(3))
+  for (let i = 0; i < 8; i++) {
+    await pass(1000)
+    for (const r of polls()) r.answer(poll([], { last_event_id: "c2" }))
+  }
+  await pass()
+  expect(b.ids()).toEqual(["e2", "e3"])
+})
+
 test("what more events than are remembered bring twice while a tab catches up comes once", async () => {
   const [, b] = await tabs(2)
   socket().say(event(1))
