@@ -28,8 +28,8 @@ func TestARefreshInTheLastMomentIsAnsweredTruly(t *testing.T) {
 				Rules{Rekey: k.Rekey, MayFollow: ByToken})
 		})
 		both.Go(func() {
-			k.wheel.now = func() time.Time { return now.Add(time.Second) }
 			k.wheel.mu.Lock()
+			k.wheel.now = func() time.Time { return now.Add(time.Second) }
 			k.wheel.at = k.wheel.number(now) - slots
 			k.wheel.mu.Unlock()
 			k.wheel.advance()
