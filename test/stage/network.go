@@ -77,9 +77,15 @@ func (p *Place) mac(end int) string { return fmt.Sprintf("02:00:00:00:%02x:%02x"
 // finds out that there is no neighbour and tells.
 func (p *Place) open() error {
 	there := "-n " + p.name()
-	return ip("netns add "+p.name(),
-		"link add "+p.link()+" address "+p.mac(1)+" type veth peer name eth0 address "+p.mac(2)+" netns "+p.name(),
-		"link set "+p.link()+" up",
+	if err := ip("netns add "+p.name(),
+		"link add "+p.link()+" address "+p.mac(1)+" type veth peer name eth0 address "+p.mac(2)+" netns "+p.name()); err != nil {
+		return err
+	}
+	// An address of IPv6 that comes by itself does so a second or two after the link is up: for a
+	// browser the network is another one then, and it gives up what it loads. A kernel without
+	// IPv6 refuses.
+	_ = ip(there + " link set eth0 addrgenmode none")
+	return ip("link set "+p.link()+" up",
 		"route add "+p.Address+"/32 dev "+p.link()+" src "+home,
 		there+" link set lo up",
 		there+" addr add "+p.Address+"/32 dev eth0",
