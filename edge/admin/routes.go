@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,7 +35,8 @@ func newRouteAPI(deps Deps, log *slog.Logger) *routeAPI {
 
 // table lists the endpoints.
 func (a *routeAPI) table() []endpoint {
-	return slices.Concat(a.byName(), shadowed("schema", a.byName()), shadowed("match", a.byName()))
+	names := a.byName()
+	return slices.Concat(names, shadowed("schema", names), shadowed("match", names))
 }
 
 // shadowed are the endpoints that change a route whose name is also that of a path, and which
@@ -50,6 +52,7 @@ func shadowed(name string, table []endpoint) (own []endpoint) {
 		}
 		at.says.ID += "Called" + strings.ToUpper(name[:1]) + name[1:]
 		at.says.Does = strings.TrimSuffix(at.says.Does, ".") + ", for one that is called `" + name + "`."
+		at.says.Means = maps.Clone(at.says.Means)
 		delete(at.says.Means, "name")
 		own = append(own, at)
 	}
@@ -59,6 +62,7 @@ func shadowed(name string, table []endpoint) (own []endpoint) {
 // byName lists the endpoints but those that a path hides.
 func (a *routeAPI) byName() []endpoint {
 	dry, dryMeans := parameter.Once("dry_run"), openapi.Flag("nothing is stored").Standard(false)
+	slot := params{"name": routeSlot}
 	tag := []openapi.Header{{Name: "ETag", Param: openapi.String("the revision, in quotes")}}
 	conditions := []openapi.Header{
 		{Name: "If-Match", Param: openapi.Form(`^\s*(\*|(W/)?"[0-9]+")\s*$`, "only when the route has this revision, as its `ETag` says it")},
@@ -82,21 +86,21 @@ func (a *routeAPI) byName() []endpoint {
 			Answers: ok("the route, and where the request would go", matched{}), Fails: read,
 			Also: []openapi.Refusal{{Status: http.StatusMethodNotAllowed, Code: problem.BadRequest}}}},
 		{method: "GET", path: "routes/{name}/history", serve: a.loaded(a.history), says: openapi.Operation{
-			ID: "getRouteHistory", Does: "The versions of a route, newest first.", Means: params{"name": routeSlot}, Answers: ok("all of them that are retained", page[version]{}), Fails: read}},
+			ID: "getRouteHistory", Does: "The versions of a route, newest first.", Means: slot, Answers: ok("all of them that are retained", page[version]{}), Fails: read}},
 		{method: "POST", path: "routes/{name}/rollback", takes: dry.And("revision"), serve: a.loaded(a.rollback), says: openapi.Operation{
 			ID: "rollbackRoute", Does: "Puts an earlier version again.",
 			Means:   params{"name": routeSlot, "dry_run": dryMeans, "revision": openapi.Integer(0, 0, "the version").Must()},
 			Headers: conditions, Answers: []openapi.Answer{item(http.StatusOK, "this node serves it"), item(http.StatusCreated, "it had been deleted, and this node serves it again")},
 			Fails: append(changes, problem.NotFound), Also: []openapi.Refusal{failed}}},
 		{method: "GET", path: "routes/{name}", serve: a.loaded(a.get), says: openapi.Operation{
-			ID: "getRoute", Does: "A route.", Means: params{"name": routeSlot}, Answers: []openapi.Answer{item(http.StatusOK, "the route")}, Fails: read}},
+			ID: "getRoute", Does: "A route.", Means: slot, Answers: []openapi.Answer{item(http.StatusOK, "the route")}, Fails: read}},
 		{method: "PUT", path: "routes/{name}", takes: dry, serve: a.loaded(a.put), says: openapi.Operation{
 			ID: "putRoute", Does: "Puts a document.", Says: "It is answered once this node serves the route; the others do within a second.", Means: params{"name": routeSlot, "dry_run": dryMeans},
 			Headers: conditions, Bodies: openapi.JSON(openapi.Named("RouteDocument", route.Schema())), BodyNeeded: true,
 			Answers: []openapi.Answer{item(http.StatusOK, "this node serves the new version; with `dry_run` it would"), item(http.StatusCreated, "this node serves the new route")},
 			Fails:   changes, Also: []openapi.Refusal{failed}}},
 		{method: "DELETE", path: "routes/{name}", serve: a.loaded(a.delete), says: openapi.Operation{
-			ID: "deleteRoute", Does: "Deletes a route; requests that run go on.", Means: params{"name": routeSlot}, Headers: conditions,
+			ID: "deleteRoute", Does: "Deletes a route; requests that run go on.", Means: slot, Headers: conditions,
 			Answers: done("it is deleted"), Fails: append(changes, problem.NotFound), Also: []openapi.Refusal{failed}}},
 	}
 }
