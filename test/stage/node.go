@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"weft/config/testkit/waitfor"
 )
 
 // startLimit bounds how long a node may take to be ready. It is generous: the
@@ -229,6 +231,9 @@ func (n *Node) Publish(ctx context.Context, query, data string) error {
 			return nil
 		case answer.StatusCode != http.StatusServiceUnavailable || time.Now().After(end):
 			return fmt.Errorf("publish %s: %s %s", query, answer.Status, why)
+		}
+		if err := waitfor.Time(ctx, 50*time.Millisecond); err != nil { // a node that is not ready says so at once
+			return err
 		}
 	}
 }

@@ -10,22 +10,19 @@ import (
 // True waits until ok is true, which it asks every 5 ms; after a minute the test fails.
 func True(t testing.TB, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("it did not come true within a minute")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	until(t, time.Minute, 5*time.Millisecond, "it comes true", ok)
 }
 
 // Within waits until yes is true, which it asks every 25 ms; after the limit the test fails with
 // what was hoped for.
 func Within(t testing.TB, limit time.Duration, hope string, yes func() bool) {
 	t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
+	until(t, limit, 25*time.Millisecond, hope, yes)
+}
+
+func until(t testing.TB, limit, every time.Duration, hope string, yes func() bool) {
+	t.Helper()
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	end := time.After(limit)
 	for !yes() {
